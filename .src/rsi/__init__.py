@@ -1,0 +1,1 @@
+"""rsi: measured, reviewed and human-gated improvement of small training repos."""

@@ -1,0 +1,1 @@
+"""Think, propose, critique, review, remember, promote: models, round, engine, store, CLI."""

@@ -1,0 +1,1 @@
+"""Turn runs into evidence: pairing, statistics, guards, cheat detection, scores."""

@@ -1,0 +1,171 @@
+"""Values of the evidence room: measurements, scores, findings.
+
+Invariant: a score is a pure function of measurements and a declared plan; no number stands for "missing".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Arm(StrEnum):
+    """Which code a measurement ran."""
+
+    CHAMPION = "champion"
+    CANDIDATE = "candidate"
+
+
+class Purpose(StrEnum):
+    """What a measurement is for; purposes never share instances or seeds."""
+
+    DEV = "dev"
+    SCREEN = "screen"
+    CONFIRM = "confirm"
+    AUDIT = "audit"
+    CONTROL = "control"
+
+
+class Outcome(StrEnum):
+    """How one measurement ended."""
+
+    OK = "ok"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INVALID_OUTPUT = "invalid_output"
+    TAMPERED = "tampered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """What else the machine did during a measurement; None where the platform cannot tell."""
+
+    load_1m: float | None
+    steal_s: float | None
+    others_cpu_s: float | None
+    """CPU seconds used by processes outside the sandbox while it ran."""
+    is_disturbed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One timed run of one arm, graded."""
+
+    arm: Arm
+    purpose: Purpose
+    pair: int
+    """0-based number of the pair within its purpose."""
+    position: int
+    """0 if it ran first in its pair, 1 if second."""
+    outcome: Outcome
+    cpu_s: float | None
+    """CPU seconds of the whole tree; None when the run did not finish."""
+    wall_s: float | None
+    max_rss_bytes: int | None
+    metric_value: float | None
+    """The deciding value, in the metric's unit; None when the run did not end ok."""
+    quality: Mapping[str, float]
+    """Values of the result file's quality list by name."""
+    result: Mapping[str, object]
+    """The harness's result file, whole; empty when there was none."""
+    detail: str
+    """One sentence about what went wrong with the end of its output; empty when ok."""
+    backend: str
+    assurance: str
+    seed_commitment: str
+    """sha256 of the instance seed."""
+    disturbance: Disturbance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A ratio with its confidence interval; 1.10 means 10 percent better than the champion."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    """Such as 0.95."""
+    pairs: int
+
+
+class Verdict(StrEnum):
+    """What the evidence says."""
+
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityResult:
+    """One quality rule applied to all pairs."""
+
+    name: str
+    champion_mean: float | None
+    candidate_mean: float | None
+    difference_low: float | None
+    difference_high: float | None
+    """Confidence interval of candidate minus champion, in the rule's unit."""
+    limit: float | None
+    margin: float
+    is_kept: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardResult:
+    """One guard applied."""
+
+    name: str
+    value: float | None
+    bound: float
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The evidence about one candidate against one reference."""
+
+    verdict: Verdict
+    reason: str
+    """One sentence a person understands."""
+    effect: Interval | None
+    wall_effect: Interval | None
+    """The same ratio on the clock that does not decide; None when it could not be had."""
+    quality: tuple[QualityResult, ...]
+    guards: tuple[GuardResult, ...]
+    pairs_used: int
+    pairs_invalid: int
+    outcomes: Mapping[str, int]
+    """Count of candidate outcomes by name."""
+    is_plausible: bool
+    plausibility: str
+    """One sentence: the bound and how near the claim is."""
+    digest: str
+    """sha256 over the canonical measurements, the plan and this score; `rsi rescore` recomputes it."""
+
+
+class Severity(StrEnum):
+    """What a finding means for the gate."""
+
+    BLOCK = "block"
+    """The candidate is stopped."""
+    HOLD = "hold"
+    """A person must look; policy may not promote."""
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One reason for doubt, at one place."""
+
+    rule: str
+    severity: Severity
+    file: str | None
+    line: int | None
+    message: str
+    """One sentence."""
+    source: str
+    """"rules", "probe", or the reviewer's model name."""

@@ -1,0 +1,28 @@
+"""Errors of the sandbox room: ours, never a candidate's.
+
+SandboxError
+├── BackendUnavailableError   the backend cannot run here; the message says how to get it
+├── SandboxBrokenError        an open sandbox stopped obeying (engine gone, start failed)
+├── FileTreeError             a file tree broke a rule (escape, size, kind); also a ValueError
+└── EnvironmentBuildError     an image or environment could not be prepared
+"""
+
+
+class SandboxError(Exception):
+    """Base of everything this room raises."""
+
+
+class BackendUnavailableError(SandboxError):
+    """The backend cannot run on this machine."""
+
+
+class SandboxBrokenError(SandboxError):
+    """The sandbox itself failed; nothing about the command inside may be concluded."""
+
+
+class FileTreeError(SandboxError, ValueError):
+    """A file tree going in or out breaks a rule: path escape, size, count or kind of file."""
+
+
+class EnvironmentBuildError(SandboxError):
+    """The image or environment of a task could not be prepared."""

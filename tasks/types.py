@@ -1,0 +1,204 @@
+"""What a task is, once loaded and checked.
+
+Invariant: a loaded `Task` is complete and consistent; nobody downstream reads task.toml again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from rsi.sandboxes.types import Environment, Limits
+
+
+class Pattern(StrEnum):
+    """Who runs what, and where the score comes from."""
+
+    ARTIFACT = "artifact"
+    """The candidate leaves plain files; the harness grades them in a second sandbox afterwards."""
+    SERVED = "served"
+    """The harness serves a socket; the candidate is its client."""
+    CLOCKED_WORKER = "clocked_worker"
+    """The harness drives a worker that holds the candidate's code."""
+
+
+class MetricKind(StrEnum):
+    """What the number means."""
+
+    TIME_TO_TARGET = "time_to_target"
+    FIXED_WORK = "fixed_work"
+    QUALITY_AT_BUDGET = "quality_at_budget"
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class Clock(StrEnum):
+    """Which host-side reading decides for metrics that are times."""
+
+    CPU_S = "cpu_s"
+    WALL_S = "wall_s"
+    DEVICE_S = "device_s"
+    RESULT = "result"
+    """Not a clock: the harness's result file carries the value."""
+
+
+class Device(StrEnum):
+    """What hardware a measurement needs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """The number that a task improves."""
+
+    name: str
+    kind: MetricKind
+    unit: str
+    direction: Direction
+    clock: Clock
+    minimum_effect: float
+    """Smallest relative improvement worth promoting, 0.02 means 2 percent; declared beforehand."""
+    plausible_ratio: float
+    """One-step speedup beyond which a person must look, whatever the statistics say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityRule:
+    """A quality that must hold: an absolute limit and non-inferiority to the champion."""
+
+    name: str
+    """Key in the result file's `quality` list, such as "hidden_bpb"."""
+    unit: str
+    direction: Direction
+    limit: float | None
+    """Absolute bound on every measurement, in `unit`; None means that only the margin binds."""
+    margin: float
+    """How much worse than the champion it may be on average, in `unit`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRule:
+    """A side effect with a bound: candidate divided by champion."""
+
+    name: str
+    """One of "max_rss_bytes", "source_bytes", "wall_s", "lines_added"."""
+    max_ratio: float | None
+    max_value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRules:
+    """What a candidate may change and how it is started."""
+
+    entry: tuple[str, ...]
+    """Command that runs the candidate inside its folder, such as ("python", "-P", "run.py")."""
+    editable: tuple[str, ...]
+    protected: tuple[str, ...]
+    max_source_bytes: int
+    """Bytes of all files of the candidate together."""
+    max_literal_bytes: int
+    """Longest string, number or data literal in source: no weights in source."""
+    max_files_added: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurePlan:
+    """How many pairs, and when to stop."""
+
+    min_pairs: int
+    max_pairs: int
+    confirm_pairs: int
+    """Pairs with fresh seeds and a fresh hidden split before the gate."""
+    alpha: float
+    """One-sided false-promotion rate of one candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A size of the task: smoke, demo, full."""
+
+    name: str
+    limits: Limits
+    """Of one candidate run."""
+    grade_limits: Limits
+    plan: MeasurePlan
+    quality: tuple[QualityRule, ...]
+    guards: tuple[GuardRule, ...]
+    settings: Mapping[str, object]
+    """Passed to the harness as JSON; the room does not interpret them."""
+    claim: str
+    """What a result of this profile may claim: "none", "screen", "promote"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A reference patch that proves headroom and drives the scripted model."""
+
+    name: str
+    patch: Path
+    title: str
+    needs: tuple[str, ...]
+    """Solutions applied before this one, in order."""
+    expect: str
+    """"faster", "same", "slower", "worse_quality" or "crash"."""
+    tracks: tuple[str, ...]
+    predicted_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cheat:
+    """A patch that would win if it were not caught."""
+
+    name: str
+    patch: Path
+    title: str
+    family: str
+    expect: tuple[str, ...]
+    """Outcomes that count as caught: not_admitted, tampered, invalid_output, refuted, rejected, held."""
+    layer: str
+    """The defence that must catch it."""
+    tracks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One optimisation task, loaded for one track and all its profiles."""
+
+    name: str
+    description: str
+    root: Path
+    digest: str
+    """sha256 over every file of the folder that can change a result."""
+    pattern: Pattern
+    track: str
+    tracks: tuple[str, ...]
+    metric: Metric
+    device: Device
+    environment: Environment
+    candidate: CandidateRules
+    profiles: Mapping[str, Profile]
+    default_profile: str
+    solutions: tuple[Solution, ...] = ()
+    cheats: tuple[Cheat, ...] = ()
+    rows: Mapping[str, str] = field(default_factory=dict)
+    """Survey row to the solution that proves it."""
+
+    @property
+    def repo(self) -> Path:
+        return self.root / "repo"
+
+    @property
+    def harness(self) -> Path:
+        return self.root / "harness"
+
+    @property
+    def instruction(self) -> str:
+        return (self.root / "instruction.md").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The cockpit: a client of the ledger that shows rounds and records decisions."""
