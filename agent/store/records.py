@@ -1,0 +1,388 @@
+"""Values that the ledger stores and returns.
+
+Times are aware UTC datetimes; payloads are plain JSON (str keys; dict, list, str, int, finite float,
+bool, None). Does not: touch a database, derive states (`rsi.agent.store.state` does).
+Invariant: a record says one thing that happened; it is never changed afterwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+Json = Mapping[str, object]
+
+
+def utc_now() -> datetime:
+    """The wall clock, for callers that were given no clock of their own."""
+    return datetime.now(UTC)
+
+
+def round_id_of(campaign_id: str, number: int) -> str:
+    """The id of a campaign's n-th round (1-based); also the last part of its candidate's git ref."""
+    return f"{campaign_id}-{number:04d}"
+
+
+# --- campaigns and rounds -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignRecord:
+    """What was asked for; the campaign's state is derived from its events."""
+
+    id: str
+    """Letters, digits, "-" and "_"; part of git ref names."""
+    created_at: datetime
+    task: str
+    task_digest: str
+    track: str
+    profile: str
+    lineage: str
+    """Name of the git repository whose champion this campaign moves."""
+    seed_commitment: str
+    """sha256 of the campaign's master seed."""
+    config: Json = field(default_factory=dict)
+    """models by role, strategy, rounds, budgets, autonomy level, backend name."""
+
+
+class CampaignEventKind(StrEnum):
+    """A change in a campaign's life."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignEvent:
+    """One change in a campaign's life; repeating the latest one is no change."""
+
+    campaign_id: str
+    kind: CampaignEventKind
+    at: datetime
+    payload: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRecord:
+    """One idea, opened."""
+
+    id: str
+    """`round_id_of(campaign_id, number)`."""
+    campaign_id: str
+    number: int
+    """1-based within the campaign."""
+    champion_commit: str
+    """The champion it is measured against."""
+    created_at: datetime
+    parent_commit: str | None = None
+    """The commit that the idea starts from; None means the champion."""
+    is_control: bool = False
+    """True for a null patch or a planted cheat that measures the pipeline itself."""
+
+
+class Step(StrEnum):
+    """The twelve steps of a round, in order."""
+
+    OPEN = "open"
+    BRIEF = "brief"
+    PROPOSE = "propose"
+    COMMIT = "commit"
+    CRITIQUE = "critique"
+    ADMIT = "admit"
+    MEASURE = "measure"
+    SCORE = "score"
+    REVIEW = "review"
+    DECIDE = "decide"
+    PROMOTE = "promote"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One finished step; unique by (round_id, step, attempt)."""
+
+    round_id: str
+    step: Step
+    outcome: str
+    """"ok" or the word of DESIGN's table: no_patch, empty, withdrawn, not_admitted, crashed, refuted, ..."""
+    started_at: datetime
+    wall_s: float
+    attempt: int = 0
+    """0-based; a candidate that was sent back for revision goes through the steps again."""
+    payload: Json = field(default_factory=dict)
+
+
+class AgentRole(StrEnum):
+    """Who thinks."""
+
+    PROPOSER = "proposer"
+    CRITIC = "critic"
+    REVIEWER = "reviewer"
+
+
+class TrajectoryKind(StrEnum):
+    """What one trajectory event is."""
+
+    SYSTEM = "system"
+    USER = "user"
+    MODEL = "model"
+    THINKING = "thinking"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    NOTE = "note"
+    ERROR = "error"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrajectoryEvent:
+    """One step of one agent in one round; unique by (round_id, agent, seq)."""
+
+    round_id: str
+    agent: AgentRole
+    seq: int
+    """0-based; `Ledger.next_event_seq` says where to go on after a crash."""
+    at: datetime
+    kind: TrajectoryKind
+    payload: Json = field(default_factory=dict)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    """Dollars of this turn; None when it cost nothing to know or the price is unknown."""
+
+
+# --- decisions and promotions: the chained facts ---------------------------------------
+
+
+class DecisionAction(StrEnum):
+    """What the gate said."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    REVISE = "revise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """The gate's word on exactly what was shown; one per (round, commit, score digest, is_override)."""
+
+    round_id: str
+    action: DecisionAction
+    actor: str
+    """"person:<name>" or "policy:<level>"."""
+    reason: str
+    commit: str | None
+    """The commit that was shown; None when the round never had one."""
+    score_digest: str | None
+    """The score that was shown; None when the decision came before measuring."""
+    at: datetime
+    is_override: bool = False
+    """True when it goes against the verdict or an earlier decision."""
+
+
+class PromotionKind(StrEnum):
+    """Which way the champion moved."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRecord:
+    """The champion moved; a lineage's promotions form one line, each starting where the last ended."""
+
+    lineage: str
+    round_id: str
+    old_commit: str
+    new_commit: str
+    score_digest: str | None
+    """The score that was approved; None for a rollback."""
+    at: datetime
+    kind: PromotionKind = PromotionKind.PROMOTE
+    actor: str = ""
+    reason: str = ""
+
+
+# --- requests -------------------------------------------------------------------------
+
+
+class RequestKind(StrEnum):
+    """What a person asks of a running campaign."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    MESSAGE = "message"
+    BUDGET = "budget"
+    DECIDE = "decide"
+    PRIORITY = "priority"
+    RETRY = "retry"
+    ROLLBACK = "rollback"
+    AUDIT = "audit"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandledMark:
+    """Who took a request and how it ended; the first mark wins."""
+
+    request_id: int
+    at: datetime
+    actor: str
+    outcome: str
+    """"done", "refused" or one word of the handler."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One wish, written by the CLI or the TUI, taken by a worker."""
+
+    id: int
+    """Given by the ledger, rising."""
+    kind: RequestKind
+    actor: str
+    at: datetime
+    campaign_id: str | None = None
+    round_id: str | None = None
+    payload: Json = field(default_factory=dict)
+    handled: HandledMark | None = None
+    """None while nobody took it."""
+
+
+# --- workers, money, logs -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """A worker and its last sign of life."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: datetime
+    heartbeat_at: datetime
+    version: str
+
+
+class ChargeRole(StrEnum):
+    """What money or device time was spent on."""
+
+    PROPOSER = "proposer"
+    CRITIC = "critic"
+    REVIEWER = "reviewer"
+    DEVICE = "device"
+
+
+class ChargeStatus(StrEnum):
+    """How far a charge got."""
+
+    RESERVED = "reserved"
+    """Counts in full: the call may have been made."""
+    SETTLED = "settled"
+    """Counts what it really cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeRecord:
+    """One reservation and, once the call is over, what it came to."""
+
+    id: str
+    """Chosen by the caller before the call, the same when the step runs again."""
+    campaign_id: str
+    round_id: str | None
+    role: ChargeRole
+    model: str
+    reserved_usd: float | None
+    """Dollars; None when the price is unknown and the user said to go on."""
+    reserved_at: datetime
+    status: ChargeStatus = ChargeStatus.RESERVED
+    actual_usd: float | None = None
+    """Dollars; None while reserved, or when the price is unknown."""
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """Count by kind: "input", "output", "cache_read", "cache_write", "reasoning"."""
+    device_s: float | None = None
+    """Seconds a device was held; None for model calls."""
+    settled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogChunk:
+    """A piece of output, kept as the bytes that came; unique by (round_id, stream, seq)."""
+
+    round_id: str
+    stream: str
+    """Such as "measure/candidate/3/stdout"."""
+    seq: int
+    at: datetime
+    content: bytes
+
+
+# --- what list queries return ---------------------------------------------------------
+
+
+class CampaignState(StrEnum):
+    """Where a campaign is, derived from its latest event."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignSummary:
+    """One line of the campaign list."""
+
+    record: CampaignRecord
+    state: CampaignState
+    changed_at: datetime
+    """When the latest event happened; the creation time when there is none."""
+    rounds: int
+    promoted: int
+    """Promotions by rounds of this campaign; rollbacks are not subtracted."""
+    spend_usd: float
+    """Settled dollars plus open reservations in full."""
+    latest_round_id: str | None
+    latest_step: Step | None
+    """The latest finished step of the latest round."""
+    latest_outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What one role cost so far."""
+
+    role: ChargeRole
+    calls: int
+    spent_usd: float
+    """Settled dollars plus open reservations in full."""
+    open_usd: float
+    """The part of it that is only reserved."""
+    unknown_calls: int
+    """Calls whose price nobody knows; not in the sum."""
+    tokens: Mapping[str, int]
+    device_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """Whether decisions and promotions are as they were written."""
+
+    is_intact: bool
+    rows: int
+    head: str
+    """Hash of the last row; 64 zeros when there is none."""
+    broken_at: int | None
+    """Position of the first bad row, None when intact."""
+    reason: str
+    """One sentence."""
