@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from rsi.sandboxes.types import Environment, Limits
+from rsi.sandboxes.types import Environment, ExecResult, FileTree, Limits
 
 
 class Pattern(StrEnum):
@@ -95,6 +95,15 @@ class GuardRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What one run may spend of the scarce thing, declared beforehand."""
+
+    unit: str
+    """"cpu_s", "wall_s", "model_tokens", "trained_tokens", "env_steps" or "calls"."""
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRules:
     """What a candidate may change and how it is started."""
 
@@ -107,6 +116,9 @@ class CandidateRules:
     max_literal_bytes: int
     """Longest string, number or data literal in source: no weights in source."""
     max_files_added: int
+    max_output_bytes: int = 64 << 20
+    """Bytes of everything that a run may leave in its out folder."""
+    max_output_files: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +148,10 @@ class Profile:
     """Passed to the harness as JSON; the room does not interpret them."""
     claim: str
     """What a result of this profile may claim: "none", "screen", "promote"."""
+    cpu_count: int = 1
+    """Cores and threads that a run may use; which cores is the measurer's choice."""
+    budget: Budget | None = None
+    """Told to the candidate; None means that only the limits bind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +206,12 @@ class Task:
     cheats: tuple[Cheat, ...] = ()
     rows: Mapping[str, str] = field(default_factory=dict)
     """Survey row to the solution that proves it."""
+    track_description: str = ""
+    """What this track leaves free and what it fixes, one sentence."""
+    suite: tuple[str, ...] = ()
+    """Tags of the suites that the task belongs to."""
+    agent_timeout_s: float | None = None
+    """Wall seconds that an agent may spend on one proposal; None leaves it to the campaign."""
 
     @property
     def repo(self) -> Path:
@@ -202,3 +224,100 @@ class Task:
     @property
     def instruction(self) -> str:
         return (self.root / "instruction.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSummary:
+    """One line of `rsi task list`."""
+
+    name: str
+    root: Path
+    description: str
+    pattern: Pattern | None
+    """None when the task does not load."""
+    tracks: tuple[str, ...]
+    profiles: tuple[str, ...]
+    problem: str | None
+    """Why the task does not load; None when it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One generated problem: what the candidate sees and what only the grader sees."""
+
+    profile: str
+    purpose: str
+    public: FileTree
+    secret: FileTree
+    digest: str
+    """sha256 over both trees; the harness repeats it in the result file."""
+    seed_commitment: str
+    """sha256 of the instance seed, hex."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRun:
+    """One run of a candidate: what the host saw and what it left behind."""
+
+    execution: ExecResult
+    output: FileTree | None
+    """Files of the out folder; None when the run did not end ok or they could not be read."""
+    output_problem: str
+    """Why `output` is None; empty when it is not."""
+    backend: str
+    assurance: str
+
+
+class GradeOutcome(StrEnum):
+    """How the harness saw one run; the spelling of the result file."""
+
+    OK = "ok"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INVALID_OUTPUT = "invalid_output"
+    TAMPERED = "tampered"
+    OUT_OF_BUDGET = "out_of_budget"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityReading:
+    """One entry of the result file's quality list."""
+
+    name: str
+    value: float | None
+    op: str
+    """"<=" or ">="."""
+    limit: float | None
+    is_ok: bool | None
+    """None when there is no value or no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardReading:
+    """One check of the harness's own, with what it saw."""
+
+    name: str
+    is_ok: bool
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """The harness's result file, checked."""
+
+    outcome: GradeOutcome
+    reason: str
+    """One sentence; empty when ok."""
+    metric_value: float | None
+    """None when the host's clock decides or there is no value."""
+    quality: tuple[QualityReading, ...]
+    guards: tuple[GuardReading, ...]
+    result: Mapping[str, object]
+    """The result file, whole."""
+    result_sha256: str
+
+    @property
+    def quality_values(self) -> Mapping[str, float]:
+        """Values of the quality list by name, the missing ones left out."""
+        return {entry.name: entry.value for entry in self.quality if entry.value is not None}
