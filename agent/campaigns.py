@@ -1,0 +1,149 @@
+"""What a campaign is asked to do: its settings, and how it enters the queue.
+
+Invariant: a queued campaign is complete; a worker on another machine needs nothing but the ledger, the
+lineage's repository and the task's folder.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from enum import IntEnum
+
+from rsi.agent.errors import AgentError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    CampaignEvent,
+    CampaignEventKind,
+    CampaignRecord,
+    utc_now,
+)
+from rsi.tasks.types import Task
+
+
+class Autonomy(IntEnum):
+    """Who decides at the gate."""
+
+    EVERY_RUN = 0
+    """A person approves each measurement and each promotion."""
+    PERSON = 1
+    """A person approves each promotion."""
+    LOW_RISK = 2
+    """Policy promotes candidates without findings; a person sees the others."""
+    POLICY = 3
+    """Policy promotes; a person audits afterwards."""
+
+
+class CampaignConfigError(AgentError, ValueError):
+    """The settings of a campaign contradict each other or the task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignConfig:
+    """Settings of one campaign; stored whole in its record."""
+
+    task_root: str
+    """Folder of the task; a worker loads it from there and compares the digest."""
+    rounds: int
+    proposer: str
+    """Model spec, such as "scripted:demo" or "anthropic:<model>"."""
+    critic: str = "none"
+    reviewer: str = "rules"
+    """"rules" reviews by the deterministic rules alone; a model spec adds votes."""
+    autonomy: int = Autonomy.PERSON
+    backend: str = "auto"
+    strategy: str = "greedy"
+    scaffold: str | None = None
+    """Folder of the scaffold; None means the one that ships with rsi."""
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
+    budget_wall_s: float | None = None
+    is_unknown_price_allowed: bool = False
+    campaign_alpha: float = 0.05
+    """Chance of any false promotion in the whole campaign."""
+    seed: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Master seed, hex; every instance and training seed derives from it. Never enters a sandbox."""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, object]) -> "CampaignConfig":
+        """Read back what `to_json` wrote; unknown keys of newer versions are ignored."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{key: value for key, value in stored.items() if key in known})  # type: ignore[arg-type]  # JSON
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON for the ledger."""
+        return asdict(self)
+
+
+def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
+    """Refuse settings that cannot work, before anything is queued.
+
+    Raises:
+        CampaignConfigError: The message names the setting, what was given and what would do.
+    """
+    if profile not in task.profiles:
+        known = ", ".join(task.profiles)
+        raise CampaignConfigError(f"task {task.name!r} has no profile {profile!r}; it has {known}")
+    if config.rounds < 1:
+        raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
+    if config.autonomy not in tuple(Autonomy):
+        raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 0, 1, 2 and 3")
+    for name in ("budget_usd", "budget_tokens", "budget_wall_s"):
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise CampaignConfigError(
+                f"{name} is {value}; give a positive number or leave it out for no limit"
+            )
+
+
+def queue_campaign(
+    ledger: Ledger,
+    task: Task,
+    *,
+    profile: str,
+    lineage: str,
+    config: CampaignConfig,
+    now: datetime | None = None,
+) -> CampaignRecord:
+    """Write the campaign and its first event; the caller then puts its id into the engine's queue.
+
+    Args:
+        ledger: Where facts go.
+        task: The loaded task, in the track to work on.
+        profile: Size of the task.
+        lineage: Whose champion it starts from and moves.
+        config: Settings, already complete.
+        now: Creation time, the present when None.
+
+    Raises:
+        CampaignConfigError: See `check_config`.
+    """
+    check_config(config, task, profile)
+    at = now or utc_now()
+    record = CampaignRecord(
+        id=new_campaign_id(at),
+        created_at=at,
+        task=task.name,
+        task_digest=task.digest,
+        track=task.track,
+        profile=profile,
+        lineage=lineage,
+        seed_commitment=hashlib.sha256(bytes.fromhex(config.seed)).hexdigest(),
+        config=config.to_json(),
+    )
+    ledger.add_campaign(record)
+    ledger.add_campaign_event(
+        CampaignEvent(campaign_id=record.id, kind=CampaignEventKind.QUEUED, at=at)
+    )
+    return record
+
+
+def new_campaign_id(at: datetime) -> str:
+    """Sortable by day, short enough to type: "c1120-4f2a"."""
+    return f"c{at:%m%d}-{secrets.token_hex(2)}"
+
+
+def default_lineage(task: Task, profile: str) -> str:
+    """Tasks, tracks and profiles never share a champion unless a person says so."""
+    return f"{task.name}.{task.track}.{profile}"

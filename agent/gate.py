@@ -1,0 +1,159 @@
+"""The gate: who may decide what, bound to exactly what was shown.
+
+Invariant: silence never approves; a decision names the commit and the score digest that it is about, and
+one that goes against the evidence is an override with a reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rsi.agent.campaigns import Autonomy
+from rsi.agent.errors import AgentError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    DecisionAction,
+    DecisionRecord,
+    Step,
+    StepRecord,
+    utc_now,
+)
+
+
+class GateError(AgentError):
+    """The decision was refused; nothing was written."""
+
+
+class NothingToDecideError(GateError):
+    """The round is not at the gate."""
+
+
+class StaleDecisionError(GateError):
+    """What was shown is no longer what would be decided."""
+
+
+class ReasonNeededError(GateError, ValueError):
+    """This decision needs a reason in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateCase:
+    """What lies at the gate for one round."""
+
+    round_id: str
+    commit: str
+    score_digest: str
+    is_supported: bool
+    """The evidence says that it is better, confirmed on fresh runs."""
+    held_by: tuple[str, ...]
+    """Why policy alone may not promote it; empty when nothing holds it."""
+
+
+def case_at_gate(steps: Sequence[StepRecord]) -> GateCase | None:
+    """The case of a round, from its finished steps; None before its review."""
+    latest = latest_steps(steps)
+    review, commit = latest.get(Step.REVIEW), latest.get(Step.COMMIT)
+    if review is None or commit is None or review.outcome == "rejected":
+        return None
+    return GateCase(
+        round_id=review.round_id,
+        commit=str(commit.payload["commit"]),
+        score_digest=str(review.payload["score_digest"]),
+        is_supported=review.payload["is_supported"] is True,
+        held_by=tuple(str(each) for each in _strings(review.payload, "held_by")),
+    )
+
+
+def latest_steps(steps: Sequence[StepRecord]) -> dict[Step, StepRecord]:
+    """The last attempt of each step."""
+    latest: dict[Step, StepRecord] = {}
+    for each in sorted(steps, key=lambda step: step.attempt):
+        latest[each.step] = each
+    return latest
+
+
+def decide(
+    ledger: Ledger,
+    round_id: str,
+    action: DecisionAction,
+    *,
+    actor: str,
+    reason: str,
+    commit: str | None,
+    score_digest: str | None,
+) -> DecisionRecord:
+    """Record what a person decided about a round at the gate.
+
+    Args:
+        ledger: Where the decision goes.
+        round_id: The round.
+        action: Approve, reject or revise.
+        actor: Who, such as "person:ada".
+        reason: In words; needed for reject, revise and for approving what is not supported.
+        commit: The commit that was shown; None means "whatever is there" (only for the command line).
+        score_digest: The score that was shown; None as above.
+
+    Raises:
+        NothingToDecideError: The round is not waiting for a decision.
+        StaleDecisionError: Commit or score changed since they were shown.
+        ReasonNeededError: A reason is missing.
+    """
+    steps = ledger.steps(round_id)
+    case = case_at_gate(steps)
+    done = latest_steps(steps)
+    if case is None or Step.DECIDE in done or Step.REPORT in done:
+        raise NothingToDecideError(
+            f"round {round_id} is not waiting for a decision; `rsi queue` lists what is"
+        )
+    if ledger.decisions(round_id):
+        raise NothingToDecideError(f"round {round_id} was decided already; see `rsi show {round_id}`")
+    if commit not in (None, case.commit) or score_digest not in (None, case.score_digest):
+        raise StaleDecisionError(
+            f"round {round_id} changed since it was shown; look at it again and decide anew"
+        )
+    is_override = action is DecisionAction.APPROVE and not case.is_supported
+    if not reason.strip() and (action is not DecisionAction.APPROVE or is_override):
+        raise ReasonNeededError(
+            f"{action.value} of round {round_id} needs a reason"
+            + (" because the evidence does not support it" if is_override else "")
+        )
+    record = DecisionRecord(
+        round_id=round_id,
+        action=action,
+        actor=actor,
+        reason=reason.strip(),
+        commit=case.commit,
+        score_digest=case.score_digest,
+        at=utc_now(),
+        is_override=is_override,
+    )
+    ledger.add_decision(record)
+    return record
+
+
+def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
+    """What the policy of an autonomy level decides by itself; None leaves it to a person.
+
+    Level 2 and 3 promote what is supported and held by nothing. What is held always goes to a person
+    at level 2; at level 3 it is rejected, because no person is there to answer for it.
+    """
+    if autonomy < Autonomy.LOW_RISK:
+        return None
+    is_clean = case.is_supported and not case.held_by
+    if not is_clean and autonomy == Autonomy.LOW_RISK:
+        return None
+    action = DecisionAction.APPROVE if is_clean else DecisionAction.REJECT
+    why = "supported, confirmed on fresh runs, nothing holds it"
+    return DecisionRecord(
+        round_id=case.round_id,
+        action=action,
+        actor=f"policy:{autonomy}",
+        reason=why if is_clean else "; ".join(case.held_by) or "not supported",
+        commit=case.commit,
+        score_digest=case.score_digest,
+        at=utc_now(),
+    )
+
+
+def _strings(payload: Mapping[str, object], key: str) -> Sequence[object]:
+    value = payload.get(key, ())
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
