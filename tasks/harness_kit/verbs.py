@@ -1,0 +1,240 @@
+"""The verbs of a harness: arguments, exit codes and result file in one place.
+
+A harness is an object with four methods; its `__main__.py` ends in `raise SystemExit(run_harness(...))`.
+Invariant: exit 0 means that the verb did its work (a bad candidate included); 70 means that we failed.
+"""
+# ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .artifacts import InvalidArtifact
+from .canonical import canonical_json, folder_files, tree_digest
+from .results import Check, Graded, result_value, write_result
+from .seeds import seed_commitment
+
+EXIT_OK = 0
+EXIT_HARNESS_ERROR = 70
+"""EX_SOFTWARE of sysexits.h."""
+TASK_VARIABLE = "RSI_TASK_JSON"
+REQUEST_FILE = "request.json"
+"""In the secret part: what the instance was made for, so that grading needs no arguments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What an instance is wanted for."""
+
+    profile: str
+    purpose: str
+    seed: bytes
+    track: str
+    settings: Mapping[str, object]
+    """`[rsi.profile.<name>.settings]` with the track's merged over."""
+
+    def integer(self, key: str) -> int:
+        """A whole number of the settings.
+
+        Raises:
+            KeyError: It is not there.
+            TypeError: It is not a whole number.
+        """
+        value = self.settings[key]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"settings.{key} is {value!r}, expected a whole number")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceFolder:
+    """A generated instance on disk."""
+
+    root: Path
+    request: Request
+
+    @property
+    def public(self) -> Path:
+        return self.root / "public"
+
+    @property
+    def secret(self) -> Path:
+        return self.root / "secret"
+
+
+class Harness(Protocol):
+    """What a task's harness implements for the artifact pattern."""
+
+    def describe(self) -> Mapping[str, object]:
+        """What this harness measures and how, as JSON for people."""
+        ...
+
+    def instance(self, request: Request, public: Path, secret: Path) -> None:
+        """Write the candidate's part and the grader's part, from nothing but the request."""
+        ...
+
+    def grade(self, instance: InstanceFolder, artifact: Path) -> Graded:
+        """Look at what a candidate left in its out folder.
+
+        Raises:
+            InvalidArtifact: It is not what the task asked for.
+        """
+        ...
+
+    def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
+        """Checks of the harness's own, beyond those that `run_harness` makes."""
+        ...
+
+
+def run_harness(harness: Harness, argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code.
+
+    Args:
+        harness: The task's harness.
+        argv: Arguments without the program; None takes the command line's.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        match arguments.verb:
+            case "describe":
+                sys.stdout.buffer.write(canonical_json(harness.describe()))
+            case "instance":
+                seed = bytes.fromhex(arguments.seed)
+                request = _request(arguments.profile, arguments.purpose, seed)
+                _make_instance(harness, request, arguments.out)
+            case "grade":
+                _grade(harness, arguments.instance, arguments.artifact, arguments.result)
+            case _:
+                return _selfcheck(harness, arguments.profile)
+    except Exception:  # noqa: BLE001 - the exit code is the contract: whatever failed here is ours
+        traceback.print_exc()
+        return EXIT_HARNESS_ERROR
+    return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -P -m harness")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("describe")
+    instance = verbs.add_parser("instance")
+    instance.add_argument("--profile", required=True)
+    instance.add_argument("--purpose", required=True)
+    instance.add_argument("--seed", required=True)
+    instance.add_argument("--out", type=Path, required=True)
+    grade = verbs.add_parser("grade")
+    grade.add_argument("--instance", type=Path, required=True)
+    grade.add_argument("--artifact", type=Path, required=True)
+    grade.add_argument("--result", type=Path, required=True)
+    selfcheck = verbs.add_parser("selfcheck")
+    selfcheck.add_argument("--profile", required=True)
+    return parser
+
+
+def declared_task() -> dict[str, object]:
+    """The parts of the loaded task that a harness may know, from RSI_TASK_JSON.
+
+    Raises:
+        KeyError: The variable is not set.
+        TypeError: It is not a JSON object.
+    """
+    declared = json.loads(os.environ[TASK_VARIABLE])
+    if not isinstance(declared, dict):
+        raise TypeError(f"{TASK_VARIABLE} is not a JSON object")
+    return declared
+
+
+def _request(profile: str, purpose: str, seed: bytes) -> Request:
+    declared = declared_task()
+    if declared["profile"] != profile:
+        raise ValueError(f"--profile {profile} but {TASK_VARIABLE} is about {declared['profile']}")
+    settings = declared["settings"]
+    if not isinstance(settings, dict):
+        raise TypeError(f"{TASK_VARIABLE}: settings is not a table")
+    return Request(
+        profile=profile,
+        purpose=purpose,
+        seed=seed,
+        track=str(declared["track"]),
+        settings=settings,
+    )
+
+
+def _make_instance(harness: Harness, request: Request, out: Path) -> None:
+    public, secret = out / "public", out / "secret"
+    public.mkdir(parents=True)
+    secret.mkdir(parents=True)
+    harness.instance(request, public, secret)
+    stored = {
+        "profile": request.profile,
+        "purpose": request.purpose,
+        "seed": request.seed.hex(),
+        "settings": dict(request.settings),
+        "track": request.track,
+    }
+    (secret / REQUEST_FILE).write_bytes(canonical_json(stored))
+
+
+def _grade(harness: Harness, root: Path, artifact: Path, result: Path) -> None:
+    stored = json.loads((root / "secret" / REQUEST_FILE).read_text(encoding="utf-8"))
+    seed = bytes.fromhex(stored["seed"])
+    request = _request(stored["profile"], stored["purpose"], seed)
+    try:
+        graded = harness.grade(InstanceFolder(root=root, request=request), artifact)
+    except InvalidArtifact as problem:
+        graded = Graded(outcome="invalid_output", reason=str(problem))
+    identity = {
+        "harness_sha256": harness_digest(),
+        "profile": request.profile,
+        "purpose": request.purpose,
+        "instance_digest": instance_digest(root),
+        "seed_commitment": seed_commitment(seed),
+    }
+    write_result(result, result_value(graded, declared=declared_task(), identity=identity))
+
+
+def instance_digest(root: Path) -> str:
+    """sha256 over both parts of an instance folder."""
+    return tree_digest(
+        [*folder_files(root / "public", "public/"), *folder_files(root / "secret", "secret/")]
+    )
+
+
+def harness_digest() -> str:
+    """sha256 over the kit and the harness that lies beside it."""
+    kit = Path(__file__).resolve().parent
+    harness = kit.parent / "harness"
+    return tree_digest([*folder_files(kit, "harness_kit/"), *folder_files(harness, "harness/")])
+
+
+def _selfcheck(harness: Harness, profile: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="rsi-selfcheck-") as name:
+        workspace = Path(name)
+        first, second = bytes([1] * 32), bytes([2] * 32)
+        digests = []
+        for number, seed in enumerate((first, first, second)):
+            root = workspace / f"instance{number}"
+            _make_instance(harness, _request(profile, "dev", seed), root)
+            digests.append(instance_digest(root))
+        checks = [
+            Check(
+                name="generator_is_deterministic",
+                is_ok=digests[0] == digests[1],
+                evidence=f"same seed: {digests[0][:12]} and {digests[1][:12]}",
+            ),
+            Check(
+                name="generator_follows_the_seed",
+                is_ok=digests[0] != digests[2],
+                evidence=f"other seed: {digests[0][:12]} and {digests[2][:12]}",
+            ),
+            *harness.selfcheck(_request(profile, "dev", first), workspace),
+        ]
+    report = [{"name": c.name, "ok": c.is_ok, "evidence": c.evidence} for c in checks]
+    sys.stdout.buffer.write(canonical_json({"checks": report}))
+    return EXIT_OK
