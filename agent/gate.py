@@ -105,7 +105,9 @@ def decide(
             f"round {round_id} is not waiting for a decision; `rsi queue` lists what is"
         )
     if ledger.decisions(round_id):
-        raise NothingToDecideError(f"round {round_id} was decided already; see `rsi show {round_id}`")
+        raise NothingToDecideError(
+            f"round {round_id} was decided already; see `rsi show {round_id}`"
+        )
     if commit not in (None, case.commit) or score_digest not in (None, case.score_digest):
         raise StaleDecisionError(
             f"round {round_id} changed since it was shown; look at it again and decide anew"

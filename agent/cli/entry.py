@@ -1,0 +1,98 @@
+"""From the command line's words to a verb, and from any error to a sentence and an exit code."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from rsi.agent.cli.parser import build_parser
+
+EXIT_OK = 0
+EXIT_NO = 1
+"""The answer is no: a check failed, a campaign may not start."""
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_REFUSED = 4
+EXIT_UNAVAILABLE = 5
+EXIT_BAD_INPUT = 6
+EXIT_INTERNAL = 70
+EXIT_INTERRUPTED = 130
+
+CODES_BY_ERROR = (
+    # The first row that fits decides, so the special ones come first.
+    ("rsi.agent.errors", "UnknownRecordError", EXIT_NOT_FOUND),
+    ("rsi.agent.errors", "UnknownCommitError", EXIT_NOT_FOUND),
+    ("rsi.tasks.errors", "TaskNotFoundError", EXIT_NOT_FOUND),
+    ("rsi.agent.gate", "GateError", EXIT_REFUSED),
+    ("rsi.agent.errors", "StaleChampionError", EXIT_REFUSED),
+    ("rsi.agent.errors", "LedgerValueError", EXIT_BAD_INPUT),
+    ("rsi.agent.errors", "LineageNameError", EXIT_BAD_INPUT),
+    ("rsi.agent.errors", "LedgerError", EXIT_UNAVAILABLE),
+    ("rsi.agent.errors", "HomeError", EXIT_UNAVAILABLE),
+    ("rsi.agent.errors", "AgentError", EXIT_BAD_INPUT),
+    ("rsi.tasks.errors", "TaskError", EXIT_BAD_INPUT),
+    ("rsi.sandboxes.errors", "SandboxError", EXIT_UNAVAILABLE),
+    ("rsi.evals.errors", "EvidenceError", EXIT_BAD_INPUT),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        argv: Words after the program's name; those of the process when None.
+
+    Returns:
+        The exit code; `rsi help exit-codes` lists them.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        verb = importlib.import_module(args.module)
+        code: int = getattr(verb, args.function)(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("rsi: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) left; that is its right. Keep the interpreter's own flush quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except Exception as error:  # noqa: BLE001  the one place that turns errors into exit codes
+        return _explain(error, is_verbose=args.verbose)
+    return code
+
+
+def _explain(error: Exception, *, is_verbose: bool) -> int:
+    """Say what went wrong in one sentence; the trace of our own faults goes to a file."""
+    for module_name, class_name, code in CODES_BY_ERROR:
+        module = sys.modules.get(module_name)
+        if module is not None and isinstance(error, getattr(module, class_name)):
+            if is_verbose:
+                logging.getLogger(__name__).info("trace of the error", exc_info=error)
+            print(f"rsi: {error}", file=sys.stderr)
+            return code
+    path = _write_trace(error)
+    print(
+        f"rsi: internal error: {type(error).__name__}: {error}\n"
+        f"rsi: nothing was lost; the trace is in {path}, please report it",
+        file=sys.stderr,
+    )
+    return EXIT_INTERNAL
+
+
+def _write_trace(error: Exception) -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="rsi-error-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.writelines(traceback.format_exception(error))
+    return file.name

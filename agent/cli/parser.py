@@ -1,0 +1,205 @@
+"""The words of the command line, and which function each verb is."""
+
+import argparse
+from collections.abc import Callable
+
+EPILOG = """\
+without a verb rsi opens the cockpit in the terminal.
+
+exit codes: 0 done; 1 the answer is no; 2 wrong words; 3 not found; 4 refused at the gate;
+            5 something needed is not available; 6 bad input; 70 internal error; 130 interrupted
+
+environment: RSI_HOME (where data is kept), RSI_CACHE (where environments are kept),
+             RSI_DATABASE_URL (PostgreSQL instead of SQLite), RSI_TASKS (folders with your tasks),
+             ANTHROPIC_API_KEY, OPENAI_API_KEY and the keys of other providers
+"""
+
+Add = Callable[[argparse.ArgumentParser], None]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar; cheap, because verbs are named by module and imported when run."""
+    parser = argparse.ArgumentParser(
+        prog="rsi",
+        description="Measured, reviewed, human-gated improvement of small training repos.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print it and exit")
+    parser.add_argument("--verbose", action="store_true", help="log what happens to stderr")
+    parser.set_defaults(module="rsi.agent.cli.nothing", function="explain")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    for name, module, text, add in VERBS:
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        verb.set_defaults(module=f"rsi.agent.cli.{module}", function=name.replace("-", "_"))
+        verb.add_argument("--json", action="store_true", help="print JSON, one document")
+        add(verb)
+    _add_task(verbs)
+    return parser
+
+
+class _PrintVersion(argparse.Action):
+    """Reads the installed version only when --version asks; the lookup costs start-up time."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        parser.exit(message=f"rsi {version('rsi-lab')}\n")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", help="name of a task, or the folder of yours")
+    parser.add_argument("--track", help="track of the task (default: its own default)")
+    parser.add_argument("--profile", help="size of the task: smoke, demo, full, ...")
+    parser.add_argument("--rounds", type=int, default=8, help="ideas to try (default: %(default)s)")
+    parser.add_argument(
+        "--model",
+        default="scripted:demo",
+        help="who proposes: anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME, scripted:FILE, "
+        "replay:ROUND (default: %(default)s)",
+    )
+    parser.add_argument("--critic", default="none", help="model that objects before measuring")
+    parser.add_argument("--reviewer", default="rules", help="model that reviews besides the rules")
+    parser.add_argument(
+        "--decide",
+        choices=("person", "policy"),
+        default="person",
+        help="who decides at the gate: a person approves each promotion (default), or the policy "
+        "promotes what is supported and held by nothing",
+    )
+    parser.add_argument("--sandbox", default="auto", help="auto, docker, bubblewrap or process")
+    parser.add_argument("--lineage", help="whose champion to start from and to move")
+    parser.add_argument("--strategy", default="greedy", help="search strategy")
+    parser.add_argument("--scaffold", help="folder with prompts, tools and search settings")
+    parser.add_argument("--budget-usd", type=float, help="dollars that the models may cost")
+    parser.add_argument("--budget-tokens", type=int, help="tokens that the models may use")
+    parser.add_argument("--budget-hours", type=float, help="wall hours of the campaign")
+    parser.add_argument(
+        "--allow-unknown-price", action="store_true", help="use models whose price is not known"
+    )
+    parser.add_argument("--seed", help="master seed, 32 hex digits (default: drawn)")
+    parser.add_argument(
+        "--detach", action="store_true", help="queue it and return; a worker runs it"
+    )
+
+
+def _round(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("round", help="id of a round, such as c1120-4f2a-0003")
+
+
+def _reason(parser: argparse.ArgumentParser) -> None:
+    _round(parser)
+    parser.add_argument("--reason", default="", help="why, in words")
+    parser.add_argument("--commit", help="refuse unless this commit is at the gate")
+    parser.add_argument("--score", help="refuse unless this score digest is at the gate")
+
+
+def _campaign_optional(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("campaign", nargs="?", help="id of a campaign (default: the latest)")
+
+
+def _campaign(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("campaign", help="id of a campaign")
+
+
+def _worker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--exit-when-idle", action="store_true", help="end when nothing is queued or under way"
+    )
+    parser.add_argument("--concurrency", type=int, default=1, help="campaigns at once")
+
+
+def _nothing(_: argparse.ArgumentParser) -> None:
+    """A verb without words of its own."""
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    _round(parser)
+    parser.add_argument("--diff", action="store_true", help="print only the diff")
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    _round(parser)
+    parser.add_argument(
+        "--run", action="store_true", help="run the tool calls again and compare the results"
+    )
+    parser.add_argument("--agent", default="proposer", help="proposer, critic or reviewer")
+
+
+def _rollback(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lineage", help="name of the lineage")
+    parser.add_argument(
+        "--to", required=True, help="commit to go back to, or a round that made one"
+    )
+    parser.add_argument("--reason", default="", help="why, in words")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    _campaign_optional(parser)
+    parser.add_argument("--out", help="folder for report.html and report.md")
+
+
+def _message(parser: argparse.ArgumentParser) -> None:
+    _campaign(parser)
+    parser.add_argument("text", help="what to say to the agent at its next turn")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sandbox", default="auto", help="backend to examine")
+    parser.add_argument("--quick", action="store_true", help="leave the conformance checks out")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--decide", choices=("person", "policy"), help="who decides (default: you on a terminal)"
+    )
+    parser.add_argument("--plain", action="store_true", help="plain progress, no cockpit")
+    parser.add_argument("--sandbox", default="auto", help="auto, docker, bubblewrap or process")
+    parser.add_argument("--profile", default="demo", help=argparse.SUPPRESS)
+    parser.add_argument("--task", default="lm_training", help=argparse.SUPPRESS)
+
+
+VERBS: tuple[tuple[str, str, str, Add], ...] = (
+    ("run", "running", "queue a campaign, start a worker if none runs, and follow it", _run),
+    ("worker", "running", "run queued campaigns until told to stop", _worker),
+    ("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),
+    ("queue", "reading", "campaigns with their state, and what waits for a decision", _nothing),
+    ("rounds", "reading", "rounds of a campaign with verdicts and effects", _campaign_optional),
+    ("show", "reading", "everything known about one round", _show),
+    ("log", "reading", "the notebook: every idea, its result and lesson", _campaign_optional),
+    ("approve", "deciding", "promote the candidate of a round at the gate", _reason),
+    ("reject", "deciding", "turn the candidate of a round down", _reason),
+    ("revise", "deciding", "send the candidate of a round back with a note", _reason),
+    ("rollback", "deciding", "move a lineage's champion back", _rollback),
+    ("pause", "steering", "let a campaign finish its round, then wait", _campaign),
+    ("resume", "steering", "go on with a paused campaign", _campaign),
+    ("stop", "steering", "end a campaign now, keeping everything", _campaign),
+    ("message", "steering", "say something to the agent at its next turn", _message),
+    ("replay", "replaying", "an agent's steps in a round, one by one", _replay),
+    ("rescore", "replaying", "compute a round's score again from stored samples", _round),
+    ("report", "reporting", "write a campaign's report as HTML and Markdown", _report),
+    ("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
+    ("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
+)
+
+
+def _add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    task = verbs.add_parser("task", help="list, show and check tasks", description="Tasks.")
+    task.set_defaults(module="rsi.agent.cli.tasks", function="list_", json=False)
+    words = task.add_subparsers(title="words", metavar="WORD")
+    for name, text in (
+        ("list", "tasks that are known here"),
+        ("show", "one task: metric, rules, profiles, solutions, cheats"),
+        ("check", "load a task, run its baseline, apply its patches"),
+    ):
+        word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        word.set_defaults(
+            module="rsi.agent.cli.tasks", function="list_" if name == "list" else name
+        )
+        word.add_argument("--json", action="store_true", help="print JSON, one document")
+        if name != "list":
+            word.add_argument("task", help="name of a task, or the folder of yours")
+            word.add_argument("--track", help="track of the task")
+        if name == "check":
+            word.add_argument("--profile", help="size to run (default: the smallest)")
+            word.add_argument("--sandbox", default="auto", help="backend to run in")
