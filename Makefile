@@ -4,7 +4,7 @@ venv := .venv
 bin := $(venv)/bin
 ready := $(venv)/.ready
 
-.PHONY: setup demo test check fix lint types imports fast bench screenshots wheel help
+.PHONY: setup demo test docker-test check fix lint types imports fast bench screenshots wheel help
 $(ready): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("rsi needs Python 3.11 or newer; call make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@test -x $(bin)/python || $(PYTHON) -m venv $(venv) || { \
@@ -18,6 +18,8 @@ demo: $(ready) ## A real campaign on the flagship task, live, without key, GPU o
 	@$(bin)/rsi demo $(ARGS)
 test: $(ready) ## Every test that can run on this machine
 	@$(bin)/python -m pytest -m "not docker and not gpu and not live" $(ARGS)
+docker-test: $(ready) ## Tests that need a Docker engine
+	@$(bin)/python -m pytest -m docker $(ARGS)
 check: lint types imports fast ## Format, lint, strict types, import contracts, fast tests: under a minute
 fix: $(ready) ## Format and fix what can be fixed
 	@$(bin)/ruff format . && $(bin)/ruff check --fix .
@@ -38,4 +40,4 @@ wheel: $(ready) ## Build the wheel, install it into a clean environment, run it 
 	@$(PYTHON) -m venv dist/clean && dist/clean/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
 	@cd / && $(CURDIR)/dist/clean/bin/rsi task list
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
