@@ -1,0 +1,23 @@
+"""Errors of the cockpit.
+
+CockpitError
+├── SettingsError      the settings file cannot be used
+├── ActionRefusedError a decision or request was refused, nothing was written
+└── WebError           the web server cannot start
+"""
+
+
+class CockpitError(Exception):
+    """Base of everything the cockpit raises on purpose."""
+
+
+class SettingsError(CockpitError, ValueError):
+    """The settings file has a mistake; the message names file, key and what was expected."""
+
+
+class ActionRefusedError(CockpitError):
+    """A decision or a request was refused; the ledger is unchanged."""
+
+
+class WebError(CockpitError):
+    """The web server cannot start as asked."""

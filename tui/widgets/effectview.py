@@ -1,0 +1,153 @@
+"""The effect, pair by pair: each pair's ratio as a dot, the interval after it as a bar that narrows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsi.evals.types import Interval
+from rsi.tui.draw import DASH, EMPTY_LINE, TIMES, Line, Role, Span
+from rsi.tui.widgets.lines import LinesView
+
+_LABEL_CELLS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairPoint:
+    """One pair: champion divided by candidate, and the interval over all pairs up to it."""
+
+    label: str
+    """Such as "screen 3"."""
+    ratio: float | None
+    """None when one of its runs did not end ok."""
+    remark: str
+    """Why there is no ratio, or empty."""
+    interval: Interval | None
+
+
+class EffectView(LinesView):
+    """A forest plot that grows while a round is measured."""
+
+    def __init__(
+        self,
+        *,
+        heading: str = "Effect",
+        dom_id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(heading=heading, dom_id=dom_id, classes=classes)
+        self.points: tuple[PairPoint, ...] = ()
+        self.final: Interval | None = None
+        self.least_ratio: float | None = None
+        self.follows = True
+
+    def set_points(
+        self,
+        points: Sequence[PairPoint],
+        *,
+        final: Interval | None = None,
+        least_ratio: float | None = None,
+    ) -> None:
+        """Show other pairs.
+
+        Args:
+            points: In the order of measuring.
+            final: The scored interval, when there is one.
+            least_ratio: Ratio that counts as better, such as 1.02; None when not known.
+        """
+        new = tuple(points)
+        if (new, final, least_ratio) == (self.points, self.final, self.least_ratio):
+            return
+        self.points, self.final, self.least_ratio = new, final, least_ratio
+        self.lines_changed()
+        if self.follows:
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+
+    def line_count(self) -> int:
+        return len(self.points) + (1 if self.final else 0)
+
+    def line_at(self, index: int) -> Line:
+        if index >= len(self.points):
+            return self._scored_line()
+        point = self.points[index]
+        value = DASH.rjust(6) if point.ratio is None else f"{point.ratio:5.2f}{TIMES}"
+        head: Span = (f"{point.label[:8]:<8}{value} ", Role.DIM)
+        if point.ratio is None and point.interval is None:
+            return (head, (f"▲ {point.remark}", Role.WARN))
+        return (head, *self._bar(point.interval, point.ratio, Role.SERIES_B))
+
+    def sticky_lines(self) -> tuple[Line, ...]:
+        heading = super().sticky_lines()
+        scale = self._scale()
+        if scale is None:
+            return heading
+        low, high, columns = scale
+        cells = [" "] * columns
+        labels = [(low, f"{low:.2f}"), (high, f"{high:.2f}")]
+        if low < 1.0 < high:
+            labels.append((1.0, "1.00"))
+        for value, text in labels:
+            at = _position(value, low, high, columns)
+            at = min(max(0, at - len(text) // 2), columns - len(text))
+            if all(cell == " " for cell in cells[max(0, at - 1) : at + len(text) + 1]):
+                cells[at : at + len(text)] = text
+        return (*heading, ((" " * _LABEL_CELLS, Role.DIM), ("".join(cells), Role.DIM)))
+
+    def _scored_line(self) -> Line:
+        if self.final is None:
+            return EMPTY_LINE
+        head: Span = (f"{'scored':<8}{self.final.estimate:5.2f}{TIMES} ", Role.STRONG)
+        return (head, *self._bar(self.final, None, Role.ACCENT))
+
+    def _bar(self, interval: Interval | None, ratio: float | None, role: Role) -> list[Span]:
+        scale = self._scale()
+        if scale is None:
+            return []
+        low, high, columns = scale
+        cells: list[Span] = [(" ", Role.RULE)] * columns
+        if interval is not None:
+            start = _position(interval.low, low, high, columns)
+            end = _position(interval.high, low, high, columns)
+            for at in range(start, end + 1):
+                cells[at] = ("─", role)
+            if interval.low >= low:
+                cells[start] = ("├", role)
+            if interval.high <= high:
+                cells[end] = ("┤", role)
+            cells[_position(interval.estimate, low, high, columns)] = ("┼", role)
+        for value, sign in ((1.0, "┊"), (self.least_ratio, "╎")):
+            if value is not None and low <= value <= high:
+                at = _position(value, low, high, columns)
+                if cells[at][0] in " ─":
+                    cells[at] = (sign, Role.DIM)
+        if ratio is not None:
+            cells[_position(ratio, low, high, columns)] = (
+                "●",
+                Role.GOOD if ratio > 1 else Role.BAD,
+            )
+        return cells
+
+    def _scale(self) -> tuple[float, float, int] | None:
+        columns = self.size.width - _LABEL_CELLS - 2
+        values = [point.ratio for point in self.points if point.ratio is not None]
+        spread = [1.0, *values]
+        for interval in (self.final, *(p.interval for p in self.points[-3:])):
+            if interval is not None:
+                spread += [interval.low, interval.high]
+        if self.least_ratio is not None:
+            spread.append(self.least_ratio)
+        spread = [value for value in spread if math.isfinite(value) and value > 0]
+        if columns < 12 or (not values and self.final is None):
+            return None
+        # Early intervals can be absurdly wide; the pairs themselves decide the scale then.
+        largest, smallest = max(values, default=1.0), min(values, default=1.0)
+        low = max(min(spread), min(smallest, 1.0) / 2)
+        high = min(max(spread), max(largest, 1.0) * 2)
+        pad = (math.log(high) - math.log(low)) * 0.05 or 0.05
+        return math.exp(math.log(low) - pad), math.exp(math.log(high) + pad), columns
+
+
+def _position(value: float, low: float, high: float, columns: int) -> int:
+    if value <= 0 or not math.isfinite(value):
+        return 0 if value <= 0 else columns - 1
+    share = (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+    return min(columns - 1, max(0, round(share * (columns - 1))))

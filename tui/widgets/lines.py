@@ -1,0 +1,242 @@
+"""The base of every widget with many lines: it draws the visible ones only, through the pen.
+
+A subclass says how many lines there are and what line `y` holds. A heading and other sticky lines stay on top.
+Invariant: the cost of a repaint depends on the height of the widget, not on the number of lines.
+"""
+
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from rsi.tui.draw import EMPTY_LINE, Line, Pen, Role, Span, fit, width_of
+from rsi.tui.theme import pen_for
+
+
+class LinesView(ScrollView, can_focus=True):
+    """Scrolls over lines; with `has_cursor`, a cursor line moves instead."""
+
+    DEFAULT_CSS = """
+    LinesView {
+        height: 1fr; width: 1fr; background: $background; color: $foreground;
+        scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; overflow-x: hidden;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "Down", show=False, id="list.down"),
+        Binding("k,up", "move(-1)", "Up", show=False, id="list.up"),
+        Binding("ctrl+d,pagedown", "page(1)", "Page down", show=False, id="list.page_down"),
+        Binding("ctrl+u,pageup", "page(-1)", "Page up", show=False, id="list.page_up"),
+        Binding("g,home", "first", "First", show=False, id="list.first"),
+        Binding("G,end", "last", "Last", show=False, id="list.last"),
+    ]
+
+    class CursorMoved(Message):
+        """The cursor is on another line."""
+
+        def __init__(self, view: "LinesView", index: int) -> None:
+            self.view = view
+            self.index = index
+            super().__init__()
+
+        @property
+        def control(self) -> "LinesView":
+            return self.view
+
+    class Opened(Message):
+        """The line under the cursor was chosen with a click on it."""
+
+        def __init__(self, view: "LinesView", index: int) -> None:
+            self.view = view
+            self.index = index
+            super().__init__()
+
+        @property
+        def control(self) -> "LinesView":
+            return self.view
+
+    has_cursor = False
+
+    def __init__(
+        self, *, heading: str = "", dom_id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=dom_id, classes=classes)
+        self.heading = heading
+        self.note: Line = EMPTY_LINE
+        """Right end of the heading line."""
+        self.empty: tuple[Line, ...] = ()
+        """Shown when there is no line at all: a sentence with the next key."""
+        self.cursor = 0
+        self._pen: Pen | None = None
+        self._pen_theme = ""
+
+    # --- what a subclass gives ---
+
+    def line_count(self) -> int:
+        """Number of lines below the sticky ones."""
+        return 0
+
+    def line_at(self, index: int) -> Line:
+        """The line with this number, 0 <= index < line_count()."""
+        raise NotImplementedError
+
+    def over_at(self, index: int) -> Role | None:
+        """A role laid over the whole line."""
+        if self.has_cursor and index == self.cursor:
+            return Role.CURSOR if self.has_focus else Role.CURSOR_IDLE
+        return None
+
+    def sticky_lines(self) -> tuple[Line, ...]:
+        """Lines that stay on top; the heading by default."""
+        return (self._heading_line(),) if self.heading else ()
+
+    # --- drawing ---
+
+    @property
+    def pen(self) -> Pen:
+        theme = self.app.theme
+        if self._pen is None or self._pen_theme != theme:
+            self._pen, self._pen_theme = pen_for(theme), theme
+        return self._pen
+
+    @property
+    def text_width(self) -> int:
+        """Cells for a line."""
+        return max(1, self.scrollable_content_region.width or self.size.width)
+
+    def lines_changed(self) -> None:
+        """Call after the lines changed: keeps the cursor inside, updates the scroll bar, repaints."""
+        count = self.line_count()
+        self.cursor = max(0, min(self.cursor, count - 1))
+        height = count + len(self.sticky_lines())
+        width = self.longest_line()
+        if self.virtual_size != Size(width, height):
+            self.virtual_size = Size(width, height)
+            if self.scroll_offset.y > self.max_scroll_y:
+                self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        self.refresh()
+
+    def longest_line(self) -> int:
+        """Cells of the longest line; 1 where lines never scroll sideways."""
+        return 1
+
+    def render_line(self, y: int) -> Strip:
+        base = self.rich_style
+        sticky = self.sticky_lines()
+        if y < len(sticky):
+            return self._draw(sticky[y], base)
+        index = y - len(sticky) + self.scroll_offset.y
+        count = self.line_count()
+        if index < count:
+            return self._draw(
+                self.line_at(index), base, over=self.over_at(index), scroll_x=self.scroll_offset.x
+            )
+        if count == 0 and y - len(sticky) < len(self.empty):
+            return self._draw((("  ", Role.DIM), *self.empty[y - len(sticky)]), base)
+        return Strip.blank(self.size.width, base)
+
+    def _draw(
+        self, spans: Line, base: Style, *, over: Role | None = None, scroll_x: int = 0
+    ) -> Strip:
+        return self.pen.strip(spans, self.size.width, base, over=over, scroll_x=scroll_x)
+
+    def _heading_line(self) -> Line:
+        focused = self.has_focus
+        role = Role.RULE_FOCUS if focused else Role.RULE
+        dash = "━" if focused else "─"
+        width = self.size.width
+        note_width = width_of(self.note)
+        title = fit(self.heading, min(len(self.heading), max(1, width - 4))).rstrip()
+        room = width - len(title) - 4
+        spans: list[Span] = [(dash + " ", role), (title, Role.TITLE), (" ", role)]
+        if self.note and note_width + 3 <= room:
+            return (
+                *spans,
+                (dash * (room - note_width - 2), role),
+                (" ", role),
+                *self.note,
+                (" " + dash, role),
+            )
+        return (*spans, (dash * max(0, room + 1), role))
+
+    def set_note(self, note: Line) -> None:
+        """Change the right end of the heading."""
+        if note != self.note:
+            self.note = note
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._pen = None
+
+    def on_resize(self) -> None:
+        self.lines_changed()
+
+    # --- moving ---
+
+    @property
+    def page_lines(self) -> int:
+        """Lines visible at once."""
+        return max(1, self.size.height - len(self.sticky_lines()))
+
+    def action_move(self, lines: int) -> None:
+        if self.has_cursor:
+            self.move_cursor(self.cursor + lines)
+        else:
+            self.scroll_relative(y=lines, animate=False, force=True)
+
+    def action_page(self, pages: int) -> None:
+        if self.has_cursor:
+            self.move_cursor(self.cursor + pages * max(1, self.page_lines - 1))
+        else:
+            self.scroll_relative(y=pages * max(1, self.page_lines - 1), animate=False, force=True)
+
+    def action_first(self) -> None:
+        if self.has_cursor:
+            self.move_cursor(0)
+        else:
+            self.scroll_to(y=0, animate=False, force=True)
+
+    def action_last(self) -> None:
+        if self.has_cursor:
+            self.move_cursor(self.line_count() - 1)
+        else:
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+
+    def move_cursor(self, index: int) -> None:
+        """Put the cursor on a line and keep it visible."""
+        index = max(0, min(index, self.line_count() - 1))
+        moved = index != self.cursor
+        self.cursor = index
+        self.show_line(index)
+        if moved:
+            self.refresh()
+            self.post_message(self.CursorMoved(self, index))
+
+    def show_line(self, index: int) -> None:
+        """Scroll as little as needed to make a line visible."""
+        top = self.scroll_offset.y
+        if index < top:
+            self.scroll_to(y=index, animate=False, force=True)
+        elif index >= top + self.page_lines:
+            self.scroll_to(y=index - self.page_lines + 1, animate=False, force=True)
+
+    def index_at(self, event: events.Click) -> int | None:
+        """Number of the line that was clicked, None outside of the lines."""
+        y = event.y - len(self.sticky_lines())
+        index = y + self.scroll_offset.y
+        return index if y >= 0 and index < self.line_count() else None
+
+    def on_click(self, event: events.Click) -> None:
+        index = self.index_at(event)
+        if index is None or not self.has_cursor:
+            return
+        if event.chain >= 2:
+            self.post_message(self.Opened(self, index))
+        else:
+            self.move_cursor(index)
