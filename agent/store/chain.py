@@ -1,0 +1,81 @@
+"""The hash chain over decisions and promotions: pure functions.
+
+Each link's hash covers its position, its kind, its body and the hash before it, so a changed, missing,
+added or reordered row shows. A chain alone cannot show that its end was cut off: keep a head elsewhere
+(promoted commits carry it as a trailer) and give it to `check_chain`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rsi.agent.store.records import ChainReport
+
+GENESIS = "0" * 64
+"""What the first link points back to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One chained row as it is stored."""
+
+    position: int
+    kind: str
+    """"decision" or "promotion"."""
+    body: str
+    columns: str
+    """The searched columns as text; they must agree with the body."""
+    expected_columns: str
+    """The same, derived from the body."""
+    prev_hash: str
+    hash: str
+
+
+def link_hash(*, position: int, kind: str, body: str, prev_hash: str) -> str:
+    """sha256 in hex over one link."""
+    return hashlib.sha256(json.dumps([position, kind, body, prev_hash]).encode()).hexdigest()
+
+
+def check_chain(links: Iterable[Link], *, expected_head: str | None = None) -> ChainReport:
+    """Walk the links in order of position and stop at the first that is wrong.
+
+    Args:
+        links: All rows, by rising position.
+        expected_head: A head noted earlier; it must still be one of the links.
+    """
+    head, rows, seen = GENESIS, 0, {GENESIS}
+    for rows, link in enumerate(links, start=1):
+        problem = _problem(link, position=rows, prev_hash=head)
+        if problem is not None:
+            return ChainReport(
+                is_intact=False, rows=rows, head=head, broken_at=rows, reason=problem
+            )
+        head = link.hash
+        seen.add(head)
+    if expected_head is not None and expected_head not in seen:
+        return ChainReport(
+            is_intact=False,
+            rows=rows,
+            head=head,
+            broken_at=rows,
+            reason=f"the chain no longer holds the head {expected_head[:12]}: rows after it were cut off or redone",
+        )
+    return ChainReport(
+        is_intact=True, rows=rows, head=head, broken_at=None, reason=f"{rows} rows, all linked"
+    )
+
+
+def _problem(link: Link, *, position: int, prev_hash: str) -> str | None:
+    if link.position != position:
+        return f"row {position} is missing; the next one says {link.position}"
+    if link.prev_hash != prev_hash:
+        return f"row {position} points at {link.prev_hash[:12]}, not at the row before it"
+    expected = link_hash(
+        position=position, kind=link.kind, body=link.body, prev_hash=link.prev_hash
+    )
+    if link.hash != expected:
+        return f"row {position} ({link.kind}) was changed after it was written"
+    if link.columns != link.expected_columns:
+        return f"row {position} ({link.kind}): its searched columns do not agree with its body"
+    return None

@@ -1,0 +1,169 @@
+"""The ledger's decisions and promotions: chained by hash, one row after the other.
+
+Invariant: every row points at the row before it; writers take turns, so the chain never forks.
+"""
+
+from sqlalchemy import Connection, Select, insert, select
+
+from rsi.agent.errors import LedgerConflictError, UnknownRecordError
+from rsi.agent.store.chain import GENESIS, Link, check_chain, link_hash
+from rsi.agent.store.codec import decode, encode, stored_text
+from rsi.agent.store.facts import FactStore
+from rsi.agent.store.records import ChainReport, DecisionRecord, PromotionRecord
+from rsi.agent.store.tables import gate, rounds
+
+_DECISION = "decision"
+_PROMOTION = "promotion"
+
+
+class GateFacts(FactStore):
+    """Decisions, promotions, and the chain over both."""
+
+    def add_decision(self, record: DecisionRecord) -> bool:
+        """Store the gate's word; False when the same word on the same thing is there already.
+
+        Raises:
+            LedgerConflictError: Somebody decided otherwise on this commit and score; say `is_override`.
+            UnknownRecordError: No such round.
+        """
+        with self._database.write(gate) as connection:
+            for body in connection.scalars(_bodies(_DECISION, round_id=record.round_id)):
+                stored = decode(DecisionRecord, body)
+                if _shown(stored) != _shown(record):
+                    continue
+                if stored.action == record.action:
+                    return False
+                raise LedgerConflictError(
+                    f"round {record.round_id!r} was decided before: {stored.action.value} by "
+                    f"{stored.actor}; to go against it, override it with a reason"
+                )
+            _append(connection, _DECISION, record, lineage=None, action=record.action.value)
+        return True
+
+    def add_promotion(self, record: PromotionRecord) -> bool:
+        """Store that the champion moved; False when this very move is there already.
+
+        Raises:
+            LedgerConflictError: The lineage's last promotion does not end where this one starts.
+            UnknownRecordError: No such round.
+        """
+        with self._database.write(gate) as connection:
+            query = _bodies(_PROMOTION, lineage=record.lineage)
+            moves = [decode(PromotionRecord, body) for body in connection.scalars(query)]
+            if moves and _move(moves[-1]) == _move(record):
+                return False
+            if moves and moves[-1].new_commit != record.old_commit:
+                if any(_move(move) == _move(record) for move in moves):
+                    return False
+                raise LedgerConflictError(
+                    f"the champion of {record.lineage!r} is {moves[-1].new_commit[:12]} since round "
+                    f"{moves[-1].round_id!r}, not {record.old_commit[:12]}; measure against that one"
+                )
+            _append(
+                connection,
+                _PROMOTION,
+                record,
+                lineage=stored_text(record.lineage, "lineage"),
+                action=record.kind.value,
+            )
+        return True
+
+    def decisions(self, round_id: str | None = None) -> tuple[DecisionRecord, ...]:
+        """Decisions on one round, or all, oldest first."""
+        with self._database.read() as connection:
+            bodies = connection.scalars(_bodies(_DECISION, round_id=round_id)).all()
+        return tuple(decode(DecisionRecord, body) for body in bodies)
+
+    def promotions(
+        self, lineage: str | None = None, *, round_id: str | None = None
+    ) -> tuple[PromotionRecord, ...]:
+        """Promotions of a lineage or of a round, or all, oldest first."""
+        with self._database.read() as connection:
+            bodies = connection.scalars(
+                _bodies(_PROMOTION, lineage=lineage, round_id=round_id)
+            ).all()
+        return tuple(decode(PromotionRecord, body) for body in bodies)
+
+    def chain_head(self) -> str:
+        """Hash of the last chained row: note it elsewhere to notice later that the end was cut off."""
+        with self._database.read() as connection:
+            return _head(connection)[1]
+
+    def verify_chain(self, expected_head: str | None = None) -> ChainReport:
+        """Recompute every hash; with a head noted earlier, see that it is still there."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(gate).order_by(gate.c.position)).mappings().all()
+        return check_chain(
+            (
+                Link(
+                    position=row["position"],
+                    kind=row["kind"],
+                    body=row["body"],
+                    columns=str((row["round_id"], row["lineage"], row["action"])),
+                    expected_columns=_columns_of(row["kind"], row["body"]),
+                    prev_hash=row["prev_hash"],
+                    hash=row["hash"],
+                )
+                for row in rows
+            ),
+            expected_head=expected_head,
+        )
+
+
+def _bodies(kind: str, *, round_id: str | None = None, lineage: str | None = None) -> Select[str]:
+    query = select(gate.c.body).where(gate.c.kind == kind).order_by(gate.c.position)
+    if round_id is not None:
+        query = query.where(gate.c.round_id == round_id)
+    if lineage is not None:
+        query = query.where(gate.c.lineage == lineage)
+    return query
+
+
+def _append(
+    connection: Connection,
+    kind: str,
+    record: DecisionRecord | PromotionRecord,
+    *,
+    lineage: str | None,
+    action: str,
+) -> None:
+    found = connection.scalar(select(rounds.c.id).where(rounds.c.id == record.round_id))
+    if found is None:
+        raise UnknownRecordError(f"no round {record.round_id!r}; `rsi rounds` lists them")
+    last_position, prev_hash = _head(connection)
+    body = encode(record)
+    connection.execute(
+        insert(gate).values(
+            position=last_position + 1,
+            kind=kind,
+            round_id=record.round_id,
+            lineage=lineage,
+            action=action,
+            body=body,
+            prev_hash=prev_hash,
+            hash=link_hash(position=last_position + 1, kind=kind, body=body, prev_hash=prev_hash),
+        )
+    )
+
+
+def _head(connection: Connection) -> tuple[int, str]:
+    query = select(gate.c.position, gate.c.hash).order_by(gate.c.position.desc()).limit(1)
+    row = connection.execute(query).first()
+    return (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
+
+
+def _shown(record: DecisionRecord) -> tuple[str | None, str | None, bool]:
+    return record.commit, record.score_digest, record.is_override
+
+
+def _move(record: PromotionRecord) -> tuple[str, str, str, str]:
+    return record.round_id, record.kind.value, record.old_commit, record.new_commit
+
+
+def _columns_of(kind: str, body: str) -> str:
+    """The searched columns as the body says them."""
+    if kind == _DECISION:
+        decision = decode(DecisionRecord, body)
+        return str((decision.round_id, None, decision.action.value))
+    promotion = decode(PromotionRecord, body)
+    return str((promotion.round_id, promotion.lineage, promotion.kind.value))

@@ -1,0 +1,170 @@
+"""Where a campaign and a round are, derived from their facts: pure functions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from rsi.agent.store.records import (
+    CampaignEventKind,
+    CampaignState,
+    DecisionAction,
+    DecisionRecord,
+    PromotionRecord,
+    Step,
+    StepRecord,
+)
+
+
+class RoundPhase(StrEnum):
+    """What a round is doing."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    """For a decision: the evidence is in and nobody has spoken."""
+    DONE = "done"
+
+
+class RoundVerdict(StrEnum):
+    """How a round ended."""
+
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+    NOT_ADMITTED = "not_admitted"
+    WITHDRAWN = "withdrawn"
+    NO_PATCH = "no_patch"
+    OUT_OF_BUDGET = "out_of_budget"
+    EMPTY = "empty"
+    DOES_NOT_APPLY = "does_not_apply"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INVALID_OUTPUT = "invalid_output"
+    TAMPERED = "tampered"
+    STALE = "stale"
+    STOPPED = "stopped"
+    HARNESS_ERROR = "harness_error"
+    """Our failure: never held against the candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundState:
+    """Where one round is."""
+
+    phase: RoundPhase
+    attempt: int
+    """0-based; rises when the candidate was sent back."""
+    step: Step | None
+    """The step that runs or waits; None when the round is done."""
+    finished: tuple[Step, ...]
+    """Finished steps of this attempt, in the round's order."""
+    verdict: RoundVerdict | None
+    """None until something ended the round."""
+    ended_at: Step | None
+    """The step that ended it; None while open."""
+
+
+_ENDINGS: dict[str, RoundVerdict] = {
+    verdict.value: verdict for verdict in RoundVerdict if verdict is not RoundVerdict.PROMOTED
+}
+
+_GOES_ON = frozenset({"ok", "supported", "approve", "approved", "promoted", "skipped", "pass"})
+
+
+def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
+    """A campaign's state after its latest event; without any it is queued."""
+    match latest:
+        case None | CampaignEventKind.QUEUED:
+            return CampaignState.QUEUED
+        case CampaignEventKind.STARTED | CampaignEventKind.RESUMED:
+            return CampaignState.RUNNING
+        case CampaignEventKind.PAUSED:
+            return CampaignState.PAUSED
+        case CampaignEventKind.STOPPING:
+            return CampaignState.STOPPING
+        case CampaignEventKind.STOPPED:
+            return CampaignState.STOPPED
+        case CampaignEventKind.FINISHED:
+            return CampaignState.FINISHED
+        case CampaignEventKind.FAILED:
+            return CampaignState.FAILED
+        case _:
+            assert_never(latest)
+
+
+def round_state(
+    steps: Sequence[StepRecord],
+    decisions: Sequence[DecisionRecord] = (),
+    promotions: Sequence[PromotionRecord] = (),
+) -> RoundState:
+    """Where a round is.
+
+    Args:
+        steps: The round's finished steps, in any order.
+        decisions: Decisions on the round, oldest first.
+        promotions: Promotions by the round, oldest first.
+    """
+    attempt = max((record.attempt for record in steps), default=0)
+    latest = {record.step: record for record in steps if record.attempt == attempt}
+    if _is_sent_back(latest):
+        attempt, latest = attempt + 1, {}
+    finished = tuple(step for step in Step if step in latest)
+    ended_at, verdict = _ending(latest, decisions, promotions)
+    step = _next_step(finished, ended_at)
+    phase = RoundPhase.RUNNING
+    if step is None:
+        phase = RoundPhase.DONE
+    elif step is Step.DECIDE and ended_at is None and not decisions:
+        phase = RoundPhase.WAITING
+    return RoundState(
+        phase=phase,
+        attempt=attempt,
+        step=step,
+        finished=finished,
+        verdict=verdict,
+        ended_at=ended_at,
+    )
+
+
+def _is_sent_back(latest: dict[Step, StepRecord]) -> bool:
+    """Whether this attempt ended in "do it again": by the critic or by the gate."""
+    return any(record.outcome == DecisionAction.REVISE.value for record in latest.values())
+
+
+def _ending(
+    latest: dict[Step, StepRecord],
+    decisions: Sequence[DecisionRecord],
+    promotions: Sequence[PromotionRecord],
+) -> tuple[Step | None, RoundVerdict | None]:
+    """The first step that ended the round and the verdict, or neither."""
+    if promotions:
+        return Step.PROMOTE, RoundVerdict.PROMOTED
+    is_overridden = any(
+        decision.is_override and decision.action is DecisionAction.APPROVE for decision in decisions
+    )
+    for step in Step:
+        record = latest.get(step)
+        if record is None or record.outcome in _GOES_ON:
+            continue
+        if is_overridden and step in {Step.SCORE, Step.REVIEW, Step.DECIDE}:
+            continue
+        verdict = _ENDINGS.get(record.outcome.partition("(")[0])
+        if record.outcome == DecisionAction.REJECT.value:
+            verdict = RoundVerdict.REJECTED
+        if verdict is not None:
+            return step, verdict
+    return None, None
+
+
+def _next_step(finished: tuple[Step, ...], ended_at: Step | None) -> Step | None:
+    """The step that runs now; an ended round still reports."""
+    if Step.REPORT in finished:
+        return None
+    if ended_at is not None:
+        return Step.REPORT
+    order = tuple(Step)
+    done = max((order.index(step) for step in finished), default=-1)
+    return order[done + 1]
