@@ -1,0 +1,362 @@
+"""Read TOML tables strictly and collect every mistake as one sentence.
+
+Does not: know what a task is.
+Invariant: a reading that fails returns a placeholder of the right type and records a problem, so that
+one pass finds every mistake; whoever owns the `Problems` raises before a placeholder can be used.
+"""
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, TypeVar, overload
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+class _Required:
+    """Marks a key without a default."""
+
+
+REQUIRED: Final = _Required()
+
+
+class Problems:
+    """Sentences about one task folder, in the order they were found, each once."""
+
+    def __init__(self) -> None:
+        self._sentences: dict[str, None] = {}
+
+    def add(self, file: str, sentence: str) -> None:
+        """Record `file: sentence`."""
+        self._sentences[f"{file}: {sentence}"] = None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(self._sentences)
+
+
+def read_toml(path: Path, file: str, problems: Problems) -> dict[str, object] | None:
+    """Parse a TOML file; None with a recorded problem when it is missing or broken."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        problems.add(file, "the file is missing, expected a TOML file.")
+        return None
+    except UnicodeDecodeError as error:
+        problems.add(file, f"byte {error.start} is not UTF-8, expected a UTF-8 text file.")
+        return None
+    except OSError as error:
+        problems.add(file, f"could not be read ({error.strerror}), expected a TOML file.")
+        return None
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        problems.add(file, f"is not valid TOML: {_with_position(str(error), content)}.")
+        return None
+
+
+def _with_position(message: str, content: str) -> str:
+    """Tomllib says "at end of document" without a line; people need one."""
+    lines = content.split("\n")
+    return message.replace(
+        "at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end"
+    )
+
+
+def overlaid(
+    base: Mapping[str, object],
+    overlay: Mapping[str, object],
+    origins: dict[str, str],
+    *,
+    at: str,
+    overlay_at: str,
+) -> dict[str, object]:
+    """`base` with `overlay` merged over it, tables deeply.
+
+    Args:
+        base: Table that is read at key path `at`.
+        overlay: Table written at key path `overlay_at`.
+        origins: Filled with merged key path -> written key path, so that messages name what was written.
+        at: Key path of the base.
+        overlay_at: Key path of the overlay.
+    """
+    merged = dict(base)
+    for key, value in overlay.items():
+        target, source = f"{at}.{key}", f"{overlay_at}.{key}"
+        present = merged.get(key)
+        if isinstance(value, dict):
+            below = present if isinstance(present, dict) else {}
+            merged[key] = overlaid(below, value, origins, at=target, overlay_at=source)
+            if not isinstance(present, dict):
+                origins[target] = source
+        else:
+            merged[key] = value
+            origins[target] = source
+    return merged
+
+
+class Table:
+    """One TOML table being read; `finish` reports the keys that nobody asked for."""
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        *,
+        path: str,
+        file: str,
+        problems: Problems,
+        origins: Mapping[str, str] | None = None,
+    ) -> None:
+        self._values = values
+        self._path = path
+        self._file = file
+        self._problems = problems
+        self._origins = origins if origins is not None else {}
+        self._asked: dict[str, None] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
+    def key_path(self, key: str) -> str:
+        """The key path as the author wrote it."""
+        path = f"{self._path}.{key}" if self._path else key
+        return self._origins.get(path, path)
+
+    def problem(self, key: str, found: str, expected: str) -> None:
+        """Record that `key` is `found` where `expected` was expected."""
+        self._problems.add(self._file, f"{self.key_path(key)} {found}, expected {expected}.")
+
+    @overload
+    def text(self, key: str) -> str: ...
+    @overload
+    def text(self, key: str, default: str) -> str: ...
+    @overload
+    def text(self, key: str, default: None) -> str | None: ...
+    def text(self, key: str, default: str | _Required | None = REQUIRED) -> str | None:
+        """A text that is not empty."""
+        expected = "a text"
+        if not self._has(key, expected, is_required=isinstance(default, _Required)):
+            return "" if isinstance(default, _Required) else default
+        value = self._values[key]
+        if isinstance(value, str) and value.strip():
+            return value
+        self.problem(key, f"is {_shown(value)}", expected)
+        return ""
+
+    @overload
+    def number(
+        self,
+        key: str,
+        *,
+        above: float | None = None,
+        below: float | None = None,
+        minimum: float | None = None,
+    ) -> float: ...
+    @overload
+    def number(
+        self,
+        key: str,
+        *,
+        default: None,
+        above: float | None = None,
+        below: float | None = None,
+        minimum: float | None = None,
+    ) -> float | None: ...
+    @overload
+    def number(
+        self,
+        key: str,
+        *,
+        default: float,
+        above: float | None = None,
+        below: float | None = None,
+        minimum: float | None = None,
+    ) -> float: ...
+    def number(
+        self,
+        key: str,
+        *,
+        default: float | _Required | None = REQUIRED,
+        above: float | None = None,
+        below: float | None = None,
+        minimum: float | None = None,
+    ) -> float | None:
+        """A finite number inside open bounds `above` and `below` and closed bound `minimum`."""
+        expected = _number_words("a number", above=above, below=below, minimum=minimum)
+        if not self._has(key, expected, is_required=isinstance(default, _Required)):
+            return 1.0 if isinstance(default, _Required) else default
+        value = self._values[key]
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            self.problem(key, f"is {_shown(value)}", expected)
+            return 1.0
+        is_inside = (
+            (above is None or value > above)
+            and (below is None or value < below)
+            and (minimum is None or value >= minimum)
+        )
+        if not is_inside:
+            self.problem(key, f"is {_shown(value)}", expected)
+        return float(value)
+
+    def integer(self, key: str, *, minimum: int, default: int | _Required = REQUIRED) -> int:
+        """A whole number of at least `minimum`."""
+        expected = f"a whole number of at least {minimum}"
+        if not self._has(key, expected, is_required=isinstance(default, _Required)):
+            return minimum if isinstance(default, _Required) else default
+        value = self._values[key]
+        if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
+            return value
+        self.problem(key, f"is {_shown(value)}", expected)
+        return minimum
+
+    def choice(
+        self, key: str, options: type[EnumT], default: EnumT | _Required = REQUIRED
+    ) -> EnumT:
+        """One member of an enumeration, by its value."""
+        names = [member.value for member in options]
+        word = self.word(key, names, default if isinstance(default, _Required) else default.value)
+        return options(word)
+
+    def word(self, key: str, options: Sequence[str], default: str | _Required = REQUIRED) -> str:
+        """One of a few words."""
+        expected = f"one of {', '.join(options)}"
+        if not self._has(key, expected, is_required=isinstance(default, _Required)):
+            return options[0] if isinstance(default, _Required) else default
+        value = self._values[key]
+        if isinstance(value, str) and value in options:
+            return value
+        guess = did_you_mean(value, options) if isinstance(value, str) else ""
+        self.problem(key, f"is {_shown(value)}", expected + guess)
+        return options[0]
+
+    def texts(
+        self,
+        key: str,
+        *,
+        default: tuple[str, ...] | _Required = REQUIRED,
+        minimum: int = 0,
+        options: Sequence[str] | None = None,
+    ) -> tuple[str, ...]:
+        """A list of texts, each one of `options` if given."""
+        expected = "a list of texts" if options is None else f"a list of {', '.join(options)}"
+        if minimum:
+            expected += f" with at least {minimum}"
+        if not self._has(key, expected, is_required=isinstance(default, _Required)):
+            return () if isinstance(default, _Required) else default
+        value = self._values[key]
+        if not isinstance(value, list) or len(value) < minimum:
+            self.problem(key, f"is {_shown(value)}", expected)
+            return ()
+        found = []
+        for number, item in enumerate(value):
+            if not isinstance(item, str) or (options is not None and item not in options):
+                guess = did_you_mean(item, options) if isinstance(item, str) and options else ""
+                self.problem(f"{key}[{number}]", f"is {_shown(item)}", expected + guess)
+            else:
+                found.append(item)
+        return tuple(found)
+
+    def table(self, key: str, *, is_required: bool = True) -> "Table":
+        """A table; an empty one when it is absent."""
+        values: Mapping[str, object] = {}
+        if self._has(key, "a table", is_required=is_required):
+            value = self._values[key]
+            if isinstance(value, dict):
+                values = value
+            else:
+                self.problem(key, f"is {_shown(value)}", "a table")
+        return self._below(key, values)
+
+    def tables(self, key: str, *, minimum: int = 0) -> "tuple[Table, ...]":
+        """An array of tables, written `[[key]]`."""
+        expected = f"an array of tables, written [[{self.key_path(key)}]]"
+        if not self._has(key, expected, is_required=minimum > 0):
+            return ()
+        value = self._values[key]
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.problem(key, f"is {_shown(value)}", expected)
+            return ()
+        return tuple(self._below(f"{key}[{number}]", item) for number, item in enumerate(value))
+
+    def raw(self, key: str) -> Mapping[str, object]:
+        """A table handed on as it is."""
+        table = self.table(key, is_required=False)
+        return table._values
+
+    def skip(self, *keys: str) -> None:
+        """Say that these keys are read elsewhere."""
+        self._asked.update(dict.fromkeys(keys))
+
+    def finish(self) -> None:
+        """Report every key that was not asked for."""
+        for key in self._values:
+            if key not in self._asked:
+                known = tuple(self._asked)
+                expected = did_you_mean(key, known).removeprefix("; ")
+                expected = expected or f"one of {', '.join(sorted(known))}"
+                written = self.key_path(key)
+                self._problems.add(self._file, f"{written} is not a known key, {_asks(expected)}")
+
+    def _has(self, key: str, expected: str, *, is_required: bool) -> bool:
+        self._asked[key] = None
+        if key in self._values:
+            return True
+        if is_required:
+            self.problem(key, "is missing", expected)
+        return False
+
+    def _below(self, key: str, values: Mapping[str, object]) -> "Table":
+        path = f"{self._path}.{key}" if self._path else key
+        return Table(
+            values, path=path, file=self._file, problems=self._problems, origins=self._origins
+        )
+
+
+def did_you_mean(word: str, options: Sequence[str]) -> str:
+    """`; did you mean 'x'?` for the nearest option; empty when none is near."""
+    near = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _asks(expected: str) -> str:
+    return expected if expected.endswith("?") else f"expected {expected}."
+
+
+def _number_words(
+    what: str, *, above: float | None, below: float | None, minimum: float | None
+) -> str:
+    bounds = []
+    if above is not None:
+        bounds.append(f"greater than {above:g}")
+    if minimum is not None:
+        bounds.append(f"of at least {minimum:g}")
+    if below is not None:
+        bounds.append(f"less than {below:g}")
+    return what + (" " + " and ".join(bounds) if bounds else "")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    shown = repr(value)
+    if len(shown) > 60:
+        shown = shown[:57] + "..."
+    match value:
+        case str():
+            return f"the text {shown}"
+        case list():
+            return f"the list {shown}"
+        case _:
+            return shown
