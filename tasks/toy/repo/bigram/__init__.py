@@ -1,0 +1,1 @@
+"""A smoothed bigram model of letters."""
