@@ -1,0 +1,115 @@
+"""One paid, recorded model call: reserve, send, settle, record, retry.
+
+Every call of every role goes through here. Invariants: nothing is sent before its most expensive
+outcome is reserved, each attempt on its own; an attempt whose cost is unknown keeps its reservation
+whole; the request is recorded before it is sent and the reply before anybody acts on it.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rsi.agent.llm.base import Model, OnDelta
+from rsi.agent.llm.codec import block_to_json, usage_to_json
+from rsi.agent.llm.errors import ModelError
+from rsi.agent.llm.retry import RetryPolicy, with_retries
+from rsi.agent.llm.tokens import request_tokens_bound
+from rsi.agent.llm.types import Price, Reply, Request, Usage
+from rsi.agent.types import AgentRole, Cost, Purse, Sink
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Caller:
+    """Calls one model for one role of one round, and adds up what it cost."""
+
+    model: Model
+    role: AgentRole
+    purse: Purse
+    sink: Sink
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    sleep: Callable[[float], None] = time.sleep
+    draw: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 (jitter)
+    cost: Cost = field(default_factory=Cost)
+
+    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
+        """Send a request, with retries; each attempt is reserved and settled by itself.
+
+        Raises:
+            BudgetExceededError: An attempt does not fit what is left.
+            ModelError: The last attempt's error.
+        """
+        return with_retries(
+            lambda: self._attempt(request, on_delta),
+            policy=self.policy,
+            sleep=self.sleep,
+            draw=self.draw,
+            on_wait=self._note_wait,
+        )
+
+    def _attempt(self, request: Request, on_delta: OnDelta | None) -> Reply:
+        bound = upper_bound(request)
+        price = self.model.price
+        reservation = self.purse.reserve(
+            role=self.role,
+            model=self.model.spec,
+            upper_bound_usd=None if price is None else bound_usd(bound, price),
+            tokens=bound.total_tokens,
+        )
+        started = time.monotonic()
+        try:
+            reply = self.model.complete(request, on_delta=on_delta)
+        except ModelError as error:
+            # What may have been billed stays reserved in full; what was turned away costs nothing.
+            usage = None if error.may_have_cost else Usage()
+            self._settle(reservation, usage, bound, time.monotonic() - started)
+            self.sink(self.role.value, "call_failed", {"error": str(error), "status": error.status})
+            raise
+        cost = self._settle(reservation, reply.usage, bound, reply.latency_s)
+        self.sink(self.role.value, "reply", reply_to_json(reply, cost))
+        return reply
+
+    def _settle(self, reservation: str, usage: Usage | None, bound: Usage, wall_s: float) -> Cost:
+        price = self.model.price
+        if usage is None:
+            usd = None if price is None else bound_usd(bound, price)
+        else:
+            usd = None if price is None else price.cost_usd(usage)
+        self.purse.settle(reservation, usage=usage, usd=None if usage is None else usd)
+        cost = Cost(usd=usd, usage=bound if usage is None else usage, calls=1, wall_s=wall_s)
+        self.cost = self.cost + cost
+        return cost
+
+    def _note_wait(self, error: ModelError, wait_s: float) -> None:
+        log.warning("model=%s retry_in_s=%.1f error=%s", self.model.spec, wait_s, error)
+        self.sink(self.role.value, "retry", {"error": str(error), "wait_s": round(wait_s, 3)})
+
+
+def upper_bound(request: Request) -> Usage:
+    """Most tokens that one attempt can use."""
+    return Usage(
+        input_uncached_tokens=request_tokens_bound(request),
+        output_tokens=request.max_output_tokens,
+    )
+
+
+def bound_usd(bound: Usage, price: Price) -> float:
+    """Dollars of a bound, with the input at its dearest class: writing a cache may cost more."""
+    input_usd = max(price.input_usd, price.cache_write_usd, price.cache_read_usd)
+    return (bound.input_uncached_tokens * input_usd + bound.output_tokens * price.output_usd) / 1e6
+
+
+def reply_to_json(reply: Reply, cost: Cost) -> dict[str, object]:
+    """A reply as its trajectory event."""
+    return {
+        "blocks": [block_to_json(block) for block in reply.blocks],
+        "stop_reason": reply.stop_reason.value,
+        "usage": None if reply.usage is None else usage_to_json(reply.usage),
+        "usd": cost.usd,
+        "request_id": reply.request_id,
+        "model": reply.model,
+        "latency_s": round(reply.latency_s, 3),
+    }

@@ -1,0 +1,74 @@
+"""Checks a tool call's arguments against the small part of JSON schema that our tools use.
+
+Does not: coerce. A model that sends "3" for 3 is told so and asks again.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import cast
+
+from rsi.agent.llm.types import ToolCall, ToolSpec
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+}
+
+
+def call_problem(call: ToolCall, tools: Mapping[str, ToolSpec]) -> str | None:
+    """What is wrong with a call, as one correction that the model can act on; None when it is fine."""
+    tool = tools.get(call.name)
+    if tool is None:
+        return f"There is no tool {call.name!r}. The tools are: {', '.join(sorted(tools))}."
+    if call.problem is not None:
+        problem: str | None = call.problem
+    else:
+        problem = value_problem(call.arguments, tool.parameters, "arguments")
+    if problem is None:
+        return None
+    return (
+        f"The call of {call.name!r} cannot be used: {problem}\n"
+        f"Its arguments must be one JSON object matching {json.dumps(tool.parameters)}"
+    )
+
+
+def value_problem(value: object, schema: Mapping[str, object], where: str) -> str | None:
+    """First mismatch between a JSON value and a schema, as a sentence; None when it matches."""
+    expected = str(schema.get("type", "object"))
+    is_wrong_bool = isinstance(value, bool) and expected != "boolean"
+    if is_wrong_bool or not isinstance(value, _TYPES[expected]):
+        return f"{where} must be of type {expected}, found {type(value).__name__} {_short(value)}."
+    allowed = schema.get("enum")
+    if isinstance(allowed, list) and value not in allowed:
+        return f"{where} must be one of {allowed}, found {_short(value)}."
+    if isinstance(value, Mapping):
+        return _object_problem(cast(Mapping[str, object], value), schema, where)
+    if isinstance(value, list | tuple) and isinstance(items := schema.get("items"), Mapping):
+        for index, item in enumerate(value):
+            if problem := value_problem(item, items, f"{where}[{index}]"):
+                return problem
+    return None
+
+
+def _object_problem(
+    value: Mapping[str, object], schema: Mapping[str, object], where: str
+) -> str | None:
+    properties = cast(Mapping[str, Mapping[str, object]], schema.get("properties", {}))
+    for name in cast(list[str], schema.get("required", [])):
+        if name not in value:
+            return f"{where} lacks {name!r}."
+    for name, item in value.items():
+        if name not in properties:
+            return f"{where} has {name!r}, which is not one of {sorted(properties)}."
+        if problem := value_problem(item, properties[name], f"{where}.{name}"):
+            return problem
+    return None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

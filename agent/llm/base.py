@@ -1,0 +1,54 @@
+"""The protocol that every model obeys.
+
+Invariant: `complete` is one attempt. Retries, money and the record are the caller's (`agent.calls`),
+so that each attempt is reserved and settled on its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rsi.agent.llm.types import Price, Reply, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of a streaming reply."""
+
+    kind: str
+    """"text", "reasoning" or "tool_call"."""
+    text: str
+
+
+OnDelta = Callable[[Delta], None]
+
+
+class Model(Protocol):
+    """One model at one provider."""
+
+    @property
+    def spec(self) -> str:
+        """The name it was asked for by, such as "anthropic:claude-sonnet-4-5"."""
+        ...
+
+    @property
+    def price(self) -> Price | None:
+        """Dollars per token; None when unknown and allowed to be."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of input and output that fit together."""
+        ...
+
+    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
+        """Send one request, once.
+
+        Args:
+            request: The whole conversation so far.
+            on_delta: Called with each piece as it streams in.
+
+        Raises:
+            ModelError: One of its subclasses says what happened and whether a repeat may help.
+        """
+        ...

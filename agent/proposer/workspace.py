@@ -1,0 +1,181 @@
+"""The agent's repo inside its sandbox: read, write, run, and take the tree out at the end.
+
+Invariant: every path is relative to the repo; a path that leaves it is refused before the sandbox
+sees it. That is a courtesy to the model, not a wall: the sandbox is the wall.
+"""
+
+import json
+import posixpath
+from dataclasses import dataclass
+from typing import cast
+
+from rsi.agent.proposer.inside import SOURCE
+from rsi.agent.proposer.limits import ProposerLimits
+from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree, Sandbox
+
+REPO = "/work/repo"
+GRACE_S = 20.0
+"""Seconds that the sandbox gives the runner beyond the command's own limit, to report a timeout."""
+DROPPED_FOLDERS = frozenset(
+    {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
+)
+MAX_FILE_BYTES = 1 << 19
+
+
+class WorkspaceError(ValueError):
+    """The agent asked for something that its repo cannot give; the text is the tool's answer."""
+
+
+class SandboxGoneError(RuntimeError):
+    """A limit killed the agent's whole sandbox; its work is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoFile:
+    """One file as read from the sandbox."""
+
+    path: str
+    text: str
+    is_executable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellResult:
+    """One shell command's end."""
+
+    state: str
+    """"exited", "timeout", "flooded" or "oom"."""
+    exit_code: int | None
+    output: str
+    wall_s: float
+
+
+class Workspace:
+    """One repo in one sandbox."""
+
+    def __init__(self, sandbox: Sandbox, limits: ProposerLimits) -> None:
+        self._sandbox = sandbox
+        self._limits = limits
+
+    def fill(self, tree: FileTree) -> None:
+        """Put the champion's files in place."""
+        self._sandbox.put(tree, REPO)
+
+    def read(self, path: str) -> RepoFile:
+        """One text file.
+
+        Raises:
+            WorkspaceError: Missing, a folder, too large or not text.
+        """
+        head, body = self._read(path)
+        match head["kind"]:
+            case "file":
+                try:
+                    text = body.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise WorkspaceError(f"{path} is not UTF-8 text ({len(body)} bytes)") from error
+                return RepoFile(
+                    path=relative(path), text=text, is_executable=bool(head["executable"])
+                )
+            case "folder":
+                raise WorkspaceError(f"{path} is a folder")
+            case "large":
+                raise WorkspaceError(f"{path} has {head['size']} bytes; read parts with the shell")
+            case "missing":
+                near = ", ".join(cast(list[str], head["near"])[:40]) or "nothing"
+                raise WorkspaceError(f"there is no {path}; beside it there is: {near}")
+            case _:
+                raise WorkspaceError(f"{path} is not a regular file")
+
+    def listing(self, path: str) -> str | None:
+        """Sizes and names of the files below a folder; None when it is not a folder."""
+        head, body = self._read(path)
+        if head["kind"] != "folder":
+            return None
+        return body.decode("utf-8", "replace") + (
+            "\n[more files not listed]" if head["cut"] else ""
+        )
+
+    def write(self, path: str, text: str, *, is_executable: bool = False) -> None:
+        """Create or replace one file."""
+        entry = FileEntry(
+            path=relative(path), content=text.encode("utf-8"), is_executable=is_executable
+        )
+        self._sandbox.put((entry,), REPO)
+
+    def shell(self, command: str, wall_s: float) -> ShellResult:
+        """Run one command in the repo's folder; it is stopped alone when it exceeds its time."""
+        job = {
+            "verb": "shell",
+            "command": command,
+            "wall_s": wall_s,
+            "keep_bytes": self._limits.kept_output_bytes,
+        }
+        result = self._run(job, wall_s + GRACE_S)
+        if result.outcome is ExecOutcome.OOM:
+            return ShellResult(state="oom", exit_code=None, output="", wall_s=result.wall_s)
+        head, body = _parse(result)
+        return ShellResult(
+            state=str(head["state"]),
+            exit_code=cast(int, head["code"]),
+            output=body.decode("utf-8", "replace"),
+            wall_s=float(cast(float, head["wall_s"])),
+        )
+
+    def snapshot(self) -> FileTree:
+        """The repo's files now, without caches.
+
+        Raises:
+            FileTreeError: Links, odd files, too many files or bytes.
+        """
+        tree = self._sandbox.get(
+            REPO, max_bytes=self._limits.max_tree_bytes, max_files=self._limits.max_tree_files
+        )
+        kept = [e for e in tree if not DROPPED_FOLDERS.intersection(e.path.split("/"))]
+        return tuple(sorted(kept, key=lambda entry: entry.path))
+
+    def _read(self, path: str) -> tuple[dict[str, object], bytes]:
+        job = {"verb": "read", "path": relative(path), "max_bytes": MAX_FILE_BYTES}
+        return _parse(self._run(job, GRACE_S))
+
+    def _run(self, job: dict[str, object], wall_s: float) -> ExecResult:
+        result = self._sandbox.exec(
+            ["python", "-I", "-S", "-c", SOURCE],
+            cwd=REPO,
+            stdin=json.dumps(job).encode(),
+            wall_s=wall_s,
+            variables={"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        if result.outcome in (ExecOutcome.TIMEOUT, ExecOutcome.OUTPUT_LIMIT):
+            raise SandboxGoneError(
+                f"the agent's sandbox was killed by its {result.outcome.value} limit"
+            )
+        return result
+
+
+def relative(path: str) -> str:
+    """A path relative to the repo, normal form.
+
+    Raises:
+        WorkspaceError: It leaves the repo or is no path.
+    """
+    if "\0" in path or not path.strip():
+        raise WorkspaceError(f"{path!r} is not a path")
+    inside = posixpath.normpath(posixpath.join(REPO, path.strip()))
+    if inside == REPO:
+        return "."
+    if not inside.startswith(REPO + "/"):
+        raise WorkspaceError(f"{path!r} is outside the repo; give a path relative to its root")
+    return inside[len(REPO) + 1 :]
+
+
+def _parse(result: ExecResult) -> tuple[dict[str, object], bytes]:
+    head, _, body = result.stdout.partition(b"\n")
+    try:
+        return cast(dict[str, object], json.loads(head)), body
+    except ValueError as error:
+        tail = result.stderr[-400:].decode("utf-8", "replace")
+        raise SandboxGoneError(
+            f"the tool runner in the agent's sandbox ended with {result.outcome.value}, "
+            f"exit code {result.exit_code}: {tail}"
+        ) from error

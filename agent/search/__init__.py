@@ -1,0 +1,1 @@
+"""Search strategies: which candidate to build on next, chosen from facts alone."""

@@ -1,0 +1,228 @@
+"""Values and protocols that the parts of the agent room share.
+
+Invariant: a proposal that failed is a value with an outcome and a reason, never an exception.
+Does not: know the ledger, the engine or any provider.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from rsi.agent.llm.types import Usage
+from rsi.evals.types import Finding, Interval
+from rsi.sandboxes.types import FileTree
+
+Sink = Callable[[str, str, Mapping[str, object]], None]
+"""Receives trajectory events as they happen: agent name, kind, JSON payload."""
+
+
+class AgentRole(StrEnum):
+    """Who spends."""
+
+    PROPOSER = "proposer"
+    CRITIC = "critic"
+    REVIEWER = "reviewer"
+
+
+class BudgetExceededError(RuntimeError):
+    """A reservation does not fit what is left; nothing was sent and nothing is owed."""
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        """Name of the limit that stopped it, such as "usd" or "tokens"."""
+
+
+class Purse(Protocol):
+    """Money and tokens of one round; each attempt is reserved before it is sent."""
+
+    def reserve(
+        self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
+    ) -> str:
+        """Set aside the most that one attempt can cost, durably.
+
+        Args:
+            role: Who asks.
+            model: Model spec.
+            upper_bound_usd: Most that it can cost; None when the price is unknown and waived.
+            tokens: Most tokens that can pass, in and out.
+
+        Returns:
+            The reservation's id.
+
+        Raises:
+            BudgetExceededError: It does not fit.
+        """
+        ...
+
+    def settle(self, reservation: str, *, usage: Usage | None, usd: float | None) -> None:
+        """Replace a reservation by what it really cost.
+
+        Args:
+            reservation: Id from `reserve`.
+            usage: Tokens; None when unknown, which keeps the reservation whole.
+            usd: Dollars; None when the price is unknown.
+        """
+        ...
+
+
+class Steering(Protocol):
+    """What a person says to a running agent."""
+
+    def wait_for_go(self) -> bool:
+        """Block while paused; False when the round must stop now."""
+        ...
+
+    def messages(self) -> tuple[str, ...]:
+        """Messages since the last call, oldest first; each is delivered once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevRun:
+    """A cheap run on the public split, as the agent sees it."""
+
+    is_ok: bool
+    summary: str
+    """What the agent reads: numbers, or what went wrong with the end of the output."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """The same as JSON, for the record."""
+
+
+Measure = Callable[[FileTree], DevRun]
+SearchNotebook = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """Everything that the proposer is told before it starts."""
+
+    round_id: str
+    round_number: int
+    """1-based within its campaign."""
+    task: str
+    profile: str
+    instruction: str
+    base_commit: str
+    base_tree: FileTree
+    """Files of the commit to start from."""
+    score_profile: str
+    """How the champion does now, in words and numbers."""
+    notebook: str
+    """What past rounds taught, already chosen and cut to size."""
+    inspirations: tuple[str, ...] = ()
+    """Diffs and results of other candidates worth borrowing from."""
+    critique: str | None = None
+    """Why the critic sent the last version back; None the first time."""
+    feedback: str | None = None
+    """What a person asked to be changed; None when nobody did."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a part of a round used."""
+
+    usd: float | None = 0.0
+    """None when some price was unknown."""
+    usage: Usage = field(default_factory=Usage)
+    calls: int = 0
+    wall_s: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Cost(
+            usd=usd,
+            usage=self.usage + other.usage,
+            calls=self.calls + other.calls,
+            wall_s=self.wall_s + other.wall_s,
+        )
+
+
+class ProposalOutcome(StrEnum):
+    """How proposing ended."""
+
+    SUBMITTED = "submitted"
+    NO_PATCH = "no_patch"
+    OUT_OF_BUDGET = "out_of_budget"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What the proposer hands over."""
+
+    outcome: ProposalOutcome
+    reason: str
+    """One sentence: why it ended so; empty when submitted."""
+    tree: FileTree
+    """The repo as the agent left it; empty unless submitted."""
+    hypothesis: str
+    predicted_ratio: float | None
+    """Expected improvement over the champion, 1.10 means 10 percent better; None when not submitted."""
+    risk: str
+    parts: tuple[str, ...]
+    """The separable parts of the change, in the agent's words."""
+    cost: Cost
+    turns: int
+    scaffold_digest: str
+    model: str
+
+
+class Stance(StrEnum):
+    """What the critic asks for."""
+
+    GO = "go"
+    REVISE = "revise"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Critique:
+    """What the critic said before money was spent on measuring."""
+
+    stance: Stance
+    text: str
+    findings: tuple[Finding, ...]
+    model: str
+    cost: Cost = field(default_factory=Cost)
+
+
+class Accuracy(StrEnum):
+    """How a prediction compares with what was measured."""
+
+    HIT = "hit"
+    OVERSHOOT = "overshoot"
+    """Less was gained than predicted."""
+    UNDERSHOOT = "undershoot"
+    """More was gained than predicted."""
+    UNKNOWN = "unknown"
+    """Nothing was measured, or nothing was predicted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundReport:
+    """One round as the notebook keeps it."""
+
+    round_id: str
+    round_number: int
+    task: str
+    outcome: str
+    """Where the round ended: "promoted", "refuted", "crashed", "no_patch", ..."""
+    hypothesis: str
+    changed: str
+    """One line: files and lines."""
+    diff: str
+    predicted_ratio: float | None
+    effect: Interval | None
+    """Measured improvement over the champion of that round; None when nothing was measured."""
+    verdict: str | None
+    why: str
+    """Why it failed, or why it was accepted, in one or two sentences."""
+    lesson: str
+    accuracy: Accuracy
+    cost: Cost
+    base_commit: str
+    commit: str | None
+    is_promoted: bool
