@@ -1,0 +1,131 @@
+"""Bounds on what a gain may cost elsewhere: memory, wall time, source size, lines added.
+
+Does not: measure; values come from the measurements and from the two source trees.
+"""
+
+import difflib
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rsi.evals.errors import EvidenceError
+from rsi.evals.types import GuardResult, Measurement
+from rsi.sandboxes.types import FileTree
+from rsi.tasks.types import GuardRule
+
+SOURCE_GUARDS = frozenset({"source_bytes", "lines_added"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """What two source trees say about the size of a change."""
+
+    champion_bytes: int
+    candidate_bytes: int
+    champion_lines: int
+    lines_added: int
+    lines_removed: int
+
+
+def source_facts(champion: FileTree, candidate: FileTree) -> SourceFacts:
+    """Compare two trees by bytes and by lines of the files that differ."""
+    before = {entry.path: entry.content for entry in champion}
+    after = {entry.path: entry.content for entry in candidate}
+    added = removed = 0
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path, b""), after.get(path, b"")
+        if old != new:
+            more, fewer = _changed_lines(old, new)
+            added, removed = added + more, removed + fewer
+    return SourceFacts(
+        champion_bytes=sum(map(len, before.values())),
+        candidate_bytes=sum(map(len, after.values())),
+        champion_lines=sum(len(content.splitlines()) for content in before.values()),
+        lines_added=added,
+        lines_removed=removed,
+    )
+
+
+def check_guards(
+    rules: Sequence[GuardRule],
+    pairs: Sequence[tuple[Measurement, Measurement]],
+    source: SourceFacts | None,
+) -> tuple[GuardResult, ...]:
+    """Apply every guard; one entry for each bound that a rule declares.
+
+    Args:
+        rules: Guards of the profile.
+        pairs: (champion, candidate) of each valid pair.
+        source: Facts about the trees; needed when a rule speaks of source.
+
+    Raises:
+        EvidenceError: A rule speaks of source and `source` is None, or its name is unknown.
+    """
+    results = []
+    for rule in rules:
+        champion, candidate = _values(rule.name, pairs, source)
+        if rule.max_ratio is not None:
+            ratio = None if not champion or candidate is None else candidate / champion
+            results.append(_result(f"{rule.name} ratio", ratio, rule.max_ratio))
+        if rule.max_value is not None:
+            results.append(_result(rule.name, candidate, rule.max_value))
+    return tuple(results)
+
+
+def check_harness_guards(
+    pairs: Sequence[tuple[Measurement, Measurement]],
+) -> tuple[GuardResult, ...]:
+    """The harness's own checks of the candidate's runs: how many runs failed each; none may."""
+    failures: dict[str, int] = {}
+    for _, candidate in pairs:
+        listed = candidate.result.get("guards")
+        for entry in listed if isinstance(listed, (list, tuple)) else ():
+            if isinstance(entry, Mapping):
+                name = f"harness {entry.get('name')}"
+                failures[name] = failures.get(name, 0) + (entry.get("ok") is not True)
+    return tuple(_result(name, float(count), 0.0) for name, count in sorted(failures.items()))
+
+
+def _result(name: str, value: float | None, bound: float) -> GuardResult:
+    """A value that could not be had keeps no guard: absence is not evidence."""
+    is_kept = value is not None and value <= bound
+    return GuardResult(name=name, value=value, bound=bound, is_kept=is_kept)
+
+
+def _values(
+    name: str, pairs: Sequence[tuple[Measurement, Measurement]], source: SourceFacts | None
+) -> tuple[float | None, float | None]:
+    if name in SOURCE_GUARDS:
+        if source is None:
+            raise EvidenceError(
+                f"guard {name!r} compares source trees: pass source=source_facts(champion, candidate)"
+            )
+        if name == "source_bytes":
+            return float(source.champion_bytes), float(source.candidate_bytes)
+        return float(source.champion_lines), float(source.lines_added)
+    if name == "max_rss_bytes":
+        return (
+            _median([left.max_rss_bytes for left, _ in pairs]),
+            _median([right.max_rss_bytes for _, right in pairs]),
+        )
+    if name == "wall_s":
+        return (
+            _median([left.wall_s for left, _ in pairs]),
+            _median([right.wall_s for _, right in pairs]),
+        )
+    raise EvidenceError(f"guard {name!r} is unknown: use max_rss_bytes, wall_s or a source guard")
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _changed_lines(old: bytes, new: bytes) -> tuple[int, int]:
+    added = removed = 0
+    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag != "equal":
+            removed += i2 - i1
+            added += j2 - j1
+    return added, removed

@@ -1,0 +1,85 @@
+"""Too good to be true: below the floor of doing nothing, or too far in one step.
+
+Does not: refuse anything by itself; an implausible score is held for a person whatever the statistics say.
+Invariant: a bound comes from a measurement or from the task's declaration, never from the candidate.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rsi.evals.types import Interval, Measurement
+from rsi.tasks.types import Clock, Direction, Metric
+
+FLOOR_SETTING = "floor_s"
+"""Key in a profile's settings: seconds on the deciding clock of a run that starts, imports and ends."""
+FLOOR_TOLERANCE = 0.9
+"""A run may beat the floor by measurement noise, not by more than a tenth."""
+NEAR_FLOOR = 1.25
+"""Within a quarter of the floor there is little left to gain, and the report says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plausibility:
+    """Whether a claim can be true."""
+
+    is_plausible: bool
+    text: str
+    """One sentence: the bound and how near the claim is."""
+    best_reachable_ratio: float | None
+    """Champion's value over the floor; None when no floor is known."""
+
+
+def check_plausibility(
+    metric: Metric,
+    settings: Mapping[str, object],
+    effect: Interval | None,
+    pairs: Sequence[tuple[Measurement, Measurement]],
+) -> Plausibility:
+    """Hold a claim against the floor and against the largest believable step.
+
+    Args:
+        metric: Its clock says whether a floor in seconds applies; `plausible_ratio` bounds one step.
+        settings: The profile's settings; `floor_s` is the do-nothing floor where it was calibrated.
+        effect: The ratio measured; None when there was none.
+        pairs: (champion, candidate) of each valid pair.
+    """
+    if effect is None:
+        return Plausibility(is_plausible=True, text="no effect to judge", best_reachable_ratio=None)
+    floor = floor_of(metric, settings)
+    champion = _median([left.metric_value for left, _ in pairs])
+    candidate = _median([right.metric_value for _, right in pairs])
+    reachable = champion / floor if floor and champion else None
+    if floor is not None and candidate is not None and candidate < FLOOR_TOLERANCE * floor:
+        text = (
+            f"{candidate:.3g} {metric.unit} is below {floor:.3g}, what a run that does nothing takes: "
+            "a person must look"
+        )
+        return Plausibility(is_plausible=False, text=text, best_reachable_ratio=reachable)
+    if effect.estimate > metric.plausible_ratio:
+        text = (
+            f"{effect.estimate:.2f}x in one step is beyond {metric.plausible_ratio:g}x: "
+            "a person must look"
+        )
+        return Plausibility(is_plausible=False, text=text, best_reachable_ratio=reachable)
+    text = f"{effect.estimate:.2f}x of at most {metric.plausible_ratio:g}x believed in one step"
+    if floor is not None and reachable is not None:
+        text += f"; doing nothing would reach {reachable:.1f}x"
+        if candidate is not None and candidate < NEAR_FLOOR * floor:
+            text += ", so little is left"
+    return Plausibility(is_plausible=True, text=text, best_reachable_ratio=reachable)
+
+
+def floor_of(metric: Metric, settings: Mapping[str, object]) -> float | None:
+    """The calibrated do-nothing floor in seconds; None when the metric is no time or none is known."""
+    if metric.clock is Clock.RESULT or metric.direction is not Direction.LOWER:
+        return None
+    value = settings.get(FLOOR_SETTING)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        return None
+    return float(value)
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
