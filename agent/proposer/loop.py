@@ -283,20 +283,21 @@ class _Loop:
         return ending
 
     def _hear(self) -> None:
+        """Put what a person said, and our own warnings, at the end of what the model reads next."""
         for words in self.steering.messages():
             self.sink(AGENT, "steering", {"text": words})
             self.said.append(f"Message from the person in charge: {words}")
-        if self.said and self.conversation.turns:
+        if not self.said:
+            return
+        spoken = tuple(Text(text=text) for text in self.said)
+        self.said.clear()
+        if self.conversation.turns:
             reply, answer = self.conversation.turns[-1]
-            spoken = tuple(Text(text=text) for text in self.said)
             answer = Message(role=Role.USER, blocks=(*answer.blocks, *spoken))
             self.conversation.turns[-1] = (reply, answer)
-            self.said.clear()
-        elif self.said:
-            spoken = tuple(Text(text=text) for text in self.said)
+        else:
             first = self.conversation.first
             self.conversation.first = Message(role=Role.USER, blocks=(*first.blocks, *spoken))
-            self.said.clear()
 
     def _ask(self) -> Reply:
         self._compact_if_full()
@@ -377,6 +378,7 @@ class _Loop:
             reason = f"it called {call.name!r} the same way {repeats} times with the same answer"
             return answer, _End(outcome=ProposalOutcome.NO_PATCH, reason=reason)
         if warning := self.stalls.warning(repeats):
+            self.sink(AGENT, "notice", {"text": warning})
             self.said.append(warning)
         return answer, None
 
