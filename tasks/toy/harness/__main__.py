@@ -1,6 +1,7 @@
 """Verbs of the toy task's harness; see harness_kit."""
 
-from harness.task import ToyHarness
 from harness_kit import run_harness
+
+from harness.task import ToyHarness
 
 raise SystemExit(run_harness(ToyHarness()))

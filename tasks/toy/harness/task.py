@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from harness.source import draw_source, draw_text, loss_of_source
 from harness_kit import (
     Check,
     Graded,
@@ -20,6 +19,8 @@ from harness_kit import (
     read_json,
     stdlib_random,
 )
+
+from harness.source import draw_source, draw_text, loss_of_source
 
 MAX_MODEL_BYTES = 100_000
 ORACLE_SLACK_BPB = 0.02

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from bigram.fit import fit  # noqa: E402 - the folder of this file comes first
+from bigram.fit import fit
 
 
 def main() -> None:

@@ -1,0 +1,279 @@
+"""Host side of a measurement: make an instance, run a candidate, grade what it left.
+
+Does not: pair, time over, or judge; `evals` does.
+Invariants: the candidate's sandbox holds its own files and the public part, the harness's sandbox holds
+the harness, the secret and the artifact, and they are never the same one. Protected files always come
+from the task, whatever the candidate did to them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Lock
+
+from rsi.sandboxes.errors import FileTreeError
+from rsi.sandboxes.types import (
+    Backend,
+    ExecOutcome,
+    ExecResult,
+    FileEntry,
+    FileTree,
+    Sandbox,
+    SandboxSpec,
+)
+from rsi.tasks.errors import HarnessError, TaskError
+from rsi.tasks.globs import matches
+from rsi.tasks.harness_kit.canonical import tree_digest
+from rsi.tasks.harness_kit.seeds import seed_commitment
+from rsi.tasks.harness_sandbox import harness_files, harness_spec, put_harness, run_verb
+from rsi.tasks.result_file import MAX_RESULT_BYTES, read_result
+from rsi.tasks.trees import read_tree
+from rsi.tasks.types import (
+    CandidateRun,
+    Grade,
+    GradeOutcome,
+    Instance,
+    Pattern,
+    Profile,
+    Task,
+)
+from rsi.tasks.variables import candidate_variables
+
+_CODE, _IO = "/work/code", "/work/io"
+_OUT_MARKER = ".keep"
+"""An empty folder cannot be put, so it gets this file; it is left out of what comes back."""
+
+
+class InstanceCache:
+    """The last few instances, so that both arms of a pair share one generation."""
+
+    def __init__(self, max_instances: int = 4) -> None:
+        self._max_instances = max_instances
+        self._instances: OrderedDict[tuple[str, ...], Instance] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: tuple[str, ...]) -> Instance | None:
+        """The instance under this key, now the most recent; None when it is not there."""
+        with self._lock:
+            if key in self._instances:
+                self._instances.move_to_end(key)
+            return self._instances.get(key)
+
+    def put(self, key: tuple[str, ...], instance: Instance) -> None:
+        """Keep an instance and drop the least recent ones."""
+        with self._lock:
+            self._instances[key] = instance
+            self._instances.move_to_end(key)
+            while len(self._instances) > self._max_instances:
+                self._instances.popitem(last=False)
+
+
+def make_instance(
+    task: Task,
+    profile: Profile,
+    purpose: str,
+    seed: bytes,
+    backend: Backend,
+    *,
+    cache: InstanceCache | None = None,
+    label: str = "instance",
+) -> Instance:
+    """Generate the instance of one seed with the task's harness.
+
+    Args:
+        task: The task.
+        profile: Its size.
+        purpose: "dev", "screen", "confirm" and so on; part of the instance's identity.
+        seed: Instance seed, see `harness_kit.derive_instance_seed`.
+        backend: Where the harness runs.
+        cache: Instances already made.
+        label: Owner of the sandbox.
+
+    Raises:
+        HarnessError: The harness failed or left no instance.
+        TaskError: The task's pattern is not supported yet.
+    """
+    _require_artifact_pattern(task)
+    key = (task.digest, task.track, profile.name, purpose, seed.hex())
+    if cache is not None and (known := cache.get(key)) is not None:
+        return known
+    arguments = ("instance", "--profile", profile.name, "--purpose", purpose)
+    with backend.open(harness_spec(task, profile, label)) as sandbox:
+        put_harness(sandbox, task)
+        run_verb(sandbox, task, profile, (*arguments, "--seed", seed.hex(), "--out", "instance"))
+        public = harness_files(sandbox, task, "/work/instance/public")
+        secret = harness_files(sandbox, task, "/work/instance/secret")
+    instance = Instance(
+        profile=profile.name,
+        purpose=purpose,
+        public=public,
+        secret=secret,
+        digest=tree_digest(
+            [(f"public/{entry.path}", entry.content) for entry in public]
+            + [(f"secret/{entry.path}", entry.content) for entry in secret]
+        ),
+        seed_commitment=seed_commitment(seed),
+    )
+    if cache is not None:
+        cache.put(key, instance)
+    return instance
+
+
+def run_candidate(
+    task: Task,
+    profile: Profile,
+    tree: FileTree,
+    instance: Instance,
+    training_seed: int,
+    backend: Backend,
+    label: str,
+    *,
+    cpus: tuple[int, ...] | None = None,
+    gpus: tuple[str, ...] = (),
+) -> CandidateRun:
+    """Run a candidate once in a fresh sandbox that holds nothing but it and the public part.
+
+    Args:
+        task: The task.
+        profile: Its size and limits.
+        tree: The candidate's files; protected ones are replaced by the task's.
+        instance: What it runs on.
+        training_seed: Told to the candidate as RSI_SEED; differs per pair.
+        backend: Where it runs.
+        label: Owner of the sandbox, usually a round id.
+        cpus: Cores to pin to; None leaves the choice to the kernel.
+        gpus: UUIDs of the GPUs passed through.
+
+    Raises:
+        SandboxError: The sandbox itself failed.
+        TaskError: The task's pattern is not supported yet.
+    """
+    _require_artifact_pattern(task)
+    spec = SandboxSpec(
+        environment=task.environment,
+        limits=replace(profile.limits, cpus=cpus),
+        variables=candidate_variables(profile, training_seed),
+        gpus=gpus,
+        label=label,
+    )
+    with backend.open(spec) as sandbox:
+        sandbox.put(with_task_files(task, tree), _CODE)
+        sandbox.put(instance.public, f"{_IO}/public")
+        sandbox.put((FileEntry(path=_OUT_MARKER, content=b""),), f"{_IO}/out")
+        execution = sandbox.exec(task.candidate.entry, cwd=_CODE)
+        output, problem = _read_output(sandbox, task, execution)
+        return CandidateRun(
+            execution=execution,
+            output=output,
+            output_problem=problem,
+            backend=sandbox.backend,
+            assurance=sandbox.assurance.value,
+        )
+
+
+def grade(
+    task: Task,
+    profile: Profile,
+    instance: Instance,
+    output_tree: FileTree,
+    backend: Backend,
+    label: str,
+) -> Grade:
+    """Grade one output tree in a fresh sandbox that holds the harness and the secret.
+
+    Raises:
+        HarnessError: The harness failed or its result file breaks the schema.
+        SandboxError: The sandbox itself failed.
+        TaskError: The task's pattern is not supported yet.
+    """
+    _require_artifact_pattern(task)
+    with backend.open(harness_spec(task, profile, label)) as sandbox:
+        put_harness(sandbox, task)
+        sandbox.put(instance.public, "/work/instance/public")
+        sandbox.put(instance.secret, "/work/instance/secret")
+        sandbox.put((*output_tree, FileEntry(path=_OUT_MARKER, content=b"")), "/work/artifact")
+        run_verb(
+            sandbox,
+            task,
+            profile,
+            (
+                "grade",
+                "--instance",
+                "instance",
+                "--artifact",
+                "artifact",
+                "--result",
+                "result/result.json",
+            ),
+        )
+        files = harness_files(sandbox, task, "/work/result", max_bytes=MAX_RESULT_BYTES)
+    if [entry.path for entry in files] != ["result.json"]:
+        raise HarnessError(f"the harness of task {task.name!r} exited 0 without a result file")
+    return read_result(files[0].content, task, profile, instance)
+
+
+def grade_of_failed_run(run: CandidateRun) -> GradeOutcome:
+    """The outcome of a run that left nothing to grade."""
+    match run.execution.outcome:
+        case ExecOutcome.OK:
+            return GradeOutcome.INVALID_OUTPUT
+        case ExecOutcome.TIMEOUT:
+            return GradeOutcome.TIMEOUT
+        case ExecOutcome.OOM:
+            return GradeOutcome.OOM
+        case ExecOutcome.CRASHED | ExecOutcome.OUTPUT_LIMIT:
+            return GradeOutcome.CRASHED
+
+
+def run_harness_verb(
+    task: Task, profile: Profile, arguments: Sequence[str], backend: Backend, label: str
+) -> bytes:
+    """Standard output of `describe` or `selfcheck`, in a fresh sandbox with the harness alone.
+
+    Raises:
+        HarnessError: The harness failed.
+    """
+    with backend.open(harness_spec(task, profile, label)) as sandbox:
+        put_harness(sandbox, task)
+        return run_verb(sandbox, task, profile, arguments).stdout
+
+
+def with_task_files(task: Task, tree: FileTree) -> FileTree:
+    """The candidate's tree with every protected file as the task has it.
+
+    Protected files that the candidate changed or removed come back; files of its own at protected
+    paths are left out.
+    """
+    protected = task.candidate.protected
+    original = [entry for entry in read_tree(task.repo) if matches(entry.path, protected)]
+    own = [entry for entry in tree if not matches(entry.path, protected)]
+    return tuple(sorted((*own, *original), key=lambda entry: entry.path))
+
+
+def _require_artifact_pattern(task: Task) -> None:
+    match task.pattern:
+        case Pattern.ARTIFACT:
+            return
+        case Pattern.SERVED | Pattern.CLOCKED_WORKER:
+            raise TaskError(
+                f"task {task.name!r} has pattern {task.pattern.value!r}, which is not supported yet; "
+                "use 'artifact'"
+            )
+
+
+def _read_output(
+    sandbox: Sandbox, task: Task, execution: ExecResult
+) -> tuple[FileTree | None, str]:
+    if execution.outcome is not ExecOutcome.OK:
+        return None, f"the run ended as {execution.outcome.value}"
+    rules = task.candidate
+    try:
+        files = sandbox.get(
+            f"{_IO}/out", max_bytes=rules.max_output_bytes, max_files=rules.max_output_files
+        )
+    except FileTreeError as error:
+        return None, f"the out folder could not be read: {error}"
+    kept = tuple(entry for entry in files if entry.path != _OUT_MARKER)
+    if not kept:
+        return None, "the run left no file in its out folder"
+    return kept, ""
