@@ -1,0 +1,318 @@
+"""Measure a candidate against a champion in interleaved pairs until the evidence suffices.
+
+Both arms of a pair share the instance and the training seed and run back to back, alone on the machine.
+Which arm goes first is drawn for every block of two pairs and mirrored within it (ABBA), so a steady drift
+cancels. Does not: decide (`judging.py`), time (the sandbox does), or remember (`on_measurement` does).
+Invariant: a run is a function of the secret, the purpose and the pair, so a crash repeats the run in flight
+and nothing else.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from rsi.evals.disturbance import quietest_cores, wait_until_quiet
+from rsi.evals.errors import MeasurementError
+from rsi.evals.guards import source_facts
+from rsi.evals.judging import Judgement, judge
+from rsi.evals.machine_lock import cache_folder, machine_lock
+from rsi.evals.pairing import DISTURBED_CLOCKS
+from rsi.evals.running import Runner, Slot, TaskRunner, run_arm
+from rsi.evals.score import score
+from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
+from rsi.sandboxes.errors import SandboxError
+from rsi.sandboxes.types import Backend, FileTree
+from rsi.tasks.errors import TaskError
+from rsi.tasks.harness_kit.seeds import derive_instance_seed
+from rsi.tasks.types import Instance, Profile, Task
+
+logger = logging.getLogger(__name__)
+
+MIN_INVALID_PAIRS = 3
+"""Spoiled pairs that are always allowed before measuring gives up; larger plans allow half their cap."""
+MAX_CHAMPION_FAILURES = 2
+QUIET_WAIT_S = 60.0
+"""How long to wait for a quiet second before a pair on a clock that others spoil."""
+AUDIT_ALPHA = 0.025
+"""Each side of the 95 % interval that reports print."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two trees measured against each other a number of times fixed beforehand."""
+
+    measurements: tuple[Measurement, ...]
+    score: Score
+
+
+def measure(
+    task: Task,
+    profile: Profile,
+    backend: Backend,
+    champion_tree: FileTree,
+    candidate_tree: FileTree,
+    *,
+    purpose: Purpose,
+    campaign_secret: bytes,
+    lineage: str,
+    round_id: str,
+    recorded: Sequence[Measurement] = (),
+    on_measurement: Callable[[Measurement], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    alpha: float | None = None,
+    gpus: tuple[str, ...] = (),
+    runner: Runner | None = None,
+    cache: Path | None = None,
+) -> tuple[Measurement, ...]:
+    """Run pairs until `judge` says that more would change nothing.
+
+    Args:
+        task: What is run and what counts.
+        profile: Limits, plan, rules.
+        backend: Where the runs happen.
+        champion_tree: Source of the champion.
+        candidate_tree: Source of the candidate.
+        purpose: Seeds and instances are never shared between purposes.
+        campaign_secret: At least 16 bytes; every seed and order derives from it.
+        lineage: Name of the lineage, part of every seed.
+        round_id: Label of the sandboxes, part of every seed.
+        recorded: Measurements already stored for this round; finished runs are not repeated.
+        on_measurement: Called with each new measurement as soon as it exists.
+        should_stop: Asked before every run; True ends measuring with what there is.
+        alpha: One-sided error rate of this stage; None takes the plan's.
+        gpus: UUIDs of the GPUs passed through to both arms.
+        runner: How a task is run; None runs it for real on `backend`, pinned to the quietest cores.
+        cache: Folder of the machine-wide lock; None takes `$RSI_CACHE` or the platform's.
+
+    Returns:
+        The measurements of this purpose, recorded ones first.
+
+    Raises:
+        MeasurementError: The host, the harness or the champion failed, or no quiet window came.
+    """
+    session = _Session(
+        task=task,
+        profile=profile,
+        trees={Arm.CHAMPION: champion_tree, Arm.CANDIDATE: candidate_tree},
+        purpose=purpose,
+        secret=campaign_secret,
+        lineage=lineage,
+        round_id=round_id,
+        runner=runner or TaskRunner(backend=backend, cpus=_cores(profile), gpus=gpus),
+        on_measurement=on_measurement or (lambda _: None),
+        should_stop=should_stop or (lambda: False),
+    )
+    source = source_facts(champion_tree, candidate_tree)
+    folder = cache or cache_folder()
+    done = [run for run in recorded if run.purpose is purpose]
+    while True:
+        judgement = judge(task, profile, done, purpose=purpose, alpha=alpha, source=source)
+        if judgement.stop or session.should_stop():
+            return tuple(done)
+        _require_progress(task, judgement)
+        with machine_lock(folder, should_stop=session.should_stop) as is_held:
+            if not is_held:
+                return tuple(done)
+            done.extend(session.run_pair(_next_pair(done), done))
+
+
+def compare(
+    task: Task,
+    profile: Profile,
+    backend: Backend,
+    reference_tree: FileTree,
+    subject_tree: FileTree,
+    *,
+    campaign_secret: bytes,
+    lineage: str,
+    round_id: str,
+    recorded: Sequence[Measurement] = (),
+    on_measurement: Callable[[Measurement], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    alpha: float = AUDIT_ALPHA,
+    gpus: tuple[str, ...] = (),
+    runner: Runner | None = None,
+    cache: Path | None = None,
+) -> Comparison:
+    """Measure one tree against another for a report: AUDIT seeds, a fixed number of pairs, one look.
+
+    Arguments are those of `measure`; the reference takes the champion's arm.
+
+    Raises:
+        MeasurementError: As for `measure`.
+    """
+    measurements = measure(
+        task,
+        profile,
+        backend,
+        reference_tree,
+        subject_tree,
+        purpose=Purpose.AUDIT,
+        campaign_secret=campaign_secret,
+        lineage=lineage,
+        round_id=round_id,
+        recorded=recorded,
+        on_measurement=on_measurement,
+        should_stop=should_stop,
+        alpha=alpha,
+        gpus=gpus,
+        runner=runner,
+        cache=cache,
+    )
+    result = score(
+        task,
+        profile,
+        measurements,
+        purpose=Purpose.AUDIT,
+        alpha=alpha,
+        source=source_facts(reference_tree, subject_tree),
+    )
+    return Comparison(measurements=measurements, score=result)
+
+
+def arm_order(
+    secret: bytes, *, task: str, lineage: str, round_id: str, purpose: Purpose, pair: int
+) -> tuple[Arm, Arm]:
+    """Which arm of a pair runs first: drawn for each block of two pairs, mirrored in the second."""
+    labels = json.dumps(["order", task, lineage, round_id, purpose.value, pair // 2])
+    coin = hmac.new(secret, labels.encode(), hashlib.sha256).digest()[0] & 1
+    champion_first = bool(coin) != bool(pair % 2)
+    return (Arm.CHAMPION, Arm.CANDIDATE) if champion_first else (Arm.CANDIDATE, Arm.CHAMPION)
+
+
+def training_seed(
+    secret: bytes, *, task: str, lineage: str, round_id: str, purpose: Purpose, pair: int
+) -> int:
+    """Seed handed to both arms of a pair as RSI_SEED, 31 bits; unrelated to the instance's."""
+    labels = json.dumps(["training", task, lineage, round_id, purpose.value, pair])
+    digest = hmac.new(secret, labels.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+class _SeedNames(TypedDict):
+    task: str
+    lineage: str
+    round_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """What stays the same over all pairs of one call."""
+
+    task: Task
+    profile: Profile
+    trees: dict[Arm, FileTree]
+    purpose: Purpose
+    secret: bytes
+    lineage: str
+    round_id: str
+    runner: Runner
+    on_measurement: Callable[[Measurement], None]
+    should_stop: Callable[[], bool]
+
+    def run_pair(self, pair: int, done: Sequence[Measurement]) -> list[Measurement]:
+        """Run the arms of one pair that are not in `done`, in the drawn order."""
+        if self.task.metric.clock in DISTURBED_CLOCKS and not wait_until_quiet(QUIET_WAIT_S):
+            logger.warning("round=%s step=measure no quiet second came", self.round_id)
+        finished = {run.arm: run for run in done if run.pair == pair}
+        fresh: list[Measurement] = []
+        instance = None
+        for position, arm in enumerate(
+            arm_order(self.secret, **self._names(), purpose=self.purpose, pair=pair)
+        ):
+            if arm in finished:
+                continue
+            candidate = finished.get(Arm.CANDIDATE)
+            if candidate is not None and candidate.outcome is not Outcome.OK:
+                break  # nothing is left to compare with; the champion's run would be wasted
+            if self.should_stop():
+                break
+            if instance is None:
+                instance = self._instance(pair)
+            finished[arm] = self._run(arm, pair, position, instance)
+            fresh.append(finished[arm])
+        return fresh
+
+    def _run(self, arm: Arm, pair: int, position: int, instance: Instance) -> Measurement:
+        slot = Slot(
+            arm=arm,
+            purpose=self.purpose,
+            pair=pair,
+            position=position,
+            training_seed=training_seed(
+                self.secret, **self._names(), purpose=self.purpose, pair=pair
+            ),
+            label=self.round_id,
+        )
+        tree = self.trees[arm]
+        measurement = run_arm(self.runner, self.task, self.profile, tree, instance, slot)
+        self.on_measurement(measurement)
+        logger.info(
+            "round=%s step=measure pair=%d arm=%s outcome=%s",
+            self.round_id,
+            pair,
+            arm,
+            measurement.outcome,
+        )
+        return measurement
+
+    def _instance(self, pair: int) -> Instance:
+        seed = derive_instance_seed(
+            self.secret, **self._names(), pair=pair, purpose=self.purpose.value
+        )
+        try:
+            return self.runner.make_instance(
+                self.task, self.profile, self.purpose, seed, self.round_id
+            )
+        except (SandboxError, TaskError) as error:
+            raise MeasurementError(
+                f"{self.task.name}, pair {pair} of {self.purpose}: no instance: {error}"
+            ) from error
+
+    def _names(self) -> _SeedNames:
+        return {"task": self.task.name, "lineage": self.lineage, "round_id": self.round_id}
+
+
+def _next_pair(done: Sequence[Measurement]) -> int:
+    """The first pair that still lacks a run; a failed candidate completes its pair alone."""
+    arms: dict[int, set[Arm]] = {}
+    failed: set[int] = set()
+    for run in done:
+        arms.setdefault(run.pair, set()).add(run.arm)
+        if run.arm is Arm.CANDIDATE and run.outcome is not Outcome.OK:
+            failed.add(run.pair)
+    pair = 0
+    while pair in failed or len(arms.get(pair, ())) == len(Arm):
+        pair += 1
+    return pair
+
+
+def _require_progress(task: Task, judgement: Judgement) -> None:
+    runs = judgement.runs
+    if len(runs.champion_failures) >= MAX_CHAMPION_FAILURES:
+        last = runs.champion_failures[-1]
+        raise MeasurementError(
+            f"{task.name}: the champion ended as {last.outcome} {len(runs.champion_failures)} times "
+            f"({last.detail}); run `rsi task check {task.name}`"
+        )
+    allowed = max(MIN_INVALID_PAIRS, judgement.plan.max_pairs // 2)
+    if runs.invalid_pairs > allowed:
+        raise MeasurementError(
+            f"{task.name}: {runs.invalid_pairs} pairs were spoiled by other work on this machine, "
+            f"{allowed} are allowed on the clock {task.metric.clock}; measure when it is quiet"
+        )
+
+
+def _cores(profile: Profile) -> tuple[int, ...] | None:
+    """Cores for both arms, where the task leaves the choice to the measurer."""
+    if profile.limits.cpus is not None:
+        return profile.limits.cpus
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return quietest_cores(profile.cpu_count, sorted(os.sched_getaffinity(0)))

@@ -1,0 +1,201 @@
+"""One arm of one pair: run it, grade it, write down what happened.
+
+Does not: choose seeds or order. Invariant: whatever the candidate did becomes an `Outcome`; only the failure of
+host or harness is an exception.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from rsi.evals.disturbance import disturbance_between, read_machine
+from rsi.evals.errors import MeasurementError
+from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
+from rsi.sandboxes.errors import SandboxError
+from rsi.sandboxes.types import Backend, ExecOutcome, FileTree
+from rsi.tasks import runner as task_runner
+from rsi.tasks.errors import TaskError
+from rsi.tasks.types import CandidateRun, Clock, Grade, GradeOutcome, Instance, Profile, Task
+
+DETAIL_CHARACTERS = 400
+"""How much of the end of a failed run's stderr is kept with the measurement."""
+
+
+class Runner(Protocol):
+    """How a task is run; the real one is `TaskRunner`."""
+
+    def make_instance(
+        self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
+    ) -> Instance: ...
+
+    def run_candidate(
+        self,
+        task: Task,
+        profile: Profile,
+        tree: FileTree,
+        instance: Instance,
+        training_seed: int,
+        label: str,
+    ) -> CandidateRun: ...
+
+    def grade(
+        self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
+    ) -> Grade: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRunner:
+    """Runs tasks for real, in sandboxes of one backend."""
+
+    backend: Backend
+    cpus: tuple[int, ...] | None = None
+    """Cores that both arms are pinned to; None leaves the choice to the kernel."""
+    gpus: tuple[str, ...] = ()
+
+    def make_instance(
+        self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
+    ) -> Instance:
+        return task_runner.make_instance(
+            task, profile, purpose.value, seed, self.backend, label=label
+        )
+
+    def run_candidate(
+        self,
+        task: Task,
+        profile: Profile,
+        tree: FileTree,
+        instance: Instance,
+        training_seed: int,
+        label: str,
+    ) -> CandidateRun:
+        return task_runner.run_candidate(
+            task,
+            profile,
+            tree,
+            instance,
+            training_seed,
+            self.backend,
+            label,
+            cpus=self.cpus,
+            gpus=self.gpus,
+        )
+
+    def grade(
+        self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
+    ) -> Grade:
+        return task_runner.grade(task, profile, instance, output, self.backend, label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """Where a run belongs: its purpose, its pair and its place in the pair."""
+
+    arm: Arm
+    purpose: Purpose
+    pair: int
+    position: int
+    training_seed: int
+    label: str
+
+
+def run_arm(
+    runner: Runner, task: Task, profile: Profile, tree: FileTree, instance: Instance, slot: Slot
+) -> Measurement:
+    """Run one arm once and grade it.
+
+    Raises:
+        MeasurementError: The sandbox or the harness failed; nothing is known about the candidate.
+    """
+    try:
+        before = read_machine()
+        run = runner.run_candidate(task, profile, tree, instance, slot.training_seed, slot.label)
+        disturbance = disturbance_between(before, read_machine(), run.execution.cpu_s)
+        graded = None
+        if run.output is not None:
+            graded = runner.grade(task, profile, instance, run.output, slot.label)
+    except (SandboxError, TaskError) as error:
+        raise MeasurementError(
+            f"{task.name}, pair {slot.pair} of {slot.purpose}, {slot.arm}: {error}"
+        ) from error
+    return _measurement(task, instance, slot, run, graded, disturbance)
+
+
+def _measurement(
+    task: Task,
+    instance: Instance,
+    slot: Slot,
+    run: CandidateRun,
+    graded: Grade | None,
+    disturbance: Disturbance,
+) -> Measurement:
+    outcome, detail = _outcome(run, graded)
+    execution = run.execution
+    has_ended = execution.outcome in {ExecOutcome.OK, ExecOutcome.CRASHED}
+    value = _deciding_value(task.metric.clock, run, graded) if outcome is Outcome.OK else None
+    if outcome is Outcome.OK and value is None:
+        raise MeasurementError(
+            f"{task.name}: the harness graded a run as ok without a value of {task.metric.name!r}; "
+            f"the clock {task.metric.clock} needs one in the result file"
+        )
+    return Measurement(
+        arm=slot.arm,
+        purpose=slot.purpose,
+        pair=slot.pair,
+        position=slot.position,
+        outcome=outcome,
+        cpu_s=execution.cpu_s if has_ended else None,
+        wall_s=execution.wall_s if has_ended else None,
+        max_rss_bytes=execution.max_rss_bytes,
+        metric_value=value,
+        quality=dict(graded.quality_values) if graded is not None else {},
+        result=dict(graded.result) if graded is not None else {},
+        detail=detail,
+        backend=run.backend,
+        assurance=run.assurance,
+        seed_commitment=instance.seed_commitment,
+        disturbance=disturbance,
+    )
+
+
+def _deciding_value(clock: Clock, run: CandidateRun, graded: Grade | None) -> float | None:
+    match clock:
+        case Clock.CPU_S:
+            return run.execution.cpu_s
+        case Clock.WALL_S:
+            return run.execution.wall_s
+        case Clock.DEVICE_S | Clock.RESULT:
+            return graded.metric_value if graded is not None else None
+        case _:
+            assert_never(clock)
+
+
+def _outcome(run: CandidateRun, graded: Grade | None) -> tuple[Outcome, str]:
+    """How the run ended, and one sentence about what went wrong."""
+    execution = run.execution
+    match execution.outcome:
+        case ExecOutcome.TIMEOUT:
+            return Outcome.TIMEOUT, f"stopped after {execution.wall_s:.0f} s{_ending(run)}"
+        case ExecOutcome.OOM:
+            return Outcome.OOM, f"went over its memory limit{_ending(run)}"
+        case ExecOutcome.CRASHED:
+            return Outcome.CRASHED, f"exit status {execution.exit_code}{_ending(run)}"
+        case ExecOutcome.OUTPUT_LIMIT:
+            return Outcome.CRASHED, f"printed more than is allowed{_ending(run)}"
+        case ExecOutcome.OK:
+            pass
+        case _:
+            assert_never(execution.outcome)
+    if graded is None:
+        return Outcome.INVALID_OUTPUT, run.output_problem
+    match graded.outcome:
+        case GradeOutcome.OK:
+            return Outcome.OK, ""
+        case GradeOutcome.OUT_OF_BUDGET:
+            return Outcome.TIMEOUT, f"over its budget: {graded.reason}"
+        case _:
+            return Outcome(graded.outcome.value), graded.reason
+
+
+def _ending(run: CandidateRun) -> str:
+    """The end of what it printed on stderr; escaping for a terminal is the reader's job."""
+    text = run.execution.stderr.decode("utf-8", errors="replace").strip()
+    return f": {text[-DETAIL_CHARACTERS:]}" if text else ""
