@@ -1,17 +1,12 @@
-"""Styled lines as plain values, and the one place where they become terminal cells.
+"""Styled lines as plain values: text and what it is for.
 
-A screen builds `Line` values out of text and roles; only `Pen.strip` turns them into segments, and it passes every
-piece of text through `safe_line`. Does not: interpret markup, ever.
-Invariant: no widget of the cockpit makes a `Segment` from text by another way than `Pen`.
+Does not: interpret markup, ever; know colours (`theme` does) or the terminal (`pen` does).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 
 from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
-from rich.style import Style
-from textual.strip import Strip
 
 from rsi.tui.safe import safe_line
 
@@ -146,51 +141,3 @@ def _parts(word: str, width: int) -> Iterable[str]:
 def paragraphs(text: str, role: Role = Role.TEXT) -> list[Line]:
     """One line per newline of a text."""
     return [line(part, role) for part in text.splitlines()] or [EMPTY_LINE]
-
-
-class Pen:
-    """Roles to styles for one theme, and lines to strips."""
-
-    def __init__(self, styles: Mapping[Role, Style]) -> None:
-        self._styles = dict(styles)
-        self._combined: dict[tuple[Style, Role], Style] = {}
-
-    def style(self, role: Role, base: Style | None = None) -> Style:
-        """The style of a role, on a base when one is given."""
-        if base is None:
-            return self._styles[role]
-        key = (base, role)
-        found = self._combined.get(key)
-        if found is None:
-            if len(self._combined) > 2_000:
-                self._combined.clear()
-            found = self._combined[key] = base + self._styles[role]
-        return found
-
-    def strip(
-        self,
-        spans: Sequence[Span],
-        width: int,
-        base: Style,
-        *,
-        scroll_x: int = 0,
-        over: Role | None = None,
-    ) -> Strip:
-        """Draw a line: safe, styled, exactly `width` cells.
-
-        Args:
-            spans: The line.
-            width: Cells.
-            base: Style below every role, which also fills what is left.
-            scroll_x: Cells scrolled out to the left.
-            over: A role laid over all of it, such as the cursor's.
-        """
-        fill = base if over is None else self.style(over, base)
-        segments = []
-        for text, role in spans:
-            if text:
-                style = self.style(role, base)
-                if over is not None:
-                    style += self._styles[over]
-                segments.append(Segment(safe_line(text), style))
-        return Strip(segments).crop_extend(scroll_x, scroll_x + width, fill)

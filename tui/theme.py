@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from rich.style import Style
 from textual.theme import Theme
 
-from rsi.tui.draw import Pen, Role
+from rsi.tui.draw import Role
+from rsi.tui.pen import Pen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

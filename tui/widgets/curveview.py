@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from rsi.tui.commands import Scope, bindings
 from rsi.tui.curves import (
     Cells,
     Frame,
@@ -29,12 +30,7 @@ _NO_CELL = (0, Role.TEXT)
 class CurveView(LinesView):
     """Draws what it was given; recomputes only when data, size or a setting changed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("L", "toggle_log", "Log scale", show=False, id="curve.log"),
-        Binding("s", "toggle_smooth", "Smoothing", show=False, id="curve.smooth"),
-        Binding("left", "probe(-1)", "Read left", show=False, id="curve.left"),
-        Binding("right", "probe(1)", "Read right", show=False, id="curve.right"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CURVE)
 
     def __init__(
         self,

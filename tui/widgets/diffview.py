@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
+from rsi.tui.commands import Scope, bindings
 from rsi.tui.diffs import Diff, DiffLine, Hunk, colour_lines, paired_rows
 from rsi.tui.draw import MINUS, Line, Role, Span, fit, wrap
 from rsi.tui.safe import MAX_LINE_CHARACTERS, safe_line
@@ -44,13 +45,7 @@ class _Row:
 class DiffView(LinesView):
     """Shows a `Diff`; posts `SeenChanged` when more of it was seen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket,n", "hunk(1)", "Next hunk", show=False, id="diff.next_hunk"),
-        Binding("left_square_bracket,N", "hunk(-1)", "Previous hunk", show=False, id="diff.previous_hunk"),
-        Binding("right_curly_bracket", "file(1)", "Next file", show=False, id="diff.next_file"),
-        Binding("left_curly_bracket", "file(-1)", "Previous file", show=False, id="diff.previous_file"),
-        Binding("v", "toggle_split", "Split or unified", show=False, id="diff.split"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.DIFF)
 
     has_cursor = True
 

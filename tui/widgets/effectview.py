@@ -2,26 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rsi.evals.types import Interval
 from rsi.tui.draw import DASH, EMPTY_LINE, TIMES, Line, Role, Span
+from rsi.tui.pairs import PairPoint
 from rsi.tui.widgets.lines import LinesView
 
 _LABEL_CELLS = 15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairPoint:
-    """One pair: champion divided by candidate, and the interval over all pairs up to it."""
-
-    label: str
-    """Such as "screen 3"."""
-    ratio: float | None
-    """None when one of its runs did not end ok."""
-    remark: str
-    """Why there is no ratio, or empty."""
-    interval: Interval | None
 
 
 class EffectView(LinesView):

@@ -8,13 +8,15 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rsi.tui.draw import EMPTY_LINE, Line, Pen, Role, Span, fit, width_of
+from rsi.tui.commands import Scope, bindings
+from rsi.tui.draw import EMPTY_LINE, Line, Role, Span, fit, width_of
+from rsi.tui.pen import Pen
 from rsi.tui.theme import pen_for
 
 
@@ -27,14 +29,7 @@ class LinesView(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; overflow-x: hidden;
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", show=False, id="list.down"),
-        Binding("k,up", "move(-1)", "Up", show=False, id="list.up"),
-        Binding("ctrl+d,pagedown", "page(1)", "Page down", show=False, id="list.page_down"),
-        Binding("ctrl+u,pageup", "page(-1)", "Page up", show=False, id="list.page_up"),
-        Binding("g,home", "first", "First", show=False, id="list.first"),
-        Binding("G,end", "last", "Last", show=False, id="list.last"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LIST)
 
     class CursorMoved(Message):
         """The cursor is on another line."""

@@ -2,7 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from typing import ClassVar
 
+from textual.binding import BindingType
+
+from rsi.tui.commands import Scope, bindings
 from rsi.tui.draw import Line, Role, Span
 from rsi.tui.safe import safe_log_line
 from rsi.tui.widgets.lines import LinesView
@@ -13,6 +17,8 @@ MAX_LINES = 200_000
 
 class LogView(LinesView):
     """Lines of text as they came; sanitised when drawn."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LOG)
 
     def __init__(
         self,

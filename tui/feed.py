@@ -1,0 +1,124 @@
+"""One daemon thread that looks at the ledger four times a second and hands over views.
+
+The thread never touches a widget: it leaves the newest view where the app picks it up and posts one small message.
+Reading pages of trajectories and logs goes through the same thread, so that a slow database never blocks a key press.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TypeVar
+
+from rsi.agent.errors import LedgerError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import utc_now
+from rsi.tui.reader import Interest, Reader
+from rsi.tui.view import View
+
+T = TypeVar("T")
+
+TICK_S = 0.25
+"""Time between looks; a look at an unchanged ledger costs one small query."""
+RETRY_S = 2.0
+"""Time between looks while the ledger cannot be read."""
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], None]
+
+
+class Feed:
+    """Looks at a ledger until stopped."""
+
+    def __init__(self, ledger: Ledger, on_view: Callable[[View], None]) -> None:
+        """Prepare; nothing runs before `start`.
+
+        Args:
+            ledger: Open ledger; only this thread reads it.
+            on_view: Called on the feed's thread with each new view; must not block.
+        """
+        self._ledger = ledger
+        self._reader = Reader(ledger)
+        self._on_view = on_view
+        self._interest = Interest()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._view = View(at=utc_now(), source=ledger.label, is_read_only=ledger.is_read_only)
+        self._thread = threading.Thread(target=self._run, name="rsi-feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin looking."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking and wait a moment for the look under way."""
+        self._stopping.set()
+        self._jobs.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
+
+    def set_interest(self, interest: Interest) -> None:
+        """Say what the visible screen needs; the next look comes at once."""
+        if interest != self._interest:
+            self._interest = interest
+            self._jobs.put(None)
+
+    def wake(self) -> None:
+        """Look now: something was just written."""
+        self._jobs.put(None)
+
+    def call(self, work: Callable[[Ledger], T]) -> "Future[T]":
+        """Run a read on the feed's thread.
+
+        Returns:
+            A future that holds its result or its `LedgerError`.
+        """
+        future: Future[T] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(work(self._ledger))
+            except LedgerError as error:
+                future.set_exception(error)
+
+        self._jobs.put(job)
+        return future
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            wait_s = self._look()
+            self._work(wait_s)
+
+    def _work(self, wait_s: float) -> None:
+        """Do what was asked for until the next look is due."""
+        try:
+            job = self._jobs.get(timeout=wait_s)
+            while job is not None:
+                job()
+                job = self._jobs.get_nowait()
+        except queue.Empty:
+            return
+
+    def _look(self) -> float:
+        try:
+            view = self._reader.read(self._interest)
+        except LedgerError as error:
+            log.warning("step=look outcome=error reason=%s", error)
+            self._reader = Reader(self._ledger)
+            self._publish(replace(self._view, at=utc_now(), problem=str(error)))
+            return RETRY_S
+        if view is not None:
+            self._publish(view)
+        elif self._view.problem:
+            self._publish(replace(self._view, at=utc_now(), problem=""))
+        return TICK_S
+
+    def _publish(self, view: View) -> None:
+        self._view = view
+        if not self._stopping.is_set():
+            self._on_view(view)

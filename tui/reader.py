@@ -1,0 +1,316 @@
+"""Reads the ledger into views, with as little work as what changed asks for.
+
+Runs on the feed's thread. Invariant: only reads; the same ledger state gives the same view.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from rsi.agent.errors import LedgerError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    AgentRole,
+    CampaignSummary,
+    DecisionRecord,
+    PromotionRecord,
+    RoundRecord,
+    Step,
+    StepRecord,
+    utc_now,
+)
+from rsi.agent.store.state import RoundPhase, round_state
+from rsi.agent.store.tables import FACT_TABLES
+from rsi.evals.pairing import DISTURBED_CLOCKS
+from rsi.tasks.errors import TaskError
+from rsi.tasks.types import Direction
+from rsi.tui import payloads
+from rsi.tui.diffs import parse_diff
+from rsi.tui.pairs import pair_points
+from rsi.tui.training import CurveReader
+from rsi.tui.view import CampaignView, GateItem, RoundDetail, RoundView, View
+
+LIST_SHARE = 0.05
+"""Most of one core that re-reading the campaign list may cost; long lists are read less often."""
+
+_TABLES = tuple(table.name for table in FACT_TABLES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """What the visible screen needs besides the campaign list."""
+
+    campaign_id: str | None = None
+    round_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TaskFacts:
+    metric: str = ""
+    is_lower_better: bool = True
+    minimum_effect: float | None = None
+    plausible_ratio: float | None = None
+    is_spoiled_by_load: bool = False
+    """True when the deciding clock is one that other work on the machine disturbs."""
+
+
+class Reader:
+    """Turns one ledger into views; keeps what has not changed."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._seen: dict[str, str] = {}
+        self._campaigns: tuple[CampaignSummary, ...] = ()
+        self._gate: tuple[GateItem, ...] = ()
+        self._listed_at = -math.inf
+        self._list_cost_s = 0.0
+        self._campaign: CampaignView | None = None
+        self._round: RoundDetail | None = None
+        self._curves: CurveReader | None = None
+        self._decisions: dict[str, tuple[DecisionRecord, ...]] = {}
+        self._promotions: tuple[PromotionRecord, ...] = ()
+        self._tasks: dict[str, _TaskFacts] = {}
+        self._interest: Interest | None = None
+        self._is_list_stale = True
+
+    def read(self, interest: Interest) -> View | None:
+        """A new view, or None when nothing changed since the last one.
+
+        Raises:
+            LedgerError: The ledger cannot be read now.
+        """
+        now = dict(zip((*_TABLES, "beats"), self._ledger.cursor().split("."), strict=True))
+        changed = {name for name, value in now.items() if self._seen.get(name) != value}
+        self._is_list_stale |= bool(
+            changed - {"trajectory", "log_chunks", "blobs", "beats", "measurements"}
+        )
+        is_list_due = self._is_list_stale and self._is_list_due()
+        if not changed and interest == self._interest and not is_list_due:
+            return None
+        if "gate" in changed:
+            self._read_gate_rows()
+        if is_list_due:
+            self._read_list()
+        self._read_campaign(interest, changed)
+        self._read_round(interest, changed)
+        self._seen, self._interest = now, interest
+        return View(
+            at=utc_now(),
+            source=self._ledger.label,
+            campaigns=self._campaigns,
+            gate=self._gate,
+            workers=self._ledger.workers(),
+            campaign=self._campaign,
+            round=self._round,
+            read_at=utc_now(),
+            decided=tuple(d for rows in self._decisions.values() for d in rows)[-50:],
+            is_read_only=self._ledger.is_read_only,
+        )
+
+    # --- the list ---
+
+    def _is_list_due(self) -> bool:
+        return time.monotonic() - self._listed_at >= self._list_cost_s / LIST_SHARE
+
+    def _read_list(self) -> None:
+        started = time.thread_time()
+        self._campaigns = self._ledger.campaigns()
+        self._gate = self._waiting()
+        self._list_cost_s = time.thread_time() - started
+        self._listed_at = time.monotonic()
+        self._is_list_stale = False
+
+    def _waiting(self) -> tuple[GateItem, ...]:
+        items = []
+        for summary in self._campaigns:
+            if summary.latest_step is not Step.REVIEW or summary.latest_round_id is None:
+                continue
+            view = self._round_view(
+                self._ledger.round(summary.latest_round_id),
+                self._ledger.steps(summary.latest_round_id),
+                spend_usd=0.0,
+            )
+            if view.state.phase is RoundPhase.WAITING:
+                items.append(GateItem(campaign=summary, round=view, since=_review_end(view)))
+        return tuple(sorted(items, key=lambda each: (each.risk, -each.gain, each.since)))
+
+    def _read_gate_rows(self) -> None:
+        grouped: dict[str, list[DecisionRecord]] = {}
+        for decision in self._ledger.decisions():
+            grouped.setdefault(decision.round_id, []).append(decision)
+        self._decisions = {key: tuple(rows) for key, rows in grouped.items()}
+        self._promotions = self._ledger.promotions()
+
+    # --- one campaign ---
+
+    def _read_campaign(self, interest: Interest, changed: set[str]) -> None:
+        wanted = interest.campaign_id
+        if wanted is None:
+            self._campaign = None
+            return
+        is_other = self._campaign is None or self._campaign.id != wanted
+        relevant = {"campaigns", "campaign_events", "rounds", "steps", "gate", "requests",
+                    "request_marks", "charges", "settlements"}  # fmt: skip
+        if not is_other and not changed & relevant:
+            return
+        summary = self._ledger.campaign_summary(wanted)
+        facts = self._task_facts(summary)
+        steps: dict[str, list[StepRecord]] = {}
+        for each in self._ledger.steps_of(campaign_id=wanted):
+            steps.setdefault(each.round_id, []).append(each)
+        spent: dict[str, float] = {}
+        for charge in self._ledger.charges(wanted):
+            usd = charge.reserved_usd if charge.actual_usd is None else charge.actual_usd
+            if charge.round_id is not None and usd is not None:
+                spent[charge.round_id] = spent.get(charge.round_id, 0.0) + usd
+        rounds = tuple(
+            self._round_view(
+                record, tuple(steps.get(record.id, ())), spend_usd=spent.get(record.id, 0.0)
+            )
+            for record in self._ledger.rounds(wanted)
+        )
+        self._campaign = CampaignView(
+            summary=summary,
+            rounds=rounds,
+            spend=self._ledger.spend(wanted),
+            events=self._ledger.campaign_events(wanted),
+            requests=self._ledger.requests(campaign_id=wanted),
+            promotions=tuple(p for p in self._promotions if p.lineage == summary.record.lineage),
+            metric=facts.metric,
+            is_lower_better=facts.is_lower_better,
+            minimum_effect=facts.minimum_effect,
+            plausible_ratio=facts.plausible_ratio,
+        )
+
+    def _task_facts(self, summary: CampaignSummary) -> _TaskFacts:
+        root = payloads.text_of(summary.record.config, "task_root")
+        key = f"{root}:{summary.record.track}"
+        if key not in self._tasks:
+            self._tasks[key] = _load_task_facts(root, summary.record.track)
+        return self._tasks[key]
+
+    def _round_view(
+        self, record: RoundRecord, steps: Sequence[StepRecord], *, spend_usd: float
+    ) -> RoundView:
+        decisions = self._decisions.get(record.id, ())
+        promotions = tuple(p for p in self._promotions if p.round_id == record.id)
+        by_step: dict[Step, StepRecord] = {each.step: each for each in steps}
+
+        def payload(step: Step) -> Mapping[str, object]:
+            found = by_step.get(step)
+            return {} if found is None else found.payload
+
+        propose, report = payload(Step.PROPOSE), payload(Step.REPORT)
+        review = payload(Step.REVIEW)
+        findings = [*payloads.findings_of(payload(Step.ADMIT)), *payloads.findings_of(review)]
+        return RoundView(
+            record=record,
+            state=round_state(steps, decisions, promotions),
+            steps=tuple(steps),
+            hypothesis=payloads.text_of(propose, "hypothesis", "title"),
+            predicted_ratio=payloads.number_of(propose, "predicted_ratio"),
+            score=payloads.score_of(review) or payloads.score_of(payload(Step.SCORE)),
+            commit=payloads.text_of(payload(Step.COMMIT), "commit") or None,
+            lesson=payloads.text_of(report, "lesson"),
+            why=payloads.text_of(report, "why", "reason"),
+            findings=tuple(dict.fromkeys(findings)),
+            held_by=payloads.texts_of(review, "held_by"),
+            decisions=decisions,
+            promotions=promotions,
+            spend_usd=spend_usd,
+            model=payloads.text_of(propose, "model"),
+        )
+
+    # --- one round ---
+
+    def _read_round(self, interest: Interest, changed: set[str]) -> None:
+        wanted = interest.round_id
+        if wanted is None:
+            self._round = None
+            return
+        is_other = self._round is None or self._round.view.id != wanted
+        if not is_other and not changed & {
+            "steps",
+            "measurements",
+            "gate",
+            "log_chunks",
+            "charges",
+        }:
+            return
+        view = self._campaign.round_by_id(wanted) if self._campaign is not None else None
+        if view is None:
+            view = self._round_view(
+                self._ledger.round(wanted), self._ledger.steps(wanted), spend_usd=0.0
+            )
+        if is_other or "steps" in changed or self._round is None:
+            text = self._diff_text(view)
+            old = self._round
+            diff = old.diff if old is not None and old.diff_text == text else parse_diff(text)
+        else:
+            text, diff = self._round.diff_text, self._round.diff
+        measured = self._ledger.measurements(wanted)
+        streams = self._ledger.log_streams(wanted)
+        if is_other or self._curves is None:
+            self._curves = CurveReader(self._ledger, wanted)
+        name, curves = self._curves.read(streams, measured)
+        facts = _TaskFacts() if self._campaign is None else self._task_facts(self._campaign.summary)
+        self._round = RoundDetail(
+            view=view,
+            diff=diff,
+            diff_text=text,
+            measurements=measured,
+            points=pair_points(
+                measured,
+                is_lower_better=facts.is_lower_better,
+                is_spoiled_by_load=facts.is_spoiled_by_load,
+            ),
+            curves=curves,
+            curve_name=name,
+            critique=payloads.text_of(view.payload(Step.CRITIQUE), "text"),
+            streams=streams,
+            agents=tuple(r for r in AgentRole if self._ledger.event_count(wanted, r)),
+        )
+
+    def _diff_text(self, view: RoundView) -> str:
+        payload = view.payload(Step.COMMIT)
+        text = payloads.text_of(payload, "diff")
+        digest = payloads.text_of(payload, "diff_blob", "diff_sha256")
+        if not text and digest:
+            try:
+                text = self._ledger.blob(digest).decode(errors="replace")
+            except LedgerError:
+                return ""
+        return text
+
+
+def _review_end(view: RoundView) -> datetime:
+    reviews = [each for each in view.steps if each.step is Step.REVIEW]
+    return reviews[-1].started_at if reviews else view.record.created_at
+
+
+def _load_task_facts(root: str, track: str) -> _TaskFacts:
+    """What the task declares; nothing when its folder is on another machine."""
+    if not root or not (Path(root) / "task.toml").is_file():
+        return _TaskFacts()
+    from rsi.tasks.loader import load_task
+
+    try:
+        task = load_task(Path(root), track=track)
+    except (TaskError, OSError):
+        return _TaskFacts()
+    metric = task.metric
+    return _TaskFacts(
+        metric=f"{metric.name} ({metric.unit})",
+        is_lower_better=metric.direction is Direction.LOWER,
+        minimum_effect=metric.minimum_effect,
+        plausible_ratio=metric.plausible_ratio,
+        is_spoiled_by_load=metric.clock in DISTURBED_CLOCKS,
+    )
+
+
+def with_problem(view: View, problem: str) -> View:
+    """The last view, marked as old."""
+    return replace(view, problem=problem)

@@ -1,0 +1,122 @@
+"""Training curves out of the output that runs print while they train.
+
+A line such as "step=120 loss=2.31 validation_bpb=2.40" is a point. What a run prints is untrusted: it is drawn, and
+never takes part in a score.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rsi.agent.store.ledger import Ledger
+from rsi.evals.types import Measurement
+from rsi.tui.curves import Series
+
+MAX_POINTS = 20_000
+"""Per curve; a run that prints more is thinned by leaving out every second point."""
+CHUNKS_PER_LOOK = 200
+
+_STEP = re.compile(r"\b(?:step|iter|iteration)\s*[=:]?\s*(\d{1,12})\b", re.IGNORECASE)
+_VALUE = re.compile(
+    r"\b([a-z_]*(?:loss|bpb|perplexity|accuracy)[a-z_]*)\s*[=:]?\s*"
+    r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|-?inf)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """How far one stream was read."""
+
+    last_seq: int = -1
+    tail: str = ""
+    points: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+
+
+class CurveReader:
+    """Follows the streams of one round; reads each piece once."""
+
+    def __init__(self, ledger: Ledger, round_id: str) -> None:
+        self._ledger = ledger
+        self._round_id = round_id
+        self._streams: dict[str, _Stream] = {}
+
+    def read(
+        self, streams: Sequence[str], measurements: Sequence[Measurement]
+    ) -> tuple[str, tuple[Series, ...]]:
+        """The name of what is plotted, and the latest champion's and candidate's curves.
+
+        Args:
+            streams: Names of the round's streams, oldest first.
+            measurements: Their result files may hold a "curve" of [x, y] pairs, which is preferred.
+        """
+        found = _curves_of_results(measurements)
+        if found:
+            return "quality", found
+        latest = {arm: _latest(streams, arm) for arm in ("champion", "candidate", "dev")}
+        if latest["candidate"] is not None or latest["champion"] is not None:
+            latest["dev"] = None
+        read = {arm: self._follow(name) for arm, name in latest.items() if name is not None}
+        name = _common_name(tuple(read.values()))
+        curves = []
+        for arm, stream in read.items():
+            if name in stream.points:
+                xs, ys = stream.points[name]
+                curves.append(Series(name=arm, xs=tuple(xs), ys=tuple(ys)))
+        return name, tuple(curves)
+
+    def _follow(self, name: str) -> _Stream:
+        stream = self._streams.setdefault(name, _Stream())
+        for chunk in self._ledger.log(self._round_id, name, stream.last_seq, CHUNKS_PER_LOOK):
+            stream.last_seq = chunk.seq
+            *lines, stream.tail = (stream.tail + chunk.content.decode(errors="replace")).split("\n")
+            for text in lines:
+                add_points(stream.points, text)
+        return stream
+
+
+def add_points(points: dict[str, tuple[list[float], list[float]]], text: str) -> None:
+    """Add what one line says to the curves by name; a line without a step adds nothing."""
+    step = _STEP.search(text[:2_000])
+    if step is None:
+        return
+    for match in _VALUE.finditer(text[:2_000]):
+        xs, ys = points.setdefault(match[1].lower(), ([], []))
+        xs.append(float(step[1]))
+        ys.append(float(match[2]))
+        if len(xs) > MAX_POINTS:
+            del xs[1::2], ys[1::2]
+
+
+def _latest(streams: Sequence[str], arm: str) -> str | None:
+    fitting = [name for name in streams if arm in name.split("/") and not name.endswith("stderr")]
+    return fitting[-1] if fitting else None
+
+
+def _common_name(streams: Sequence[_Stream]) -> str:
+    names = {name for stream in streams for name in stream.points}
+    if not names:
+        return ""
+    # What is measured on text that was not trained on says more than the loss of one batch.
+    return min(names, key=lambda n: ("val" not in n and "bpb" not in n, n))
+
+
+def _curves_of_results(measurements: Sequence[Measurement]) -> tuple[Series, ...]:
+    curves = {}
+    for each in measurements:
+        points = each.result.get("curve")
+        if not isinstance(points, Sequence) or isinstance(points, str):
+            continue
+        pairs = [p for p in points if isinstance(p, Sequence) and len(p) == 2]
+        numbers = [(x, y) for x, y in pairs if _is_number(x) and _is_number(y)]
+        if numbers:
+            curves[each.arm.value] = Series(
+                name=each.arm.value,
+                xs=tuple(float(x) for x, _ in numbers),
+                ys=tuple(float(y) for _, y in numbers),
+            )
+    return tuple(curves[arm] for arm in ("champion", "candidate") if arm in curves)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

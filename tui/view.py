@@ -1,0 +1,186 @@
+"""What the screens show, as plain values; built by `reader`, drawn by `screens`.
+
+Does not: know Textual or the database.
+Invariant: a view is never changed; a newer one takes its place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rsi.agent.store.records import (
+    AgentRole,
+    CampaignEvent,
+    CampaignState,
+    CampaignSummary,
+    ChargeRole,
+    DecisionRecord,
+    PromotionRecord,
+    RequestRecord,
+    RoundRecord,
+    Spend,
+    Step,
+    StepRecord,
+    WorkerRecord,
+)
+from rsi.agent.store.state import RoundPhase, RoundState
+from rsi.evals.types import Finding, Interval, Measurement, Score
+from rsi.tui.curves import Series
+from rsi.tui.diffs import Diff
+from rsi.tui.pairs import PairPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundView:
+    """One round in a list."""
+
+    record: RoundRecord
+    state: RoundState
+    steps: tuple[StepRecord, ...]
+    hypothesis: str
+    predicted_ratio: float | None
+    score: Score | None
+    commit: str | None
+    lesson: str
+    why: str
+    findings: tuple[Finding, ...]
+    held_by: tuple[str, ...]
+    decisions: tuple[DecisionRecord, ...]
+    promotions: tuple[PromotionRecord, ...]
+    spend_usd: float
+    model: str
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def effect(self) -> Interval | None:
+        return None if self.score is None else self.score.effect
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state.phase is RoundPhase.WAITING
+
+    @property
+    def last_at(self) -> datetime:
+        """When the last finished step ended; the opening when none has."""
+        if not self.steps:
+            return self.record.created_at
+        return max(each.started_at for each in self.steps)
+
+    def payload(self, step: Step) -> Mapping[str, object]:
+        """What the latest attempt of a step left, empty when it has not finished."""
+        latest = [each for each in self.steps if each.step is step]
+        return latest[-1].payload if latest else {}
+
+    @property
+    def word(self) -> str:
+        """One word for where it is: a verdict, "gate", or the step under way."""
+        if self.state.verdict is not None:
+            return self.state.verdict.value
+        if self.is_waiting:
+            return "gate"
+        return "done" if self.state.step is None else self.state.step.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateItem:
+    """One candidate that waits for a decision."""
+
+    campaign: CampaignSummary
+    round: RoundView
+    since: datetime
+
+    @property
+    def gain(self) -> float:
+        """Lower end of the effect's interval; 0 when there is none: for sorting only."""
+        return 0.0 if self.round.effect is None else self.round.effect.low
+
+    @property
+    def risk(self) -> int:
+        """Doubts: what holds it, findings, no support; for sorting only."""
+        return len(self.round.held_by) * 2 + len(self.round.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignView:
+    """One campaign with its rounds."""
+
+    summary: CampaignSummary
+    rounds: tuple[RoundView, ...]
+    """By number."""
+    spend: Mapping[ChargeRole, Spend]
+    events: tuple[CampaignEvent, ...]
+    requests: tuple[RequestRecord, ...]
+    """Those not handled yet."""
+    promotions: tuple[PromotionRecord, ...]
+    """Of the whole lineage, oldest first."""
+    metric: str
+    is_lower_better: bool
+    minimum_effect: float | None
+    plausible_ratio: float | None
+
+    @property
+    def id(self) -> str:
+        return self.summary.record.id
+
+    def round_by_id(self, round_id: str | None) -> RoundView | None:
+        """One round, None when it is not here."""
+        return next((each for each in self.rounds if each.id == round_id), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundDetail:
+    """Everything about the round that is looked at."""
+
+    view: RoundView
+    diff: Diff
+    diff_text: str
+    measurements: tuple[Measurement, ...]
+    points: tuple[PairPoint, ...]
+    curves: tuple[Series, ...]
+    curve_name: str
+    critique: str
+    streams: tuple[str, ...]
+    agents: tuple[AgentRole, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One look at the ledger."""
+
+    at: datetime
+    source: str
+    """Where the ledger is, without a password."""
+    campaigns: tuple[CampaignSummary, ...] = ()
+    gate: tuple[GateItem, ...] = ()
+    """Sorted: most to gain at least risk first."""
+    workers: tuple[WorkerRecord, ...] = ()
+    campaign: CampaignView | None = None
+    round: RoundDetail | None = None
+    problem: str = ""
+    """Why the ledger cannot be read; what is shown is older then."""
+    read_at: datetime | None = None
+    """When the ledger was last read without a problem."""
+    decided: tuple[DecisionRecord, ...] = field(default=())
+    is_read_only: bool = False
+
+    def summary(self, campaign_id: str | None) -> CampaignSummary | None:
+        """One campaign's line, None when it is not there."""
+        return next((each for each in self.campaigns if each.record.id == campaign_id), None)
+
+    @property
+    def running(self) -> int:
+        """Campaigns under way."""
+        return sum(each.state is CampaignState.RUNNING for each in self.campaigns)
+
+    @property
+    def queued(self) -> int:
+        """Campaigns that wait for a worker."""
+        return sum(each.state is CampaignState.QUEUED for each in self.campaigns)
+
+    @property
+    def spend_usd(self) -> float:
+        """Dollars of all campaigns listed."""
+        return sum(each.spend_usd for each in self.campaigns)
