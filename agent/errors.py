@@ -11,6 +11,7 @@ AgentError
 │   └── UnknownRecordError       no such campaign, round, request, charge or blob; also a LookupError
 ├── LineageError
 │   ├── LineageNameError         a name that cannot be a lineage or a round; also a ValueError
+│   ├── LineageTreeError         a path that cannot be kept in git; also a ValueError
 │   ├── LineageConflictError     the baseline or candidate is there already and is different
 │   ├── StaleChampionError       the champion moved since it was looked at
 │   └── UnknownCommitError       no such commit in the lineage; also a LookupError
@@ -60,6 +61,10 @@ class LineageError(AgentError):
 
 class LineageNameError(LineageError, ValueError):
     """A name that cannot be a lineage or a round."""
+
+
+class LineageTreeError(LineageError, ValueError):
+    """A file tree holds a path that a git tree must not have."""
 
 
 class LineageConflictError(LineageError):

@@ -150,7 +150,7 @@ def _spend(role: ChargeRole, group: list[ChargeRecord]) -> Spend:
     return Spend(
         role=role,
         calls=len(group),
-        spent_usd=sum(usd for _, usd in known if usd is not None),
+        spent_usd=sum((usd for _, usd in known if usd is not None), 0.0),
         open_usd=sum(
             usd
             for charge, usd in known
@@ -158,7 +158,7 @@ def _spend(role: ChargeRole, group: list[ChargeRecord]) -> Spend:
         ),
         unknown_calls=sum(usd is None for _, usd in known),
         tokens=dict(tokens),
-        device_s=sum(charge.device_s for charge in group if charge.device_s is not None),
+        device_s=sum((c.device_s for c in group if c.device_s is not None), 0.0),
     )
 
 

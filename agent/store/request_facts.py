@@ -1,6 +1,7 @@
 """The ledger's requests and workers: who wants something, and who is there to do it."""
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -17,6 +18,18 @@ from rsi.agent.store.records import (
     WorkerRecord,
 )
 from rsi.agent.store.tables import request_marks, requests, workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """A request as it is stored: its id is the row's number."""
+
+    kind: RequestKind
+    actor: str
+    at: datetime
+    campaign_id: str | None
+    round_id: str | None
+    payload: Json
 
 
 class RequestFacts(FactStore):
@@ -47,8 +60,7 @@ class RequestFacts(FactStore):
         Raises:
             LedgerConflictError: The key was used for another request.
         """
-        record = RequestRecord(
-            id=0,
+        wish = _Wish(
             kind=kind,
             actor=actor,
             at=at,
@@ -63,7 +75,7 @@ class RequestFacts(FactStore):
                 connection,
                 requests,
                 Key(columns={"key": unique}, name=f"request {unique!r}"),
-                {**columns, "body": encode(record)},
+                {**columns, "body": encode(wish)},
             )
             row = connection.execute(
                 select(requests.c.seq, requests.c.body).where(requests.c.key == unique)
@@ -144,7 +156,7 @@ class RequestFacts(FactStore):
 
 
 def _request(number: int, body: str, mark: str | None) -> RequestRecord:
-    stored = decode(RequestRecord, body)
+    stored = decode(_Wish, body)
     return RequestRecord(
         id=number,
         kind=stored.kind,

@@ -1,0 +1,152 @@
+"""Git commands on a bare repository, with nothing of the user's or the candidate's able to take part.
+
+No hooks, no fsmonitor, no filters, no user or system configuration, no prompts, no inherited GIT_*
+variables, no work tree: file contents go in and out as bytes, never through files on the host.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsi.agent.errors import LineageError
+
+GIT_TIMEOUT_S = 120
+"""Wall limit of one git command; a candidate's tree takes well under a second."""
+
+NO_COMMIT = "0" * 40
+"""Git's way to say "this ref must not exist yet"."""
+
+_SAFE_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "core.fsync=all",  # a commit named in the ledger must survive a power cut, as the ledger does
+    "core.quotePath=true",
+    "gc.auto=0",
+    "protocol.allow=never",
+    "i18n.commitEncoding=utf-8",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitResult:
+    """How one git command ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+    is_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitDir:
+    """A bare repository and the only way to run git on it."""
+
+    path: Path
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        variables: Mapping[str, str] | None = None,
+    ) -> GitResult:
+        """Run one git command to its end.
+
+        Raises:
+            LineageError: git is missing or did not finish in GIT_TIMEOUT_S.
+        """
+        command = self._command(arguments)
+        try:
+            done = subprocess.run(
+                command,
+                input=stdin,
+                capture_output=True,
+                env=_environment(variables),
+                timeout=GIT_TIMEOUT_S,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise LineageError("git was not found; install git 2.30 or newer") from error
+        except subprocess.TimeoutExpired as error:
+            raise LineageError(
+                f"git {arguments[0]} on {str(self.path)!r} took over {GIT_TIMEOUT_S} s; is the disk stuck?"
+            ) from error
+        return GitResult(
+            exit_code=done.returncode,
+            stdout=done.stdout,
+            stderr=done.stderr.decode("utf-8", "backslashreplace").strip(),
+        )
+
+    def output(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        variables: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The stdout of a command that must succeed.
+
+        Raises:
+            LineageError: It failed; the message says what git said.
+        """
+        result = self.run(arguments, stdin=stdin, variables=variables)
+        if result.exit_code != 0:
+            raise failed(self.path, arguments[0], result.stderr)
+        return result.stdout
+
+    def output_start(self, arguments: Sequence[str], *, limit_bytes: int) -> GitResult:
+        """At most the first `limit_bytes` of a command's stdout; the rest is never read.
+
+        Raises:
+            LineageError: It failed before it was cut off.
+        """
+        with subprocess.Popen(
+            self._command(arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(None),
+        ) as running:
+            stdout = running.stdout.read(limit_bytes + 1) if running.stdout else b""
+            is_truncated = len(stdout) > limit_bytes
+            if is_truncated:
+                running.kill()
+        if not is_truncated and running.returncode != 0:
+            raise failed(self.path, arguments[0], f"exit status {running.returncode}")
+        return GitResult(
+            exit_code=0, stdout=stdout[:limit_bytes], stderr="", is_truncated=is_truncated
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        settings = [part for setting in _SAFE_CONFIG for part in ("-c", setting)]
+        return ["git", "--no-replace-objects", f"--git-dir={self.path}", *settings, *arguments]
+
+
+def failed(path: Path, verb: str, said: str) -> LineageError:
+    """One sentence for a git command that failed."""
+    if "No space left" in said or "unable to write" in said:
+        return LineageError(
+            f"the disk of {str(path)!r} is full (git {verb}); free some space and run it again"
+        )
+    if ".lock" in said and "File exists" in said:
+        return LineageError(
+            f"a killed git left a lock in {str(path)!r}; when no rsi runs, remove the file: {said}"
+        )
+    line = said.splitlines()[-1] if said else "no reason given"
+    return LineageError(f"git {verb} on {str(path)!r} failed: {line}; `rsi doctor` checks it")
+
+
+def _environment(variables: Mapping[str, str] | None) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "HOME": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        **(variables or {}),
+    }
