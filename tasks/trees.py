@@ -72,11 +72,11 @@ def check_path(path: str) -> None:
     """Refuse a path that is not plain and relative.
 
     Raises:
-        FileTreeError: Absolute, with empty, "." or ".." parts, with a NUL, or inside `.git`.
+        FileTreeError: Absolute, with empty, "." or ".." parts, unprintable, or inside `.git`.
     """
     parts = path.split("/")
-    if not path or "\0" in path or any(part in {"", ".", ".."} for part in parts):
-        raise FileTreeError(f"{path!r} is not a plain relative path")
+    if not path.isprintable() or any(part in {"", ".", ".."} for part in parts):
+        raise FileTreeError(f"{path!r} is not a plain, printable, relative path")
     if any(is_git_name(part) for part in parts):
         raise FileTreeError(f"{path!r} is inside git's own folder")
 
