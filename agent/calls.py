@@ -66,10 +66,12 @@ class Caller:
             # What may have been billed stays reserved in full; what was turned away costs nothing.
             usage = None if error.may_have_cost else Usage()
             self._settle(reservation, usage, bound, time.monotonic() - started)
-            self.sink(self.role.value, "call_failed", {"error": str(error), "status": error.status})
+            failure = {"error": str(error), "status": error.status, "class": type(error).__name__}
+            self.sink(self.role.value, "error", failure)
             raise
         cost = self._settle(reservation, reply.usage, bound, reply.latency_s)
-        self.sink(self.role.value, "reply", reply_to_json(reply, cost))
+        for kind, payload in reply_events(reply, cost):
+            self.sink(self.role.value, kind, payload)
         return reply
 
     def _settle(self, reservation: str, usage: Usage | None, bound: Usage, wall_s: float) -> Cost:
@@ -85,7 +87,8 @@ class Caller:
 
     def _note_wait(self, error: ModelError, wait_s: float) -> None:
         log.warning("model=%s retry_in_s=%.1f error=%s", self.model.spec, wait_s, error)
-        self.sink(self.role.value, "retry", {"error": str(error), "wait_s": round(wait_s, 3)})
+        retry = {"note": "retry", "text": str(error), "wait_s": round(wait_s, 3)}
+        self.sink(self.role.value, "note", retry)
 
 
 def upper_bound(request: Request) -> Usage:
@@ -102,10 +105,17 @@ def bound_usd(bound: Usage, price: Price) -> float:
     return (bound.input_uncached_tokens * input_usd + bound.output_tokens * price.output_usd) / 1e6
 
 
-def reply_to_json(reply: Reply, cost: Cost) -> dict[str, object]:
-    """A reply as its trajectory event."""
-    return {
-        "blocks": [block_to_json(block) for block in reply.blocks],
+def reply_events(reply: Reply, cost: Cost) -> list[tuple[str, dict[str, object]]]:
+    """A reply as its trajectory events: one "model" event, then its thinking and its tool calls.
+
+    `layout` in the first names the order of all blocks, so that `trajectory.messages` can put the
+    reply together again exactly.
+    """
+    names = {"text": "model", "reasoning": "thinking", "tool_call": "tool_call"}
+    blocks = [block_to_json(block) for block in reply.blocks]
+    head: dict[str, object] = {
+        "texts": [block["text"] for block in blocks if block["type"] == "text"],
+        "layout": [block["type"] for block in blocks],
         "stop_reason": reply.stop_reason.value,
         "usage": None if reply.usage is None else usage_to_json(reply.usage),
         "usd": cost.usd,
@@ -113,3 +123,5 @@ def reply_to_json(reply: Reply, cost: Cost) -> dict[str, object]:
         "model": reply.model,
         "latency_s": round(reply.latency_s, 3),
     }
+    rest = [(names[str(block["type"])], block) for block in blocks if block["type"] != "text"]
+    return [("model", head), *rest]

@@ -10,19 +10,24 @@ from enum import StrEnum
 from typing import Protocol
 
 from rsi.agent.llm.types import Usage
+from rsi.agent.store.records import AgentRole as AgentRole  # one list of names for all
 from rsi.evals.types import Finding, Interval
 from rsi.sandboxes.types import FileTree
 
 Sink = Callable[[str, str, Mapping[str, object]], None]
-"""Receives trajectory events as they happen: agent name, kind, JSON payload."""
+"""Receives trajectory events as they happen: agent name, kind, JSON payload.
 
-
-class AgentRole(StrEnum):
-    """Who spends."""
-
-    PROPOSER = "proposer"
-    CRITIC = "critic"
-    REVIEWER = "reviewer"
+Agent names are the values of `AgentRole`, kinds those of the ledger's `TrajectoryKind`:
+system     model, scaffold, scaffold_digest, system (prompt), tools (definitions)
+user       text, source ("brief", "person" or "rsi"): what the model is told between turns
+model      texts, layout, stop_reason, usage (token counts), usd, request_id, model, latency_s
+thinking   provider, text, payload: a reasoning block, verbatim
+tool_call  id, name, arguments, and problem with raw_arguments when they could not be read
+tool_result  call_id, tool, text, is_error, facts
+note       note ("compaction" or "retry") and its numbers
+error      error, class, status: a failed attempt
+end        outcome, reason, turns
+"""
 
 
 class BudgetExceededError(RuntimeError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from rsi.agent.calls import Caller
 from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.base import Model, OnDelta
-from rsi.agent.llm.codec import block_to_json, tool_to_json
+from rsi.agent.llm.codec import tool_to_json
 from rsi.agent.llm.errors import ContextOverflowError
 from rsi.agent.llm.fence import RULE
 from rsi.agent.llm.retry import RetryPolicy
@@ -130,9 +130,8 @@ def propose(
     )
     system = scaffold.render("proposer", data_rule=RULE)
     tools = tool_specs(scaffold)
-    first = Message(
-        role=Role.USER, blocks=(Text(text=first_message(brief, task, scaffold, limits)),)
-    )
+    told = first_message(brief, task, scaffold, limits)
+    first = Message(role=Role.USER, blocks=(Text(text=told),))
     sink(
         AGENT,
         "system",
@@ -145,7 +144,7 @@ def propose(
             "base_commit": brief.base_commit,
         },
     )
-    sink(AGENT, "user", {"blocks": [block_to_json(block) for block in first.blocks]})
+    sink(AGENT, "user", {"text": told, "source": "brief"})
     loop = _Loop(
         caller=caller,
         bench=bench,
@@ -285,8 +284,9 @@ class _Loop:
     def _hear(self) -> None:
         """Put what a person said, and our own warnings, at the end of what the model reads next."""
         for words in self.steering.messages():
-            self.sink(AGENT, "steering", {"text": words})
-            self.said.append(f"Message from the person in charge: {words}")
+            said = f"Message from the person in charge: {words}"
+            self.sink(AGENT, "user", {"text": said, "source": "person"})
+            self.said.append(said)
         if not self.said:
             return
         spoken = tuple(Text(text=text) for text in self.said)
@@ -321,7 +321,8 @@ class _Loop:
         if request_tokens_estimate(self._request()) <= ceiling:
             return
         cut = self.conversation.shorten(self.limits.keep_recent_turns)
-        self.sink(AGENT, "compaction", {"shortened_blocks": cut, "ceiling_tokens": ceiling})
+        note = {"note": "compaction", "shortened_blocks": cut, "ceiling_tokens": ceiling}
+        self.sink(AGENT, "note", note | {"kept_turns": self.limits.keep_recent_turns})
         keep = self.limits.keep_recent_turns
         while request_tokens_estimate(self._request()) > ceiling and keep > 0:
             self._drop_turns(keep)
@@ -329,7 +330,8 @@ class _Loop:
 
     def _drop_turns(self, keep: int) -> int:
         count = self.conversation.drop(keep)
-        self.sink(AGENT, "compaction", {"dropped_turns": count, "kept_turns": keep})
+        note = {"note": "compaction", "dropped_turns": count, "kept_turns": keep}
+        self.sink(AGENT, "note", note)
         return count
 
     def _nudge(self, reply: Reply) -> _End | None:
@@ -378,7 +380,7 @@ class _Loop:
             reason = f"it called {call.name!r} the same way {repeats} times with the same answer"
             return answer, _End(outcome=ProposalOutcome.NO_PATCH, reason=reason)
         if warning := self.stalls.warning(repeats):
-            self.sink(AGENT, "notice", {"text": warning})
+            self.sink(AGENT, "user", {"text": warning, "source": "rsi"})
             self.said.append(warning)
         return answer, None
 
@@ -392,9 +394,9 @@ class _Loop:
         self, reply: Reply, answer: tuple[Block, ...], blocks: tuple[Block, ...] | None = None
     ) -> None:
         self.conversation.add(blocks or reply.blocks, answer)
-        words = [block_to_json(block) for block in answer if isinstance(block, Text)]
-        if words:
-            self.sink(AGENT, "user", {"blocks": words})
+        for block in answer:
+            if isinstance(block, Text):
+                self.sink(AGENT, "user", {"text": block.text, "source": "rsi"})
 
 
 def _result(call: ToolCall, answer: Answer) -> ToolResult:
@@ -419,7 +421,7 @@ def _proposal(ending: Submission | _End, loop: _Loop, scaffold: Scaffold) -> Pro
         outcome, reason, submission = ProposalOutcome.SUBMITTED, "", ending
     else:
         outcome, reason, submission = ProposalOutcome.NO_PATCH, ending.reason, None
-    loop.sink(AGENT, "outcome", {"outcome": outcome.value, "reason": reason, "turns": loop.turns})
+    loop.sink(AGENT, "end", {"outcome": outcome.value, "reason": reason, "turns": loop.turns})
     log.info("step=propose outcome=%s turns=%d usd=%s", outcome.value, loop.turns, cost.usd)
     return Proposal(
         outcome=outcome,

@@ -26,7 +26,6 @@ from rsi.sandboxes.types import (
 )
 from rsi.tasks.types import (
     CandidateRules,
-    Cheat,
     Clock,
     Device,
     Direction,
@@ -190,6 +189,9 @@ class Lab:
 
     def kinds(self):
         return [kind for _, kind, _ in self.events]
+
+    def notes(self):
+        return [payload["note"] for _, kind, payload in self.events if kind == "note"]
 
     def results(self):
         return [payload for _, kind, payload in self.events if kind == "tool_result"]

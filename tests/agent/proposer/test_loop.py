@@ -151,7 +151,6 @@ def test_a_stall_is_warned_about_and_then_ends_the_round(lab):
     assert proposal.outcome is ProposalOutcome.NO_PATCH
     assert "5 times with the same answer" in proposal.reason
     assert any("same call 3 times" in text for text in puppet.answers(3))
-    assert "notice" in lab.kinds()
 
 
 def test_looking_again_after_an_edit_is_no_stall(lab):
@@ -170,7 +169,8 @@ def test_a_person_is_heard_at_the_next_turn_and_can_stop_the_round(lab):
     assert proposal.outcome is ProposalOutcome.STOPPED
     assert len(puppet.requests) == 3
     assert "Message from the person in charge: try the optimizer" in puppet.answers(1)
-    assert ("proposer", "steering", {"text": "try the optimizer"}) in lab.events
+    told = "Message from the person in charge: try the optimizer"
+    assert ("proposer", "user", {"text": told, "source": "person"}) in lab.events
 
 
 def test_a_message_before_the_first_turn_joins_the_brief(lab):
@@ -206,7 +206,7 @@ def test_money_is_reserved_before_and_settled_after_each_attempt_failed_ones_too
     assert lab.purse.settled[1][2] == pytest.approx((10 * 3 + 5 * 15) / 1e6)
     assert all(bound > 0.1 for _, _, bound, _ in lab.purse.reserved)
     assert proposal.cost.usd == pytest.approx(2 * (10 * 3 + 5 * 15) / 1e6)
-    assert lab.kinds().count("retry") == 1
+    assert lab.notes().count("retry") == 1
 
 
 def test_a_provider_that_fails_for_good_is_our_failure_not_the_candidates(lab):
@@ -300,7 +300,7 @@ def test_a_full_context_compacts_older_steps_and_keeps_pairs_of_call_and_result(
     big = [shell(f"seq {n} {n + 2500}") for n in range(30)]
     puppet = Puppet(*big, context_tokens=60_000)
     assert lab.run(puppet).reason == "done"
-    assert "compaction" in lab.kinds()
+    assert "compaction" in lab.notes()
     longest = max(len(json.dumps([str(m) for m in r.messages])) for r in puppet.requests)
     assert longest < 300_000
     for request in puppet.requests:

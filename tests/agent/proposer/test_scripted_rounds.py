@@ -1,4 +1,5 @@
 """The scripted model plays patches through the real tools."""
+# ruff: noqa: W293 (context lines of a diff)
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_a_patch_of_the_script_arrives_in_the_submitted_tree(lab):
     assert proposal.cost.calls == proposal.turns == 5
     assert len(lab.measured) == 1
     assert lab.kinds()[:2] == ["system", "user"]
-    assert lab.kinds()[-1] == "outcome"
+    assert lab.kinds()[-1] == "end"
 
 
 def test_a_patch_is_located_by_context_when_the_champion_has_moved(lab):
@@ -130,6 +131,6 @@ def test_the_same_script_gives_the_same_trajectory_twice(lab):
     ],
 )
 def test_a_mistake_in_a_script_is_named_with_its_place(lab, toml, problem):
-    with pytest.raises(ModelSpecError, match="demo.toml") as caught:
+    with pytest.raises(ModelSpecError, match=r"demo\.toml") as caught:
         lab.script(toml, square=SQUARE)
     assert problem in str(caught.value)
