@@ -130,7 +130,7 @@ class Table:
 
     def problem(self, key: str, found: str, expected: str) -> None:
         """Record that `key` is `found` where `expected` was expected."""
-        self._problems.add(self._file, f"{self.key_path(key)} {found}, expected {expected}.")
+        self._problems.add(self._file, f"{self.key_path(key)} {found}, {_asks(expected)}")
 
     @overload
     def text(self, key: str) -> str: ...
@@ -289,9 +289,28 @@ class Table:
         return tuple(self._below(f"{key}[{number}]", item) for number, item in enumerate(value))
 
     def raw(self, key: str) -> Mapping[str, object]:
-        """A table handed on as it is."""
+        """A table handed on as it is, if JSON can hold it."""
         table = self.table(key, is_required=False)
+        for name, value in table._values.items():
+            table.check_json(name, value)
         return table._values
+
+    def check_json(self, key: str, value: object) -> None:
+        """Record a problem for each value that JSON cannot hold: dates, times, NaN, infinities."""
+        match value:
+            case dict():
+                for name, inner in value.items():
+                    self.check_json(f"{key}.{name}", inner)
+            case list():
+                for number, inner in enumerate(value):
+                    self.check_json(f"{key}[{number}]", inner)
+            case bool() | int() | str():
+                pass
+            case float() if math.isfinite(value):
+                pass
+            case _:
+                expected = "a text, finite number, truth value, list or table"
+                self.problem(key, f"is {_shown(value)}", expected)
 
     def skip(self, *keys: str) -> None:
         """Say that these keys are read elsewhere."""
@@ -329,7 +348,9 @@ def did_you_mean(word: str, options: Sequence[str]) -> str:
 
 
 def _asks(expected: str) -> str:
-    return expected if expected.endswith("?") else f"expected {expected}."
+    if expected.startswith("did you mean"):
+        return expected
+    return f"expected {expected}" + ("" if expected.endswith("?") else ".")
 
 
 def _number_words(

@@ -1,0 +1,32 @@
+"""A copy of the toy task that a test may break."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rsi.tasks.loader import BUILT_IN
+
+TOY = BUILT_IN / "toy"
+
+
+@pytest.fixture
+def toy_copy(tmp_path: Path) -> Path:
+    folder = tmp_path / "tasks" / "toy"
+    shutil.copytree(TOY, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture
+def edit_toml(toy_copy: Path) -> Callable[..., Path]:
+    """Replace text that occurs once in a file of the copy; returns the task folder."""
+
+    def edit(old: str, new: str, file: str = "task.toml") -> Path:
+        path = toy_copy / file
+        content = path.read_text(encoding="utf-8")
+        assert content.count(old) == 1, f"{old!r} occurs {content.count(old)} times in {file}"
+        path.write_text(content.replace(old, new), encoding="utf-8")
+        return toy_copy
+
+    return edit
