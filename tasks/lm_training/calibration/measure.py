@@ -1,0 +1,117 @@
+"""Measure the reference curve and the reference solutions; writes the JSON files beside this script.
+
+    python calibration/measure.py curve --profile demo --seeds 5 --python ENV/bin/python
+    python calibration/measure.py pairs --profile demo --seeds 5 --python ENV/bin/python 02_batched_heads
+
+`--python` is an interpreter with environment/requirements.txt installed. CPU seconds are the clock:
+wall time on a shared machine says more about the neighbours.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from runs import FOLDER, Bench, Run, fingerprint, log_ratio_interval
+
+
+def main() -> None:
+    """Parse the command line, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("curve", "pairs"))
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--track", default="fixed_model")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--python", type=Path, required=True)
+    parser.add_argument("--against", default="", help="parent solution; empty for the baseline")
+    parser.add_argument("solutions", nargs="*")
+    arguments = parser.parse_args()
+    bench = Bench(
+        profile=arguments.profile, track=arguments.track, python=arguments.python.absolute()
+    )
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    if arguments.what == "curve":
+        measure_curve(bench, seeds)
+        return
+    for solution in arguments.solutions:
+        measure_pairs(bench, seeds, solution, arguments.against)
+
+
+def measure_curve(bench: Bench, seeds: Sequence[int]) -> None:
+    """Run the baseline on each seed and store its losses against steps and CPU seconds."""
+    runs = []
+    with bench.tree(()) as tree:
+        for seed in seeds:
+            with bench.instance(seed) as instance:
+                run = bench.run(tree, instance, training_seed=seed)
+            _say(f"seed={seed} {_summary(run)}")
+            runs.append({"seed": seed, **asdict(run)})
+            _store(bench, "curve", {"runs": runs})
+
+
+def measure_pairs(bench: Bench, seeds: Sequence[int], solution: str, against: str) -> None:
+    """Run a solution and its reference back to back on each seed, in ABBA order."""
+    pairs = []
+    with bench.tree((against,) if against else ()) as before, bench.tree((solution,)) as after:
+        for seed in seeds:
+            with bench.instance(seed) as instance:
+                arms: dict[str, Run] = {}
+                order = ("reference", "candidate") if seed % 2 == 0 else ("candidate", "reference")
+                for arm in order:
+                    tree = before if arm == "reference" else after
+                    arms[arm] = bench.run(tree, instance, training_seed=1000 + seed)
+            _say(f"{solution} seed={seed} reference: {_summary(arms['reference'])}")
+            _say(f"{solution} seed={seed} candidate: {_summary(arms['candidate'])}")
+            pairs.append({arm: {**asdict(run), "curve": None} for arm, run in arms.items()})
+    name = f"{solution}_vs_{against or 'baseline'}"
+    _store(bench, f"pairs_{name}", _pair_summary(pairs))
+
+
+def _pair_summary(pairs: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[str, object]:
+    finished = [p for p in pairs if all(arm["outcome"] == "ok" for arm in p.values())]
+    summary: dict[str, object] = {"pairs": list(pairs), "finished_pairs": len(finished)}
+    if len(finished) >= 2:
+        logs = [
+            math.log(float(str(p["reference"]["cpu_s"])) / float(str(p["candidate"]["cpu_s"])))
+            for p in finished
+        ]
+        ratio, low, high = log_ratio_interval(logs)
+        gaps = [
+            float(str(p["candidate"]["hidden_bpb"])) - float(str(p["reference"]["hidden_bpb"]))
+            for p in finished
+        ]
+        losses = [float(str(p["candidate"]["hidden_bpb"])) for p in finished]
+        summary |= {"ratio": ratio, "ratio_low": low, "ratio_high": high}
+        summary |= {"log_ratio_sd": statistics.stdev(logs), "hidden_bpb_max": max(losses)}
+        summary |= {"bpb_gap_mean": statistics.mean(gaps), "bpb_gap_sd": statistics.stdev(gaps)}
+        _say(
+            f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}] sd {statistics.stdev(logs):.4f} "
+            f"bpb gap {statistics.mean(gaps):+.4f} sd {statistics.stdev(gaps):.4f} max {max(losses):.4f}"
+        )
+    return summary
+
+
+def _store(bench: Bench, kind: str, content: Mapping[str, object]) -> None:
+    path = FOLDER / f"{bench.profile.name}_{bench.task.track}.json"
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    stored[kind] = {"machine": fingerprint(), **content}
+    path.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _summary(run: Run) -> str:
+    loss = "none" if run.hidden_bpb is None else f"{run.hidden_bpb:.4f}"
+    return f"{run.outcome} cpu_s={run.cpu_s:.2f} wall_s={run.wall_s:.2f} hidden_bpb={loss}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Instances and grades of the lm_training task."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness_kit import (
+    Check,
+    Graded,
+    InstanceFolder,
+    InvalidArtifact,
+    Part,
+    Request,
+    canonical_json,
+    pcg64,
+    read_json,
+    read_npz,
+)
+
+from harness.corpus import write_text
+from harness.family import (
+    MAX_CONFIG_BYTES,
+    ModelConfig,
+    array_specs,
+    parameter_count,
+    read_config,
+    require_affordable,
+)
+from harness.forward import NotFiniteError, bits_per_byte
+from harness.language import make_language
+from harness.selfcheck import run_checks
+
+BOUND_TOLERANCE_BPB = 0.02
+"""How far below the generator's own entropy a loss may fall by luck of a finite hidden text."""
+WEIGHTS_FILE = "weights.npz"
+CONFIG_FILE = "config.json"
+NPZ_OVERHEAD_BYTES = 1 << 20
+"""Room for names and headers beside four bytes per parameter."""
+
+
+class TrainingHarness:
+    """Makes a fresh language for each instance; grades weights with its own forward pass."""
+
+    def describe(self) -> Mapping[str, object]:
+        return {
+            "task": "lm_training",
+            "pattern": "artifact",
+            "artifact": [WEIGHTS_FILE, CONFIG_FILE],
+            "quality": "hidden_bpb: bits per byte on hidden text of the instance's language",
+            "metric": "CPU seconds of the whole candidate process, read by the host",
+        }
+
+    def instance(self, request: Request, public: Path, secret: Path) -> None:
+        language = make_language(
+            pcg64(request.seed, "language"),
+            nouns=request.integer("nouns"),
+            verbs=request.integer("verbs"),
+            adjectives=request.integer("adjectives"),
+        )
+        bounds = {}
+        for folder, name in ((public, "train"), (public, "validation"), (secret, "hidden")):
+            size = request.integer(f"{name}_bytes")
+            text = write_text(language, pcg64(request.seed, name), size=size)
+            (folder / f"{name}.txt").write_bytes(text.content)
+            bounds[name] = text.bits_per_byte
+        settings = {
+            "profile": request.profile,
+            "track": request.track,
+            "model": request.settings["model"],
+            "is_model_pinned": request.settings["is_model_pinned"],
+            "max_parameters": request.integer("max_parameters"),
+            "max_multiplications": request.integer("max_multiplications"),
+        }
+        (public / "settings.json").write_bytes(canonical_json(settings))
+        (secret / "bound.json").write_bytes(canonical_json({"hidden_bpb": bounds["hidden"]}))
+
+    def grade(self, instance: InstanceFolder, artifact: Path) -> Graded:
+        config = self._read_allowed_config(instance.request, artifact)
+        count = parameter_count(config)
+        arrays = read_npz(
+            artifact, WEIGHTS_FILE, array_specs(config), max_bytes=4 * count + NPZ_OVERHEAD_BYTES
+        )
+        hidden = (instance.secret / "hidden.txt").read_bytes()
+        try:
+            loss = bits_per_byte(config, arrays, hidden)
+        except NotFiniteError as problem:
+            raise InvalidArtifact(str(problem)) from None
+        bound = float(json.loads((instance.secret / "bound.json").read_bytes())["hidden_bpb"])
+        is_possible = loss >= bound - BOUND_TOLERANCE_BPB
+        digest = hashlib.sha256()
+        for name in sorted(arrays):
+            digest.update(name.encode() + arrays[name].tobytes())
+        return Graded(
+            outcome="ok" if is_possible else "tampered",
+            reason=""
+            if is_possible
+            else f"{loss:.4f} bits per byte is below the text's own entropy, {bound:.4f}: the hidden text leaked",
+            quality={"hidden_bpb": loss},
+            parts=(
+                Part(name="above_entropy_bpb", value=loss - bound, n=len(hidden)),
+                Part(name="parameters", value=float(count), n=len(arrays)),
+            ),
+            guards=(
+                Check(
+                    name="not_below_entropy",
+                    is_ok=is_possible,
+                    evidence=f"hidden {loss:.4f}, entropy {bound:.4f} bits per byte",
+                ),
+            ),
+            hidden_reads=1,
+            reply_digest=digest.hexdigest(),
+        )
+
+    def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
+        return run_checks(request)
+
+    def _read_allowed_config(self, request: Request, artifact: Path) -> ModelConfig:
+        config = read_config(read_json(artifact, CONFIG_FILE, max_bytes=MAX_CONFIG_BYTES))
+        if request.settings["is_model_pinned"] and config.as_json() != request.settings["model"]:
+            raise InvalidArtifact(
+                "config.json differs from the pinned model of settings.json, which the fixed_model "
+                "track does not allow"
+            )
+        require_affordable(
+            config,
+            max_parameters=request.integer("max_parameters"),
+            max_multiplications=request.integer("max_multiplications"),
+        )
+        return config

@@ -1,0 +1,46 @@
+"""How training is run at each size of the task."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """Hyperparameters of one run."""
+
+    steps: int
+    """Optimiser steps; enough to reach the target with a little to spare on any seed."""
+    batch_size: int
+    """Windows per step."""
+    learning_rate: float
+    weight_decay: float
+    dropout: float
+    validate_every: int
+    """Steps between two passes over the whole validation text."""
+
+
+PROFILES = {
+    "smoke": TrainingSettings(
+        steps=40,
+        batch_size=8,
+        learning_rate=4e-3,
+        weight_decay=0.01,
+        dropout=0.1,
+        validate_every=20,
+    ),
+    "demo": TrainingSettings(
+        steps=100,
+        batch_size=8,
+        learning_rate=4e-3,
+        weight_decay=0.01,
+        dropout=0.1,
+        validate_every=25,
+    ),
+    "full": TrainingSettings(
+        steps=1000,
+        batch_size=32,
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        dropout=0.1,
+        validate_every=100,
+    ),
+}
