@@ -60,7 +60,7 @@ class CampaignConfig:
     budget_tokens: int | None = None
     budget_wall_s: float | None = None
     is_unknown_price_allowed: bool = False
-    campaign_alpha: float = 0.05
+    campaign_alpha: float = 0.01
     """Chance of any false promotion in the whole campaign."""
     seed: str = field(default_factory=lambda: secrets.token_hex(16))
     """Master seed, hex; every instance and training seed derives from it. Never enters a sandbox."""

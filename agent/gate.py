@@ -18,6 +18,9 @@ from rsi.agent.store.records import (
     utc_now,
 )
 
+MAX_ATTEMPTS = 3
+"""Times that one round's idea may be tried: the first, and two that were sent back."""
+
 
 class GateError(AgentError):
     """The decision was refused; nothing was written."""
@@ -42,33 +45,38 @@ class GateCase:
     round_id: str
     commit: str
     score_digest: str
-    is_supported: bool
-    """The evidence says that it is better, confirmed on fresh runs."""
+    attempt: int
     held_by: tuple[str, ...]
-    """Why policy alone may not promote it; empty when nothing holds it."""
+    """Why policy alone may not promote it, and a person only with a reason; empty when nothing holds it."""
 
 
-def case_at_gate(steps: Sequence[StepRecord]) -> GateCase | None:
-    """The case of a round, from its finished steps; None before its review."""
-    latest = latest_steps(steps)
-    review, commit = latest.get(Step.REVIEW), latest.get(Step.COMMIT)
-    if review is None or commit is None or review.outcome == "rejected":
+def case_at_gate(
+    steps: Sequence[StepRecord], decisions: Sequence[DecisionRecord]
+) -> GateCase | None:
+    """The case of a round that waits for a decision; None when nothing does.
+
+    Only candidates whose evidence supports them, on fresh runs too, and that no rule or reviewer rejected
+    come here.
+    """
+    if not steps or any(each.step is Step.REPORT for each in steps):
         return None
-    return GateCase(
+    attempt = max(each.attempt for each in steps)
+    latest = {each.step: each for each in steps if each.attempt == attempt}
+    review, commit = latest.get(Step.REVIEW), latest.get(Step.COMMIT)
+    if review is None or commit is None or Step.DECIDE in latest:
+        return None
+    if review.outcome not in {"ok", "held"}:
+        return None
+    case = GateCase(
         round_id=review.round_id,
         commit=str(commit.payload["commit"]),
         score_digest=str(review.payload["score_digest"]),
-        is_supported=review.payload["is_supported"] is True,
+        attempt=attempt,
         held_by=tuple(str(each) for each in _strings(review.payload, "held_by")),
     )
-
-
-def latest_steps(steps: Sequence[StepRecord]) -> dict[Step, StepRecord]:
-    """The last attempt of each step."""
-    latest: dict[Step, StepRecord] = {}
-    for each in sorted(steps, key=lambda step: step.attempt):
-        latest[each.step] = each
-    return latest
+    if any(each.commit == case.commit for each in decisions):
+        return None
+    return case
 
 
 def decide(
@@ -88,35 +96,34 @@ def decide(
         round_id: The round.
         action: Approve, reject or revise.
         actor: Who, such as "person:ada".
-        reason: In words; needed for reject, revise and for approving what is not supported.
+        reason: In words; needed for reject, revise and for approving what is held.
         commit: The commit that was shown; None means "whatever is there" (only for the command line).
         score_digest: The score that was shown; None as above.
 
     Raises:
+        GateError: It was sent back too often to be sent back again.
         NothingToDecideError: The round is not waiting for a decision.
         StaleDecisionError: Commit or score changed since they were shown.
         ReasonNeededError: A reason is missing.
     """
-    steps = ledger.steps(round_id)
-    case = case_at_gate(steps)
-    done = latest_steps(steps)
-    if case is None or Step.DECIDE in done or Step.REPORT in done:
+    case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
+    if case is None:
         raise NothingToDecideError(
             f"round {round_id} is not waiting for a decision; `rsi queue` lists what is"
         )
-    if ledger.decisions(round_id):
-        raise NothingToDecideError(
-            f"round {round_id} was decided already; see `rsi show {round_id}`"
-        )
-    if commit not in (None, case.commit) or score_digest not in (None, case.score_digest):
+    if commit not in {None, case.commit} or score_digest not in {None, case.score_digest}:
         raise StaleDecisionError(
             f"round {round_id} changed since it was shown; look at it again and decide anew"
         )
-    is_override = action is DecisionAction.APPROVE and not case.is_supported
+    if action is DecisionAction.REVISE and case.attempt + 1 >= MAX_ATTEMPTS:
+        raise GateError(
+            f"round {round_id} was sent back {case.attempt} times already; approve or reject it"
+        )
+    is_override = action is DecisionAction.APPROVE and bool(case.held_by)
     if not reason.strip() and (action is not DecisionAction.APPROVE or is_override):
         raise ReasonNeededError(
             f"{action.value} of round {round_id} needs a reason"
-            + (" because the evidence does not support it" if is_override else "")
+            + (f", because it is held: {'; '.join(case.held_by)}" if is_override else "")
         )
     record = DecisionRecord(
         round_id=round_id,
@@ -132,6 +139,12 @@ def decide(
     return record
 
 
+def decision_on(decisions: Sequence[DecisionRecord], commit: str) -> DecisionRecord | None:
+    """The latest word on a commit; an override comes after what it overrides. None: nobody spoke."""
+    spoken = [each for each in decisions if each.commit == commit]
+    return spoken[-1] if spoken else None
+
+
 def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
     """What the policy of an autonomy level decides by itself; None leaves it to a person.
 
@@ -140,7 +153,7 @@ def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
     """
     if autonomy < Autonomy.LOW_RISK:
         return None
-    is_clean = case.is_supported and not case.held_by
+    is_clean = not case.held_by
     if not is_clean and autonomy == Autonomy.LOW_RISK:
         return None
     action = DecisionAction.APPROVE if is_clean else DecisionAction.REJECT
@@ -149,7 +162,7 @@ def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
         round_id=case.round_id,
         action=action,
         actor=f"policy:{autonomy}",
-        reason=why if is_clean else "; ".join(case.held_by) or "not supported",
+        reason=why if is_clean else "; ".join(case.held_by),
         commit=case.commit,
         score_digest=case.score_digest,
         at=utc_now(),

@@ -1,0 +1,181 @@
+"""One campaign: rounds in turn, each starting from the champion that the one before left.
+
+The one place that catches every error of a round: it is recorded, the round is closed as harness_error, and
+two in a row end the campaign. Nothing of it is held against a candidate.
+"""
+
+import logging
+
+from rsi.agent.engine import Durable
+from rsi.agent.errors import AgentError
+from rsi.agent.round import run_round
+from rsi.agent.steps.audit import audit_champion, audit_facts
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    CampaignEvent,
+    CampaignEventKind,
+    RoundRecord,
+    Step,
+    StepRecord,
+    round_id_of,
+    utc_now,
+)
+from rsi.agent.workshop import Workshop, open_workshop
+
+MAX_HARNESS_ERRORS = 2
+"""Failures of ours in a row that end a campaign: the third would fail the same way."""
+RESUME_TOPIC = "resume"
+
+log = logging.getLogger(__name__)
+
+
+def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable) -> None:
+    """Run a campaign to its end: all rounds done, a budget spent, stopped, or broken.
+
+    Args:
+        home: Where lineages and caches are.
+        ledger: Where facts go.
+        campaign_id: A queued campaign.
+        durable: Remembers finished steps through crashes.
+    """
+    durable.step("start", lambda: _event(ledger, campaign_id, CampaignEventKind.STARTED))
+    try:
+        shop = open_workshop(home, ledger, ledger.campaign(campaign_id))
+    except Exception as error:
+        reason = str(error)
+        log.exception("campaign=%s cannot start", campaign_id)
+        durable.step("fail", lambda: _event(ledger, campaign_id, CampaignEventKind.FAILED, reason))
+        return
+    kind, reason = _run_rounds(shop, durable)
+    word = "not measured"
+    if kind is CampaignEventKind.FINISHED:
+        word = durable.step("audit", lambda: _audit(shop))
+    durable.step("end", lambda: _end(shop, kind, reason, word))
+
+
+def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
+    errors = 0
+    for number in range(1, shop.config.rounds + 1):
+        word = _next(shop, durable, number)
+        if word == "stop":
+            return CampaignEventKind.STOPPED, "a person stopped it"
+        if word != "round":
+            return CampaignEventKind.FINISHED, word
+        desk = shop.desk(round_id_of(shop.campaign.id, number))
+        try:
+            ended = run_round(desk, durable)
+        except Exception as error:
+            log.exception("round=%s harness error", desk.round_id)
+            reason = f"{type(error).__name__}: {error}"
+            durable.step(
+                f"{desk.round_id}/close",
+                lambda: _close_as_harness_error(shop, desk.round_id, desk.attempt, reason),  # noqa: B023
+            )
+            ended = "harness_error"
+        log.info("round=%s ended=%s", desk.round_id, ended)
+        errors = errors + 1 if ended == "harness_error" else 0
+        if errors >= MAX_HARNESS_ERRORS:
+            return CampaignEventKind.FAILED, f"{errors} rounds in a row failed on our side"
+    return CampaignEventKind.FINISHED, "all rounds done"
+
+
+def _next(shop: Workshop, durable: Durable, number: int) -> str:
+    """What comes now: "round" with its record written, "stop", or why the campaign is over."""
+    for look in range(1_000_000):
+        word = durable.step(f"next/{number}/{look}", lambda: _look(shop, number))
+        if word != "paused":
+            return word
+        durable.wait(RESUME_TOPIC)
+    raise AgentError(f"campaign {shop.campaign.id} was paused and resumed too often")
+
+
+def _look(shop: Workshop, number: int) -> str:
+    campaign_id = shop.campaign.id
+    if shop.steering.is_stopping():
+        return "stop"
+    if shop.steering.is_paused():
+        _event(shop.ledger, campaign_id, CampaignEventKind.PAUSED)
+        return "paused"
+    events = shop.ledger.campaign_events(campaign_id)
+    if events[-1].kind is CampaignEventKind.PAUSED:
+        _event(shop.ledger, campaign_id, CampaignEventKind.RESUMED)
+    limit_s = shop.config.budget_wall_s
+    started = next(each.at for each in events if each.kind is CampaignEventKind.STARTED)
+    if limit_s is not None and (utc_now() - started).total_seconds() >= limit_s:
+        return "the wall-time budget is spent"
+    shop.ledger.add_round(
+        RoundRecord(
+            id=round_id_of(campaign_id, number),
+            campaign_id=campaign_id,
+            number=number,
+            champion_commit=shop.lineage.champion(),
+            created_at=utc_now(),
+        )
+    )
+    return "round"
+
+
+def _audit(shop: Workshop) -> str:
+    """Measure the champion against the round-0 baseline again; never multiply steps up."""
+    try:
+        return audit_champion(shop)
+    except Exception as error:
+        log.exception("campaign=%s audit failed", shop.campaign.id)
+        return f"failed: {error}"
+
+
+def _end(shop: Workshop, kind: CampaignEventKind, reason: str, word: str) -> str:
+    shop.ledger.add_campaign_event(
+        CampaignEvent(
+            campaign_id=shop.campaign.id,
+            kind=kind,
+            at=utc_now(),
+            payload={"reason": reason, **audit_facts(shop, word)},
+        )
+    )
+    return kind.value
+
+
+def _close_as_harness_error(shop: Workshop, round_id: str, attempt: int, reason: str) -> str:
+    steps = shop.ledger.steps(round_id)
+    done = {each.step for each in steps if each.attempt == attempt}
+    broken = next(
+        each for each in Step if each not in done and (each is not Step.OPEN or attempt == 0)
+    )
+    shop.ledger.add_step(
+        StepRecord(
+            round_id=round_id,
+            step=broken,
+            outcome="harness_error",
+            started_at=utc_now(),
+            wall_s=0.0,
+            attempt=attempt,
+            payload={"reason": reason},
+        )
+    )
+    if broken is not Step.REPORT:
+        shop.ledger.add_step(
+            StepRecord(
+                round_id=round_id,
+                step=Step.REPORT,
+                outcome="harness_error",
+                started_at=utc_now(),
+                wall_s=0.0,
+                attempt=attempt,
+                payload={"reason": reason},
+            )
+        )
+    return "closed"
+
+
+def _event(ledger: Ledger, campaign_id: str, kind: CampaignEventKind, reason: str = "") -> str:
+    ledger.add_campaign_event(
+        CampaignEvent(
+            campaign_id=campaign_id,
+            kind=kind,
+            at=utc_now(),
+            payload={"reason": reason} if reason else {},
+        )
+    )
+    return kind.value

@@ -1,0 +1,56 @@
+"""The proposer's `measure` tool: one cheap run on public data, with seeds that no score ever uses."""
+
+from rsi.agent.types import DevRun
+from rsi.agent.workshop import RoundDesk
+from rsi.evals.measuring import training_seed
+from rsi.evals.types import Purpose
+from rsi.sandboxes.types import ExecOutcome, FileTree
+from rsi.tasks.harness_kit.seeds import derive_instance_seed
+from rsi.tasks.runner import grade, make_instance, run_candidate
+
+TAIL_CHARS = 2000
+
+
+def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
+    """Run a tree once on the development instance of its campaign and say how it did."""
+    shop = desk.shop
+    names = {"task": shop.task.name, "lineage": shop.campaign.lineage, "round_id": "dev"}
+    seed = derive_instance_seed(shop.secret, **names, pair=0, purpose=Purpose.DEV.value)
+    instance = make_instance(
+        shop.task, shop.profile, Purpose.DEV.value, seed, shop.backend, label=desk.round_id
+    )
+    run = run_candidate(
+        shop.task,
+        shop.profile,
+        tree,
+        instance,
+        training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0),
+        shop.backend,
+        f"{desk.round_id}/dev",
+    )
+    execution = run.execution
+    facts: dict[str, object] = {
+        "outcome": execution.outcome.value,
+        "exit_code": execution.exit_code,
+        "cpu_s": round(execution.cpu_s, 3),
+        "wall_s": round(execution.wall_s, 3),
+        "max_rss_bytes": execution.max_rss_bytes,
+    }
+    spent = f"{execution.cpu_s:.2f} CPU-s, {execution.wall_s:.2f} s wall"
+    if execution.outcome is not ExecOutcome.OK or run.output is None:
+        tail = (execution.stderr or execution.stdout).decode("utf-8", "replace")[-TAIL_CHARS:]
+        why = run.output_problem or execution.outcome.value
+        return DevRun(is_ok=False, summary=f"{why} after {spent}\n{tail}", facts=facts)
+    graded = grade(shop.task, shop.profile, instance, run.output, shop.backend, desk.round_id)
+    facts |= {"grade": graded.outcome.value, "quality": dict(graded.quality_values)}
+    quality = ", ".join(
+        f"{each.name} {each.value:.4f}"
+        + (f" (limit {each.limit:g})" if each.limit is not None else "")
+        for each in graded.quality
+        if each.value is not None
+    )
+    return DevRun(
+        is_ok=graded.outcome.value == "ok",
+        summary=f"{graded.outcome.value}: {spent}; {quality or graded.reason}",
+        facts=facts,
+    )

@@ -1,0 +1,154 @@
+"""Steps 6 to 9: admit, measure, score, review.
+
+Nothing here knows who wrote the candidate. Search evidence (screen) and confirmation use different seeds,
+instances and hidden splits.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rsi.agent.steps.result import StepResult
+from rsi.agent.steps.reviewing import review_by_model
+from rsi.agent.store.records import ChargeRecord, ChargeRole, Step, utc_now
+from rsi.agent.workshop import RoundDesk
+from rsi.evals.admission import admit as admission_findings
+from rsi.evals.guards import SourceFacts, source_facts
+from rsi.evals.measuring import measure as measure_pairs
+from rsi.evals.score import score as score_measurements
+from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
+
+
+def admit(desk: RoundDesk) -> StepResult:
+    """Edit policy, protected files and static rules, before anything runs."""
+    findings = admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
+    blocking = [each for each in findings if each.severity is Severity.BLOCK]
+    return StepResult(
+        outcome="not_admitted" if blocking else "ok",
+        payload={"findings": [asdict(each) for each in findings]},
+    )
+
+
+def measure(desk: RoundDesk) -> StepResult:
+    """Interleaved pairs in fresh sandboxes; a candidate that does not run ends here by name."""
+    runs = _measure(desk, Purpose.SCREEN)
+    if desk.shop.steering.is_stopping():
+        return StepResult(outcome="stopped", payload={"runs": len(runs)})
+    failures = Counter(
+        each.outcome
+        for each in runs
+        if each.arm is Arm.CANDIDATE and each.outcome is not Outcome.OK
+    )
+    payload = {"runs": len(runs), "failures": {key.value: n for key, n in failures.items()}}
+    finished = any(each.arm is Arm.CANDIDATE and each.outcome is Outcome.OK for each in runs)
+    if failures and not finished:
+        worst = failures.most_common(1)[0][0]
+        details = [each.detail for each in runs if each.outcome is worst]
+        return StepResult(outcome=worst.value, payload={**payload, "detail": details[-1]})
+    return StepResult(outcome="ok", payload=payload)
+
+
+def score(desk: RoundDesk) -> StepResult:
+    """A pure function of the stored measurements."""
+    found = _score(desk, Purpose.SCREEN)
+    return StepResult(outcome=found.verdict.value, payload={"score": asdict(found)})
+
+
+def review(desk: RoundDesk) -> StepResult:
+    """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data."""
+    screen = _score(desk, Purpose.SCREEN)
+    findings = [*_admission_findings(desk), *review_by_model(desk)]
+    payload: dict[str, object] = {
+        "findings": [asdict(each) for each in findings],
+        "score_digest": screen.digest,
+        "held_by": [],
+        "tier": "screened",
+    }
+    if any(each.severity is Severity.BLOCK and each.source != "rules" for each in findings):
+        return StepResult(outcome="rejected", payload=payload)
+    _measure(desk, Purpose.CONFIRM)
+    if desk.shop.steering.is_stopping():
+        return StepResult(outcome="stopped", payload=payload)
+    confirm = _score(desk, Purpose.CONFIRM)
+    payload |= {"confirm": asdict(confirm), "score_digest": confirm.digest}
+    if confirm.verdict is not Verdict.SUPPORTED:
+        return StepResult(
+            outcome=confirm.verdict.value, payload={**payload, "reason": confirm.reason}
+        )
+    held_by = _held_by(findings, (screen, confirm))
+    return StepResult(
+        outcome="held" if held_by else "ok",
+        payload={**payload, "tier": "confirmed", "held_by": held_by},
+    )
+
+
+def _held_by(findings: Sequence[Finding], scores: Sequence[Score]) -> list[str]:
+    reasons = [
+        f"{each.rule}: {each.message}" for each in findings if each.severity is not Severity.NOTE
+    ]
+    return reasons + [each.plausibility for each in scores if not each.is_plausible]
+
+
+def _admission_findings(desk: RoundDesk) -> tuple[Finding, ...]:
+    return admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
+
+
+def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
+    shop = desk.shop
+    charge = f"{desk.candidate_ref}/{purpose.value}"
+    desk.ledger.reserve(
+        ChargeRecord(
+            id=charge,
+            campaign_id=shop.campaign.id,
+            round_id=desk.round_id,
+            role=ChargeRole.DEVICE,
+            model=shop.backend.name,
+            reserved_usd=0.0,
+            reserved_at=utc_now(),
+        )
+    )
+    runs = measure_pairs(
+        shop.task,
+        shop.profile,
+        shop.backend,
+        desk.champion_tree,
+        desk.candidate_tree(),
+        purpose=purpose,
+        campaign_secret=shop.secret,
+        lineage=shop.campaign.lineage,
+        round_id=desk.candidate_ref,
+        recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
+        on_measurement=lambda each: _keep(desk, each),
+        should_stop=shop.steering.is_stopping,
+        alpha=desk.alpha,
+    )
+    desk.ledger.settle(
+        charge,
+        actual_usd=0.0,
+        at=utc_now(),
+        device_s=sum(each.wall_s or 0.0 for each in runs),
+    )
+    return runs
+
+
+def _keep(desk: RoundDesk, measurement: Measurement) -> None:
+    desk.ledger.add_measurement(desk.round_id, measurement, attempt=desk.attempt)
+
+
+def _score(desk: RoundDesk, purpose: Purpose) -> Score:
+    return score_measurements(
+        desk.shop.task,
+        desk.shop.profile,
+        desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
+        purpose=purpose,
+        alpha=desk.alpha,
+        source=_source(desk),
+    )
+
+
+def _source(desk: RoundDesk) -> SourceFacts:
+    return source_facts(desk.champion_tree, desk.candidate_tree())
+
+
+__all__ = ["admit", "measure", "review", "score"]
+_ = Step

@@ -1,0 +1,163 @@
+"""Steps 1 to 5: open, brief, propose, commit, critique."""
+
+from dataclasses import asdict, replace
+from typing import cast
+
+from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.proposer.loop import propose as run_proposer
+from rsi.agent.recorder import Recorder
+from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
+from rsi.agent.steps.dev_run import dev_run
+from rsi.agent.steps.purse import purse_of
+from rsi.agent.steps.result import StepResult
+from rsi.agent.store.records import Step
+from rsi.agent.trees import encode_tree
+from rsi.agent.types import Brief, ProposalOutcome
+from rsi.agent.workshop import RoundDesk
+from rsi.sandboxes.types import FileTree, Limits, SandboxSpec
+
+AGENT_WALL_S = 1800.0
+AGENT_MEMORY_BYTES = 4 << 30
+MAX_MESSAGE_CHARS = 400
+
+
+def open_round(desk: RoundDesk) -> StepResult:
+    """Fix what the round starts from; its seeds derive from the campaign's master seed."""
+    lineage = desk.shop.lineage
+    return StepResult(
+        outcome="ok",
+        payload={
+            "champion_commit": desk.record.champion_commit,
+            "baseline_commit": lineage.baseline(),
+            "alpha": desk.alpha,
+            "backend": desk.shop.backend.name,
+            "assurance": desk.shop.backend.assurance.value,
+        },
+    )
+
+
+def write_brief(desk: RoundDesk) -> StepResult:
+    """What the proposer is told: instruction, the champion's profile, the notebook."""
+    brief = compose_brief(desk)
+    return StepResult(
+        outcome="ok",
+        payload={
+            "base_commit": brief.base_commit,
+            "score_profile": brief.score_profile,
+            "notebook": brief.notebook,
+            "inspirations": list(brief.inspirations),
+            "critique": brief.critique,
+            "feedback": brief.feedback,
+            "instruction_chars": len(brief.instruction),
+        },
+    )
+
+
+def propose(desk: RoundDesk) -> StepResult:
+    """The agent edits in its own sandbox and hands in a tree with a hypothesis."""
+    shop = desk.shop
+    brief = _stored_brief(desk)
+    model = resolve_model(shop.config.proposer, task=shop.task, round_number=desk.record.number)
+    spec = SandboxSpec(
+        environment=shop.task.environment,
+        limits=agent_limits(shop.profile.limits),
+        label=f"{desk.round_id}/agent",
+    )
+    with shop.backend.open(spec) as sandbox:
+        proposal = run_proposer(
+            brief,
+            model,
+            shop.task,
+            sandbox,
+            sink=Recorder(desk.ledger, desk.round_id),
+            purse=purse_of(desk),
+            steering=shop.steering,
+            scaffold=shop.scaffold,
+            measure=lambda tree: dev_run(desk, tree),
+            search_notebook=lambda words: search_notebook(desk, words),
+        )
+    is_submitted = proposal.outcome is ProposalOutcome.SUBMITTED
+    tree_sha256 = desk.ledger.put_blob(encode_tree(proposal.tree)) if is_submitted else None
+    return StepResult(
+        outcome="ok" if is_submitted else proposal.outcome.value,
+        payload={
+            "reason": proposal.reason,
+            "hypothesis": proposal.hypothesis,
+            "predicted_ratio": proposal.predicted_ratio,
+            "risk": proposal.risk,
+            "parts": list(proposal.parts),
+            "tree_sha256": tree_sha256,
+            "turns": proposal.turns,
+            "model": proposal.model,
+            "scaffold_digest": proposal.scaffold_digest,
+            "cost": asdict(proposal.cost),
+        },
+    )
+
+
+def commit(desk: RoundDesk) -> StepResult:
+    """Keep the candidate for ever, whatever becomes of it."""
+    shop, proposed = desk.shop, desk.payload(Step.PROPOSE)
+    base = str(desk.payload(Step.BRIEF)["base_commit"])
+    tree = desk.proposed_tree()
+    if _as_dict(tree) == _as_dict(shop.lineage.tree(base)):
+        return StepResult(outcome="empty", payload={"reason": "the candidate changes nothing"})
+    hypothesis = str(proposed["hypothesis"])
+    candidate = shop.lineage.commit_candidate(
+        desk.round_id,
+        base,
+        tree,
+        hypothesis[:MAX_MESSAGE_CHARS],
+        {"Round": desk.round_id, "Model": str(proposed["model"])},
+        at=desk.record.created_at,
+        attempt=desk.attempt,
+    )
+    stats = shop.lineage.diff_stat(base, candidate)
+    return StepResult(
+        outcome="ok",
+        payload={
+            "commit": candidate,
+            "parent": base,
+            "files": [asdict(each) for each in stats],
+            "lines_added": sum(each.added_lines or 0 for each in stats),
+            "lines_removed": sum(each.removed_lines or 0 for each in stats),
+        },
+    )
+
+
+def critique(desk: RoundDesk) -> StepResult:
+    """Another model objects before money is spent; it may send the candidate back once."""
+    return critique_of(desk)
+
+
+def agent_limits(measured: Limits) -> Limits:
+    """The agent's sandbox: the candidate's own room, but time to think and no pinned cores."""
+    return replace(
+        measured,
+        wall_s=max(AGENT_WALL_S, measured.wall_s),
+        memory_bytes=max(AGENT_MEMORY_BYTES, measured.memory_bytes),
+        cpus=None,
+    )
+
+
+def _stored_brief(desk: RoundDesk) -> Brief:
+    stored = desk.payload(Step.BRIEF)
+    base = str(stored["base_commit"])
+    return Brief(
+        round_id=desk.round_id,
+        round_number=desk.record.number,
+        task=desk.shop.task.name,
+        profile=desk.shop.profile.name,
+        instruction=desk.shop.task.instruction,
+        base_commit=base,
+        base_tree=desk.shop.lineage.tree(base),
+        score_profile=str(stored["score_profile"]),
+        notebook=str(stored["notebook"]),
+        inspirations=tuple(cast(list[str], stored["inspirations"])),
+        critique=cast(str | None, stored["critique"]),
+        feedback=cast(str | None, stored["feedback"]),
+    )
+
+
+def _as_dict(tree: FileTree) -> dict[str, tuple[bytes, bool]]:
+    return {each.path: (each.content, each.is_executable) for each in tree}

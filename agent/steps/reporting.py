@@ -1,0 +1,107 @@
+"""The structured report of one round: what was tried, what was predicted, what was measured, why."""
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.records import Step, StepRecord
+from rsi.agent.types import Accuracy, Cost, RoundReport
+from rsi.agent.workshop import RoundDesk
+from rsi.evals.types import Interval
+
+HIT_LOG_TOLERANCE = 0.10
+"""A prediction within ten percent of the measured ratio, or inside its interval, is a hit."""
+
+
+def round_report(desk: RoundDesk) -> RoundReport:
+    """Put the round's steps together for the notebook."""
+    steps = {
+        each.step: each for each in desk.ledger.steps(desk.round_id) if each.attempt == desk.attempt
+    }
+    proposed = steps[Step.PROPOSE].payload if Step.PROPOSE in steps else {}
+    committed = steps[Step.COMMIT].payload if Step.COMMIT in steps else {}
+    commit = cast(str | None, committed.get("commit"))
+    outcome = desk.ended_as()
+    effect = _effect(steps[Step.SCORE].payload if Step.SCORE in steps else {})
+    predicted = cast(float | None, proposed.get("predicted_ratio"))
+    why = _why(steps)
+    base = str(committed.get("parent") or desk.record.champion_commit)
+    return RoundReport(
+        round_id=desk.round_id,
+        round_number=desk.record.number,
+        task=desk.shop.task.name,
+        outcome=outcome,
+        hypothesis=str(proposed.get("hypothesis", "")),
+        changed=_changed(committed),
+        diff=desk.shop.lineage.diff(base, commit) if commit else "",
+        predicted_ratio=predicted,
+        effect=effect,
+        verdict=steps[Step.SCORE].outcome if Step.SCORE in steps else None,
+        why=why,
+        lesson=_lesson(outcome, effect, why),
+        accuracy=_accuracy(predicted, effect),
+        cost=decode(Cost, encode(proposed["cost"])) if "cost" in proposed else Cost(),
+        base_commit=base,
+        commit=commit,
+        is_promoted=outcome == "promoted",
+    )
+
+
+def _effect(payload: Mapping[str, object]) -> Interval | None:
+    score = payload.get("score")
+    effect = score.get("effect") if isinstance(score, Mapping) else None
+    return decode(Interval, encode(effect)) if effect is not None else None
+
+
+def _changed(committed: Mapping[str, object]) -> str:
+    files = cast(list[Mapping[str, object]], committed.get("files", []))
+    if not files:
+        return "nothing"
+    names = ", ".join(str(each["path"]) for each in files)
+    return f"{names}: +{committed['lines_added']} -{committed['lines_removed']} lines"
+
+
+def _why(steps: Mapping[Step, StepRecord]) -> str:
+    """The last step's own words about how it ended."""
+    for step in reversed(Step):
+        record = steps.get(step)
+        if record is None or record.outcome in {"ok", "supported"}:
+            continue
+        payload = record.payload
+        if step is Step.ADMIT:
+            blocking = [
+                each for each in _mappings(payload, "findings") if each["severity"] == "block"
+            ]
+            return "; ".join(f"{each['rule']}: {each['message']}" for each in blocking[:3])
+        if step is Step.SCORE:
+            return str(cast(Mapping[str, object], payload["score"])["reason"])
+        for key in ("reason", "detail", "text"):
+            if payload.get(key):
+                return str(payload[key])
+        if step is Step.PROMOTE:
+            return str(steps[Step.DECIDE].payload["reason"])
+        return record.outcome
+    return ""
+
+
+def _lesson(outcome: str, effect: Interval | None, why: str) -> str:
+    if effect is None:
+        return f"{outcome}: {why}" if why else outcome
+    return (
+        f"{outcome}: {effect.estimate:.2f}x [{effect.low:.2f}, {effect.high:.2f}] over "
+        f"{effect.pairs} pairs" + (f"; {why}" if why and outcome != "promoted" else "")
+    )
+
+
+def _accuracy(predicted: float | None, effect: Interval | None) -> Accuracy:
+    if predicted is None or effect is None or predicted <= 0:
+        return Accuracy.UNKNOWN
+    miss = math.log(predicted / effect.estimate)
+    if effect.low <= predicted <= effect.high or abs(miss) <= HIT_LOG_TOLERANCE:
+        return Accuracy.HIT
+    return Accuracy.OVERSHOOT if miss > 0 else Accuracy.UNDERSHOOT
+
+
+def _mappings(payload: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+    return cast(list[Mapping[str, object]], payload.get(key, []))
