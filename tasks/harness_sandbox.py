@@ -9,7 +9,7 @@ from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileTree, Sandbox, SandboxSpec
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.loader import HARNESS_KIT
-from rsi.tasks.trees import read_tree
+from rsi.tasks.trees import below, read_tree
 from rsi.tasks.types import Profile, Task
 from rsi.tasks.variables import harness_variables
 
@@ -29,10 +29,12 @@ def harness_spec(task: Task, profile: Profile, label: str) -> SandboxSpec:
     )
 
 
-def put_harness(sandbox: Sandbox, task: Task) -> None:
-    """The task's harness and the kit, side by side on PYTHONPATH."""
-    sandbox.put(read_tree(HARNESS_KIT), "/work/trusted/harness_kit")
-    sandbox.put(read_tree(task.harness), "/work/trusted/harness")
+def harness_tree(task: Task) -> FileTree:
+    """The task's harness and the kit, side by side on PYTHONPATH, below /work."""
+    return (
+        *below("trusted/harness_kit", read_tree(HARNESS_KIT)),
+        *below("trusted/harness", read_tree(task.harness)),
+    )
 
 
 def run_verb(

@@ -25,9 +25,9 @@ from rsi.tasks.errors import HarnessError, TaskError
 from rsi.tasks.globs import matches
 from rsi.tasks.harness_kit.canonical import tree_digest
 from rsi.tasks.harness_kit.seeds import seed_commitment
-from rsi.tasks.harness_sandbox import harness_files, harness_spec, put_harness, run_verb
+from rsi.tasks.harness_sandbox import harness_files, harness_spec, harness_tree, run_verb
 from rsi.tasks.result_file import MAX_RESULT_BYTES, read_result
-from rsi.tasks.trees import read_tree
+from rsi.tasks.trees import below, read_tree
 from rsi.tasks.types import (
     CandidateRun,
     Grade,
@@ -41,6 +41,7 @@ from rsi.tasks.variables import candidate_variables
 
 _CODE, _IO = "/work/code", "/work/io"
 _OUT_MARKER = ".keep"
+_EMPTY = (FileEntry(path=_OUT_MARKER, content=b""),)
 """An empty folder cannot be put, so it gets this file; it is left out of what comes back."""
 
 
@@ -99,7 +100,7 @@ def make_instance(
         return known
     arguments = ("instance", "--profile", profile.name, "--purpose", purpose)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
-        put_harness(sandbox, task)
+        sandbox.put(harness_tree(task))
         run_verb(sandbox, task, profile, (*arguments, "--seed", seed.hex(), "--out", "instance"))
         public = harness_files(sandbox, task, "/work/instance/public")
         secret = harness_files(sandbox, task, "/work/instance/secret")
@@ -157,9 +158,13 @@ def run_candidate(
         label=label,
     )
     with backend.open(spec) as sandbox:
-        sandbox.put(with_task_files(task, tree), _CODE)
-        sandbox.put(instance.public, f"{_IO}/public")
-        sandbox.put((FileEntry(path=_OUT_MARKER, content=b""),), f"{_IO}/out")
+        sandbox.put(
+            (
+                *below("code", with_task_files(task, tree)),
+                *below("io/public", instance.public),
+                *below("io/out", _EMPTY),
+            )
+        )
         execution = sandbox.exec(task.candidate.entry, cwd=_CODE)
         output, problem = _read_output(sandbox, task, execution)
         return CandidateRun(
@@ -188,10 +193,14 @@ def grade(
     """
     _require_artifact_pattern(task)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
-        put_harness(sandbox, task)
-        sandbox.put(instance.public, "/work/instance/public")
-        sandbox.put(instance.secret, "/work/instance/secret")
-        sandbox.put((*output_tree, FileEntry(path=_OUT_MARKER, content=b"")), "/work/artifact")
+        sandbox.put(
+            (
+                *harness_tree(task),
+                *below("instance/public", instance.public),
+                *below("instance/secret", instance.secret),
+                *below("artifact", output_tree),
+            )
+        )
         run_verb(
             sandbox,
             task,
@@ -234,7 +243,7 @@ def run_harness_verb(
         HarnessError: The harness failed.
     """
     with backend.open(harness_spec(task, profile, label)) as sandbox:
-        put_harness(sandbox, task)
+        sandbox.put(harness_tree(task))
         return run_verb(sandbox, task, profile, arguments).stdout
 
 

@@ -5,6 +5,7 @@ Does not: follow links.
 
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rsi.sandboxes.errors import FileTreeError
@@ -66,6 +67,11 @@ def write_tree(tree: Sequence[FileEntry], root: Path) -> None:
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise FileTreeError(f"{entry.path!r} is both a file and a folder") from error
         path.chmod(0o755 if entry.is_executable else 0o644)
+
+
+def below(folder: str, tree: Sequence[FileEntry]) -> FileTree:
+    """The same files one folder down."""
+    return tuple(replace(entry, path=f"{folder}/{entry.path}") for entry in tree)
 
 
 def check_path(path: str) -> None:

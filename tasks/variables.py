@@ -13,7 +13,7 @@ def candidate_variables(profile: Profile, training_seed: int) -> dict[str, str]:
     """Everything that a candidate is told, and settings that keep runs alike."""
     threads = str(profile.cpu_count)
     return {
-        "RSI_IO": "../io",
+        "RSI_IO": "/work/io",
         "RSI_PROFILE": profile.name,
         "RSI_BUDGET_JSON": _compact(_budget(profile)),
         "RSI_SEED": str(training_seed),
@@ -52,7 +52,7 @@ def harness_variables(task: Task, profile: Profile) -> dict[str, str]:
     threads = str(profile.cpu_count)
     return {
         TASK_VARIABLE: _compact(declared),
-        "PYTHONPATH": "trusted",
+        "PYTHONPATH": "/work/trusted",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": threads,
