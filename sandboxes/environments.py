@@ -1,0 +1,163 @@
+"""Python environments for the backends without images: a virtual environment per set of requirements, built once.
+
+Does not: run anything of a candidate's. Requirements come from the task, which is trusted.
+Invariant: an environment that carries its completion mark is never written to again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from rsi.sandboxes.errors import EnvironmentBuildError
+from rsi.sandboxes.types import Environment
+
+RECIPE = "1"
+"""Part of every digest: raise it when environments are built differently."""
+DONE_MARK = ".complete"
+ERROR_LINES = 30
+BUILD_TIMEOUT_S = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonEnvironment:
+    """A prepared environment."""
+
+    digest: str
+    """SHA-256 over the requirements, the interpreter and the recipe."""
+    folder: Path
+    """Root of the virtual environment."""
+    interpreter: Path
+    """The interpreter it was made from, all links resolved."""
+
+    @property
+    def bin_folder(self) -> Path:
+        """Where its "python" is."""
+        return self.folder / "bin"
+
+
+def cache_folder() -> Path:
+    """Where environments and other rebuildable things are kept: $RSI_CACHE or the user's cache folder."""
+    return Path(os.environ.get("RSI_CACHE") or platformdirs.user_cache_dir("rsi")).resolve()
+
+
+def base_interpreter() -> Path:
+    """The interpreter below every virtual environment, links resolved."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = [Path(sys.base_prefix) / "bin" / name, Path(sys.base_prefix) / "bin" / "python3"]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate.resolve()
+    return Path(sys.executable).resolve()
+
+
+def environment_digest(environment: Environment) -> str:
+    """Identity of the Python environment that `environment` asks for on this machine."""
+    facts = [
+        RECIPE,
+        sys.version,
+        platform.machine(),
+        str(base_interpreter()),
+        *sorted(environment.requirements),
+    ]
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()
+
+
+def prepare_python(
+    environment: Environment,
+    progress: Callable[[str], None] | None = None,
+    *,
+    cache: Path | None = None,
+) -> PythonEnvironment:
+    """Build the environment, or find it built.
+
+    Args:
+        environment: Only its requirements matter here.
+        progress: Called with a line now and then.
+        cache: Where to keep it; None for the user's cache.
+
+    Raises:
+        EnvironmentBuildError: venv or pip failed; the message holds the end of the output.
+    """
+    digest = environment_digest(environment)
+    folder = (cache or cache_folder()) / "environments" / digest[:24]
+    prepared = PythonEnvironment(digest=digest, folder=folder, interpreter=base_interpreter())
+    if (folder / DONE_MARK).exists():
+        return prepared
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    report = progress or (lambda _: None)
+    with _locked(folder.with_suffix(".lock"), report):
+        if not (folder / DONE_MARK).exists():
+            _build(environment, prepared, report)
+    return prepared
+
+
+@contextlib.contextmanager
+def _locked(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock file, so that two processes never build the same environment at once."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another process that builds the same environment")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(
+    environment: Environment, prepared: PythonEnvironment, progress: Callable[[str], None]
+) -> None:
+    """Build in place (a virtual environment knows its own path) and mark it complete at the end."""
+    shutil.rmtree(prepared.folder, ignore_errors=True)
+    needs_pip = bool(environment.requirements)
+    progress(f"making a Python environment for {environment.name}")
+    venv = [str(prepared.interpreter), "-I", "-m", "venv"]
+    _run(
+        [*venv, *([] if needs_pip else ["--without-pip"]), str(prepared.folder)],
+        environment,
+        progress,
+    )
+    python = str(prepared.bin_folder / "python")
+    if needs_pip:
+        pip = [python, "-I", "-m", "pip", "install", "--no-compile", "--disable-pip-version-check"]
+        _run([*pip, *environment.requirements], environment, progress)
+        progress("compiling its modules")
+        # Bytecode made now, not by the first run that happens to import: runs must not differ by it.
+        site = str(prepared.folder / "lib")
+        compile_all = [python, "-I", "-m", "compileall", "-q", "-j", "0", site]
+        subprocess.run(compile_all, check=False, capture_output=True, timeout=BUILD_TIMEOUT_S)
+    (prepared.folder / DONE_MARK).write_text(prepared.digest)
+
+
+def _run(argv: list[str], environment: Environment, progress: Callable[[str], None]) -> None:
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        umask=0o022,
+    )
+    lines: list[str] = []
+    with process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        for line in process.stdout:
+            lines = [*lines[-ERROR_LINES:], line.rstrip()]
+            if line.startswith(("Collecting", "Downloading", "Installing", "Processing")):
+                progress(line.strip())
+    if process.returncode != 0:
+        tail = "\n".join(lines)
+        raise EnvironmentBuildError(
+            f"environment {environment.name!r} ({', '.join(environment.requirements)}) could not be built;"
+            f" check the requirements and the package index. The end of the output:\n{tail}"
+        )

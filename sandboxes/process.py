@@ -1,0 +1,119 @@
+"""The process backend: a plain child process, without a wall. Opt-in by name, for code that is your own.
+
+Does not: isolate. The command sees the user's files, network and processes; disk, inodes and /dev/shm are not limited.
+Invariant: everything it started is dead when the context ends, setsid and double forks included.
+"""
+
+import contextlib
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rsi.sandboxes import cgroups
+from rsi.sandboxes.environments import base_interpreter, prepare_python
+from rsi.sandboxes.errors import BackendUnavailableError
+from rsi.sandboxes.launch import launched
+from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, WardenSandbox, base_variables
+from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
+
+SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+UNPROTECTED = (
+    "no isolation: the command can read and change your files, use your network and see your processes;"
+    " disk, inodes and /dev/shm are not limited"
+)
+
+
+class ProcessBackend:
+    """Implements `Backend` with child processes.
+
+    Args:
+        use_cgroups: False keeps to the watchdog even where control groups can be had.
+        cache: Where environments are kept; None for the user's cache.
+    """
+
+    name = "process"
+    assurance = Assurance.NONE
+
+    def __init__(self, *, use_cgroups: bool = True, cache: Path | None = None) -> None:
+        self._use_cgroups = use_cgroups
+        self._cache = cache
+
+    def availability(self) -> Availability:
+        """Usable wherever Linux is; the reason says what it does not protect."""
+        if not sys.platform.startswith("linux"):
+            return Availability(
+                is_available=False, reason="needs Linux; use docker on this machine"
+            )
+        return Availability(is_available=True, reason=UNPROTECTED)
+
+    def prepare(
+        self, environment: Environment, progress: Callable[[str], None] | None = None
+    ) -> str:
+        """Build or find the Python environment; returns its digest."""
+        return prepare_python(environment, progress, cache=self._cache).digest
+
+    @contextlib.contextmanager
+    def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
+        """A fresh folder and a warden over it."""
+        if not self.availability().is_available:
+            raise BackendUnavailableError(f"process: {self.availability().reason}")
+        python = prepare_python(spec.environment, cache=self._cache)
+        folder = Path(tempfile.mkdtemp(prefix="rsi-process-"))
+        group = cgroups.create(spec.limits) if self._use_cgroups else None
+        try:
+            for name in ("work", "tmp"):
+                (folder / name).mkdir()
+            variables = base_variables((str(python.bin_folder), *SYSTEM_PATH), spec.variables)
+            variables |= {"HOME": str(folder / "tmp"), "TMPDIR": str(folder / "tmp")}
+            with launched(
+                _command(spec.limits, group),
+                limits=spec.limits,
+                group=group,
+                stored_bytes=lambda _: 0,
+            ) as warden:
+                yield WardenSandbox(
+                    Cell(
+                        backend=self.name,
+                        assurance=self.assurance,
+                        limits=spec.limits,
+                        transport=warden.transport,
+                        meter=warden.meter,
+                        kill=warden.kill,
+                        interpreter=warden.interpreter,
+                        variables=variables,
+                        translate=_translator(spec, folder),
+                    )
+                )
+        finally:
+            if group is not None:
+                group.remove()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command(limits: Limits, group: cgroups.Cgroup | None) -> list[str]:
+    """The shell that joins the control group and becomes the warden."""
+    options = [f"NOFILE={limits.open_files}", f"FSIZE={limits.disk_bytes}", "CORE=0"]
+    if limits.cpus is not None:
+        options.append("CPUS=" + ",".join(map(str, limits.cpus)))
+    join = group.join_script() if group is not None else ""
+    warden = [str(base_interpreter()), *PYTHON_FLAGS, WARDEN_SOURCE, *options]
+    return ["/bin/sh", "-ec", f'{join}exec "$@"', "rsi-warden", *warden]
+
+
+def _translator(spec: SandboxSpec, folder: Path) -> Callable[[str], str]:
+    """Turns paths of the inside, at the start of a word or behind "=" or ":", into paths of the host."""
+    places = {mount.target.rstrip("/"): str(mount.source) for mount in spec.mounts}
+    places |= {"/work": str(folder / "work"), "/tmp": str(folder / "tmp")}  # noqa: S108 - inside
+    longest_first = sorted(places, key=len, reverse=True)
+    inside = re.compile(r"(^|[=:])(" + "|".join(map(re.escape, longest_first)) + r")(?=/|:|$)")
+    own = str(folder)
+
+    def translate(text: str) -> str:
+        if text == own or text.startswith(own + "/"):
+            return text
+        return inside.sub(lambda match: match[1] + places[match[2]], text)
+
+    return translate
