@@ -253,7 +253,7 @@ class BubblewrapBackend:
         for link in SYSTEM_LINKS:
             path = Path(link)
             if path.is_symlink():
-                argv += ["--symlink", os.readlink(link), link]
+                argv += ["--symlink", str(path.readlink()), link]
         for source, target in binds:
             argv += ["--ro-bind", source, target]
         for name in ETC_FILES:

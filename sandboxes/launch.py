@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rsi.sandboxes.cgroups import Cgroup
 from rsi.sandboxes.errors import SandboxBrokenError
@@ -103,8 +104,9 @@ def _kill(process: "subprocess.Popen[bytes]", group: Cgroup | None) -> None:
     family = _family(process)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while True:
-        for pid, _ in family:
-            _signal(pid)
+        for pid, started in family:
+            if _is_running(pid, started):
+                _signal(pid)
         if process.poll() is None:
             # Descendants first: while our child lives, orphans stay below it and can be found.
             fresh = [each for each in _family(process) if each not in family]
@@ -112,7 +114,7 @@ def _kill(process: "subprocess.Popen[bytes]", group: Cgroup | None) -> None:
             if not fresh or time.monotonic() > deadline:
                 process.kill()
                 process.wait()
-        remaining = [each for each in family if start_ticks_alive(*each)]
+        remaining = [each for each in family if _is_running(*each)]
         members = group.members() if group is not None else ()
         for pid in members:
             _signal(pid)
@@ -132,13 +134,13 @@ def _family(process: "subprocess.Popen[bytes]") -> list[tuple[int, int]]:
     return [(each.pid, each.start_ticks) for each in tree_below(process.pid)]
 
 
-def start_ticks_alive(pid: int, started: int) -> bool:
+def _is_running(pid: int, started: int) -> bool:
     """Whether the very process that started then still exists and is no zombie."""
     if start_ticks(pid) != started:
         return False
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
 
