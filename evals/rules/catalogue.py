@@ -1,0 +1,141 @@
+"""All rules, and how they are applied to the files that a candidate changed.
+
+Does not: decide; findings gate, and the caller does that. Invariant: what the base already did is not held
+against a candidate; only findings that its change adds are reported.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from rsi.evals.rules import (
+    literals,
+    loading,
+    native,
+    patching,
+    paths,
+    processes,
+    references,
+    special_cases,
+)
+from rsi.evals.rules.source import SOURCE, SourceFile, parse_source
+from rsi.evals.rules.wording import check_text
+from rsi.evals.types import Finding, Severity
+
+Rule = Callable[[SourceFile], Iterator[Finding]]
+
+RULES: Mapping[str, Rule] = {
+    "references": references.check,
+    "patching": patching.check,
+    "loading": loading.check,
+    "processes": processes.check,
+    "paths": paths.check,
+    "literals": literals.check,
+    "special_cases": special_cases.check,
+    "native": native.check,
+}
+"""Rule families for Python files, by name; a test switches one off by leaving it out."""
+
+
+def check_change(
+    path: str,
+    before: bytes | None,
+    after: bytes,
+    *,
+    first_party: frozenset[str],
+    max_literal_bytes: int,
+    rules: Mapping[str, Rule] = RULES,
+) -> tuple[Finding, ...]:
+    """Findings that a change to one file adds.
+
+    Args:
+        path: Path in the candidate's tree.
+        before: The base's content; None for a new file.
+        after: The candidate's content.
+        first_party: Top-level module names of the candidate's own tree.
+        max_literal_bytes: The task's cap on one literal.
+        rules: Rule families to apply.
+    """
+    found = _findings(path, after, first_party, max_literal_bytes, rules)
+    if before is None:
+        return _collapsed(found)
+    known = Counter(
+        _identity(finding, before)
+        for finding in _findings(path, before, first_party, max_literal_bytes, rules)
+    )
+    fresh = []
+    for finding in found:
+        identity = _identity(finding, after)
+        if known[identity] > 0:
+            known[identity] -= 1
+        else:
+            fresh.append(finding)
+    return _collapsed(fresh)
+
+
+def _findings(
+    path: str,
+    content: bytes,
+    first_party: frozenset[str],
+    max_literal_bytes: int,
+    rules: Mapping[str, Rule],
+) -> list[Finding]:
+    text = content.decode("utf-8", errors="replace")
+    found = list(check_text(path, text))
+    if path.endswith(native.NATIVE_SUFFIXES):
+        return found + list(native.check_native(path, text))
+    if not path.endswith((".py", ".pyi")):
+        return found + list(_data_file(path, text, max_literal_bytes))
+    try:
+        file = parse_source(path, content, first_party, max_literal_bytes)
+    except SyntaxError as error:
+        return [*found, _unreadable(path, error)]
+    for rule in rules.values():
+        found.extend(rule(file))
+    return found
+
+
+def _data_file(path: str, text: str, max_literal_bytes: int) -> Iterator[Finding]:
+    """A file that is no code may configure, not carry weights."""
+    if len(text.encode()) > max_literal_bytes and literals.looks_like_blob(text):
+        message = f"{len(text)} characters of packed data, allowed are {max_literal_bytes}"
+        yield Finding(
+            rule="embedded_data",
+            severity=Severity.BLOCK,
+            file=path,
+            line=1,
+            message=message,
+            source=SOURCE,
+        )
+
+
+def _unreadable(path: str, error: SyntaxError) -> Finding:
+    return Finding(
+        rule="unreadable",
+        severity=Severity.HOLD,
+        file=path,
+        line=error.lineno or 1,
+        message=f"does not parse as Python ({error.msg}), so nothing about it could be checked",
+        source=SOURCE,
+    )
+
+
+def _identity(finding: Finding, content: bytes) -> tuple[str, str, str]:
+    """What makes two findings the same although lines moved: the rule and the text of the line."""
+    lines = content.decode("utf-8", errors="replace").splitlines()
+    number = (finding.line or 1) - 1
+    line = lines[number].strip() if 0 <= number < len(lines) else ""
+    return finding.rule, str(finding.severity), line
+
+
+def _collapsed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """One finding for each sentence in a file, at its first line, saying how many lines more."""
+    groups: dict[tuple[str, Severity, str], list[Finding]] = {}
+    for finding in sorted(findings, key=lambda item: (item.line or 0, item.rule)):
+        groups.setdefault((finding.rule, finding.severity, finding.message), []).append(finding)
+    collapsed = []
+    for group in groups.values():
+        more = len({finding.line for finding in group}) - 1
+        text = f"{group[0].message} (and {more} more lines)" if more else group[0].message
+        collapsed.append(replace(group[0], message=text))
+    return tuple(collapsed)

@@ -1,0 +1,211 @@
+"""Weights or data carried in the source: by size, by entropy, and by how they are unpacked.
+
+Does not: count docstrings and comments as data while they read like prose.
+Invariant: splitting a blob over many literals does not help, because the data-like bytes of a file are summed.
+"""
+
+import ast
+import io
+import math
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+
+from rsi.evals.rules.source import SourceFile
+from rsi.evals.types import Finding, Severity
+
+DENSE_BITS = 5.2
+"""Bits per character above which text is no prose and no code: English has 4.2, source 4.8, base64 5.9."""
+SHORTEST_BLOB = 48
+"""Characters below which entropy says nothing."""
+LONGEST_WORD = 120
+"""No prose, code or kernel has a longer run without white space."""
+PROSE_ALLOWANCE = 4
+"""Text that reads like prose or code (an inline kernel) may be this many times the literal cap, held for a person."""
+NUMBERS_IN_A_ROW = 64
+"""Numbers in one literal from which it counts as a table."""
+UNPACKERS = re.compile(
+    r"^(base64\.|binascii\.|zlib\.decompress|gzip\.decompress|bz2\.decompress|lzma\.decompress|"
+    r"bytes\.fromhex|builtins\.bytes\.fromhex|numpy\.frombuffer|numpy\.fromstring|"
+    r"torch\.frombuffer|struct\.unpack|struct\.iter_unpack|codecs\.decode|builtins\.int\.from_bytes)"
+)
+LONGEST_HARMLESS_PACKED = 64
+"""Characters of a constant that may be unpacked without further ado: a magic number, a checksum."""
+PLAIN_COMMENT = 400
+"""Characters of one comment that nobody minds."""
+
+
+def check(file: SourceFile) -> Iterator[Finding]:
+    """Report literals over the task's cap, dense literals, tables of numbers, and unpacked constants."""
+    dense_bytes = 0
+    docstrings = _docstrings(file)
+    for node in file.nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int):
+            text = _as_text(node.value)
+            if _looks_packed(text):
+                dense_bytes += len(text)
+            yield from _one_literal(file, node, text, is_docstring=node in docstrings)
+        elif isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
+            if not isinstance(file.parents.get(node), ast.List | ast.Tuple | ast.Set | ast.Dict):
+                size = _table_bytes(file, node)
+                dense_bytes += size
+                yield from _one_table(file, node, size)
+        elif isinstance(node, ast.Call):
+            yield from _unpacked(file, node)
+    for line, text in _packed_comments(file):
+        dense_bytes += len(text)
+        if len(text) > PLAIN_COMMENT:
+            message = f"a comment of {len(text)} characters of packed data"
+            yield file.finding("embedded_data", Severity.BLOCK, line, message)
+    if dense_bytes > file.max_literal_bytes:
+        message = f"{dense_bytes} bytes of packed literals in one file, allowed are {file.max_literal_bytes}"
+        yield file.finding("embedded_data", Severity.BLOCK, 1, message)
+
+
+def entropy_bits(text: str) -> float:
+    """Shannon entropy of the characters, in bits per character."""
+    if not text:
+        return 0.0
+    counts = Counter(text)
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
+
+
+def looks_like_blob(text: str) -> bool:
+    """Whether a text is data in disguise: dense, without words, or mostly digits."""
+    if len(text) < SHORTEST_BLOB:
+        return False
+    longest = max(map(len, text.split()), default=0)
+    if longest > LONGEST_WORD:
+        return True
+    digits = sum(character in "0123456789.,-+e" for character in text)
+    unprintable = sum(not (character.isprintable() or character in "\n\t\r") for character in text)
+    if digits > 0.6 * len(text) or unprintable > 0.02 * len(text):
+        return True
+    has_words = text.count(" ") + text.count("\n") > len(text) / 25
+    return entropy_bits(text) > DENSE_BITS and not has_words
+
+
+def _looks_packed(text: str) -> bool:
+    return len(text) >= SHORTEST_BLOB and looks_like_blob(text)
+
+
+def _as_text(value: str | bytes | int) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, int):
+        # Python refuses to print integers of thousands of digits, so the size is taken from the bits.
+        return "0" * (value.bit_length() // 4 + 1)
+    return value
+
+
+def _one_literal(
+    file: SourceFile, node: ast.Constant, text: str, *, is_docstring: bool
+) -> Iterator[Finding]:
+    size = len(text.encode("utf-8", errors="surrogatepass"))
+    cap = file.max_literal_bytes
+    if size > cap:
+        reads_well = not looks_like_blob(text)
+        is_small = size <= PROSE_ALLOWANCE * cap
+        severity = Severity.HOLD if reads_well and (is_small or is_docstring) else Severity.BLOCK
+        kind = "text" if reads_well else "packed data"
+        yield file.finding(
+            "embedded_data",
+            severity,
+            node,
+            f"a literal of {size} bytes of {kind}, allowed are {cap}",
+        )
+    elif _looks_packed(text) and len(text) > 4 * SHORTEST_BLOB:
+        yield file.finding(
+            "embedded_data",
+            Severity.HOLD,
+            node,
+            f"a literal of {size} bytes that reads like packed data",
+        )
+
+
+def _table_bytes(file: SourceFile, node: ast.AST) -> int:
+    """Source bytes of a container when it is a table of numbers; 0 otherwise."""
+    numbers = sum(
+        isinstance(inner, ast.Constant) and isinstance(inner.value, int | float | complex)
+        for inner in ast.walk(node)
+    )
+    if numbers < NUMBERS_IN_A_ROW:
+        return 0
+    return len(ast.get_source_segment(file.text, node) or "")
+
+
+def _one_table(file: SourceFile, node: ast.AST, size: int) -> Iterator[Finding]:
+    if size > file.max_literal_bytes:
+        message = f"a table of numbers of {size} bytes, allowed are {file.max_literal_bytes}"
+        yield file.finding("embedded_data", Severity.BLOCK, node, message)
+    elif size:
+        yield file.finding(
+            "embedded_data",
+            Severity.HOLD,
+            node,
+            f"a table of numbers of {size} bytes in the source",
+        )
+
+
+def _unpacked(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
+    name = file.name_of(node.func)
+    if name is None or not UNPACKERS.match(name):
+        return
+    for argument in node.args:
+        size = _constant_size(file, argument)
+        if size > LONGEST_HARMLESS_PACKED:
+            yield file.finding(
+                "packed_literals",
+                Severity.BLOCK,
+                node,
+                f"{name} unpacks {size} characters that travel in the source",
+            )
+            return
+
+
+def _constant_size(file: SourceFile, node: ast.AST) -> int:
+    """Length of the constant text inside an expression, names of module constants followed."""
+    text = file.text_of(node)
+    if text is not None:
+        return len(text)
+    if isinstance(node, ast.Name):
+        values = [
+            statement.value
+            for statement in file.nodes
+            if isinstance(statement, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
+        ]
+        sizes = [len(text) for value in values if (text := file.text_of(value)) is not None]
+        sizes += [
+            sum(_constant_size(file, part) for part in value.elts)
+            for value in values
+            if isinstance(value, ast.List | ast.Tuple)
+        ]
+        return max(sizes, default=0)
+    if isinstance(node, ast.Call):
+        inner = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+        return max((_constant_size(file, part) for part in inner), default=0)
+    return 0
+
+
+def _packed_comments(file: SourceFile) -> Iterator[tuple[int, str]]:
+    """Line and text of every comment that is no prose."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(file.text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return
+    for token in tokens:
+        text = token.string.lstrip("#!: ")
+        if token.type == tokenize.COMMENT and _looks_packed(text):
+            yield token.start[0], text
+
+
+def _docstrings(file: SourceFile) -> frozenset[ast.AST]:
+    return frozenset(
+        node.value
+        for node in file.nodes
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
