@@ -16,7 +16,7 @@ from rsi.agent.llm.codec import block_to_json, usage_to_json
 from rsi.agent.llm.errors import ModelError
 from rsi.agent.llm.retry import RetryPolicy, with_retries
 from rsi.agent.llm.tokens import request_tokens_bound
-from rsi.agent.llm.types import Price, Reply, Request, Usage
+from rsi.agent.llm.types import Reply, Request, Usage
 from rsi.agent.types import AgentRole, Cost, Purse, Sink
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Caller:
         reservation = self.purse.reserve(
             role=self.role,
             model=self.model.spec,
-            upper_bound_usd=None if price is None else bound_usd(bound, price),
+            upper_bound_usd=None if price is None else price.bound_usd(bound),
             tokens=bound.total_tokens,
         )
         started = time.monotonic()
@@ -77,7 +77,7 @@ class Caller:
     def _settle(self, reservation: str, usage: Usage | None, bound: Usage, wall_s: float) -> Cost:
         price = self.model.price
         if usage is None:
-            usd = None if price is None else bound_usd(bound, price)
+            usd = None if price is None else price.bound_usd(bound)
         else:
             usd = None if price is None else price.cost_usd(usage)
         self.purse.settle(reservation, usage=usage, usd=None if usage is None else usd)
@@ -97,12 +97,6 @@ def upper_bound(request: Request) -> Usage:
         input_uncached_tokens=request_tokens_bound(request),
         output_tokens=request.max_output_tokens,
     )
-
-
-def bound_usd(bound: Usage, price: Price) -> float:
-    """Dollars of a bound, with the input at its dearest class: writing a cache may cost more."""
-    input_usd = max(price.input_usd, price.cache_write_usd, price.cache_read_usd)
-    return (bound.input_uncached_tokens * input_usd + bound.output_tokens * price.output_usd) / 1e6
 
 
 def reply_events(reply: Reply, cost: Cost) -> list[tuple[str, dict[str, object]]]:

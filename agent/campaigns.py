@@ -146,4 +146,4 @@ def new_campaign_id(at: datetime) -> str:
 
 def default_lineage(task: Task, profile: str) -> str:
     """Tasks, tracks and profiles never share a champion unless a person says so."""
-    return f"{task.name}.{task.track}.{profile}"
+    return f"{task.name}-{task.track}-{profile}"

@@ -43,11 +43,11 @@ class CampaignSteering:
 
     def messages(self) -> tuple[str, ...]:
         """Messages that nobody delivered yet, oldest first; marks them as delivered."""
-        texts = []
-        for each in self._requests(unhandled_only=True):
-            if each.kind is RequestKind.MESSAGE and self._take(each, "delivered"):
-                texts.append(str(each.payload.get("text", "")))
-        return tuple(texts)
+        return tuple(
+            str(each.payload.get("text", ""))
+            for each in self._requests(unhandled_only=True)
+            if each.kind is RequestKind.MESSAGE and self._take(each, "delivered")
+        )
 
     def budgets(self) -> dict[str, object]:
         """Latest wish for each limit, by its name."""

@@ -11,7 +11,7 @@ from rsi.agent.workshop import RoundDesk
 
 
 def look_at_gate(desk: RoundDesk) -> str:
-    """ "waiting" until policy or a person has spoken about what lies there, or the campaign is stopped."""
+    """Say "waiting" until policy or a person has spoken about what lies there or the campaign stops."""
     case = case_at_gate(desk.ledger.steps(desk.round_id), desk.ledger.decisions(desk.round_id))
     if case is None or desk.shop.steering.is_stopping():
         return "decided"

@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from typing import cast
 
 from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.llm.script import load_script
 from rsi.agent.proposer.loop import propose as run_proposer
 from rsi.agent.recorder import Recorder
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
@@ -32,8 +33,30 @@ def open_round(desk: RoundDesk) -> StepResult:
             "alpha": desk.alpha,
             "backend": desk.shop.backend.name,
             "assurance": desk.shop.backend.assurance.value,
+            "planted": planted_entry(desk),
         },
     )
+
+
+def planted_entry(desk: RoundDesk) -> dict[str, object] | None:
+    """What a script plants in this round to test the pipeline, named before anything is measured.
+
+    Known only to the ledger: no later step reads it, so a planted cheat is judged like any candidate.
+    """
+    shop = desk.shop
+    if not shop.config.proposer.startswith("scripted:"):
+        return None
+    script = load_script(shop.config.proposer.partition(":")[2], shop.task)
+    if desk.record.number > len(script.rounds):
+        return None
+    label = script.rounds[desk.record.number - 1].label
+    for cheat in shop.task.cheats:
+        if cheat.name == label:
+            return {"kind": "cheat", "name": label, "expect": list(cheat.expect)}
+    for solution in shop.task.solutions:
+        if solution.name == label and solution.expect == "same":
+            return {"kind": "null", "name": label}
+    return None
 
 
 def write_brief(desk: RoundDesk) -> StepResult:

@@ -1,0 +1,70 @@
+"""What most verbs need: the home, the ledger, and one way to print."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+from rsi.agent.errors import UnknownRecordError
+from rsi.agent.safe import safe_line, safe_text
+from rsi.agent.store.codec import encode
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignSummary
+
+
+def home() -> Home:
+    """The home that the environment names."""
+    return Home.find()
+
+
+def open_to_read() -> Ledger:
+    """The ledger, refusing every write.
+
+    Raises:
+        LedgerUnavailableError: There is none yet, or it cannot be read.
+    """
+    return Ledger.open(home(), read_only=True)
+
+
+def open_to_write() -> Ledger:
+    """The ledger, made when missing."""
+    return Ledger.open(home().create())
+
+
+def chosen_campaign(ledger: Ledger, campaign_id: str | None) -> CampaignSummary:
+    """The named campaign, or the latest.
+
+    Raises:
+        UnknownRecordError: No such campaign, or none at all.
+    """
+    if campaign_id is not None:
+        return ledger.campaign_summary(campaign_id)
+    latest = ledger.campaigns(limit=1)
+    if not latest:
+        raise UnknownRecordError("no campaign yet; `rsi run TASK` or `rsi demo` starts one")
+    return latest[0]
+
+
+def emit(args: argparse.Namespace, value: object, lines: Iterable[str]) -> None:
+    """Print a value as JSON when asked to, else its lines, with nothing active in them."""
+    if args.json:
+        print(json.dumps(json.loads(encode(value)), indent=2, ensure_ascii=True))
+        return
+    for line in lines:
+        print(safe_text(line))
+
+
+def note(text: str) -> None:
+    """A line for the person, beside the output."""
+    print(safe_text(text), file=sys.stderr, flush=True)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns aligned by their widest cell; the last one is not padded."""
+    cells = [list(headers), *([safe_line(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]

@@ -1,0 +1,172 @@
+"""Verbs that run campaigns: run, worker, follow."""
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+from rsi.agent.campaigns import Autonomy, CampaignConfig, CampaignConfigError
+from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
+from rsi.agent.follow import Follower
+from rsi.agent.launching import ensure_worker, launch
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState
+from rsi.agent.tally import round_lines, tally
+from rsi.agent.worker import live_workers, run_worker
+from rsi.tasks.loader import load_task, profile_of
+
+FOLLOW_POLL_S = 0.3
+ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
+STOP_WAIT_S = 20.0
+SILENCE_S = 20.0
+"""A campaign under way without any live worker for so long gets a word to the person."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Queue a campaign, start a worker if none runs, and follow it."""
+    task = load_task(args.task, track=args.track)
+    profile = profile_of(task, args.profile).name
+    config = config_from(args, str(task.root))
+    here = home().create()
+    with Ledger.open(here) as ledger:
+        queued = launch(here, ledger, task, profile=profile, config=config, lineage=args.lineage)
+        campaign_id = queued.campaign.id
+        note(
+            f"campaign {campaign_id} on {task.name} ({task.track}, {profile}); sandbox {queued.sandbox}"
+        )
+        worker = ensure_worker(here, ledger)
+        if args.detach:
+            emit(
+                args,
+                queued.campaign,
+                [f"{campaign_id} queued; `rsi follow {campaign_id}` shows it"],
+            )
+            return 0
+        try:
+            return follow_to_end(args, ledger, campaign_id)
+        except KeyboardInterrupt:
+            end_worker(worker)
+            note(
+                f"stopped following; campaign {campaign_id} is kept and goes on with `rsi worker`"
+                if worker is not None
+                else f"stopped following; campaign {campaign_id} goes on in its worker"
+            )
+            raise
+
+
+def worker(args: argparse.Namespace) -> int:
+    """Run queued campaigns until told to stop."""
+    run_worker(home(), exit_when_idle=args.exit_when_idle, concurrency=args.concurrency)
+    return 0
+
+
+def follow(args: argparse.Namespace) -> int:
+    """Follow a campaign that is queued or under way."""
+    with open_to_read() as ledger:
+        return follow_to_end(args, ledger, chosen_campaign(ledger, args.campaign).record.id)
+
+
+def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
+    """The campaign's settings from the command line.
+
+    Raises:
+        CampaignConfigError: The seed is no hex number of 32 digits.
+    """
+    config = CampaignConfig(
+        task_root=task_root,
+        rounds=args.rounds,
+        proposer=args.model,
+        critic=args.critic,
+        reviewer=args.reviewer,
+        autonomy=Autonomy.POLICY if args.decide == "policy" else Autonomy.PERSON,
+        backend=args.sandbox,
+        strategy=args.strategy,
+        scaffold=args.scaffold,
+        budget_usd=args.budget_usd,
+        budget_tokens=args.budget_tokens,
+        budget_wall_s=None if args.budget_hours is None else args.budget_hours * 3600,
+        is_unknown_price_allowed=args.allow_unknown_price,
+    )
+    if args.seed is None:
+        return config
+    if len(args.seed) != 32 or not set(args.seed.lower()) <= set("0123456789abcdef"):
+        raise CampaignConfigError(f"--seed {args.seed!r} is not a hex number of 32 digits")
+    return replace(config, seed=args.seed.lower())
+
+
+def follow_to_end(args: argparse.Namespace, ledger: Ledger, campaign_id: str) -> int:
+    """Print what happens until the campaign is over; its tally is the last line."""
+    follower = Follower(ledger, campaign_id)
+    status = _StatusLine(is_shown=sys.stderr.isatty() and not args.json)
+    cursor, told, silent_since = "", "", time.monotonic()
+    while True:
+        state = ledger.campaign_summary(campaign_id).state
+        now = ledger.cursor()
+        if now != cursor:
+            cursor = now
+            for line in follower.news():
+                status.clear()
+                note(line)
+            told = _tell_waiting(ledger, campaign_id, told, status)
+        if state in ENDED:
+            status.clear()
+            break
+        if live_workers(ledger):
+            silent_since = time.monotonic()
+        elif time.monotonic() - silent_since > SILENCE_S:
+            note("no worker is running; start one with `rsi worker`")
+            silent_since = time.monotonic()
+        status.show(follower.now())
+        time.sleep(FOLLOW_POLL_S)
+    found = tally(ledger, campaign_id)
+    emit(args, {"campaign": campaign_id, "state": state.value, "tally": found}, [found.line])
+    return 1 if state is CampaignState.FAILED else 0
+
+
+def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
+    """End a worker that this process started; what it did is in the ledger."""
+    if worker is None or worker.poll() is not None:
+        return
+    worker.terminate()
+    try:
+        worker.wait(STOP_WAIT_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
+    """Say once what waits for a decision, and how to give it."""
+    for line in round_lines(ledger, campaign_id)[-1:]:
+        if line.ended_as == "waiting" and line.record.id != told:
+            status.clear()
+            note(
+                f"round {line.record.id} waits for your decision: `rsi show {line.record.id}`, then "
+                f"`rsi approve {line.record.id}` or `rsi reject {line.record.id} --reason TEXT`; "
+                "`rsi` opens the cockpit"
+            )
+            return line.record.id
+    return told
+
+
+class _StatusLine:
+    """One line that is written over, on a terminal only."""
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self._is_shown = is_shown
+        self._text = ""
+        self._since = time.monotonic()
+
+    def show(self, text: str) -> None:
+        if not self._is_shown:
+            return
+        if text != self._text:
+            self._text, self._since = text, time.monotonic()
+        if text:
+            elapsed = time.monotonic() - self._since
+            print(f"\r\x1b[K… {text}, {elapsed:.0f} s", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._is_shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

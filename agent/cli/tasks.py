@@ -1,0 +1,102 @@
+"""Verbs about tasks: list, show, check."""
+
+import argparse
+
+from rsi.agent.cli.context import emit, note, table
+from rsi.tasks.loader import list_tasks, load_task
+from rsi.tasks.types import Task
+
+
+def list_(args: argparse.Namespace) -> int:
+    """Tasks that are known here."""
+    found = list_tasks()
+    rows = [
+        (
+            each.name,
+            ", ".join(each.tracks),
+            ", ".join(each.profiles),
+            each.description or each.problem,
+        )
+        for each in found
+    ]
+    emit(args, found, table(("task", "tracks", "profiles", "what it asks"), rows))
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """One task: metric, rules, profiles, solutions, cheats."""
+    task = load_task(args.task, track=args.track)
+    emit(args, _facts(task), _show_lines(task))
+    return 0
+
+
+def check(args: argparse.Namespace) -> int:
+    """Load a task, run its baseline, apply its patches."""
+    from rsi.sandboxes.select import select_backend
+    from rsi.tasks.check import check_task
+
+    task = load_task(args.task, track=args.track)
+    profile = args.profile or next(iter(task.profiles))
+    backend = select_backend(args.sandbox)
+    report = check_task(task, task.profiles[profile], backend, note)
+    lines = [
+        f"{'ok  ' if each.is_ok else 'FAIL'} {each.name}: {each.detail}" for each in report.items
+    ]
+    emit(args, report, [*lines, "usable" if report.is_ok else "not usable: see FAIL above"])
+    return 0 if report.is_ok else 1
+
+
+def _facts(task: Task) -> dict[str, object]:
+    return {
+        "name": task.name,
+        "description": task.description,
+        "digest": task.digest,
+        "track": task.track,
+        "tracks": list(task.tracks),
+        "metric": task.metric,
+        "device": task.device,
+        "profiles": {name: each.plan for name, each in task.profiles.items()},
+        "editable": list(task.candidate.editable),
+        "protected": list(task.candidate.protected),
+        "solutions": [each.name for each in task.solutions],
+        "cheats": [each.name for each in task.cheats],
+    }
+
+
+def _show_lines(task: Task) -> list[str]:
+    metric = task.metric
+    lines = [
+        f"{task.name}  track {task.track} of {', '.join(task.tracks)}  digest {task.digest[:12]}",
+        task.description,
+        "",
+        f"metric    {metric.name}: {metric.kind.value}, {metric.unit}, {metric.direction.value} is better, "
+        f"by {metric.clock.value}",
+        f"effect    at least {metric.minimum_effect:.1%}; a person looks at anything beyond "
+        f"{metric.plausible_ratio:g}x in one step",
+        f"device    {task.device.value}",
+        f"editable  {', '.join(task.candidate.editable)}",
+        f"protected {', '.join(task.candidate.protected)}",
+        "",
+    ]
+    for name, profile in task.profiles.items():
+        plan, limits = profile.plan, profile.limits
+        lines.append(
+            f"profile {name}: {plan.min_pairs} to {plan.max_pairs} pairs, {plan.confirm_pairs} to confirm; "
+            f"{limits.wall_s:g} s, {limits.memory_bytes >> 20} MiB a run; claims {profile.claim}"
+        )
+        lines += [
+            f"  {rule.name}: limit {rule.limit if rule.limit is not None else 'none'}, "
+            f"margin {rule.margin:g} {rule.unit}"
+            for rule in profile.quality
+        ]
+    lines.append("")
+    lines += table(
+        ("solution", "expected", "what it does"),
+        [(each.name, each.expect, each.title) for each in task.solutions],
+    )
+    lines.append("")
+    lines += table(
+        ("cheat", "caught by", "what it does"),
+        [(each.name, each.layer, each.title) for each in task.cheats],
+    )
+    return lines

@@ -1,0 +1,130 @@
+"""From a person's wish to a campaign under way: load, check, queue, and see to it that a worker runs."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsi.agent.campaigns import (
+    CampaignConfig,
+    CampaignConfigError,
+    default_lineage,
+    queue_campaign,
+)
+from rsi.agent.engine import EngineClient
+from rsi.agent.errors import AgentError
+from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignRecord
+from rsi.agent.worker import engine_url, live_workers
+from rsi.sandboxes.select import choose_backend
+from rsi.tasks.types import Task
+
+START_WAIT_S = 30.0
+
+
+class WorkerStartError(AgentError):
+    """A worker was started and ended at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A campaign in the queue."""
+
+    campaign: CampaignRecord
+    sandbox: str
+    """The backend that will run it, and why it was chosen."""
+
+
+def launch(
+    home: Home,
+    ledger: Ledger,
+    task: Task,
+    *,
+    profile: str,
+    config: CampaignConfig,
+    lineage: str | None = None,
+) -> Launch:
+    """Check everything that can be checked before anything is written, then queue.
+
+    Args:
+        home: Where ledger and engine are.
+        ledger: The open ledger.
+        task: The loaded task in its track.
+        profile: Size of the task.
+        config: Settings.
+        lineage: Whose champion; None takes the one of this task, track and profile.
+
+    Raises:
+        CampaignConfigError: A setting cannot work, such as an unknown model or backend.
+        BackendUnavailableError: The sandbox cannot run here; the message says how to get one.
+    """
+    try:
+        choice = choose_backend(config.backend)
+    except ValueError as error:
+        raise CampaignConfigError(str(error)) from error
+    resolve_model(config.proposer, task=task)
+    record = queue_campaign(
+        ledger,
+        task,
+        profile=profile,
+        lineage=lineage or default_lineage(task, profile),
+        config=config,
+    )
+    client = EngineClient(engine_url(home))
+    try:
+        client.queue(record.id)
+    finally:
+        client.close()
+    return Launch(campaign=record, sandbox=choice.reason)
+
+
+def ensure_worker(
+    home: Home, ledger: Ledger, *, is_detached: bool = False
+) -> subprocess.Popen[bytes] | None:
+    """Start a worker unless one lives; None when one was there.
+
+    A worker started here ends by itself when nothing is left to do. Detached, it outlives this process and its
+    terminal.
+
+    Raises:
+        WorkerStartError: It ended at once; the message holds the end of its log.
+    """
+    if live_workers(ledger):
+        return None
+    path = home.logs / "worker.log"
+    with path.open("ab") as log:
+        log_start = log.tell()
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "rsi.agent.cli",
+                "--verbose",
+                "worker",
+                "--exit-when-idle",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=os.environ | {"RSI_HOME": str(home.root)},
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_WAIT_S
+    while not live_workers(ledger):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise WorkerStartError(f"the worker ended at once: {_tail(path, log_start)}")
+        time.sleep(0.1)
+    return process
+
+
+def _tail(path: Path, start: int) -> str:
+    with path.open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"it said nothing; see {path}"

@@ -1,0 +1,167 @@
+"""A campaign in one line: how its rounds ended, which planted cheats were caught, the measured speedup."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignEventKind, RoundRecord, Step, StepRecord
+from rsi.agent.store.state import RoundPhase, RoundState, RoundVerdict, round_state
+from rsi.evals.types import Interval, Score
+
+WITHOUT_EVIDENCE = frozenset(
+    {
+        RoundVerdict.INVALID,
+        RoundVerdict.CRASHED,
+        RoundVerdict.TIMEOUT,
+        RoundVerdict.OOM,
+        RoundVerdict.INVALID_OUTPUT,
+        RoundVerdict.TAMPERED,
+        RoundVerdict.NOT_ADMITTED,
+        RoundVerdict.NO_PATCH,
+        RoundVerdict.EMPTY,
+        RoundVerdict.OUT_OF_BUDGET,
+        RoundVerdict.DOES_NOT_APPLY,
+        RoundVerdict.HARNESS_ERROR,
+    }
+)
+"""Verdicts of rounds that ended before there was a measured effect to judge."""
+SAME_CODE = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0, pairs=0)
+"""Champion and baseline are one commit, so the ratio is one by identity, not by measurement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundLine:
+    """One round in a list."""
+
+    record: RoundRecord
+    state: RoundState
+    hypothesis: str
+    predicted_ratio: float | None
+    effect: Interval | None
+    """Measured on the screen; None when nothing was measured."""
+    reason: str
+    planted: Mapping[str, object] | None
+    """What was planted here to test the pipeline; None for an honest idea."""
+    commit: str | None
+    decided_by: str | None
+
+    @property
+    def ended_as(self) -> str:
+        """One word: the verdict, or what it is doing."""
+        if self.state.verdict is not None:
+            return self.state.verdict.value
+        if self.state.phase is RoundPhase.WAITING:
+            return "waiting"
+        return self.state.step.value if self.state.step is not None else "done"
+
+    @property
+    def is_planted_cheat(self) -> bool:
+        return self.planted is not None and self.planted.get("kind") == "cheat"
+
+    @property
+    def is_caught(self) -> bool:
+        """A planted cheat that ended in one of the outcomes that were named for it beforehand."""
+        if self.planted is None or not self.is_planted_cheat:
+            return False
+        expected = cast(list[str], self.planted.get("expect", []))
+        # "held" at the gate ends as a rejection, whoever rejects it.
+        return self.ended_as in expected or ("held" in expected and self.ended_as == "rejected")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How a campaign went."""
+
+    promoted: int
+    refuted: int
+    inconclusive: int
+    invalid: int
+    cheats: int
+    cheats_caught: int
+    speedup: Interval | None
+    """Champion against the round-0 baseline, re-measured; None when that was not done."""
+
+    @property
+    def line(self) -> str:
+        """The campaign's last line."""
+        found = self.speedup
+        speedup = (
+            "not measured"
+            if found is None
+            else f"{found.estimate:.2f}x [{found.low:.2f}, {found.high:.2f}]"
+        )
+        return (
+            f"promoted: {self.promoted}  refuted: {self.refuted}  inconclusive: {self.inconclusive}  "
+            f"invalid: {self.invalid}  cheats caught: {self.cheats_caught}/{self.cheats}  "
+            f"speedup vs baseline: {speedup}"
+        )
+
+
+def round_lines(ledger: Ledger, campaign_id: str) -> tuple[RoundLine, ...]:
+    """Every round of a campaign with how it stands."""
+    return tuple(round_line(ledger, each) for each in ledger.rounds(campaign_id))
+
+
+def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
+    """One round with how it stands."""
+    steps = ledger.steps(record.id)
+    decisions = ledger.decisions(record.id)
+    state = round_state(steps, decisions, ledger.promotions(round_id=record.id))
+    latest: dict[Step, StepRecord] = {}
+    for each in steps:
+        latest[each.step] = each
+    proposed = latest[Step.PROPOSE].payload if Step.PROPOSE in latest else {}
+    opened = latest[Step.OPEN].payload if Step.OPEN in latest else {}
+    committed = latest[Step.COMMIT].payload if Step.COMMIT in latest else {}
+    reported = latest[Step.REPORT].payload if Step.REPORT in latest else {}
+    report = cast(Mapping[str, object], reported.get("report", {}))
+    return RoundLine(
+        record=record,
+        state=state,
+        hypothesis=str(proposed.get("hypothesis", "")),
+        predicted_ratio=cast(float | None, proposed.get("predicted_ratio")),
+        effect=_effect(latest.get(Step.SCORE)),
+        reason=str(report.get("why", "") or reported.get("reason", "")),
+        planted=cast(Mapping[str, object] | None, opened.get("planted")),
+        commit=cast(str | None, committed.get("commit")),
+        decided_by=decisions[-1].actor if decisions else None,
+    )
+
+
+def tally(ledger: Ledger, campaign_id: str) -> Tally:
+    """Count a campaign's rounds; planted cheats are counted by themselves."""
+    lines = round_lines(ledger, campaign_id)
+    cheats = [each for each in lines if each.is_planted_cheat]
+    verdicts = Counter(each.state.verdict for each in lines if not each.is_planted_cheat)
+    return Tally(
+        promoted=sum(each.state.verdict is RoundVerdict.PROMOTED for each in lines),
+        refuted=verdicts[RoundVerdict.REFUTED],
+        inconclusive=verdicts[RoundVerdict.INCONCLUSIVE],
+        invalid=sum(verdicts[each] for each in WITHOUT_EVIDENCE),
+        cheats=len(cheats),
+        cheats_caught=sum(each.is_caught for each in cheats),
+        speedup=cumulative_speedup(ledger, campaign_id),
+    )
+
+
+def cumulative_speedup(ledger: Ledger, campaign_id: str) -> Interval | None:
+    """Champion against baseline as the campaign's last event has it."""
+    for event in reversed(ledger.campaign_events(campaign_id)):
+        if event.kind not in {CampaignEventKind.FINISHED, CampaignEventKind.STOPPED}:
+            continue
+        stored = event.payload.get("score")
+        if isinstance(stored, Mapping):
+            return decode(Score, encode(stored)).effect
+        if event.payload.get("champion_commit") == event.payload.get("baseline_commit"):
+            return SAME_CODE
+    return None
+
+
+def _effect(scored: StepRecord | None) -> Interval | None:
+    if scored is None:
+        return None
+    found = cast(Mapping[str, object], scored.payload.get("score", {})).get("effect")
+    return None if found is None else decode(Interval, encode(found))
