@@ -254,6 +254,8 @@ class BubblewrapBackend:
             path = Path(link)
             if path.is_symlink():
                 argv += ["--symlink", str(path.readlink()), link]
+        # Before the read-only binds: an environment kept below /tmp must stay visible on top of this one.
+        argv += ["--bind", f"{scratch}/disk/tmp", "/tmp"]  # noqa: S108 - inside
         for source, target in binds:
             argv += ["--ro-bind", source, target]
         for name in ETC_FILES:
@@ -262,7 +264,6 @@ class BubblewrapBackend:
         for node in _device_nodes(spec.gpus):
             argv += ["--dev-bind", node, node]
         argv += ["--bind", f"{scratch}/shm", "/dev/shm", "--bind", f"{scratch}/disk/work", "/work"]  # noqa: S108
-        argv += ["--bind", f"{scratch}/disk/tmp", "/tmp"]  # noqa: S108 - inside
         if walls.read_only_root:
             argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
         argv += ["--seccomp", str(filter_fd)] if walls.seccomp else []
