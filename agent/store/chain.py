@@ -24,10 +24,8 @@ class Link:
     kind: str
     """"decision" or "promotion"."""
     body: str
-    columns: str
-    """The searched columns as text; they must agree with the body."""
-    expected_columns: str
-    """The same, derived from the body."""
+    columns: tuple[str | None, ...]
+    """What is searched by: round id, lineage, action; they must agree with the body."""
     prev_hash: str
     hash: str
 
@@ -76,6 +74,14 @@ def _problem(link: Link, *, position: int, prev_hash: str) -> str | None:
     )
     if link.hash != expected:
         return f"row {position} ({link.kind}) was changed after it was written"
-    if link.columns != link.expected_columns:
+    if link.columns != _columns(link.kind, link.body):
         return f"row {position} ({link.kind}): its searched columns do not agree with its body"
     return None
+
+
+def _columns(kind: str, body: str) -> tuple[str | None, ...]:
+    """The searched columns as the body says them; the body's hash is known to be right."""
+    raw = json.loads(body)
+    if kind == "decision":
+        return raw["round_id"], None, raw["action"]
+    return raw["round_id"], raw["lineage"], raw["kind"]

@@ -29,6 +29,9 @@ BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 """How long to wait for a PostgreSQL server before saying that it is not there."""
 
+_REFUSAL = "insert-only"
+"""What the triggers of every migration say."""
+
 _LOCK_CLASS = 0x525349
 """First half of our PostgreSQL advisory lock keys ("RSI"), so that other users' keys do not meet ours."""
 
@@ -113,8 +116,10 @@ class Database:
         """Turn driver errors into one sentence of ours; integrity errors pass, callers read them."""
         try:
             yield
-        except IntegrityError:
-            raise
+        except IntegrityError as error:
+            if _REFUSAL not in str(error.orig):
+                raise
+            raise self._translated(error) from error
         except DBAPIError as error:
             raise self._translated(error) from error
         except NoSuchModuleError as error:
@@ -190,7 +195,7 @@ class Database:
                 f"{place} is damaged ({said}); move it away and restore a copy, or run sqlite3's "
                 "`.recover` on it; rsi has not touched it"
             )
-        if "insert-only" in said:
+        if _REFUSAL in said:
             return LedgerError(f"{place} refused to change a stored fact; add a new one instead")
         if "readonly" in said or "read-only" in said or state == "25006":
             return LedgerUnavailableError(f"{place} is open read-only and cannot be written")

@@ -99,8 +99,7 @@ class GateFacts(FactStore):
                     position=row["position"],
                     kind=row["kind"],
                     body=row["body"],
-                    columns=str((row["round_id"], row["lineage"], row["action"])),
-                    expected_columns=_columns_of(row["kind"], row["body"]),
+                    columns=(row["round_id"], row["lineage"], row["action"]),
                     prev_hash=row["prev_hash"],
                     hash=row["hash"],
                 )
@@ -158,12 +157,3 @@ def _shown(record: DecisionRecord) -> tuple[str | None, str | None, bool]:
 
 def _move(record: PromotionRecord) -> tuple[str, str, str, str]:
     return record.round_id, record.kind.value, record.old_commit, record.new_commit
-
-
-def _columns_of(kind: str, body: str) -> str:
-    """The searched columns as the body says them."""
-    if kind == _DECISION:
-        decision = decode(DecisionRecord, body)
-        return str((decision.round_id, None, decision.action.value))
-    promotion = decode(PromotionRecord, body)
-    return str((promotion.round_id, promotion.lineage, promotion.kind.value))

@@ -30,6 +30,19 @@ _SAFE_CONFIG = (
 )
 
 
+CLEAN_VARIABLES = {
+    "LC_ALL": "C",
+    "HOME": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+"""What git is told instead of the user's settings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitResult:
     """How one git command ended."""
@@ -122,7 +135,7 @@ class GitDir:
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         settings = [part for setting in _SAFE_CONFIG for part in ("-c", setting)]
-        return ["git", "--no-replace-objects", f"--git-dir={self.path}", *settings, *arguments]
+        return ["git", f"--git-dir={self.path}", *settings, *arguments]
 
 
 def failed(path: Path, verb: str, said: str) -> LineageError:
@@ -142,11 +155,6 @@ def failed(path: Path, verb: str, said: str) -> LineageError:
 def _environment(variables: Mapping[str, str] | None) -> dict[str, str]:
     return {
         "PATH": os.environ.get("PATH", os.defpath),
-        "LC_ALL": "C",
-        "HOME": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
+        **CLEAN_VARIABLES,
         **(variables or {}),
     }

@@ -6,6 +6,7 @@ Does not: decide what is promoted, or check anything out on the host.
 Invariant: candidates are never overwritten or removed; the champion moves by compare-and-swap only.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from git import Commit, Repo
-from git.db import GitDB
 from git.exc import BadName, BadObject, GitError
 
 from rsi.agent.errors import (
@@ -24,7 +24,7 @@ from rsi.agent.errors import (
     StaleChampionError,
     UnknownCommitError,
 )
-from rsi.agent.store.git_plumbing import NO_COMMIT, GitDir, failed
+from rsi.agent.store.git_plumbing import CLEAN_VARIABLES, NO_COMMIT, GitDir, failed
 from rsi.agent.store.git_trees import read_tree, write_tree
 from rsi.agent.store.home import Home
 from rsi.sandboxes.types import FileTree
@@ -366,13 +366,18 @@ class Lineage:
 
     @contextmanager
     def _repo(self) -> Iterator[Repo]:
-        """GitPython over gitdb: reads objects itself, starts no process, sees what others just wrote."""
+        """GitPython's view of the objects, opened for one call: nothing stays open, threads do not meet."""
         try:
-            repo = Repo(self.git_dir.path, odbt=GitDB)
+            repo = Repo(self.git_dir.path)
         except (GitError, OSError) as error:
             raise LineageError(
                 f"{str(self.git_dir.path)!r} is no git repository; move it away or restore a copy"
+                f"{_inherited()}"
             ) from error
+        folder = str(self.git_dir.path)
+        pinned = {"GIT_DIR": folder, "GIT_COMMON_DIR": folder}
+        pinned["GIT_OBJECT_DIRECTORY"] = f"{folder}/objects"
+        repo.git.update_environment(**CLEAN_VARIABLES, **pinned)
         with repo:
             yield repo
 
@@ -415,6 +420,12 @@ def _create(path: Path) -> None:
     GitDir(path=path).output(
         ["init", "--quiet", "--bare", "--template=", "--initial-branch=unused"]
     )
+
+
+def _inherited() -> str:
+    """A hint when rsi was started from inside git: these two make GitPython look elsewhere."""
+    found = {"GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"} & os.environ.keys()
+    return f" (or unset {' and '.join(sorted(found))} first)" if found else ""
 
 
 def _lineage_commit(found: Commit) -> LineageCommit:

@@ -71,6 +71,9 @@ _ENDINGS: dict[str, RoundVerdict] = {
     verdict.value: verdict for verdict in RoundVerdict if verdict is not RoundVerdict.PROMOTED
 }
 
+_ONCE = frozenset({Step.OPEN, Step.BRIEF})
+"""Steps that a candidate sent back does not go through again."""
+
 _GOES_ON = frozenset({"ok", "supported", "approve", "approved", "promoted", "skipped", "pass"})
 
 
@@ -99,6 +102,8 @@ def round_state(
     steps: Sequence[StepRecord],
     decisions: Sequence[DecisionRecord] = (),
     promotions: Sequence[PromotionRecord] = (),
+    *,
+    needs_run_approval: bool = False,
 ) -> RoundState:
     """Where a round is.
 
@@ -106,18 +111,22 @@ def round_state(
         steps: The round's finished steps, in any order.
         decisions: Decisions on the round, oldest first.
         promotions: Promotions by the round, oldest first.
+        needs_run_approval: True at autonomy level 0, where a person also lets each candidate run.
     """
     attempt = max((record.attempt for record in steps), default=0)
     latest = {record.step: record for record in steps if record.attempt == attempt}
     if _is_sent_back(latest):
         attempt, latest = attempt + 1, {}
+    if attempt > 0:
+        kept = {record.step: record for record in steps if record.step in _ONCE}
+        latest = {**kept, **latest}
     finished = tuple(step for step in Step if step in latest)
     ended_at, verdict = _ending(latest, decisions, promotions)
     step = _next_step(finished, ended_at)
     phase = RoundPhase.RUNNING
     if step is None:
         phase = RoundPhase.DONE
-    elif step is Step.DECIDE and ended_at is None and not decisions:
+    elif ended_at is None and _is_waiting(step, decisions, needs_run_approval):
         phase = RoundPhase.WAITING
     return RoundState(
         phase=phase,
@@ -127,6 +136,17 @@ def round_state(
         verdict=verdict,
         ended_at=ended_at,
     )
+
+
+def _is_waiting(step: Step, decisions: Sequence[DecisionRecord], needs_run_approval: bool) -> bool:
+    """Whether the step needs a word that nobody has said; sending back was about an earlier attempt."""
+    words = [item for item in decisions if item.action is not DecisionAction.REVISE]
+    if step is Step.MEASURE:
+        return needs_run_approval and not words
+    is_final = any(
+        item.score_digest is not None or item.action is DecisionAction.REJECT for item in words
+    )
+    return step is Step.DECIDE and not is_final
 
 
 def _is_sent_back(latest: dict[Step, StepRecord]) -> bool:
