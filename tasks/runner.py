@@ -199,6 +199,7 @@ def grade(
                 *below("instance/public", instance.public),
                 *below("instance/secret", instance.secret),
                 *below("artifact", output_tree),
+                *below("result", _EMPTY),
             )
         )
         run_verb(
@@ -216,9 +217,10 @@ def grade(
             ),
         )
         files = harness_files(sandbox, task, "/work/result", max_bytes=MAX_RESULT_BYTES)
-    if [entry.path for entry in files] != ["result.json"]:
+    written = [entry for entry in files if entry.path == "result.json"]
+    if not written:
         raise HarnessError(f"the harness of task {task.name!r} exited 0 without a result file")
-    return read_result(files[0].content, task, profile, instance)
+    return read_result(written[0].content, task, profile, instance)
 
 
 def grade_of_failed_run(run: CandidateRun) -> GradeOutcome:
@@ -251,12 +253,22 @@ def with_task_files(task: Task, tree: FileTree) -> FileTree:
     """The candidate's tree with every protected file as the task has it.
 
     Protected files that the candidate changed or removed come back; files of its own at protected
-    paths are left out.
+    paths, or in the way of them, are left out.
     """
     protected = task.candidate.protected
     original = [entry for entry in read_tree(task.repo) if matches(entry.path, protected)]
-    own = [entry for entry in tree if not matches(entry.path, protected)]
+    own = [
+        entry
+        for entry in tree
+        if not matches(entry.path, protected)
+        and not any(_is_in_the_way(entry.path, kept.path) for kept in original)
+    ]
     return tuple(sorted((*own, *original), key=lambda entry: entry.path))
+
+
+def _is_in_the_way(path: str, protected: str) -> bool:
+    """Whether a file here makes a folder of a protected file, or a file of a protected file's folder."""
+    return path.startswith(f"{protected}/") or protected.startswith(f"{path}/")
 
 
 def _require_artifact_pattern(task: Task) -> None:
