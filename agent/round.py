@@ -7,10 +7,11 @@ Does not: decide how a step works (`rsi.agent.steps` does), or what runs next (`
 """
 
 from collections.abc import Callable
+from itertools import count
 
 from rsi.agent.engine import Durable
 from rsi.agent.gate import MAX_ATTEMPTS
-from rsi.agent.steps.closing import decide, promote, report
+from rsi.agent.steps.closing import decide, look_at_gate, promote, report
 from rsi.agent.steps.evidence import admit, measure, review, score
 from rsi.agent.steps.idea import commit, critique, open_round, propose, write_brief
 from rsi.agent.steps.result import StepResult
@@ -65,12 +66,11 @@ def _stopped(outcome: str) -> str:
 
 def _wait_at_gate(desk: RoundDesk, durable: Durable) -> str:
     """Sleep until the gate has spoken or the campaign is stopped; silence never approves."""
-    look = 0
-    while (
-        durable.step(f"{desk.round_id}/{desk.attempt}/gate/{look}", desk.look_at_gate) == "waiting"
-    ):
+    key = f"{desk.round_id}/{desk.attempt}/gate"
+    for look in count():
+        if durable.step(f"{key}/{look}", lambda: look_at_gate(desk)) != "waiting":
+            break
         durable.wait(desk.round_id)
-        look += 1
     return ""
 
 
