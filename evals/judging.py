@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rsi.evals.guards import SourceFacts, check_guards, check_harness_guards
 from rsi.evals.pairing import Runs, sort_runs
 from rsi.evals.quality import QualityCheck, QualityState, breaks_limit, check_quality
-from rsi.evals.sequential import MIN_PAIRS, SequentialState, decide, log_ratio
+from rsi.evals.sequential import FIRST_LOOK, MIN_PAIRS, SequentialState, decide, log_ratio
 from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
 from rsi.tasks.types import Direction, MeasurePlan, Metric, Profile, QualityRule, Task
 
@@ -34,15 +34,14 @@ class Judgement:
 def plan_for(plan: MeasurePlan, purpose: Purpose, alpha: float | None) -> MeasurePlan:
     """The plan of one purpose.
 
-    CONFIRM has its own cap. AUDIT measures a number fixed beforehand and looks once, which gives the
-    narrowest interval; the others stop early.
+    CONFIRM starts with `confirm_pairs` and may go on to the cap. AUDIT measures a number fixed beforehand and
+    looks once, which gives the narrowest interval. The others stop as early as they can.
     """
     chosen = plan.alpha if alpha is None else alpha
-    confirm = max(plan.confirm_pairs, MIN_PAIRS)
+    confirm = max(plan.confirm_pairs, FIRST_LOOK)
     if purpose is Purpose.CONFIRM:
-        return replace(
-            plan, min_pairs=min(plan.min_pairs, confirm), max_pairs=confirm, alpha=chosen
-        )
+        cap = max(plan.max_pairs, confirm)
+        return replace(plan, min_pairs=confirm, max_pairs=cap, alpha=chosen)
     if purpose is Purpose.AUDIT:
         fixed = max(plan.min_pairs, confirm)
         return replace(plan, min_pairs=fixed, max_pairs=fixed, alpha=chosen)

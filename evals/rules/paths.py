@@ -20,9 +20,9 @@ HIDDEN_WORDS = re.compile(
     r"reference_weights|champion)([/_.\-]|$)",
     re.IGNORECASE,
 )
+FILE_ENDING = re.compile(r"\.(txt|bin|npz|npy|json|jsonl|csv|pt|pth|dat|raw|safetensors|pkl|py)$")
 RESULT_NAMES = re.compile(
-    r"(^|/)(result|results|score|scores|grade|verdict|reward|measurement|measurements)"
-    r"\.(json|jsonl|txt|csv|toml)$",
+    r"(^|/)(result|score|grade|verdict|reward|measurement)\.(json|jsonl|txt|csv|toml)$",
     re.IGNORECASE,
 )
 HOST_FOLDERS = ("/proc", "/sys", "/etc", "/root", "/home", "/work", "/var", "/usr", "/opt", "/mnt", "/srv", "/run", "/boot", "/dev")  # fmt: skip
@@ -43,6 +43,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _environment_call(file, node)
             case ast.Constant(value=str(text)):
                 yield from _absolute(file, node, text)
+                yield from _telling_name(file, node, text)
             case ast.BinOp(op=ast.Div(), right=right):
                 yield from _path_text(file, node, file.text_of(right))
             case ast.Attribute(attr="parent" | "parents"):
@@ -99,6 +100,20 @@ def _absolute(file: SourceFile, node: ast.Constant, text: str) -> Iterator[Findi
         )
 
 
+def _telling_name(file: SourceFile, node: ast.Constant, text: str) -> Iterator[Finding]:
+    """A constant that is the name of a file which only the harness has or writes."""
+    if any(character.isspace() for character in text):
+        return
+    if RESULT_NAMES.search(text):
+        yield file.finding(
+            "result_forgery", Severity.BLOCK, node, f"{text!r} is the harness's kind of file"
+        )
+    elif FILE_ENDING.search(text) and HIDDEN_WORDS.search(text):
+        yield file.finding(
+            "hidden_paths", Severity.BLOCK, node, f"{text!r} names what is hidden from candidates"
+        )
+
+
 def _is_path_argument(file: SourceFile, node: ast.AST) -> bool:
     parent = file.parents.get(node)
     return (
@@ -123,12 +138,39 @@ def _climbing(file: SourceFile, node: ast.Attribute) -> Iterator[Finding]:
         if isinstance(index, ast.Constant) and isinstance(index.value, int):
             steps = index.value + 1
         else:
-            yield file.finding("outside_paths", Severity.HOLD, node, "walks up the folders")
+            yield file.finding("outside_paths", Severity.BLOCK, node, "walks up the folders")
             return
+    if _is_io_root(file, inner.value if isinstance(inner, ast.Attribute) else inner):
+        message = "climbs out of the folder that the run was given"
+        yield file.finding("outside_paths", Severity.BLOCK, node, message)
+        return
     if steps > len(file.path.split("/")):
         yield file.finding(
             "outside_paths", Severity.BLOCK, node, f"{steps} folders up is outside the candidate"
         )
+
+
+def _is_io_root(file: SourceFile, node: ast.AST) -> bool:
+    """Whether an expression is `$RSI_IO` or the working folder itself, nothing below it."""
+    if isinstance(node, ast.Name):
+        values = [
+            statement.value
+            for statement in file.nodes
+            if isinstance(statement, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
+        ]
+        return any(not isinstance(value, ast.Name) and _is_io_root(file, value) for value in values)
+    if isinstance(node, ast.Call):
+        if file.name_of(node.func) in {"pathlib.Path.cwd", "os.getcwd"}:
+            return True
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"resolve", "absolute"}:
+            return _is_io_root(file, node.func.value)
+        if file.name_of(node.func) in {"os.getenv", "os.environ.get"}:
+            return bool(node.args) and file.text_of(node.args[0]) == "RSI_IO"
+        return len(node.args) == 1 and _is_io_root(file, node.args[0])
+    if isinstance(node, ast.Subscript) and file.name_of(node.value) == "os.environ":
+        return file.text_of(node.slice) == "RSI_IO"
+    return False
 
 
 def _climbing_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
@@ -215,11 +257,7 @@ def _written(file: SourceFile, node: ast.AST, target: ast.AST) -> Iterator[Findi
         )
     if name is None:
         return
-    if RESULT_NAMES.search(name):
-        yield file.finding(
-            "result_forgery", Severity.BLOCK, node, f"{name!r} is the harness's kind of file"
-        )
-    elif name.endswith((".py", ".pth", ".pyc", ".so")):
+    if name.endswith((".py", ".pth", ".pyc", ".so")):
         yield file.finding("self_modification", Severity.BLOCK, node, f"writes code to {name!r}")
 
 

@@ -159,6 +159,7 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "pathlib.Path.home": ("outside_paths", B, "reaches for the home folder, which could outlive a run"),
     "os.path.expanduser": ("outside_paths", B, "reaches for the home folder, which could outlive a run"),
     "multiprocessing.shared_memory": ("file_tricks", H, "shares memory under a name that can outlive the process"),
+    "tempfile.gettempdir": ("outside_paths", H, "reaches a folder that could outlive a run"),
     "tempfile": ("file_tricks", N, "writes temporary files"),
     "shutil.rmtree": ("file_tricks", H, "removes folders"),
     "zlib": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
