@@ -4,7 +4,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rsi.agent.cli.parser import build_parser
 
@@ -37,17 +37,23 @@ CODES_BY_ERROR = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+Cockpit = Callable[[str], None]
+"""Opens the terminal cockpit on a campaign and returns when the person leaves it."""
+
+
+def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -> int:
     """Run one verb.
 
     Args:
         argv: Words after the program's name; those of the process when None.
+        cockpit: The cockpit, for verbs that show a campaign live; None where there is no terminal for it.
 
     Returns:
         The exit code; `rsi help exit-codes` lists them.
     """
     parser = build_parser()
     args = parser.parse_args(argv)
+    args.cockpit = cockpit
     logging.basicConfig(
         level=logging.INFO if args.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(message)s",

@@ -95,10 +95,12 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     return replace(config, seed=args.seed.lower())
 
 
-def follow_to_end(args: argparse.Namespace, ledger: Ledger, campaign_id: str) -> int:
-    """Print what happens until the campaign is over; its tally is the last line."""
+def follow_to_end(
+    args: argparse.Namespace, ledger: Ledger, campaign_id: str, *, is_quiet: bool = False
+) -> int:
+    """Say on stderr what happens until the campaign is over; unless quiet, print its tally at the end."""
     follower = Follower(ledger, campaign_id)
-    status = _StatusLine(is_shown=sys.stderr.isatty() and not args.json)
+    status = _StatusLine(is_shown=sys.stderr.isatty())
     cursor, told, silent_since = "", "", time.monotonic()
     while True:
         state = ledger.campaign_summary(campaign_id).state
@@ -119,8 +121,10 @@ def follow_to_end(args: argparse.Namespace, ledger: Ledger, campaign_id: str) ->
             silent_since = time.monotonic()
         status.show(follower.now())
         time.sleep(FOLLOW_POLL_S)
-    found = tally(ledger, campaign_id)
-    emit(args, {"campaign": campaign_id, "state": state.value, "tally": found}, [found.line])
+    if not is_quiet:
+        found = tally(ledger, campaign_id)
+        facts = {"campaign": campaign_id, "state": state.value, "tally": found}
+        emit(args, facts, [found.line])
     return 1 if state is CampaignState.FAILED else 0
 
 

@@ -1,0 +1,133 @@
+"""`rsi demo`: a real campaign on the flagship task, without key, GPU or Docker.
+
+The patches are the task's own reference solutions and cheats, played by the scripted model through the same
+loop as any model's; nothing about their results is known beforehand.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rsi.agent.campaigns import Autonomy, CampaignConfig
+from rsi.agent.cli.context import home, note, table
+from rsi.agent.cli.reading import show_interval
+from rsi.agent.cli.running import end_worker, follow_to_end
+from rsi.agent.launching import Launch, ensure_worker, launch
+from rsi.agent.llm.script import load_script
+from rsi.agent.report.files import write_report
+from rsi.agent.safe import safe_text
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState
+from rsi.agent.tally import round_lines, tally
+from rsi.sandboxes.errors import BackendUnavailableError
+from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import Backend
+from rsi.tasks.loader import load_task, profile_of
+from rsi.tasks.types import Task
+
+SCRIPT = "demo"
+ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Run the demo's campaign to its end and print what came of it."""
+    task = load_task(args.task)
+    profile = profile_of(task, args.profile).name
+    is_shown = args.cockpit is not None and not args.plain and not args.json
+    decide = args.decide or ("person" if is_shown else "policy")
+    backend = _backend(args.sandbox)
+    note(f"preparing the environment {task.environment.name} (once; it is kept in the cache)")
+    backend.prepare(task.environment, progress=note)
+    here = home().create()
+    started_s = time.monotonic()
+    with Ledger.open(here) as ledger:
+        queued = _queue(here, ledger, task, profile, backend.name, decide)
+        campaign_id = queued.campaign.id
+        note(
+            f"campaign {campaign_id} on {task.name} ({task.track}, {profile}); sandbox {queued.sandbox}"
+        )
+        worker = ensure_worker(here, ledger)
+        try:
+            if is_shown:
+                args.cockpit(campaign_id)
+                _leave_cockpit(ledger, campaign_id)
+            code = follow_to_end(args, ledger, campaign_id, is_quiet=True)
+        except KeyboardInterrupt:
+            end_worker(worker)
+            note(f"interrupted; campaign {campaign_id} is kept and goes on with `rsi worker`")
+            raise
+        report = write_report(here, ledger, campaign_id)
+        _print_end(ledger, campaign_id, report, time.monotonic() - started_s)
+    return code
+
+
+def _backend(name: str) -> Backend:
+    """The named sandbox; for "auto" the best there is, and for the demo's own patches even none.
+
+    Raises:
+        BackendUnavailableError: The named one cannot run here.
+    """
+    try:
+        return choose_backend(name).backend
+    except BackendUnavailableError as error:
+        if name != "auto":
+            raise
+        note(f"NO ISOLATION: {error}")
+        note(
+            "NO ISOLATION: the demo goes on without a sandbox because it runs only patches that ship with "
+            "rsi; a campaign with a model of yours will not"
+        )
+        return choose_backend("process").backend
+
+
+def _queue(
+    here: Home, ledger: Ledger, task: Task, profile: str, backend: str, decide: str
+) -> Launch:
+    config = CampaignConfig(
+        task_root=str(task.root),
+        rounds=len(load_script(SCRIPT, task).rounds),
+        proposer=f"scripted:{SCRIPT}",
+        autonomy=Autonomy.PERSON if decide == "person" else Autonomy.POLICY,
+        backend=backend,
+    )
+    # A lineage of its own: every demo starts from the baseline and never moves a champion of yours.
+    lineage = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{config.seed[:4]}"
+    return launch(here, ledger, task, profile=profile, config=config, lineage=lineage)
+
+
+def _leave_cockpit(ledger: Ledger, campaign_id: str) -> None:
+    if ledger.campaign_summary(campaign_id).state not in ENDED:
+        note(
+            f"the cockpit is closed; campaign {campaign_id} goes on, its lines follow here "
+            "(Ctrl-C stops it, `rsi` opens the cockpit again)"
+        )
+
+
+def _print_end(ledger: Ledger, campaign_id: str, report: Path, wall_s: float) -> None:
+    """Leaderboard, report and the tally as the very last line."""
+    lines = round_lines(ledger, campaign_id)
+    ranked = sorted(
+        lines,
+        key=lambda each: each.effect.estimate if each.effect is not None else 0.0,
+        reverse=True,
+    )
+    rows = [
+        (
+            str(each.record.number),
+            show_interval(each.effect) or "-",
+            each.ended_as + (" (planted cheat)" if each.is_planted_cheat else ""),
+            each.hypothesis[:72],
+        )
+        for each in ranked
+    ]
+    print()
+    for line in table(("round", "speedup over its champion", "ended as", "idea"), rows):
+        print(safe_text(line))
+    print(f"\nreport: {report}")
+    print(
+        f"the campaign took {wall_s:.0f} s; `rsi rounds {campaign_id}` lists it again, `rsi` opens it"
+    )
+    print(tally(ledger, campaign_id).line)
+    sys.stdout.flush()
