@@ -259,7 +259,11 @@ class Table:
             return ()
         found = []
         for number, item in enumerate(value):
-            if not isinstance(item, str) or (options is not None and item not in options):
+            if (
+                not isinstance(item, str)
+                or not item.strip()
+                or (options is not None and item not in options)
+            ):
                 guess = did_you_mean(item, options) if isinstance(item, str) and options else ""
                 self.problem(f"{key}[{number}]", f"is {_shown(item)}", expected + guess)
             else:

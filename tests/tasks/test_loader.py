@@ -1,12 +1,18 @@
 """Loading: every mistake is one sentence, all mistakes at once, tracks merge as documented."""
 
+import copy
+import datetime
 import os
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.loader import find_task, list_tasks, load_task, profile_of, search_folders
+from rsi.tasks.toml_reader import Problems
+from rsi.tasks.toml_schema import parse_track, track_names
 from rsi.tasks.types import Clock, Pattern
 
 PROFILE = "[rsi.profile.smoke]\n"
@@ -413,3 +419,32 @@ def test_the_digest_ignores_byte_code_and_sees_renames(toy_copy: Path):
     assert load_task(toy_copy).digest == before
     (toy_copy / "repo" / "bigram" / "loss.py").rename(toy_copy / "repo" / "bigram" / "lost.py")
     assert load_task(toy_copy).digest != before
+
+
+JUNK = ("", -1, float("nan"), [], [1], [[1]], {"x": {"y": 1}}, datetime.date(2020, 1, 1), [{}])
+
+
+def key_paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in entries:
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from key_paths(inner, (*path, key))
+
+
+def test_junk_anywhere_is_told_or_harmless_and_never_a_crash(toy_copy: Path):
+    with_tracks(toy_copy)
+    document = tomllib.loads((toy_copy / "task.toml").read_text(encoding="utf-8"))
+    optional = {"guard", "suite", "protected", "limit", "track", "rows"}
+    for path in key_paths(document):
+        for junk in JUNK:
+            changed = copy.deepcopy(document)
+            inner = changed
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = junk
+            problems = Problems()
+            for track in track_names(changed):
+                parse_track(changed, track, problems)
+            is_free = "settings" in path or path[-1] in optional or "quality" in path[1:2]
+            assert problems.sentences or is_free, (path, junk)

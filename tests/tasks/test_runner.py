@@ -52,6 +52,16 @@ def one_backend() -> Backend:
 
 
 @pytest.fixture(scope="module")
+def one_instance(one_backend: Backend) -> Instance:
+    return make_instance(TASK, PROFILE, "screen", SEED, one_backend)
+
+
+@pytest.fixture(scope="module")
+def baseline(one_backend: Backend, one_instance: Instance) -> CandidateRun:
+    return run(read_tree(TASK.repo), one_instance, one_backend)
+
+
+@pytest.fixture(scope="module")
 def instance(backend: Backend) -> Instance:
     return make_instance(TASK, PROFILE, "screen", SEED, backend)
 
@@ -166,7 +176,9 @@ def test_both_arms_share_a_cached_instance_and_old_ones_are_dropped(one_backend:
     assert again is not first, "purposes never share instances"
 
 
-def test_protected_files_come_from_the_task_whatever_the_candidate_did(one_backend: Backend):
+def test_protected_files_come_from_the_task_whatever_the_candidate_did(
+    one_backend: Backend, one_instance: Instance
+):
     original = {entry.path: entry for entry in read_tree(TASK.repo)}
     rewritten = candidate("def fit(text): ...", run="print('mine')")
     assert {entry.path: entry for entry in with_task_files(TASK, rewritten)}["run.py"] == original[
@@ -176,10 +188,11 @@ def test_protected_files_come_from_the_task_whatever_the_candidate_did(one_backe
     assert with_task_files(TASK, removed) == read_tree(TASK.repo)
     in_the_way = (*removed, FileEntry(path="run.py/__main__.py", content=b"print('mine')"))
     assert with_task_files(TASK, in_the_way) == read_tree(TASK.repo)
-    instance = make_instance(TASK, PROFILE, "screen", SEED, one_backend)
     lazy = "from pathlib import Path\nraise SystemExit('the candidate own entry ran')\n"
     done = run(
-        candidate((TASK.repo / "bigram" / "fit.py").read_text(), run=lazy), instance, one_backend
+        candidate((TASK.repo / "bigram" / "fit.py").read_text(), run=lazy),
+        one_instance,
+        one_backend,
     )
     assert done.execution.outcome is ExecOutcome.OK, done.execution.stderr
 
@@ -209,18 +222,18 @@ def test_protected_files_come_from_the_task_whatever_the_candidate_did(one_backe
     ],
 )
 def test_what_a_bad_candidate_does_is_a_value(
-    one_backend: Backend, fit: str, outcome: GradeOutcome, words: str
+    one_backend: Backend, one_instance: Instance, fit: str, outcome: GradeOutcome, words: str
 ):
-    instance = make_instance(TASK, PROFILE, "screen", SEED, one_backend)
     short = replace(PROFILE, limits=replace(PROFILE.limits, wall_s=1.5, memory_bytes=256 << 20))
-    done = run_candidate(TASK, short, candidate(fit), instance, 7, one_backend, "test-runner")
+    done = run_candidate(TASK, short, candidate(fit), one_instance, 7, one_backend, "test-runner")
     assert done.output is None
     assert words in done.output_problem
     assert grade_of_failed_run(done) is outcome
 
 
-def test_nothing_that_a_candidate_left_running_can_change_its_answer(one_backend: Backend):
-    instance = make_instance(TASK, PROFILE, "screen", SEED, one_backend)
+def test_nothing_that_a_candidate_left_running_can_change_its_answer(
+    one_backend: Backend, one_instance: Instance
+):
     fit = (
         "import os, time\n"
         "def fit(text):\n"
@@ -231,7 +244,7 @@ def test_nothing_that_a_candidate_left_running_can_change_its_answer(one_backend
         "        os._exit(0)\n"
         "    return {}\n"
     )
-    done = run(candidate(fit), instance, one_backend)
+    done = run(candidate(fit), one_instance, one_backend)
     assert done.output is not None
     assert [entry.path for entry in done.output] == ["model.json"]
 
@@ -247,15 +260,14 @@ def test_nothing_that_a_candidate_left_running_can_change_its_answer(one_backend
     ],
 )
 def test_a_bad_artifact_is_the_candidates_invalid_output(
-    one_backend: Backend, model: bytes, words: str
+    one_backend: Backend, one_instance: Instance, model: bytes, words: str
 ):
-    instance = make_instance(TASK, PROFILE, "screen", SEED, one_backend)
     output = (
         FileEntry(path="model.json", content=model),
         FileEntry(path="result.json", content=b'{"outcome": "ok"}'),
         FileEntry(path="harness_kit/__init__.py", content=b"raise SystemExit(0)"),
     )
-    graded = grade(TASK, PROFILE, instance, output, one_backend, "test-runner")
+    graded = grade(TASK, PROFILE, one_instance, output, one_backend, "test-runner")
     assert graded.outcome is GradeOutcome.INVALID_OUTPUT
     assert words in graded.reason
     assert graded.quality_values == {}
@@ -280,14 +292,18 @@ def test_a_bad_artifact_is_the_candidates_invalid_output(
     ],
 )
 def test_a_failing_harness_is_our_error_and_never_a_grade(
-    edit_toml: Callable[..., Path], one_backend: Backend, old: str, new: str, words: str
+    edit_toml: Callable[..., Path],
+    one_backend: Backend,
+    one_instance: Instance,
+    baseline: CandidateRun,
+    old: str,
+    new: str,
+    words: str,
 ):
     task = load_task(edit_toml(old, new, "harness/task.py"))
-    instance = make_instance(task, PROFILE, "screen", SEED, one_backend)
-    done = run(read_tree(task.repo), instance, one_backend, task)
-    assert done.output is not None
+    assert baseline.output is not None
     with pytest.raises(HarnessError) as caught:
-        grade(task, PROFILE, instance, done.output, one_backend, "test-runner")
+        grade(task, PROFILE, one_instance, baseline.output, one_backend, "test-runner")
     assert words in str(caught.value)
 
 
@@ -338,17 +354,15 @@ def test_check_names_a_broken_baseline_patch_and_generator(toy_copy: Path, one_b
     "name", [entry.name for entry in (*TASK.solutions, *TASK.cheats)]
 )  # fmt: skip
 def test_every_solution_and_cheat_of_the_toy_does_what_its_list_says(
-    one_backend: Backend, name: str
+    one_backend: Backend, one_instance: Instance, baseline: CandidateRun, name: str
 ):
     entry = next(entry for entry in (*TASK.solutions, *TASK.cheats) if entry.name == name)
-    instance = make_instance(TASK, PROFILE, "screen", SEED, one_backend)
-    baseline = run(read_tree(TASK.repo), instance, one_backend)
-    done = run(patched_tree(TASK, entry), instance, one_backend)
+    done = run(patched_tree(TASK, entry), one_instance, one_backend)
     ratio = baseline.execution.cpu_s / done.execution.cpu_s
     if done.output is None:
         outcome, is_kept = grade_of_failed_run(done), False
     else:
-        graded = grade(TASK, PROFILE, instance, done.output, one_backend, "test-runner")
+        graded = grade(TASK, PROFILE, one_instance, done.output, one_backend, "test-runner")
         outcome = graded.outcome
         is_kept = all(reading.is_ok for reading in (*graded.quality, *graded.guards))
     match entry.expect:
