@@ -4,7 +4,8 @@ Runs inside the sandbox from its source text with the plain interpreter, so it i
 Does not: decide what may pass. Odd kinds of files are put into the stream as what they are; the reader refuses them.
 """
 
-# ruff: noqa: PTH, SIM105 - pathlib and contextlib would double the start-up time
+# pathlib and contextlib would double the start-up time:
+# ruff: noqa: PTH103, PTH118, SIM105
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ SandboxError
 ├── BackendUnavailableError   the backend cannot run here; the message says how to get it
 ├── SandboxBrokenError        an open sandbox stopped obeying (engine gone, start failed)
 ├── FileTreeError             a file tree broke a rule (escape, size, kind); also a ValueError
-└── EnvironmentBuildError     an image or environment could not be prepared
+├── EnvironmentBuildError     an image or environment could not be prepared
+└── LeaseTimeoutError         a device stayed in use elsewhere; also a TimeoutError
 """
 
 
@@ -26,3 +27,7 @@ class FileTreeError(SandboxError, ValueError):
 
 class EnvironmentBuildError(SandboxError):
     """The image or environment of a task could not be prepared."""
+
+
+class LeaseTimeoutError(SandboxError, TimeoutError):
+    """A device or core set was in use elsewhere for longer than we were told to wait."""

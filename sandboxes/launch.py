@@ -5,14 +5,17 @@ Invariant: leaving the context closes the lease, kills what is left and waits un
 """
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rsi.sandboxes.cgroups import Cgroup
 from rsi.sandboxes.errors import SandboxBrokenError
@@ -58,16 +61,7 @@ def launched(
         SandboxBrokenError: It did not start.
     """
     with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=messages,
-            pass_fds=pass_fds,
-            start_new_session=True,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-            cwd="/",
-        )
+        process = _spawn(argv, messages, pass_fds)
         assert process.stdin is not None  # noqa: S101 - both are pipes
         assert process.stdout is not None  # noqa: S101
 
@@ -89,6 +83,36 @@ def launched(
             _kill(process, group)
             process.stdin.close()
             process.stdout.close()
+
+
+def _spawn(
+    argv: Sequence[str], messages: IO[bytes], pass_fds: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    """Start a process from a thread that lives as long as we do.
+
+    "Die with the parent" means, in Linux, with the thread that made the process: a sandbox must not end because
+    a worker thread of its owner did.
+    """
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            cwd="/",
+        )
+
+    return _spawner(os.getpid()).submit(start).result()
+
+
+@functools.cache
+def _spawner(pid: int) -> ThreadPoolExecutor:
+    """The thread that starts processes, one for this process (`pid`) and another one for a fork of it."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sandbox-spawner-{pid}")
 
 
 def _meter(

@@ -31,12 +31,20 @@ class Candidate:
     availability: Availability
 
 
+def _docker(runtime: str | None = None) -> Backend:
+    from rsi.sandboxes.docker import DockerBackend  # the engine's SDK takes 0.2 s to import
+
+    return DockerBackend(runtime=runtime)
+
+
 BACKENDS: dict[str, Callable[[], Backend]] = {
+    "docker+runsc": lambda: _docker("runsc"),
+    "docker": _docker,
     "bubblewrap": BubblewrapBackend,
     "process": ProcessBackend,
 }
 """Every backend by name, strongest first."""
-AUTOMATIC = ("bubblewrap",)
+AUTOMATIC = ("docker", "bubblewrap")
 """What `auto` may choose, in this order."""
 
 

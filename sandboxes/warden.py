@@ -11,7 +11,8 @@ To the warden: X command, I stdin bytes, E end of stdin, K kill the command.
 From it: R ready, O stdout bytes, S stderr bytes, F finished.
 """
 
-# ruff: noqa: PTH, S606 - pathlib and subprocess would double the start-up time
+# pathlib and subprocess would double the start-up time:
+# ruff: noqa: PTH123, PTH208, S606
 
 from __future__ import annotations
 

@@ -1,0 +1,465 @@
+"""The Docker backend: one hardened container per sandbox, with our warden as its first process.
+
+The command is started by the warden over the container's attached streams, not by `docker exec`: that is faster,
+and those streams are the lease. When we die the engine closes them, the warden ends and the engine removes the container.
+Does not: copy by the engine's archive calls (an open one makes a container unkillable), write logs, or join a network.
+Invariant: profile options of a task can only tighten what `Limits` allow.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
+
+from rsi.sandboxes.errors import BackendUnavailableError, SandboxBrokenError
+from rsi.sandboxes.images import BuildSettings, prepare_image
+from rsi.sandboxes.owners import is_alive, owner_tag
+from rsi.sandboxes.seccomp import docker_profile
+from rsi.sandboxes.session import (
+    PYTHON_FLAGS,
+    WARDEN_SOURCE,
+    Cell,
+    Usage,
+    WardenSandbox,
+    base_variables,
+    wait_until_ready,
+)
+from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
+from rsi.sandboxes.wire import READ_BYTES, Report
+
+INSIDE_ID = 65534
+OWNER_LABEL = "rsi.owner"
+HOST_LABEL = "rsi.host"
+ROUND_LABEL = "rsi.label"
+WRAPPER_BYTES = 16 << 20
+"""Memory of the warden: ours, not the command's."""
+WRAPPER_PIDS = 2
+TMP_SHARE = 4
+"""The temporary folder gets one part in this many of the disk limit, /work the rest: two mounts."""
+REMOVE_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5
+REQUEST_TIMEOUT_S = 120
+STREAM_HEAD_BYTES = 8
+STDOUT_STREAM = 1
+COMPLAINT_BYTES = 4096
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HOW_TO_GET = "install and start Docker (https://docs.docker.com/engine/install) and let this user reach its socket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardening:
+    """Which walls stand. All of them, except in tests that show what each one is for."""
+
+    network: bool = True
+    seccomp: bool = True
+    read_only_root: bool = True
+    sized_tmpfs: bool = True
+    pids_limit: bool = True
+    drop_capabilities: bool = True
+
+
+class DockerBackend:
+    """Implements `Backend` with a Docker engine.
+
+    Args:
+        runtime: OCI runtime such as "runsc"; None for the engine's default.
+        settings: How images are built; None reads the RSI_ environment variables.
+        hardening: For tests alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        runtime: str | None = None,
+        settings: BuildSettings | None = None,
+        hardening: Hardening | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._settings = settings or BuildSettings.from_environ()
+        self._hardening = hardening or Hardening()
+        self._image_ids: dict[Environment, str] = {}
+        self._has_reaped = False
+
+    @property
+    def name(self) -> str:
+        """The name as `select_backend` knows it."""
+        return "docker" if self._runtime is None else f"docker+{self._runtime}"
+
+    @property
+    def assurance(self) -> Assurance:
+        """Stronger with gVisor between the container and the kernel."""
+        return Assurance.GVISOR if self._runtime == "runsc" else Assurance.CONTAINER
+
+    def availability(self) -> Availability:
+        """Ask the engine, and start a container when a base image is at hand."""
+        try:
+            engine = self.client.version()
+            known = self.client.info().get("Runtimes") or {}
+        except (BackendUnavailableError, DockerException, OSError) as error:
+            return Availability(
+                is_available=False, reason=f"no engine answers ({_short(error)}): {HOW_TO_GET}"
+            )
+        if self._runtime is not None and self._runtime not in known:
+            reason = (
+                f"the engine has no runtime {self._runtime!r}; it has {', '.join(sorted(known))}"
+            )
+            return Availability(is_available=False, reason=reason)
+        if engine.get("Os") != "linux":
+            return Availability(is_available=False, reason="the engine runs no Linux containers")
+        text = f"Docker engine {engine['Version']}"
+        problem = self._probe()
+        if problem is not None:
+            return Availability(is_available=False, reason=f"{text} answers but {problem}")
+        return Availability(is_available=True, reason=text)
+
+    def prepare(
+        self, environment: Environment, progress: Callable[[str], None] | None = None
+    ) -> str:
+        """Build or find the image; returns its id."""
+        if environment not in self._image_ids:
+            image_id = prepare_image(self.client, environment, self._settings, progress)
+            self._image_ids[environment] = image_id
+        return self._image_ids[environment]
+
+    @contextlib.contextmanager
+    def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
+        """A fresh container; see `Backend.open`."""
+        if not self._has_reaped:
+            self._has_reaped = True
+            self.reap()
+        with self._container(spec, self.prepare(spec.environment)) as sandbox:
+            yield sandbox
+
+    def reap(self) -> tuple[str, ...]:
+        """Remove containers of this host whose owner is dead; returns their ids."""
+        removed = []
+        for container_id in self.strays():
+            _remove(self.client, container_id)
+            removed.append(container_id)
+        return tuple(removed)
+
+    def strays(self) -> tuple[str, ...]:
+        """Ids of the containers of this host whose owner is dead."""
+        found = self.client.api.containers(
+            all=True, filters={"label": f"{HOST_LABEL}={_host_tag()}"}
+        )
+        return tuple(
+            each["Id"] for each in found if not is_alive(each["Labels"].get(OWNER_LABEL, ""))
+        )
+
+    @functools.cached_property
+    def client(self) -> docker.DockerClient:
+        """The connection to the engine.
+
+        Raises:
+            BackendUnavailableError: None answers.
+        """
+        try:
+            client = docker.from_env(timeout=CONNECT_TIMEOUT_S)
+            client.ping()
+        except DockerException as error:
+            raise BackendUnavailableError(
+                f"no Docker engine answers ({_short(error)}): {HOW_TO_GET}"
+            ) from error
+        client.api.timeout = REQUEST_TIMEOUT_S
+        return client
+
+    def _probe(self) -> str | None:
+        """What goes wrong when a container is started; None when nothing does or there is no image yet."""
+        try:
+            base_id = self.client.api.inspect_image(self._settings.base_image)["Id"]
+        except ImageNotFound:
+            return None
+        spec = SandboxSpec(
+            environment=Environment(name="probe"),
+            limits=Limits(wall_s=30, memory_bytes=256 << 20, disk_bytes=1 << 24, shm_bytes=1 << 20),
+        )
+        try:
+            with self._container(spec, base_id) as sandbox:
+                result = sandbox.exec(["true"])
+        except (SandboxBrokenError, DockerException) as error:
+            return f"a container does not start: {_short(error)}"
+        return None if result.exit_code == 0 else f"`true` ended as {result.outcome.value}"
+
+    @contextlib.contextmanager
+    def _container(self, spec: SandboxSpec, image_id: str) -> Iterator[Sandbox]:
+        api = self.client.api
+        started = time.time()
+        try:
+            image = api.inspect_image(image_id)
+            created = api.create_container_from_config(self._config(spec, image_id))
+        except APIError as error:
+            raise SandboxBrokenError(
+                f"the engine refused the container: {_short(error)}"
+            ) from error
+        container_id = str(created["Id"])
+        try:
+            with _attached(api, container_id) as transport:
+                try:
+                    api.start(container_id)
+                except APIError as error:
+                    raise SandboxBrokenError(
+                        f"the container did not start: {_short(error)}"
+                    ) from error
+                interpreter = wait_until_ready(transport, transport.complaint)
+                meter = ContainerMeter(self.client, container_id, started)
+                yield WardenSandbox(
+                    Cell(
+                        backend=self.name,
+                        assurance=self.assurance,
+                        limits=spec.limits,
+                        transport=transport,
+                        meter=meter,
+                        kill=meter.kill,
+                        interpreter=interpreter,
+                        variables=base_variables(_path_folders(image), spec.variables),
+                    )
+                )
+        finally:
+            _remove(self.client, container_id)
+
+    def _config(self, spec: SandboxSpec, image_id: str) -> dict[str, Any]:
+        """The whole profile of the container."""
+        api = self.client.api
+        limits, walls = spec.limits, self._hardening
+        memory = limits.memory_bytes + WRAPPER_BYTES
+        options: list[str] = ["no-new-privileges:true"]
+        options.append(
+            "seccomp=" + (json.dumps(docker_profile()) if walls.seccomp else "unconfined")
+        )
+        host_config = api.create_host_config(
+            network_mode="none" if walls.network else "bridge",
+            read_only=walls.read_only_root,
+            cap_drop=["ALL"] if walls.drop_capabilities else None,
+            security_opt=options,
+            pids_limit=limits.pids + WRAPPER_PIDS if walls.pids_limit else None,
+            mem_limit=memory,
+            memswap_limit=memory,  # equal: no swap
+            cpuset_cpus=",".join(map(str, limits.cpus)) if limits.cpus is not None else None,
+            ipc_mode="private",
+            shm_size=limits.shm_bytes,
+            oom_score_adj=500,  # before anything of the host's
+            tmpfs=_tmpfs(limits, is_sized=walls.sized_tmpfs),
+            ulimits=[
+                Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="fsize", soft=limits.disk_bytes, hard=limits.disk_bytes),
+            ],
+            log_config=LogConfig(type="none"),
+            mounts=[
+                Mount(
+                    target=each.target,
+                    source=str(each.source.resolve()),
+                    type="bind",
+                    read_only=True,
+                )
+                for each in spec.mounts
+            ],
+            device_requests=_device_requests(spec.gpus),
+            runtime=self._runtime,
+            auto_remove=True,
+        )
+        config: dict[str, Any] = api.create_container_config(
+            image=image_id,
+            command=[*PYTHON_FLAGS, WARDEN_SOURCE],
+            entrypoint=["python3"],
+            user=f"{INSIDE_ID}:{INSIDE_ID}" if walls.drop_capabilities else "0:0",
+            working_dir="/work",
+            hostname="sandbox",
+            stdin_open=True,
+            labels={OWNER_LABEL: owner_tag(), HOST_LABEL: _host_tag(), ROUND_LABEL: spec.label},
+            environment={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"} if spec.gpus else None,
+            host_config=host_config,
+        )
+        return config
+
+
+class ContainerMeter:
+    """What the kernel counted for a container, read by the warden or, when that is gone, from the engine."""
+
+    def __init__(self, client: docker.DockerClient, container_id: str, started: float) -> None:
+        self._client = client
+        self._container_id = container_id
+        self._started = started
+        self._oom_kills = 0
+        self._total_cpu_s = 0.0
+        self._last_total_s: float | None = None
+
+    def begin(self) -> None:
+        self._last_total_s = None
+
+    def watch(self) -> tuple[bool, float | None]:
+        return False, None  # the kernel watches
+
+    def end(self, report: Report | None) -> Usage:
+        if report is not None:
+            kills = report.oom_kills or 0
+            is_over, self._oom_kills = kills > self._oom_kills, kills
+            from_group = report.cgroup_cpu_s is not None
+            cpu_s = report.cgroup_cpu_s if report.cgroup_cpu_s is not None else report.cpu_s
+            self._total_cpu_s += cpu_s
+            return Usage(
+                cpu_s=cpu_s,
+                cpu_source="cgroup" if from_group else "rusage",
+                max_rss_bytes=report.cgroup_peak_bytes or report.max_rss_bytes,
+                is_over_memory=is_over,
+            )
+        is_over = self._saw_oom()
+        if self._last_total_s is None and not is_over:
+            raise SandboxBrokenError("the container ended and the engine cannot say what it used")
+        total_s = self._last_total_s if self._last_total_s is not None else self._total_cpu_s
+        return Usage(
+            cpu_s=max(0.0, total_s - self._total_cpu_s),
+            cpu_source="cgroup",
+            max_rss_bytes=None,
+            is_over_memory=is_over,
+        )
+
+    def kill(self) -> None:
+        """End the container, after a last look at its counters."""
+        api = self._client.api
+        with contextlib.suppress(APIError):
+            stats = api.stats(self._container_id, stream=False, one_shot=True)
+            used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+            if used_ns:
+                self._last_total_s = used_ns / 1e9
+        with contextlib.suppress(APIError):
+            api.kill(self._container_id)
+
+    def _saw_oom(self) -> bool:
+        filters = {"container": [self._container_id], "event": ["oom"]}
+        now = time.time() + 1
+        events = self._client.api.events(since=int(self._started), until=int(now), filters=filters)
+        return any(True for _ in events)
+
+
+class AttachTransport:
+    """The container's attached streams: our frames in stream 1, complaints of the start in stream 2."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._raw = bytearray()
+        self._complaint = bytearray()
+        self.read_fd = connection.fileno()
+        self.write_fd = connection.fileno()
+
+    def read(self) -> bytes | None:
+        try:
+            chunk = self._connection.recv(READ_BYTES)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            return b""
+        if not chunk:
+            return b""
+        self._raw += chunk
+        return self._demultiplex() or None
+
+    def write(self, frame: memoryview) -> int:
+        try:
+            return self._connection.send(frame)
+        except (BlockingIOError, ConnectionError):
+            return 0
+
+    def complaint(self) -> str:
+        """What came on stderr, shortened."""
+        return self._complaint.decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _demultiplex(self) -> bytes:
+        parts = []
+        while len(self._raw) >= STREAM_HEAD_BYTES:
+            end = STREAM_HEAD_BYTES + int.from_bytes(self._raw[4:STREAM_HEAD_BYTES], "big")
+            if len(self._raw) < end:
+                break
+            payload = bytes(self._raw[STREAM_HEAD_BYTES:end])
+            if self._raw[0] == STDOUT_STREAM:
+                parts.append(payload)
+            else:
+                self._complaint = (self._complaint + payload)[-COMPLAINT_BYTES:]
+            del self._raw[:end]
+        return b"".join(parts)
+
+
+@contextlib.contextmanager
+def _attached(api: docker.APIClient, container_id: str) -> Iterator[AttachTransport]:
+    """The container's streams, attached before it starts so that nothing is missed."""
+    params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    stream = api.attach_socket(container_id, params=params)
+    connection: socket.socket = getattr(stream, "_sock", stream)
+    transport = AttachTransport(connection)
+    try:
+        yield transport
+    finally:
+        transport.close()
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def _tmpfs(limits: Limits, *, is_sized: bool) -> dict[str, str]:
+    flags = f"rw,exec,nosuid,nodev,uid={INSIDE_ID},gid={INSIDE_ID}"
+    if not is_sized:
+        return {"/work": f"{flags},mode=0755", "/tmp": f"{flags},mode=1777"}  # noqa: S108 - inside
+    tmp_bytes, tmp_inodes = limits.disk_bytes // TMP_SHARE, limits.inodes // TMP_SHARE
+    work_bytes, work_inodes = limits.disk_bytes - tmp_bytes, limits.inodes - tmp_inodes
+    return {
+        "/work": f"{flags},mode=0755,size={work_bytes},nr_inodes={work_inodes}",
+        "/tmp": f"{flags},mode=1777,size={tmp_bytes},nr_inodes={tmp_inodes}",  # noqa: S108 - inside
+    }
+
+
+def _device_requests(gpus: tuple[str, ...]) -> list[DeviceRequest] | None:
+    if not gpus:
+        return None
+    return [DeviceRequest(driver="nvidia", device_ids=list(gpus), capabilities=[["gpu"]])]
+
+
+def _path_folders(image: Mapping[str, Any]) -> list[str]:
+    for pair in (image.get("Config") or {}).get("Env") or []:
+        name, _, value = pair.partition("=")
+        if name == "PATH":
+            return str(value).split(":")
+    return DEFAULT_PATH.split(":")
+
+
+def _remove(client: docker.DockerClient, container_id: str) -> None:
+    """Remove by force and wait until the engine has forgotten the container."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    while True:
+        try:
+            client.api.remove_container(container_id, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            # 409: the engine's own removal at exit is already on its way.
+            if time.monotonic() > deadline:
+                raise SandboxBrokenError(
+                    f"container {container_id[:12]} could not be removed: {_short(error)};"
+                    f" try `docker rm -f {container_id[:12]}`"
+                ) from error
+        time.sleep(0.01)
+
+
+@functools.cache
+def _host_tag() -> str:
+    """This machine since its boot, as one pid namespace: where our owner tags mean something."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
+
+
+def _short(error: BaseException) -> str:
+    text = str(getattr(error, "explanation", None) or error)
+    return text.splitlines()[0][:300] if text else type(error).__name__

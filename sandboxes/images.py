@@ -1,0 +1,266 @@
+"""Images for the Docker backend: built from a Dockerfile, named by the hash of everything that goes in, used by id.
+
+Does not: run containers. The agent never reaches a Dockerfile, so what is built here is trusted.
+Behind a proxy or without a registry, the operator sets RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE and
+RSI_WHEEL_DIR. A build sees the last two, and the requirements, in the folder `.rsi` of its context:
+`requirements.txt`, `ca.pem` (empty when there is none) and `wheels/`; and the build arguments RSI_BASE_IMAGE,
+PIP_INDEX_URL and PIP_EXTRA_INDEX_URL.
+"""
+
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from rsi.sandboxes.errors import EnvironmentBuildError
+from rsi.sandboxes.types import Environment
+
+RECIPE = "1"
+"""Part of every digest: raise it when images are built differently."""
+DEFAULT_BASE_IMAGE = "python:3.11-slim-bookworm"
+INPUTS_LABEL = "rsi.inputs"
+NAME_LABEL = "rsi.environment"
+CONTEXT_FOLDER = ".rsi"
+ERROR_LINES = 30
+SPOOL_BYTES = 32 << 20
+"""A build context larger than this waits on disk."""
+
+MINIMAL_DOCKERFILE = """\
+ARG RSI_BASE_IMAGE
+FROM ${RSI_BASE_IMAGE}
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+COPY .rsi /tmp/rsi
+RUN set -eu; \\
+    if [ -s /tmp/rsi/ca.pem ]; then export PIP_CERT=/tmp/rsi/ca.pem; fi; \\
+    for name in PIP_INDEX_URL PIP_EXTRA_INDEX_URL; do \\
+        eval "value=\\${$name:-}"; [ -n "$value" ] || unset "$name"; done; \\
+    if [ -s /tmp/rsi/requirements.txt ]; then \\
+        python3 -m venv /opt/venv; \\
+        /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \\
+            --find-links /tmp/rsi/wheels -r /tmp/rsi/requirements.txt; \\
+        /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib || true; \\
+    else python3 -m venv --without-pip /opt/venv; fi; \\
+    rm -rf /tmp/rsi
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSettings:
+    """What the operator may change about every build."""
+
+    base_image: str = DEFAULT_BASE_IMAGE
+    pip_index_url: str | None = None
+    ca_bundle: Path | None = None
+    """A PEM file that pip trusts inside the build."""
+    wheel_dir: Path | None = None
+    """A folder of wheels that pip looks into first."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "BuildSettings":
+        """Read the RSI_ variables."""
+        bundle, wheels = environ.get("RSI_CA_BUNDLE"), environ.get("RSI_WHEEL_DIR")
+        return cls(
+            base_image=environ.get("RSI_BASE_IMAGE") or DEFAULT_BASE_IMAGE,
+            pip_index_url=environ.get("RSI_PIP_INDEX_URL"),
+            ca_bundle=Path(bundle) if bundle else None,
+            wheel_dir=Path(wheels) if wheels else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltImage:
+    """An image of ours in the engine."""
+
+    image_id: str
+    environment: str
+    inputs: str
+    """Digest of everything that went in."""
+    size_bytes: int
+    created_s: int
+    """Seconds since 1970."""
+
+
+def prepare_image(
+    client: docker.DockerClient,
+    environment: Environment,
+    settings: BuildSettings,
+    progress: Callable[[str], None] | None = None,
+) -> str:
+    """Build the environment's image, or find it built; returns its id ("sha256:...").
+
+    Raises:
+        EnvironmentBuildError: The base image cannot be had or the build failed.
+    """
+    report = progress or (lambda _: None)
+    try:
+        base_id = _base_image(client, settings, report)
+        files = dict(_context_files(environment, settings))
+        inputs = _digest(files, base_id, settings)
+        found = client.api.images(filters={"label": f"{INPUTS_LABEL}={inputs}"})
+        if found:
+            return str(found[0]["Id"])
+        return _build(client, environment, settings, files, inputs, report)
+    except DockerException as error:
+        raise EnvironmentBuildError(f"image for {environment.name!r}: {error}") from error
+    except OSError as error:
+        raise EnvironmentBuildError(
+            f"image for {environment.name!r}: cannot read its inputs: {error}"
+        ) from error
+
+
+def list_images(client: docker.DockerClient) -> tuple[BuiltImage, ...]:
+    """Images that we built, newest first."""
+    found = client.api.images(filters={"label": INPUTS_LABEL})
+    images = (
+        BuiltImage(
+            image_id=each["Id"],
+            environment=each["Labels"].get(NAME_LABEL, ""),
+            inputs=each["Labels"][INPUTS_LABEL],
+            size_bytes=each["Size"],
+            created_s=each["Created"],
+        )
+        for each in found
+    )
+    return tuple(sorted(images, key=lambda image: image.created_s, reverse=True))
+
+
+def prune_images(client: docker.DockerClient, keep: Collection[str] = ()) -> tuple[str, ...]:
+    """Remove our images, except the newest of each environment and those in `keep`; returns the ids removed.
+
+    An image that a container still uses stays.
+    """
+    removed: list[str] = []
+    newest: set[str] = set()
+    for image in list_images(client):
+        if image.environment not in newest:
+            newest.add(image.environment)
+        elif image.image_id not in keep:
+            try:
+                client.api.remove_image(image.image_id)
+            except APIError:
+                continue
+            removed.append(image.image_id)
+    return tuple(removed)
+
+
+def _base_image(
+    client: docker.DockerClient, settings: BuildSettings, progress: Callable[[str], None]
+) -> str:
+    """Id of the base image, pulled when missing."""
+    try:
+        return str(client.api.inspect_image(settings.base_image)["Id"])
+    except ImageNotFound:
+        progress(f"pulling {settings.base_image}")
+    try:
+        client.api.pull(*_name_and_tag(settings.base_image))
+        return str(client.api.inspect_image(settings.base_image)["Id"])
+    except APIError as error:
+        raise EnvironmentBuildError(
+            f"base image {settings.base_image!r} is not here and cannot be pulled ({error.explanation});"
+            " load one and name it in RSI_BASE_IMAGE"
+        ) from error
+
+
+def _name_and_tag(reference: str) -> tuple[str, str]:
+    name, colon, tag = reference.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def _context_files(
+    environment: Environment, settings: BuildSettings
+) -> Iterator[tuple[str, Path | bytes]]:
+    """Every file of the build context by its name there."""
+    if environment.dockerfile is None:
+        yield "Dockerfile", MINIMAL_DOCKERFILE.encode()
+    else:
+        for path in sorted(environment.dockerfile.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                yield path.relative_to(environment.dockerfile).as_posix(), path
+    requirements = "".join(f"{line}\n" for line in environment.requirements)
+    yield f"{CONTEXT_FOLDER}/requirements.txt", requirements.encode()
+    bundle = settings.ca_bundle
+    yield f"{CONTEXT_FOLDER}/ca.pem", bundle.read_bytes() if bundle is not None else b""
+    yield f"{CONTEXT_FOLDER}/wheels/.keep", b""
+    if settings.wheel_dir is not None and environment.requirements:
+        for path in sorted(settings.wheel_dir.glob("*.whl")):
+            yield f"{CONTEXT_FOLDER}/wheels/{path.name}", path
+
+
+def _digest(files: Mapping[str, Path | bytes], base_id: str, settings: BuildSettings) -> str:
+    digest = hashlib.sha256(f"{RECIPE}\0{base_id}\0{settings.pip_index_url}".encode())
+    for name, content in files.items():
+        if isinstance(content, Path) and content.suffix == ".whl":
+            # A wheel's name says what it is; hashing gigabytes at every start would be felt.
+            identity = str(content.stat().st_size).encode()
+        elif name == f"{CONTEXT_FOLDER}/ca.pem":
+            identity = b""  # how the build reached the index does not change what it built
+        else:
+            identity = content.read_bytes() if isinstance(content, Path) else content
+        digest.update(f"\0{name}\0{len(identity)}\0".encode() + identity)
+    return digest.hexdigest()
+
+
+def _build(
+    client: docker.DockerClient,
+    environment: Environment,
+    settings: BuildSettings,
+    files: Mapping[str, Path | bytes],
+    inputs: str,
+    progress: Callable[[str], None],
+) -> str:
+    lines: list[str] = []
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as context:
+        _write_context(context, files)
+        context.seek(0)
+        stream = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=f"rsi/{environment.name}:{inputs[:12]}",
+            labels={INPUTS_LABEL: inputs, NAME_LABEL: environment.name},
+            buildargs={
+                "RSI_BASE_IMAGE": settings.base_image,
+                "PIP_INDEX_URL": settings.pip_index_url or "",
+            },
+            network_mode="host",
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for event in stream:
+            text = str(event.get("stream") or event.get("error") or "").rstrip()
+            if text:
+                lines = [*lines[-ERROR_LINES:], *text.splitlines()]
+                progress(lines[-1])
+            if "error" in event:
+                tail = "\n".join(lines[-ERROR_LINES:])
+                raise EnvironmentBuildError(
+                    f"image for {environment.name!r} could not be built; behind a proxy set RSI_CA_BUNDLE,"
+                    f" RSI_PIP_INDEX_URL or RSI_WHEEL_DIR. The end of the output:\n{tail}"
+                )
+    return str(client.api.images(filters={"label": f"{INPUTS_LABEL}={inputs}"})[0]["Id"])
+
+
+def _write_context(target: IO[bytes], files: Mapping[str, Path | bytes]) -> None:
+    """A reproducible tar: no owners, no times."""
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o644
+            if isinstance(content, bytes):
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+            else:
+                entry.size = content.stat().st_size
+                entry.mode = content.stat().st_mode & 0o755
+                with content.open("rb") as file:
+                    archive.addfile(entry, file)
