@@ -21,8 +21,8 @@ class ModelError(Exception):
     the provider asked for, None when it asked for nothing.
     """
 
-    is_retryable = False
-    may_have_cost = False
+    is_retryable: bool = False
+    may_have_cost: bool = False
 
     def __init__(
         self,
@@ -31,12 +31,15 @@ class ModelError(Exception):
         request_id: str | None = None,
         status: int | None = None,
         retry_after_s: float | None = None,
+        may_have_cost: bool | None = None,
     ) -> None:
         suffix = f" [request {request_id}]" if request_id else ""
         super().__init__(message + suffix)
         self.request_id = request_id
         self.status = status
         self.retry_after_s = retry_after_s
+        if may_have_cost is not None:
+            self.may_have_cost = may_have_cost
 
 
 class ModelSpecError(ModelError, ValueError):

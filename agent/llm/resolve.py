@@ -1,35 +1,160 @@
 """From a model's name to a model: `anthropic:`, `openai:`, `litellm:`, `scripted:`, `replay:`.
 
-Invariant: no provider SDK is imported before a name asks for it.
+Invariant: no provider SDK is imported before a name asks for it, and no model is made whose price is unknown
+unless that was allowed.
 """
 
+from collections.abc import Callable, Sequence
+
 from rsi.agent.llm.base import Model
-from rsi.agent.llm.errors import ModelSpecError
+from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
+from rsi.agent.llm.keys import KeyRing
+from rsi.agent.llm.options import ModelOptions, split_spec
+from rsi.agent.llm.prices import Listed, PriceTable, load_prices, price_option
+from rsi.agent.llm.replayed import ReplayModel
 from rsi.agent.llm.script import load_script
 from rsi.agent.llm.scripted import ScriptedModel
+from rsi.agent.llm.text_tools import TextToolsModel
+from rsi.agent.llm.types import Price, Reply
 from rsi.tasks.types import Task
 
-FORMS = "anthropic:<model>, openai:<model>, litellm:<provider/model>, scripted:<file or task>, replay:<round>"
+FORMS = (
+    "anthropic:<model>, openai:<model>, litellm:<provider>/<model>, scripted:<file or task>, "
+    "replay:<round>"
+)
+DEFAULT_CONTEXT_TOKENS = 128_000
+"""For models whose context nobody told us: the smallest of the current hosted ones."""
 
 
-def resolve_model(spec: str, *, task: Task | None = None, round_number: int = 1) -> Model:
+def resolve_model(
+    spec: str,
+    *,
+    task: Task | None = None,
+    round_number: int = 1,
+    keys: KeyRing | None = None,
+    prices: PriceTable | None = None,
+    allow_unknown_price: bool = False,
+    recorded: Callable[[str], Sequence[Reply]] | None = None,
+) -> Model:
     """The model that a name means, ready to be called.
 
     Args:
-        spec: Such as "scripted:lm_training" or "anthropic:claude-sonnet-4-5".
+        spec: Such as "scripted:lm_training" or "openai:qwen3?base_url=http://localhost:8000/v1".
         task: Whose script and patches `scripted:` plays.
         round_number: Which entry of a script is played, 1-based.
+        keys: Where API keys come from; None reads the process's environment.
+        prices: Price table; None loads the one that ships and the user's over it.
+        allow_unknown_price: Make the model even though no budget in dollars can bind it.
+        recorded: Replies of a round by its id, for `replay:`.
 
     Raises:
-        ModelSpecError: The name has an unknown form, or cannot be used here; the message says why.
+        ModelSpecError: An unknown form, option or script; the message says what is known.
+        MissingKeyError: No key for the provider.
+        UnknownPriceError: No price, and that was not allowed.
     """
-    provider, separator, target = spec.partition(":")
-    if not separator:
-        raise ModelSpecError(f"model {spec!r} names no provider; write one of {FORMS}")
+    provider, target, options = split_spec(spec)
+    if not target:
+        raise ModelSpecError(
+            f"model {spec!r} names no model after {provider!r}; write one of {FORMS}"
+        )
     match provider:
         case "scripted":
             return ScriptedModel(load_script(target, task), round_number=round_number, spec=spec)
+        case "replay":
+            if recorded is None:
+                raise ModelSpecError(f"model {spec!r}: there is no ledger here to replay from")
+            return ReplayModel(spec, recorded(target))
+        case "anthropic" | "openai" | "litellm":
+            table = load_prices() if prices is None else prices
+            model = _hosted(
+                spec, provider, target, options, keys or KeyRing(), table, allow_unknown_price
+            )
+            return TextToolsModel(model) if options.tools == "text" else model
         case _:
             raise ModelSpecError(
                 f"model {spec!r}: unknown provider {provider!r}; use one of {FORMS}"
             )
+
+
+def _hosted(
+    spec: str,
+    provider: str,
+    target: str,
+    options: ModelOptions,
+    keys: KeyRing,
+    prices: PriceTable,
+    allow_unknown_price: bool,
+) -> Model:
+    listed = prices.find(f"{provider}:{target}") or _litellm_price(provider, target)
+    price = price_option(options.price) if options.price else (listed.price if listed else None)
+    if price is None and not allow_unknown_price:
+        raise UnknownPriceError(
+            f"no price is known for {spec!r}, so no budget could bind it. Add ?price=<input>/<output> in "
+            "dollars per million tokens (or ?price=free for a server of your own), put it into the "
+            "file named by RSI_PRICES, or allow unknown prices by flag"
+        )
+    context = options.context_tokens or (listed.context_tokens if listed else None)
+    return _adapter(provider, spec, target, options, keys, price, context)
+
+
+def _adapter(
+    provider: str,
+    spec: str,
+    target: str,
+    options: ModelOptions,
+    keys: KeyRing,
+    price: Price | None,
+    context: int | None,
+) -> Model:
+    context_tokens = context or DEFAULT_CONTEXT_TOKENS
+    if provider == "anthropic":
+        from rsi.agent.llm.anthropic_api import AnthropicModel
+
+        key = keys.key_for("anthropic") or ""
+        return AnthropicModel(
+            spec=spec,
+            name=target,
+            key=key,
+            base_url=options.base_url or keys.base_url_for("anthropic"),
+            price=price,
+            context_tokens=context_tokens,
+            options=options,
+            redactor=keys.redactor(),
+        )
+    if provider == "openai":
+        from rsi.agent.llm.openai_api import OpenAIModel
+
+        base_url = options.base_url or keys.base_url_for("openai")
+        key_or_none = keys.key_for("openai", is_needed=base_url is None)
+        return OpenAIModel(
+            spec=spec,
+            name=target,
+            key=key_or_none,
+            base_url=base_url,
+            price=price,
+            context_tokens=context_tokens,
+            options=options,
+            redactor=keys.redactor(),
+        )
+    from rsi.agent.llm.litellm_api import LiteLLMModel
+
+    inner = target.partition("/")[0]
+    return LiteLLMModel(
+        spec=spec,
+        name=target,
+        key=keys.key_for(inner, is_needed=False),
+        base_url=options.base_url or keys.base_url_for(inner),
+        price=price,
+        context_tokens=context_tokens,
+        options=options,
+        redactor=keys.redactor(),
+    )
+
+
+def _litellm_price(provider: str, target: str) -> Listed | None:
+    """What litellm's own map says, for the models that our table does not list."""
+    if provider != "litellm":
+        return None
+    from rsi.agent.llm.litellm_api import listed_price
+
+    return listed_price(target)

@@ -136,18 +136,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Rates:
     """Dollars per million tokens."""
 
     input_usd: float
     cache_read_usd: float
     cache_write_usd: float
     output_usd: float
-    source: str = ""
-    """Where the numbers are from, with a date."""
 
     def cost_usd(self, usage: Usage) -> float:
-        """Dollars of one call."""
+        """Dollars of one call at these rates."""
         return (
             usage.input_uncached_tokens * self.input_usd
             + usage.cache_read_tokens * self.cache_read_usd
@@ -156,8 +154,39 @@ class Price:
         ) / 1e6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model's tokens cost."""
+
+    rates: Rates
+    long_rates: Rates | None = None
+    """Rates of requests with more input than `long_above_tokens`; None when there is one rate only."""
+    long_above_tokens: int = 0
+    source: str = ""
+    """Where the numbers are from, with a date."""
+
+    def cost_usd(self, usage: Usage) -> float:
+        """Dollars of one call."""
+        return self._rates_for(usage).cost_usd(usage)
+
+    def bound_usd(self, bound: Usage) -> float:
+        """Most dollars of a call within a bound: all its input at the dearest class."""
+        rates = self._rates_for(bound)
+        dearest = max(rates.input_usd, rates.cache_read_usd, rates.cache_write_usd)
+        return (
+            bound.input_uncached_tokens * dearest + bound.output_tokens * rates.output_usd
+        ) / 1e6
+
+    def _rates_for(self, usage: Usage) -> Rates:
+        input_tokens = usage.total_tokens - usage.output_tokens
+        if self.long_rates is not None and input_tokens > self.long_above_tokens:
+            return self.long_rates
+        return self.rates
+
+
 FREE = Price(
-    input_usd=0.0, cache_read_usd=0.0, cache_write_usd=0.0, output_usd=0.0, source="runs here"
+    rates=Rates(input_usd=0.0, cache_read_usd=0.0, cache_write_usd=0.0, output_usd=0.0),
+    source="runs here",
 )
 
 

@@ -9,6 +9,7 @@ from rsi.agent.llm.errors import ContextOverflowError, ModelAuthError, ModelBusy
 from rsi.agent.llm.types import (
     FREE,
     Price,
+    Rates,
     Reply,
     StopReason,
     Text,
@@ -197,7 +198,8 @@ def test_too_many_turns_end_the_round(lab):
 
 
 def test_money_is_reserved_before_and_settled_after_each_attempt_failed_ones_too(lab):
-    price = Price(input_usd=3, cache_read_usd=0.3, cache_write_usd=3.75, output_usd=15)
+    rates = Rates(input_usd=3, cache_read_usd=0.3, cache_write_usd=3.75, output_usd=15)
+    price = Price(rates=rates)
     busy = ModelBusyError("429", retry_after_s=0.0)
     puppet = Puppet(busy, shell("true"), GIVE_UP, price=price)
     proposal = lab.run(puppet)

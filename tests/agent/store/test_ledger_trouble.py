@@ -26,8 +26,9 @@ from rsi.agent.store.migrations import MIGRATIONS
 from rsi.agent.store.tables import FACT_TABLES, metadata
 
 
-def test_migrating_makes_the_columns_that_the_code_knows(ledger: Ledger, place: str):
-    database = Database(ledger_url(place))
+def test_migrating_makes_the_columns_that_the_code_knows(empty_place: str):
+    Ledger.open(empty_place).close()
+    database = Database(ledger_url(empty_place))
     with database.read() as connection:
         inspector = inspect(connection)
         for table in metadata.sorted_tables:
