@@ -156,35 +156,21 @@ def _no_campaign(campaign_id: str) -> UnknownRecordError:
 
 
 def _summaries() -> Select[tuple[object, ...]]:
-    """One row per campaign; each part is grouped once, whatever the number of campaigns."""
+    """One row per campaign; every part is looked up by index, so a page costs what a page shows."""
+    is_ours = rounds.c.campaign_id == campaigns.c.id
+    events, numbers, inner = campaign_events.alias(), rounds.alias(), steps.alias()
     last_event = (
-        select(campaign_events.c.campaign_id, func.max(campaign_events.c.seq).label("seq"))
-        .group_by(campaign_events.c.campaign_id)
-        .subquery()
+        select(func.max(events.c.seq))
+        .where(events.c.campaign_id == campaigns.c.id)
+        .correlate(campaigns)
+        .scalar_subquery()
     )
-    counted = (
-        select(
-            rounds.c.campaign_id,
-            func.count().label("rounds"),
-            func.max(rounds.c.number).label("number"),
-        )
-        .group_by(rounds.c.campaign_id)
-        .subquery()
+    last_number = (
+        select(func.max(numbers.c.number))
+        .where(numbers.c.campaign_id == campaigns.c.id)
+        .correlate(campaigns)
+        .scalar_subquery()
     )
-    promoted = (
-        select(rounds.c.campaign_id, func.count().label("promoted"))
-        .join_from(gate, rounds, gate.c.round_id == rounds.c.id)
-        .where(gate.c.kind == "promotion", gate.c.action == "promote")
-        .group_by(rounds.c.campaign_id)
-        .subquery()
-    )
-    spent = (
-        select(charges.c.campaign_id, func.sum(counted_usd()).label("spend_usd"))
-        .outerjoin_from(charges, settlements, settlements.c.charge_id == charges.c.id)
-        .group_by(charges.c.campaign_id)
-        .subquery()
-    )
-    inner = steps.alias("inner_steps")
     last_step = (
         select(func.max(inner.c.seq))
         .where(inner.c.round_id == rounds.c.id)
@@ -196,24 +182,49 @@ def _summaries() -> Select[tuple[object, ...]]:
             campaigns.c.body,
             campaign_events.c.kind,
             campaign_events.c.at,
-            counted.c.rounds,
-            promoted.c.promoted,
-            spent.c.spend_usd,
+            _round_count(),
+            _promotion_count(),
+            _spend_usd(),
             rounds.c.id.label("round_id"),
             steps.c.step,
             steps.c.outcome,
         )
-        .outerjoin_from(campaigns, last_event, last_event.c.campaign_id == campaigns.c.id)
-        .outerjoin(campaign_events, campaign_events.c.seq == last_event.c.seq)
-        .outerjoin(counted, counted.c.campaign_id == campaigns.c.id)
-        .outerjoin(promoted, promoted.c.campaign_id == campaigns.c.id)
-        .outerjoin(spent, spent.c.campaign_id == campaigns.c.id)
-        .outerjoin(
-            rounds,
-            (rounds.c.campaign_id == campaigns.c.id) & (rounds.c.number == counted.c.number),
-        )
+        .select_from(campaigns)
+        .outerjoin(campaign_events, campaign_events.c.seq == last_event)
+        .outerjoin(rounds, is_ours & (rounds.c.number == last_number))
         .outerjoin(steps, steps.c.seq == last_step)
     )
+
+
+def _round_count() -> ColumnElement[int]:
+    counted = rounds.alias()
+    query = select(func.count()).where(counted.c.campaign_id == campaigns.c.id)
+    return query.correlate(campaigns).scalar_subquery().label("rounds")
+
+
+def _promotion_count() -> ColumnElement[int]:
+    own = rounds.alias()
+    query = (
+        select(func.count())
+        .select_from(own)
+        .join(gate, gate.c.round_id == own.c.id)
+        .where(
+            own.c.campaign_id == campaigns.c.id,
+            gate.c.kind == "promotion",
+            gate.c.action == "promote",
+        )
+    )
+    return query.correlate(campaigns).scalar_subquery().label("promoted")
+
+
+def _spend_usd() -> ColumnElement[float]:
+    query = (
+        select(func.sum(counted_usd()))
+        .select_from(charges)
+        .outerjoin(settlements, settlements.c.charge_id == charges.c.id)
+        .where(charges.c.campaign_id == campaigns.c.id)
+    )
+    return query.correlate(campaigns).scalar_subquery().label("spend_usd")
 
 
 def counted_usd() -> ColumnElement[float]:
