@@ -1,0 +1,356 @@
+"""Measuring: order, seeds, stopping, recovery, and whose fault a failure is."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from rsi.evals.errors import MeasurementError
+from rsi.evals.machine_lock import LOCK_NAME, cache_folder, machine_lock
+from rsi.evals.measuring import arm_order, compare, measure, training_seed
+from rsi.evals.score import score
+from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Verdict
+from rsi.sandboxes.errors import SandboxBrokenError
+from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree
+from rsi.tasks.errors import HarnessError
+from rsi.tasks.harness_kit.seeds import seed_commitment
+from rsi.tasks.types import (
+    CandidateRun,
+    Grade,
+    GradeOutcome,
+    Instance,
+    Profile,
+    QualityReading,
+    Task,
+)
+
+SECRET = b"0123456789abcdef"
+CHAMPION: FileTree = (FileEntry(path="run.py", content=b"slow"),)
+CANDIDATE: FileTree = (FileEntry(path="run.py", content=b"fast"),)
+
+
+@dataclass
+class ScriptedRunner:
+    """Runs nothing: a tree's seconds and endings come from functions of the instance and the count."""
+
+    seconds: Callable[[bytes, int], float]
+    ending: Callable[[bytes, int], ExecOutcome] = lambda _tree, _n: ExecOutcome.OK
+    graded: GradeOutcome = GradeOutcome.OK
+    bpb: Callable[[bytes], float] = lambda _tree: 1.9
+    calls: list[tuple[str, str, int]] = field(default_factory=list)
+    """(tree, commitment of the instance, training seed) of every run, in order."""
+    counts: dict[bytes, int] = field(default_factory=dict)
+
+    def make_instance(
+        self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
+    ) -> Instance:
+        commitment = seed_commitment(seed)
+        return Instance(
+            profile=profile.name,
+            purpose=purpose.value,
+            public=(),
+            secret=(),
+            digest=commitment,
+            seed_commitment=commitment,
+        )
+
+    def run_candidate(
+        self,
+        task: Task,
+        profile: Profile,
+        tree: FileTree,
+        instance: Instance,
+        training_seed: int,
+        label: str,
+    ) -> CandidateRun:
+        name = tree[0].content
+        count = self.counts[name] = self.counts.get(name, 0) + 1
+        self.calls.append((name.decode(), instance.seed_commitment, training_seed))
+        outcome = self.ending(name, count)
+        seconds = self.seconds(name, count)
+        return CandidateRun(
+            execution=ExecResult(
+                outcome=outcome,
+                exit_code=0 if outcome is ExecOutcome.OK else 1,
+                stdout=b"",
+                stderr=b"Traceback\nNameError: loss",
+                is_truncated=False,
+                wall_s=seconds,
+                cpu_s=seconds,
+                cpu_source="rusage",
+                max_rss_bytes=1000,
+            ),
+            output=tree if outcome is ExecOutcome.OK else None,
+            output_problem="" if outcome is ExecOutcome.OK else "it crashed",
+            backend="scripted",
+            assurance="none",
+        )
+
+    def grade(
+        self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
+    ) -> Grade:
+        value = self.bpb(output[0].content)
+        return Grade(
+            outcome=self.graded,
+            reason="" if self.graded is GradeOutcome.OK else "the weights are no numbers",
+            metric_value=None,
+            quality=(
+                QualityReading(name="bpb", value=value, op="<=", limit=2.0, is_ok=value <= 2.0),
+            ),
+            guards=(),
+            result={},
+            result_sha256="",
+        )
+
+
+def faster(tree: bytes, count: int) -> float:
+    return (3.0 if tree == b"slow" else 2.0) * (1 + 0.01 * (-1) ** count)
+
+
+@pytest.fixture
+def run(task: Task, profile: Profile, tmp_path: Path) -> Callable[..., tuple[Measurement, ...]]:
+    def go(runner: ScriptedRunner, **options: object) -> tuple[Measurement, ...]:
+        settings: dict[str, object] = {
+            "purpose": Purpose.SCREEN,
+            "campaign_secret": SECRET,
+            "lineage": "main",
+            "round_id": "r1",
+            "runner": runner,
+            "cache": tmp_path,
+        }
+        settings |= options
+        chosen = settings.pop("profile", profile)
+        return measure(task, chosen, None, CHAMPION, CANDIDATE, **settings)
+
+    return go
+
+
+def test_a_plain_gain_stops_after_the_fewest_pairs(run, task, profile) -> None:
+    runs = run(ScriptedRunner(faster))
+    assert len(runs) == 6
+    result = score(task, profile, runs, purpose=Purpose.SCREEN)
+    assert result.verdict is Verdict.SUPPORTED
+
+
+def test_both_arms_of_a_pair_share_instance_and_training_seed_and_pairs_do_not(run) -> None:
+    runner = ScriptedRunner(faster)
+    run(runner)
+    by_instance: dict[str, set[int]] = {}
+    arms: dict[str, set[str]] = {}
+    for tree, commitment, seed in runner.calls:
+        by_instance.setdefault(commitment, set()).add(seed)
+        arms.setdefault(commitment, set()).add(tree)
+    assert len(by_instance) == 3
+    assert all(len(seeds) == 1 for seeds in by_instance.values())
+    assert all(names == {"slow", "fast"} for names in arms.values())
+    assert len({seed for seeds in by_instance.values() for seed in seeds}) == 3
+
+
+def test_purposes_rounds_and_lineages_never_share_instances_or_seeds(run) -> None:
+    seen: set[str] = set()
+    seeds: set[int] = set()
+    total = 0
+    for options in (
+        {},
+        {"purpose": Purpose.CONFIRM},
+        {"purpose": Purpose.AUDIT},
+        {"purpose": Purpose.CONTROL},
+        {"round_id": "r2"},
+        {"lineage": "other"},
+    ):
+        runner = ScriptedRunner(faster)
+        run(runner, **options)
+        seen |= {commitment for _, commitment, _ in runner.calls}
+        seeds |= {seed for _, _, seed in runner.calls}
+        total += len(runner.calls) // 2
+    assert len(seen) == len(seeds) == total
+
+
+def test_the_order_is_mirrored_within_a_block_and_drawn_between_blocks() -> None:
+    names = {"task": "t", "lineage": "m", "round_id": "r", "purpose": Purpose.SCREEN}
+    firsts = []
+    for block in range(40):
+        first = arm_order(SECRET, **names, pair=2 * block)
+        second = arm_order(SECRET, **names, pair=2 * block + 1)
+        assert first == tuple(reversed(second))
+        firsts.append(first[0])
+    assert 8 < firsts.count(Arm.CHAMPION) < 32
+
+
+def test_training_seeds_fit_in_31_bits() -> None:
+    names = {"task": "t", "lineage": "m", "round_id": "r", "purpose": Purpose.SCREEN}
+    assert all(0 <= training_seed(SECRET, **names, pair=pair) < 2**31 for pair in range(50))
+
+
+def test_the_position_says_which_arm_ran_first(run) -> None:
+    runner = ScriptedRunner(faster)
+    runs = run(runner)
+    ordered = [("slow" if m.arm is Arm.CHAMPION else "fast") for m in runs]
+    assert ordered == [name for name, _, _ in runner.calls]
+    assert [m.position for m in runs] == [0, 1] * 3
+
+
+def test_every_measurement_is_reported_as_soon_as_it_exists(run) -> None:
+    seen: list[Measurement] = []
+    runs = run(ScriptedRunner(faster), on_measurement=seen.append)
+    assert tuple(seen) == runs
+
+
+def test_recorded_runs_are_not_repeated(run) -> None:
+    """Stopping after any number of runs and going on gives the runs of an unbroken call."""
+    whole = run(ScriptedRunner(lambda tree, _: 3.0 if tree == b"slow" else 2.0))
+    for done in range(len(whole) + 1):
+        runner = ScriptedRunner(lambda tree, _: 3.0 if tree == b"slow" else 2.0)
+        resumed = run(runner, recorded=whole[:done])
+        assert len(runner.calls) == len(whole) - done
+        assert [(m.pair, m.arm, m.position, m.seed_commitment) for m in resumed] == [
+            (m.pair, m.arm, m.position, m.seed_commitment) for m in whole
+        ]
+
+
+def test_recorded_runs_of_other_purposes_do_not_count(run) -> None:
+    screen = run(ScriptedRunner(faster))
+    runner = ScriptedRunner(faster)
+    confirm = run(runner, purpose=Purpose.CONFIRM, recorded=screen)
+    assert len(runner.calls) == len(confirm) == 6
+    assert all(m.purpose is Purpose.CONFIRM for m in confirm)
+
+
+def test_a_candidate_that_crashes_is_run_twice_and_the_champion_not_for_nothing(
+    run, task, profile
+) -> None:
+    runner = ScriptedRunner(
+        faster, ending=lambda t, _: ExecOutcome.CRASHED if t == b"fast" else ExecOutcome.OK
+    )
+    runs = run(runner)
+    candidate = [m for m in runs if m.arm is Arm.CANDIDATE]
+    assert [m.outcome for m in candidate] == [Outcome.CRASHED] * 2
+    assert len(runs) <= 3
+    assert "NameError: loss" in candidate[0].detail
+    assert score(task, profile, runs, purpose=Purpose.SCREEN).verdict is Verdict.INVALID
+
+
+def test_tampering_stops_at_once(run) -> None:
+    runner = ScriptedRunner(faster)
+    runner.graded = GradeOutcome.OK
+    runs = run(_Tampering(faster))
+    assert sum(m.arm is Arm.CANDIDATE for m in runs) == 1
+
+
+class _Tampering(ScriptedRunner):
+    def grade(self, task, profile, instance, output, label) -> Grade:
+        grade = super().grade(task, profile, instance, output, label)
+        if output[0].content == b"fast":
+            return replace(grade, outcome=GradeOutcome.TAMPERED, reason="result file appeared")
+        return grade
+
+
+def test_a_broken_quality_limit_stops_after_one_pair(run, task, profile) -> None:
+    runs = run(ScriptedRunner(faster, bpb=lambda tree: 2.5 if tree == b"fast" else 1.9))
+    assert len(runs) == 2
+    result = score(task, profile, runs, purpose=Purpose.SCREEN)
+    assert result.verdict is Verdict.REFUTED
+    assert "quality" in result.reason
+
+
+def test_a_null_patch_stops_before_the_cap(run, task, profile) -> None:
+    wobble = [1.0, 1.004, 0.998, 1.003, 1.001, 0.997]
+    runs = run(ScriptedRunner(lambda _tree, count: 3.0 * wobble[count % 6]))
+    assert len(runs) < 12
+    result = score(task, profile, runs, purpose=Purpose.SCREEN)
+    assert result.verdict is Verdict.REFUTED
+
+
+def test_a_failing_champion_is_our_error(run) -> None:
+    runner = ScriptedRunner(
+        faster, ending=lambda t, _: ExecOutcome.CRASHED if t == b"slow" else ExecOutcome.OK
+    )
+    with pytest.raises(MeasurementError, match="champion ended as crashed"):
+        run(runner)
+
+
+@pytest.mark.parametrize("error", [SandboxBrokenError("engine gone"), HarnessError("exit 70")])
+def test_a_lost_sandbox_or_a_broken_harness_is_our_error(run, error) -> None:
+    class Broken(ScriptedRunner):
+        def run_candidate(self, *args, **kwargs):
+            raise error
+
+    with pytest.raises(MeasurementError, match=str(error)):
+        run(Broken(faster))
+
+
+def test_should_stop_ends_between_runs_with_what_there_is(run) -> None:
+    runner = ScriptedRunner(faster)
+    runs = run(runner, should_stop=lambda: len(runner.calls) >= 3)
+    assert len(runs) == 3
+
+
+def test_confirming_needs_its_own_pairs_and_audits_take_a_fixed_number(run) -> None:
+    assert len(run(ScriptedRunner(faster), purpose=Purpose.CONFIRM)) == 6
+    noisy = ScriptedRunner(lambda tree, count: 3.0 + (count % 3) * 0.5)
+    assert len(run(noisy, purpose=Purpose.AUDIT)) == 6
+
+
+def test_comparing_for_a_report_gives_a_95_percent_interval(task, profile, tmp_path) -> None:
+    result = compare(
+        task,
+        profile,
+        None,
+        CHAMPION,
+        CANDIDATE,
+        campaign_secret=SECRET,
+        lineage="main",
+        round_id="final",
+        runner=ScriptedRunner(faster),
+        cache=tmp_path,
+    )
+    assert result.score.effect is not None
+    assert result.score.effect.confidence == pytest.approx(0.95)
+    assert result.score.effect.low < 1.5 < result.score.effect.high
+    assert {m.purpose for m in result.measurements} == {Purpose.AUDIT}
+
+
+# --- one measurement at a time ----------------------------------------------------------
+
+
+def test_two_measurers_never_hold_the_machine_together(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(5):
+            with machine_lock(tmp_path) as is_held:
+                assert is_held
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+
+
+def test_waiting_for_the_machine_can_be_given_up(tmp_path: Path) -> None:
+    with (
+        machine_lock(tmp_path) as first,
+        machine_lock(tmp_path, should_stop=lambda: True) as second,
+    ):
+        assert first
+        assert not second
+
+
+def test_a_cache_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MeasurementError, match="RSI_CACHE"), machine_lock(tmp_path / "file" / "x"):
+        pass
+
+
+def test_the_cache_folder_can_be_named(tmp_path: Path) -> None:
+    assert cache_folder({"RSI_CACHE": str(tmp_path)}) == tmp_path
+    assert cache_folder({}).name == "rsi"
+    assert LOCK_NAME
