@@ -71,10 +71,11 @@ _ENDINGS: dict[str, RoundVerdict] = {
     verdict.value: verdict for verdict in RoundVerdict if verdict is not RoundVerdict.PROMOTED
 }
 
-_ONCE = frozenset({Step.OPEN, Step.BRIEF})
+_ONCE = frozenset({Step.OPEN})
 """Steps that a candidate sent back does not go through again."""
 
-_GOES_ON = frozenset({"ok", "supported", "approve", "approved", "promoted", "skipped", "pass"})
+_GOES_ON = frozenset({"ok", "supported", "held", "approve", "promoted"})
+"""Outcomes after which the next step runs."""
 
 
 def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
@@ -150,8 +151,10 @@ def _is_waiting(step: Step, decisions: Sequence[DecisionRecord], needs_run_appro
 
 
 def _is_sent_back(latest: dict[Step, StepRecord]) -> bool:
-    """Whether this attempt ended in "do it again": by the critic or by the gate."""
-    return any(record.outcome == DecisionAction.REVISE.value for record in latest.values())
+    """Whether this attempt ended in "do it again", by the critic or the gate, and is not reported."""
+    return Step.REPORT not in latest and any(
+        record.outcome == DecisionAction.REVISE.value for record in latest.values()
+    )
 
 
 def _ending(
@@ -172,8 +175,9 @@ def _ending(
         if is_overridden and step in {Step.SCORE, Step.REVIEW, Step.DECIDE}:
             continue
         verdict = _ENDINGS.get(record.outcome.partition("(")[0])
-        if record.outcome == DecisionAction.REJECT.value:
-            verdict = RoundVerdict.REJECTED
+        if record.outcome in {DecisionAction.REJECT.value, DecisionAction.REVISE.value}:
+            # Sent back, yet reported: nobody tried again, so the objection stands.
+            verdict = RoundVerdict.WITHDRAWN if step is Step.CRITIQUE else RoundVerdict.REJECTED
         if verdict is not None:
             return step, verdict
     return None, None

@@ -112,13 +112,26 @@ def test_a_promotion_is_the_verdict_of_a_round():
 
 def test_a_candidate_sent_back_starts_a_new_attempt():
     state = round_state(until(Step.CRITIQUE, "revise"))
-    assert (state.attempt, state.step, state.finished) == (1, Step.PROPOSE, ORDER[:2])
+    assert (state.attempt, state.step, state.finished) == (1, Step.BRIEF, (Step.OPEN,))
     again = round_state([*until(Step.CRITIQUE, "revise"), record(Step.PROPOSE, attempt=1)])
     assert (again.attempt, again.step) == (1, Step.COMMIT)
     ended = round_state(
         [*until(Step.CRITIQUE, "revise"), record(Step.CRITIQUE, "withdrawn", attempt=1)]
     )
     assert ended.verdict is RoundVerdict.WITHDRAWN
+
+
+def test_a_candidate_sent_back_that_nobody_tried_again_has_failed():
+    for step, verdict in (
+        (Step.CRITIQUE, RoundVerdict.WITHDRAWN),
+        (Step.DECIDE, RoundVerdict.REJECTED),
+    ):
+        state = round_state([*until(step, "revise"), record(Step.REPORT)])
+        assert (state.phase, state.attempt, state.verdict) == (RoundPhase.DONE, 0, verdict)
+
+
+def test_a_candidate_held_for_a_person_waits_at_the_gate():
+    assert round_state(until(Step.REVIEW, "held")).phase is RoundPhase.WAITING
 
 
 def test_a_decision_on_an_earlier_attempt_leaves_the_next_one_waiting():
