@@ -39,8 +39,8 @@ INSIDE_ID = 65534
 """User and group inside ("nobody"), and outside too when we are root."""
 WRAPPER_PIDS = 2
 """Processes of ours inside: the warden and, for a moment, its fork."""
-TREE_INODES = 16
-"""Folders that the layout itself needs."""
+TREE_INODES = 3
+"""Folders of the layout itself: the root, work and tmp."""
 SYSTEM_FILES = (
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
@@ -250,6 +250,7 @@ class BubblewrapBackend:
         argv += ["--unshare-net"] if walls.network else []
         argv += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", "sandbox"]
         argv += ["--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
+        argv += ["--cap-drop", "ALL"]
         for link in SYSTEM_LINKS:
             path = Path(link)
             if path.is_symlink():

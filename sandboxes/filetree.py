@@ -108,14 +108,14 @@ class TarReader:
             pass
 
     def finish(self) -> tuple[FileEntry, ...]:
-        """The files, after the last byte.
+        """The files in the order of their paths, after the last byte.
 
         Raises:
             FileTreeError: The stream ended early, or its paths contradict each other.
         """
         if not self._is_over:
             raise FileTreeError("the file stream ended before its end mark")
-        return check_tree(self._entries)
+        return check_tree(sorted(self._entries, key=lambda entry: entry.path))
 
     def _take_record(self) -> bool:
         if len(self._buffer) < BLOCK_BYTES:
