@@ -15,6 +15,8 @@ from typing import TypeVar
 from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
+from rsi.tui.code import Code
+from rsi.tui.errors import CockpitError
 from rsi.tui.reader import Interest, Reader
 from rsi.tui.view import View
 
@@ -33,15 +35,17 @@ Job = Callable[[], None]
 class Feed:
     """Looks at a ledger until stopped."""
 
-    def __init__(self, ledger: Ledger, on_view: Callable[[View], None]) -> None:
+    def __init__(self, ledger: Ledger, code: Code, on_view: Callable[[View], None]) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             ledger: Open ledger; only this thread reads it.
+            code: Where diffs and trees come from.
             on_view: Called on the feed's thread with each new view; must not block.
         """
         self._ledger = ledger
-        self._reader = Reader(ledger)
+        self._code = code
+        self._reader = Reader(ledger, code)
         self._on_view = on_view
         self._interest = Interest()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -74,7 +78,7 @@ class Feed:
         """Run a read on the feed's thread.
 
         Returns:
-            A future that holds its result or its `LedgerError`.
+            A future that holds its result, its `LedgerError` or its `CockpitError`.
         """
         future: Future[T] = Future()
 
@@ -83,7 +87,7 @@ class Feed:
                 return
             try:
                 future.set_result(work(self._ledger))
-            except LedgerError as error:
+            except (LedgerError, CockpitError) as error:
                 future.set_exception(error)
 
         self._jobs.put(job)
@@ -109,7 +113,7 @@ class Feed:
             view = self._reader.read(self._interest)
         except LedgerError as error:
             log.warning("step=look outcome=error reason=%s", error)
-            self._reader = Reader(self._ledger)
+            self._reader = Reader(self._ledger, self._code)
             self._publish(replace(self._view, at=utc_now(), problem=str(error)))
             return RETRY_S
         if view is not None:

@@ -3,6 +3,7 @@
 Runs on the feed's thread. Invariant: only reads; the same ledger state gives the same view.
 """
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rsi.agent.errors import LedgerError
+from rsi.agent.gate import case_at_gate
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
@@ -22,19 +24,27 @@ from rsi.agent.store.records import (
     StepRecord,
     utc_now,
 )
-from rsi.agent.store.state import RoundPhase, round_state
+from rsi.agent.store.state import round_state
 from rsi.agent.store.tables import FACT_TABLES
 from rsi.evals.pairing import DISTURBED_CLOCKS
+from rsi.evals.types import Score
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import Direction
 from rsi.tui import payloads
+from rsi.tui.code import Code
 from rsi.tui.diffs import parse_diff
 from rsi.tui.pairs import pair_points
 from rsi.tui.training import CurveReader
+from rsi.tui.trajectory import Headline, headline
 from rsi.tui.view import CampaignView, GateItem, RoundDetail, RoundView, View
 
 LIST_SHARE = 0.05
 """Most of one core that re-reading the campaign list may cost; long lists are read less often."""
+
+TAIL_EVENTS = 60
+"""Steps of agents shown live; the replay shows all."""
+
+log = logging.getLogger(__name__)
 
 _TABLES = tuple(table.name for table in FACT_TABLES)
 
@@ -60,8 +70,9 @@ class _TaskFacts:
 class Reader:
     """Turns one ledger into views; keeps what has not changed."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, code: Code) -> None:
         self._ledger = ledger
+        self._code = code
         self._seen: dict[str, str] = {}
         self._campaigns: tuple[CampaignSummary, ...] = ()
         self._gate: tuple[GateItem, ...] = ()
@@ -70,6 +81,8 @@ class Reader:
         self._campaign: CampaignView | None = None
         self._round: RoundDetail | None = None
         self._curves: CurveReader | None = None
+        self._tail_round = ""
+        self._tail_kept: tuple[Headline, ...] = ()
         self._decisions: dict[str, tuple[DecisionRecord, ...]] = {}
         self._promotions: tuple[PromotionRecord, ...] = ()
         self._tasks: dict[str, _TaskFacts] = {}
@@ -133,7 +146,7 @@ class Reader:
                 self._ledger.steps(summary.latest_round_id),
                 spend_usd=0.0,
             )
-            if view.state.phase is RoundPhase.WAITING:
+            if view.is_waiting:
                 items.append(GateItem(campaign=summary, round=view, since=_review_end(view)))
         return tuple(sorted(items, key=lambda each: (each.risk, -each.gain, each.since)))
 
@@ -203,19 +216,22 @@ class Reader:
             found = by_step.get(step)
             return {} if found is None else found.payload
 
-        propose, report = payload(Step.PROPOSE), payload(Step.REPORT)
-        review = payload(Step.REVIEW)
+        propose, review = payload(Step.PROPOSE), payload(Step.REVIEW)
+        report = payloads.mapping_of(payload(Step.REPORT), "report")
         findings = [*payloads.findings_of(payload(Step.ADMIT)), *payloads.findings_of(review)]
+        case = case_at_gate(steps, decisions)
         return RoundView(
             record=record,
             state=round_state(steps, decisions, promotions),
+            case=case,
             steps=tuple(steps),
             hypothesis=payloads.text_of(propose, "hypothesis", "title"),
             predicted_ratio=payloads.number_of(propose, "predicted_ratio"),
-            score=payloads.score_of(review) or payloads.score_of(payload(Step.SCORE)),
+            score=payloads.score_of(payload(Step.SCORE)),
+            confirm=payloads.value_of(Score, review.get("confirm")),
             commit=payloads.text_of(payload(Step.COMMIT), "commit") or None,
             lesson=payloads.text_of(report, "lesson"),
-            why=payloads.text_of(report, "why", "reason"),
+            why=payloads.text_of(report, "why") or _reason_of(steps),
             findings=tuple(dict.fromkeys(findings)),
             held_by=payloads.texts_of(review, "held_by"),
             decisions=decisions,
@@ -242,9 +258,8 @@ class Reader:
             return
         view = self._campaign.round_by_id(wanted) if self._campaign is not None else None
         if view is None:
-            view = self._round_view(
-                self._ledger.round(wanted), self._ledger.steps(wanted), spend_usd=0.0
-            )
+            record = self._ledger.round(wanted)
+            view = self._round_view(record, self._ledger.steps(wanted), spend_usd=0.0)
         if is_other or "steps" in changed or self._round is None:
             text = self._diff_text(view)
             old = self._round
@@ -271,19 +286,51 @@ class Reader:
             curve_name=name,
             critique=payloads.text_of(view.payload(Step.CRITIQUE), "text"),
             streams=streams,
+            tail=self._tail(wanted),
             agents=tuple(r for r in AgentRole if self._ledger.event_count(wanted, r)),
         )
 
+    def _tail(self, round_id: str) -> tuple[Headline, ...]:
+        """The latest steps of all agents; each event is read once, though the pane shows it many times."""
+        if self._tail_round != round_id:
+            self._tail_round, self._tail_kept = round_id, ()
+        kept = list(self._tail_kept)
+        for agent in AgentRole:
+            own = [each.seq for each in kept if each.agent is agent]
+            following = self._ledger.next_event_seq(round_id, agent)
+            after = max(own[-1] if own else -1, following - TAIL_EVENTS - 1)
+            if following - 1 > after:
+                kept += [headline(each) for each in self._ledger.events(round_id, agent, after)]
+        kept.sort(key=lambda each: each.at)
+        self._tail_kept = tuple(kept[-TAIL_EVENTS:])
+        return self._tail_kept
+
     def _diff_text(self, view: RoundView) -> str:
+        """The candidate's diff: from the ledger where it is kept there, else from the lineage's repository."""
         payload = view.payload(Step.COMMIT)
-        text = payloads.text_of(payload, "diff")
-        digest = payloads.text_of(payload, "diff_blob", "diff_sha256")
-        if not text and digest:
+        digest = payloads.text_of(payload, "diff_sha256")
+        if digest:
             try:
-                text = self._ledger.blob(digest).decode(errors="replace")
+                return self._ledger.blob(digest).decode(errors="replace")
             except LedgerError:
-                return ""
-        return text
+                log.warning("round=%s step=diff outcome=missing_blob", view.id)
+        parent = payloads.text_of(payload, "parent") or view.record.champion_commit
+        if view.commit is not None:
+            lineage = self._ledger.campaign(view.record.campaign_id).lineage
+            found = self._code.diff(lineage, parent, view.commit)
+            if found is not None:
+                return found
+        report = payloads.mapping_of(view.payload(Step.REPORT), "report")
+        return payloads.text_of(report, "diff")
+
+
+def _reason_of(steps: Sequence[StepRecord]) -> str:
+    """What the last step that gave a reason said."""
+    for each in reversed(steps):
+        text = payloads.text_of(each.payload, "reason", "detail")
+        if text:
+            return text
+    return ""
 
 
 def _review_end(view: RoundView) -> datetime:

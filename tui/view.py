@@ -6,8 +6,9 @@ Invariant: a view is never changed; a newer one takes its place.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from rsi.agent.gate import GateCase
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEvent,
@@ -23,11 +24,12 @@ from rsi.agent.store.records import (
     StepRecord,
     WorkerRecord,
 )
-from rsi.agent.store.state import RoundPhase, RoundState
+from rsi.agent.store.state import RoundState
 from rsi.evals.types import Finding, Interval, Measurement, Score
 from rsi.tui.curves import Series
 from rsi.tui.diffs import Diff
 from rsi.tui.pairs import PairPoint
+from rsi.tui.trajectory import Headline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,15 @@ class RoundView:
 
     record: RoundRecord
     state: RoundState
+    case: GateCase | None
+    """What lies at the gate; None when nothing does."""
     steps: tuple[StepRecord, ...]
     hypothesis: str
     predicted_ratio: float | None
     score: Score | None
+    """Of the pairs that the search saw."""
+    confirm: Score | None
+    """Of fresh pairs with fresh hidden data, measured before the gate."""
     commit: str | None
     lesson: str
     why: str
@@ -56,18 +63,20 @@ class RoundView:
 
     @property
     def effect(self) -> Interval | None:
-        return None if self.score is None else self.score.effect
+        """The confirmed effect, or the one that the search saw."""
+        best = self.confirm or self.score
+        return None if best is None else best.effect
 
     @property
     def is_waiting(self) -> bool:
-        return self.state.phase is RoundPhase.WAITING
+        """True when it lies at the gate and nobody has decided."""
+        return self.case is not None
 
     @property
     def last_at(self) -> datetime:
         """When the last finished step ended; the opening when none has."""
-        if not self.steps:
-            return self.record.created_at
-        return max(each.started_at for each in self.steps)
+        ends = (each.started_at + timedelta(seconds=each.wall_s) for each in self.steps)
+        return max(ends, default=self.record.created_at)
 
     def payload(self, step: Step) -> Mapping[str, object]:
         """What the latest attempt of a step left, empty when it has not finished."""
@@ -143,6 +152,8 @@ class RoundDetail:
     curve_name: str
     critique: str
     streams: tuple[str, ...]
+    tail: tuple[Headline, ...]
+    """The latest steps of all agents, oldest first."""
     agents: tuple[AgentRole, ...]
 
 

@@ -95,6 +95,10 @@ class DiffView(LinesView):
             self.scroll_to(y=0, animate=False, force=True)
         self._layout()
 
+    def clear_diff(self) -> None:
+        """Show nothing, and forget what was seen."""
+        self.set_diff(Diff(), key=None)
+
     # --- what was seen ---
 
     @property

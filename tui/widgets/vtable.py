@@ -45,6 +45,8 @@ class VTable(LinesView):
         self.has_header = has_header
         self.ids: Sequence[str] = ()
         self.marked: frozenset[str] = frozenset()
+        self.is_moved_by_person = False
+        """True while a person looks at another row than the newest, which then must not take the cursor."""
         self._row_at: Callable[[int], Row] = lambda _: ()
         self._layout_width = 0
         self._widths: tuple[int, ...] = ()

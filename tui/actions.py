@@ -1,0 +1,110 @@
+"""The two kinds of things that the cockpit writes: decisions and requests.
+
+Everything else in this room reads. Invariant: each function writes at most one fact, or a campaign with its queue
+entry, and says in one sentence why when it writes nothing.
+"""
+
+import getpass
+from collections.abc import Mapping
+
+from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.errors import AgentError
+from rsi.agent.gate import decide
+from rsi.agent.launching import ensure_worker, launch
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    CampaignRecord,
+    DecisionAction,
+    DecisionRecord,
+    RequestKind,
+    utc_now,
+)
+from rsi.sandboxes.errors import SandboxError
+from rsi.tasks.errors import TaskError
+from rsi.tasks.loader import load_task, profile_of
+from rsi.tui.errors import ActionRefusedError
+
+
+def person() -> str:
+    """The actor written beside what this person does."""
+    return f"person:{getpass.getuser()}"
+
+
+def record_decision(
+    ledger: Ledger,
+    round_id: str,
+    action: DecisionAction,
+    *,
+    reason: str,
+    commit: str,
+    score_digest: str,
+) -> DecisionRecord:
+    """Write the gate's word on exactly what was shown.
+
+    Raises:
+        ActionRefusedError: It is not at the gate any more, something changed, or a reason is missing.
+    """
+    try:
+        return decide(
+            ledger, round_id, action,
+            actor=person(), reason=reason, commit=commit, score_digest=score_digest,
+        )  # fmt: skip
+    except AgentError as error:
+        raise ActionRefusedError(str(error)) from error
+
+
+def request(
+    ledger: Ledger,
+    kind: RequestKind,
+    *,
+    campaign_id: str | None = None,
+    round_id: str | None = None,
+    payload: Mapping[str, object] | None = None,
+) -> int:
+    """Write a wish for a worker; returns its number.
+
+    Raises:
+        ActionRefusedError: The ledger refused it.
+    """
+    try:
+        written = ledger.add_request(
+            kind, actor=person(), at=utc_now(),
+            campaign_id=campaign_id, round_id=round_id, payload=payload,
+        )  # fmt: skip
+    except AgentError as error:
+        raise ActionRefusedError(str(error)) from error
+    return written.id
+
+
+def queue(
+    ledger: Ledger, home: Home, *, task: str, track: str | None, profile: str | None,
+    settings: Mapping[str, object], first_message: str = "",
+) -> CampaignRecord:  # fmt: skip
+    """Queue a campaign and see to it that a worker runs; takes seconds when one has to start.
+
+    Args:
+        ledger: Where the campaign is written.
+        home: Whose engine queue it enters.
+        task: Name of a task, or its folder.
+        track: None takes the task's default.
+        profile: None takes the task's default.
+        settings: Fields of `CampaignConfig` besides the task's folder and the seed.
+        first_message: What the agent is told at its first turn; empty for nothing.
+
+    Raises:
+        ActionRefusedError: The task or the settings cannot work; the message says which and why.
+    """
+    try:
+        loaded = load_task(task, track=track)
+        chosen = profile_of(loaded, profile)
+        config = CampaignConfig.from_json({"task_root": str(loaded.root), **settings})
+        record = launch(home.create(), ledger, loaded, profile=chosen.name, config=config).campaign
+        if first_message:
+            request(
+                ledger, RequestKind.MESSAGE, campaign_id=record.id, payload={"text": first_message}
+            )
+        ensure_worker(home, ledger, is_detached=True)
+    except (AgentError, TaskError, SandboxError, TypeError) as error:
+        raise ActionRefusedError(str(error)) from error
+    return record

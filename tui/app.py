@@ -1,0 +1,347 @@
+"""The cockpit's application: screens by number, the feed, dialogues, toasts.
+
+Invariants: it only reads the ledger, but for what `actions` writes; nothing opens or takes focus by itself; every
+cell passes the filter that takes out what could act on a terminal.
+"""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from rich.segment import Segment
+from textual.app import App, SuspendNotSupported, SystemCommand
+from textual.binding import BindingType
+from textual.color import Color
+from textual.filter import LineFilter, NoColor
+from textual.message import Message
+from textual.screen import Screen
+
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import utc_now
+from rsi.tui.code import Code
+from rsi.tui.commands import Command, Scope, bindings
+from rsi.tui.feed import Feed
+from rsi.tui.phrases import duration, plural
+from rsi.tui.reader import Interest
+from rsi.tui.safe import is_inert, safe_line, safe_text, without_active
+from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.dialogues import Show
+from rsi.tui.screens.gate import GateScreen
+from rsi.tui.screens.help import help_lines
+from rsi.tui.screens.queue import QueueScreen
+from rsi.tui.screens.replay import ReplayScreen
+from rsi.tui.screens.run import RunScreen
+from rsi.tui.settings import Settings
+from rsi.tui.theme import MONO_NAME, THEME_NAMES, textual_themes
+from rsi.tui.view import View
+
+T = TypeVar("T")
+
+CLOCK_S = 1.0
+"""How often ages and the worker's state are redrawn."""
+
+
+class NoControl(LineFilter):
+    """The second wall: whatever widget drew it, no control character reaches the terminal."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            segment
+            if segment.control or is_inert(segment.text)
+            else Segment(without_active(segment.text), segment.style)
+            for segment in segments
+        ]
+
+
+class NewView(Message):
+    """The feed left a newer view."""
+
+
+class CockpitApp(App[None]):
+    """Supervise, queue, judge and replay."""
+
+    TITLE = "rsi"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared so by Textual
+        (0, "-narrow"),
+        (100, "-wide"),
+        (150, "-broad"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012 - as above
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.GLOBAL)
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "queue": QueueScreen,
+        "run": RunScreen,
+        "gate": GateScreen,
+        "replay": ReplayScreen,
+    }
+    DEFAULT_MODE = "queue"
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    Toast { background: $panel; }
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        home: Home | None = None,
+        settings: Settings | None = None,
+        is_read_only: bool = False,
+        first_mode: str = "queue",
+    ) -> None:
+        """Prepare the cockpit.
+
+        Args:
+            ledger: Open ledger, closed by the caller.
+            home: Where repositories and settings are; None when only the ledger is at hand.
+            settings: Theme, keys and the like.
+            is_read_only: Write neither decisions nor requests.
+            first_mode: The screen to open with.
+        """
+        super().__init__()
+        self.settings = settings or Settings()
+        self.home = home
+        self.code = Code(home)
+        self.campaign_id: str | None = None
+        self.round_id: str | None = None
+        self.view = View(at=utc_now(), source=ledger.label)
+        self._is_read_only = is_read_only or ledger.is_read_only
+        self._first_mode = first_mode
+        self._feed = Feed(ledger, self.code, self._take_view)
+        self._ledger = ledger
+        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rsi-aside")
+        self._next_view: View | None = None
+        self._known_gate: frozenset[str] | None = None
+        self._no_control = NoControl()
+        self._no_color = NoColor()
+        for theme in textual_themes():
+            self.register_theme(theme)
+        self.theme = MONO_NAME if os.environ.get("NO_COLOR") else self.settings.theme
+        self.set_keymap(self.settings.keys)
+
+    # --- life ---
+
+    def on_mount(self) -> None:
+        self.switch_mode(self._first_mode)
+        self._feed.start()
+        self.set_interval(CLOCK_S, self._on_clock)
+
+    def on_unmount(self) -> None:
+        self._feed.stop()
+        self._aside.shutdown(wait=False, cancel_futures=True)
+
+    def _take_view(self, view: View) -> None:
+        """Called on the feed's thread: leave the view and say so once."""
+        is_first = self._next_view is None
+        self._next_view = view
+        if is_first:
+            self.post_message(NewView())
+
+    def on_new_view(self) -> None:
+        view, self._next_view = self._next_view, None
+        if view is None:
+            return
+        self.view = view
+        if self.campaign_id is None and view.campaigns:
+            self.campaign_id = view.campaigns[0].record.id
+        self._notice_gate(view)
+        screen = self.screen_behind_dialogues
+        if isinstance(screen, CockpitScreen):
+            # The default campaign may only be known now.
+            self.feed_interest(screen.interest())
+            screen.redraw()
+
+    def _on_clock(self) -> None:
+        screen = self.screen_behind_dialogues
+        if isinstance(screen, CockpitScreen):
+            screen.draw_bars()
+
+    def _notice_gate(self, view: View) -> None:
+        """Say that something arrived at the gate, once, without opening it."""
+        waiting = frozenset(f"{each.round.id}:{each.round.commit}" for each in view.gate)
+        arrived = [] if self._known_gate is None else sorted(waiting - self._known_gate)
+        if arrived:
+            self.say(f"{plural(len(arrived), 'candidate')} at the gate: press 3 to look")
+            if self.settings.bell:
+                self.bell()
+        if waiting != self._known_gate and self.settings.title:
+            self._set_terminal_title(f"rsi · {len(waiting)} at the gate" if waiting else "rsi")
+        self._known_gate = waiting
+
+    def _set_terminal_title(self, title: str) -> None:
+        driver = self._driver
+        if driver is not None and not self.is_headless:
+            driver.write(f"\x1b]0;{title}\x07")
+
+    # --- what screens ask for ---
+
+    @property
+    def is_read_only(self) -> bool:
+        return self._is_read_only
+
+    @property
+    def screen_behind_dialogues(self) -> Screen[Any]:
+        stack = self.screen_stack
+        return next(
+            (each for each in reversed(stack) if isinstance(each, CockpitScreen)), stack[-1]
+        )
+
+    def age_s(self, then: datetime) -> float:
+        return (utc_now() - then).total_seconds()
+
+    def age(self, then: datetime) -> str:
+        return duration(self.age_s(then))
+
+    def keys_of(self, command: Command) -> str:
+        return self.settings.keys.get(command.id, command.keys)
+
+    def feed_interest(self, interest: Interest) -> None:
+        self._feed.set_interest(interest)
+
+    def ask_ledger(self, work: Callable[[Ledger], T]) -> "Future[T]":
+        return self._feed.call(work)
+
+    def work_aside(self, work: Callable[[Ledger], T]) -> "Future[T]":
+        return self._aside.submit(work, self._ledger)
+
+    def choose(self, *, campaign_id: str | None = None, round_id: str | None = None) -> None:
+        if campaign_id is not None and campaign_id != self.campaign_id:
+            self.campaign_id, self.round_id = campaign_id, None
+        if round_id is not None:
+            self.round_id = round_id
+        screen = self.screen_behind_dialogues
+        if isinstance(screen, CockpitScreen):
+            self.feed_interest(screen.interest())
+
+    def say(self, text: str, *, is_problem: bool = False) -> None:
+        self.notify(text, severity="error" if is_problem else "information")
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Any = "information",  # noqa: ANN401 - Textual's own literal type is not exported
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A toast; markup stays off whatever the caller says, and the text is made safe."""
+        super().notify(
+            safe_text(message)[:600],
+            title=safe_line(title),
+            severity=severity,
+            timeout=timeout,
+            markup=False,
+        )
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = [*super().get_line_filters(), self._no_control]
+        return [*filters, self._no_color] if self.theme == MONO_NAME else filters
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        return ()
+
+    # --- actions that work everywhere ---
+
+    def action_mode(self, mode: str) -> None:
+        if isinstance(self.screen, CockpitScreen):
+            self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        screen = self.screen_behind_dialogues
+        is_in_front = self.screen is screen
+        if isinstance(screen, CockpitScreen) and is_in_front:
+            self.push_screen(Show(f"Help: {screen.mode}", help_lines(self, screen)))
+
+    def action_next_gate(self) -> None:
+        if not self.view.gate:
+            self.say("nothing waits at the gate")
+            return
+        item = self.view.gate[0]
+        self.choose(campaign_id=item.campaign.record.id, round_id=item.round.id)
+        self.action_mode("gate")
+
+    def action_cycle_theme(self) -> None:
+        names = list(THEME_NAMES)
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+
+    def action_zoom(self) -> None:
+        screen = self.screen
+        if screen.maximized is not None:
+            screen.minimize()
+        elif screen.focused is not None:
+            screen.maximize(screen.focused)
+
+    def action_copy_id(self) -> None:
+        found = self.round_id or self.campaign_id
+        screen = self.screen_behind_dialogues
+        if isinstance(screen, CockpitScreen):
+            found = screen.id_under_cursor() or found
+        if found:
+            self.copy_to_clipboard(safe_line(found))
+            self.say(f"copied {found}")
+
+    def action_save_screen(self) -> None:
+        folder = self.home.reports if self.home is not None else Path.cwd()
+        path = folder / f"rsi-{datetime.now().astimezone():%Y%m%d-%H%M%S}.svg"
+        try:
+            path.write_text(self.export_screenshot(title="rsi"), encoding="utf-8")
+        except OSError as error:
+            self.say(f"{path} cannot be written: {error.strerror}", is_problem=True)
+        else:
+            self.say(f"saved {path}")
+
+    def action_back(self) -> None:  # type: ignore[override]  # Textual's is a coroutine; this one does not wait
+        screen = self.screen
+        if screen.maximized is not None:
+            screen.minimize()
+        elif isinstance(screen, CockpitScreen) and not screen.go_back():
+            self.action_mode("queue")
+
+    def action_leave(self) -> None:
+        self.exit()
+
+    # --- programs outside ---
+
+    def open_outside(self, text: str, *, suffix: str, variable: str) -> None:
+        self._run_outside(safe_text(text), suffix=suffix, variable=variable)
+
+    def edit_outside(self, text: str, *, suffix: str) -> str | None:
+        changed = self._run_outside(text, suffix=suffix, variable="EDITOR")
+        return None if changed is None or changed == text else changed
+
+    def edit_file(self, path: Path) -> None:
+        self._run(path, "EDITOR")
+
+    def _run_outside(self, text: str, *, suffix: str, variable: str) -> str | None:
+        with tempfile.TemporaryDirectory(prefix="rsi-") as folder:
+            path = Path(folder) / f"rsi{suffix}"
+            path.write_text(text, encoding="utf-8", errors="replace")
+            if not self._run(path, variable):
+                return None
+            return path.read_text(encoding="utf-8", errors="replace")
+
+    def _run(self, path: Path, variable: str) -> bool:
+        fallback = "less" if variable == "PAGER" else "vi"
+        command = os.environ.get(variable) or fallback
+        try:
+            with self.suspend():
+                # LESSSECURE keeps a pager from being a way out to a shell or to other files.
+                environment = {**os.environ, "LESSSECURE": "1"} if variable == "PAGER" else None
+                subprocess.run([*shlex.split(command), str(path)], check=False, env=environment)
+        except (OSError, ValueError) as error:
+            self.say(f"${variable}={command!r} cannot be started: {error}", is_problem=True)
+            return False
+        except SuspendNotSupported:
+            self.say("this terminal cannot be handed to another program", is_problem=True)
+            return False
+        return True

@@ -1,0 +1,94 @@
+"""What a screen may ask of the application around it.
+
+Screens know this protocol instead of the application, so that the application may know the screens.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from textual.screen import Screen
+
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.tui.code import Code
+from rsi.tui.commands import Command
+from rsi.tui.reader import Interest
+from rsi.tui.settings import Settings
+from rsi.tui.view import View
+
+T = TypeVar("T")
+
+
+class Cockpit(Protocol):
+    """The application, as its screens see it."""
+
+    view: View
+    """The newest view of the ledger."""
+    campaign_id: str | None
+    """The campaign that was chosen last."""
+    round_id: str | None
+    """The round that was chosen last."""
+    settings: Settings
+    code: Code
+    home: Home | None
+
+    @property
+    def is_read_only(self) -> bool:
+        """True when nothing may be written."""
+        ...
+
+    @property
+    def screen_behind_dialogues(self) -> Screen[object]:
+        """The screen that is in front when no dialogue is open."""
+        ...
+
+    def age_s(self, then: datetime) -> float:
+        """Seconds since a moment."""
+        ...
+
+    def age(self, then: datetime) -> str:
+        """The same in words."""
+        ...
+
+    def keys_of(self, command: Command) -> str:
+        """The keys of a command, with the person's own keymap."""
+        ...
+
+    def feed_interest(self, interest: Interest) -> None:
+        """Say what the visible screen needs from the ledger."""
+        ...
+
+    def ask_ledger(self, work: Callable[[Ledger], T]) -> "Future[T]":
+        """Read from, or write to, the ledger on the feed's thread."""
+        ...
+
+    def work_aside(self, work: Callable[[Ledger], T]) -> "Future[T]":
+        """Do something slow with the ledger on a thread of its own."""
+        ...
+
+    def choose(self, *, campaign_id: str | None = None, round_id: str | None = None) -> None:
+        """Make a campaign or round the chosen one; None leaves it."""
+        ...
+
+    def action_mode(self, mode: str) -> None:
+        """Go to a screen."""
+        ...
+
+    def say(self, text: str, *, is_problem: bool = False) -> None:
+        """A toast; plain text, made safe."""
+        ...
+
+    def open_outside(self, text: str, *, suffix: str, variable: str) -> None:
+        """Show text in $PAGER or $EDITOR while the cockpit is suspended."""
+        ...
+
+    def edit_outside(self, text: str, *, suffix: str) -> str | None:
+        """Let the person change text in $EDITOR; None when it is unchanged or there is no editor."""
+        ...
+
+    def edit_file(self, path: Path) -> None:
+        """Open a file of the person's own in $EDITOR."""
+        ...

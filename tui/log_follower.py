@@ -1,0 +1,67 @@
+"""Keeps a log pane on the newest output stream of a round, fetching each piece once."""
+
+import asyncio
+
+from rsi.agent.errors import LedgerError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import LogChunk
+from rsi.tui.cockpit import Cockpit
+from rsi.tui.widgets.logview import LogView
+
+PIECES_PER_LOOK = 400
+"""Pieces fetched at once; a longer stream arrives over several looks."""
+
+
+class LogFollower:
+    """Which stream is shown and how far it was fetched."""
+
+    def __init__(self) -> None:
+        self._shown: tuple[str, str] | None = None
+        self._last_seq = -1
+        self._is_fetching = False
+
+    def show_nothing(self, log: LogView) -> None:
+        """Forget the stream."""
+        if self._shown is not None:
+            self._shown = None
+            log.heading = "Output"
+            log.clear_text()
+
+    def follow(
+        self, cockpit: Cockpit, round_id: str, streams: tuple[str, ...], log: LogView
+    ) -> None:
+        """Show the newest stream of a round and fetch what is new in it."""
+        if not streams:
+            self.show_nothing(log)
+            return
+        wanted = (round_id, streams[-1])
+        if wanted != self._shown:
+            self._shown, self._last_seq = wanted, -1
+            log.heading = f"Output: {streams[-1]}"
+            log.follows = True
+            log.clear_text()
+        if self._is_fetching:
+            return
+        self._is_fetching = True
+        after = self._last_seq
+
+        def fetch(ledger: Ledger) -> tuple[LogChunk, ...]:
+            return ledger.log(round_id, wanted[1], after, PIECES_PER_LOOK)
+
+        future = cockpit.ask_ledger(fetch)
+
+        async def finish() -> None:
+            try:
+                pieces = await asyncio.wrap_future(future)
+            except LedgerError:
+                pieces = ()
+            finally:
+                self._is_fetching = False
+            if self._shown != wanted or not pieces:
+                return
+            self._last_seq = pieces[-1].seq
+            log.append(b"".join(each.content for each in pieces).decode(errors="replace"))
+            if len(pieces) == PIECES_PER_LOOK:
+                self.follow(cockpit, round_id, streams, log)
+
+        log.run_worker(finish(), exclusive=False)

@@ -1,0 +1,187 @@
+"""What every screen of the cockpit shares: bars, bindings, what it needs from the ledger, when it redraws.
+
+Invariant: a screen draws from the view it was handed; it owns no facts.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from rsi.tui.cockpit import Cockpit
+from rsi.tui.commands import BY_ID, Command, Scope, in_scope
+from rsi.tui.draw import DASH, Role, Span
+from rsi.tui.phrases import usd
+from rsi.tui.reader import Interest
+from rsi.tui.view import View
+from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
+from rsi.tui.widgets.lines import LinesView
+
+STALE_AFTER_S = 30.0
+"""A worker beats every 5 s; half a minute of silence is worth saying."""
+
+TABS: tuple[tuple[str, str, str], ...] = (
+    ("queue", "1", "Queue"),
+    ("run", "2", "Run"),
+    ("gate", "3", "Gate"),
+    ("replay", "4", "Replay"),
+    ("lineage", "5", "Lineage"),
+    ("notebook", "6", "Notebook"),
+    ("controls", "7", "Controls"),
+    ("settings", "8", "Settings"),
+)
+
+
+class CockpitScreen(Screen[None]):
+    """A screen with tabs above, state and keys below."""
+
+    DEFAULT_CSS = """
+    CockpitScreen { layout: vertical; background: $background; }
+    """
+
+    scope: ClassVar[Scope] = Scope.GLOBAL
+    mode: ClassVar[str] = ""
+    purpose: ClassVar[str] = ""
+    """What the screen is for, shown on top of its help."""
+
+    def compose(self) -> ComposeResult:
+        yield TabBar()
+        yield from self.compose_body()
+        yield Bar(dom_id="state")
+        yield KeyBar()
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The widgets between the bars."""
+        raise NotImplementedError
+
+    def interest(self) -> Interest:
+        """What this screen needs from the ledger."""
+        return Interest()
+
+    def show(self, view: View) -> None:
+        """Draw a view; called when it is new or the screen comes to the front."""
+        raise NotImplementedError
+
+    def is_possible(self, command: Command) -> bool:
+        """Whether a command of this screen makes sense now."""
+        return True
+
+    def state_spans(self) -> list[Span]:
+        """What the state line says after the worker's state; nothing by default."""
+        return []
+
+    def id_under_cursor(self) -> str | None:
+        """What "copy id" copies; None leaves it to the application."""
+        return None
+
+    def go_back(self) -> bool:
+        """Leave an inner state, such as a search; False when there is none to leave."""
+        return False
+
+    @property
+    def cockpit(self) -> Cockpit:
+        return cast(Cockpit, self.app)
+
+    @property
+    def focused_lines(self) -> LinesView | None:
+        """The focused pane."""
+        return self.focused if isinstance(self.focused, LinesView) else None
+
+    # --- life ---
+
+    def on_screen_resume(self) -> None:
+        self.cockpit.feed_interest(self.interest())
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw_bars)
+
+    def redraw(self) -> None:
+        """Draw the newest view, if the screen is in front."""
+        if self.is_mounted and self.cockpit.screen_behind_dialogues is self:
+            self.show(self.cockpit.view)
+            self.draw_bars()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        command = self.command_of(action, parameters)
+        if command is None:
+            return True
+        return True if self.can_do(command) else None
+
+    def can_do(self, command: Command) -> bool:
+        """Whether a command is possible now, here, with these rights."""
+        if command.writes and self.cockpit.is_read_only:
+            return False
+        return command.scope is not self.scope or self.is_possible(command)
+
+    def command_of(self, action: str, parameters: tuple[object, ...]) -> Command | None:
+        """The registry's command behind an action of this screen."""
+        wanted = f"{action}({','.join(map(repr, parameters))})" if parameters else action
+        return next(
+            (each for each in in_scope(self.scope) if each.action.replace(" ", "") == wanted), None
+        )
+
+    # --- bars ---
+
+    def draw_bars(self) -> None:
+        """Redraw tabs, state and keys; cheap when nothing changed."""
+        view = self.cockpit.view
+        tabs = [
+            (mode, key, f"{title}({len(view.gate)})" if mode == "gate" and view.gate else title)
+            for mode, key, title in TABS
+        ]
+        self.query_one(TabBar).set_tabs(tabs, self.mode, self._right_spans(view))
+        self.query_one("#state", Bar).set_line(
+            [*self._worker_spans(view), *self.state_spans()], self._source_spans(view)
+        )
+        commands = [each for each in in_scope(self.scope) if each.in_footer]
+        commands += [BY_ID["global.help"], BY_ID["global.palette"], BY_ID["global.quit"]]
+        self.query_one(KeyBar).set_commands(
+            [(each, self.cockpit.keys_of(each), self.can_do(each)) for each in commands]
+        )
+
+    def _right_spans(self, view: View) -> list[Span]:
+        spans: list[Span] = []
+        if self.cockpit.is_read_only:
+            spans.append(("read-only ", Role.WARN))
+        spans.append((f"{usd(view.spend_usd)} ", Role.BAR))
+        return spans
+
+    def _worker_spans(self, view: View) -> list[Span]:
+        if view.problem:
+            since = self.cockpit.age(view.read_at) if view.read_at else DASH
+            return [(f" ✖ ledger cannot be read for {since}: {view.problem} ", Role.BAD)]
+        spans = [self._heartbeat(view)]
+        spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))
+        if view.gate:
+            spans.append((f"· ▲ gate {len(view.gate)} ", Role.WARN))
+        return spans
+
+    def _heartbeat(self, view: View) -> Span:
+        if not view.workers:
+            is_needed = bool(view.running or view.queued)
+            return (" ▲ no worker yet ", Role.WARN) if is_needed else (" ○ no worker ", Role.BAR)
+        silent_s = self.cockpit.age_s(view.workers[0].heartbeat_at)
+        if silent_s < STALE_AFTER_S:
+            alive = sum(self.cockpit.age_s(w.heartbeat_at) < STALE_AFTER_S for w in view.workers)
+            return (" ● worker ok " if alive == 1 else f" ● {alive} workers ok ", Role.GOOD)
+        if not (view.running or view.queued):
+            return " ○ no worker ", Role.BAR
+        return f" ▲ no heartbeat {self.cockpit.age(view.workers[0].heartbeat_at)} ", Role.WARN
+
+    def _source_spans(self, view: View) -> list[Span]:
+        return [(f"{view.source} ", Role.BAR)]
+
+    @on(TabBar.Chosen)
+    def _on_tab(self, event: TabBar.Chosen) -> None:
+        self.cockpit.action_mode(event.mode)
+
+    @on(KeyBar.Pressed)
+    async def _on_key_bar(self, event: KeyBar.Pressed) -> None:
+        if event.command.scope is Scope.GLOBAL:
+            await self.app.run_action(event.command.action, self.app)
+        elif self.can_do(event.command):
+            await self.run_action(event.command.action)

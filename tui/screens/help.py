@@ -1,0 +1,46 @@
+"""What the help of a screen says; all of it from the registry."""
+
+from rsi.tui.cockpit import Cockpit
+from rsi.tui.commands import Command, Scope, in_scope, shown_keys
+from rsi.tui.draw import EMPTY_LINE, Line, Role, fit, line
+from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.widgets.curveview import CurveView
+from rsi.tui.widgets.diffview import DiffView
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.logview import LogView
+
+_KEY_CELLS = 14
+_TITLE_CELLS = 15
+
+
+def help_lines(cockpit: Cockpit, screen: CockpitScreen) -> list[Line]:
+    """The focused pane's keys, then the screen's, then those that work everywhere."""
+    lines: list[Line] = []
+    if screen.purpose:
+        lines += [line(screen.purpose, Role.TEXT), EMPTY_LINE]
+    focused = screen.focused
+    scopes = [screen.scope]
+    for kind, scope in ((DiffView, Scope.DIFF), (CurveView, Scope.CURVE), (LogView, Scope.LOG)):
+        if isinstance(focused, kind):
+            scopes.insert(0, scope)
+    if isinstance(focused, LinesView):
+        scopes.append(Scope.LIST)
+    for scope in dict.fromkeys((*scopes, Scope.GLOBAL)):
+        lines.append(line(scope.value.capitalize(), Role.TITLE))
+        lines += [
+            _command_line(cockpit, each, is_possible=screen.can_do(each))
+            for each in in_scope(scope)
+        ]
+        lines.append(EMPTY_LINE)
+    return lines[:-1]
+
+
+def _command_line(cockpit: Cockpit, command: Command, *, is_possible: bool) -> Line:
+    keys = fit(shown_keys(cockpit.keys_of(command)), _KEY_CELLS)
+    role = Role.TEXT if is_possible else Role.DIM
+    why = "" if is_possible else " (not now)"
+    return (
+        (keys, Role.KEY if is_possible else Role.DIM),
+        (fit(command.title, _TITLE_CELLS), role),
+        (command.help + why, Role.DIM),
+    )

@@ -1,0 +1,276 @@
+"""The queue: every campaign with its state, and what the one under the cursor is about."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
+from rsi.tui import payloads
+from rsi.tui.commands import Command, Scope, bindings
+from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
+from rsi.tui.phrases import campaign_state, interval, plural, round_word, usd
+from rsi.tui.reader import Interest
+from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.filtering import FilterInput
+from rsi.tui.screens.new_campaign import NewCampaign, form_values
+from rsi.tui.screens.steering import SteeringActions
+from rsi.tui.view import View
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.vtable import Column, Row, VTable
+
+COLUMNS = (
+    Column(title="state", width=11),
+    Column(title="campaign", width=10),
+    Column(title="task", min_width=12),
+    Column(title="track", width=13, priority=6),
+    Column(title="size", width=6, priority=5),
+    Column(title="round", width=7, align="right", priority=2),
+    Column(title="prom", width=4, align="right", priority=3),
+    Column(title="cost", width=8, align="right", priority=1),
+    Column(title="now", width=16, priority=1),
+    Column(title="age", width=9, align="right", priority=4),
+)
+_OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED,
+                   CampaignState.STOPPING})  # fmt: skip
+
+Sorting = tuple[str, Callable[[CampaignSummary], tuple[object, ...]]]
+SORTINGS: tuple[tuple[str, Callable[[CampaignSummary], tuple[float, float]]], ...] = (
+    ("newest first", lambda each: (-each.record.created_at.timestamp(), 0.0)),
+    ("open first", lambda each: (float(each.state not in _OPEN), -each.changed_at.timestamp())),
+    ("most promoted", lambda each: (-float(each.promoted), -each.changed_at.timestamp())),
+    ("dearest first", lambda each: (-each.spend_usd, 0.0)),
+)
+
+
+class QueueScreen(SteeringActions, CockpitScreen):
+    """Campaigns in a table; enter opens one."""
+
+    DEFAULT_CSS = """
+    QueueScreen #queue-body { height: 1fr; }
+    QueueScreen #campaigns { width: 3fr; }
+    QueueScreen #about { width: 2fr; display: none; padding: 0 0 0 1; }
+    QueueScreen.-wide #about { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
+    scope = Scope.QUEUE
+    mode = "queue"
+    purpose = (
+        "Every campaign. What is under the cursor is described at the right on wide terminals."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: tuple[CampaignSummary, ...] = ()
+        self._sorting = 0
+        self._pattern = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Horizontal(id="queue-body"):
+            yield VTable(COLUMNS, heading="Campaigns", dom_id="campaigns")
+            yield Paper(heading="About", indent=10, dom_id="about")
+        yield FilterInput()
+
+    def interest(self) -> Interest:
+        return Interest(campaign_id=self.cockpit.campaign_id)
+
+    @property
+    def table(self) -> VTable:
+        return self.query_one("#campaigns", VTable)
+
+    @property
+    def steered(self) -> CampaignSummary | None:
+        return self.cockpit.view.summary(self.table.current_id)
+
+    def id_under_cursor(self) -> str | None:
+        return self.table.current_id
+
+    def on_mount(self) -> None:
+        self.table.empty = (
+            EMPTY_LINE,
+            (("No campaigns yet.", Role.STRONG),),
+            (("n", Role.KEY), (" queues one. In a shell: ", Role.DIM), ("rsi demo", Role.KEY),
+             (" runs a real one in a few minutes, without a key.", Role.DIM)),
+        )  # fmt: skip
+        self.table.focus()
+
+    def show(self, view: View) -> None:
+        _, key = SORTINGS[self._sorting]
+        shown = [each for each in view.campaigns if self._keeps(each)]
+        if self._sorting:
+            shown.sort(key=key)
+        self._shown = tuple(shown)
+        self.table.set_rows([each.record.id for each in shown], self._row)
+        parts: list[Span] = [(SORTINGS[self._sorting][0], Role.DIM)]
+        if self._pattern:
+            parts.insert(0, (f"/{self._pattern}  ", Role.WARN))
+        if self._pattern:
+            self.table.empty = (
+                EMPTY_LINE,
+                line(f"Nothing matches {self._pattern!r}. esc shows all.", Role.DIM),
+            )
+        self.table.set_note((*parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM)))
+        self._show_about(view)
+
+    def is_possible(self, command: Command) -> bool:
+        state = None if self.steered is None else self.steered.state
+        match command.id:
+            case "queue.new" | "queue.filter" | "queue.sort":
+                return True
+            case "queue.pause" | "queue.stop" | "queue.sooner" | "queue.later":
+                return state in _OPEN
+            case "queue.retry":
+                return state in {CampaignState.STOPPED, CampaignState.FAILED}
+            case _:
+                return state is not None
+
+    def go_back(self) -> bool:
+        if self._pattern:
+            self._pattern = ""
+            self.redraw()
+        return True
+
+    # --- drawing ---
+
+    def _row(self, index: int) -> Row:
+        each = self._shown[index]
+        record = each.record
+        rounds = payloads.int_of(record.config, "rounds", 0)
+        return (
+            campaign_state(each.state),
+            (record.id, Role.DIM),
+            (record.task, Role.TEXT),
+            (record.track, Role.DIM),
+            (record.profile, Role.DIM),
+            (f"{each.rounds}/{rounds or DASH}", Role.TEXT),
+            (str(each.promoted or DASH), Role.GOOD if each.promoted else Role.DIM),
+            (usd(each.spend_usd) if each.spend_usd else DASH, Role.TEXT),
+            self._now(each),
+            (self.cockpit.age(record.created_at), Role.DIM),
+        )
+
+    def _now(self, each: CampaignSummary) -> Span:
+        waiting = any(item.campaign.record.id == each.record.id for item in self.cockpit.view.gate)
+        if waiting:
+            return "▲ waits for you", Role.WARN
+        if each.latest_step is None or each.state not in _OPEN:
+            return (each.latest_outcome or DASH, Role.DIM)
+        return f"after {each.latest_step.value}", Role.DIM
+
+    def _show_about(self, view: View) -> None:
+        paper = self.query_one("#about", Paper)
+        summary = view.summary(self.table.current_id)
+        if summary is None:
+            paper.set_lines([])
+            return
+        lines = about_lines(summary, self.cockpit.age)
+        campaign = view.campaign
+        if campaign is not None and campaign.id == summary.record.id:
+            lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]
+            for each in campaign.rounds[-30:]:
+                lines.append(
+                    ((f"{each.record.number:>4}  ", Role.DIM), round_word(each.word),
+                     (f"  {interval(each.effect)}", Role.TEXT))
+                )  # fmt: skip
+                if each.hypothesis:
+                    lines.append(((f"      {each.hypothesis[:200]}", Role.DIM),))
+        paper.set_lines(lines)
+
+    # --- events and actions ---
+
+    @on(LinesView.CursorMoved, "#campaigns")
+    def _moved(self) -> None:
+        self.cockpit.choose(campaign_id=self.table.current_id)
+        self._show_about(self.cockpit.view)
+        self.draw_bars()
+
+    @on(LinesView.Opened, "#campaigns")
+    def _opened(self) -> None:
+        self.action_open()
+
+    @on(FilterInput.Changed)
+    def _filtered(self, event: FilterInput.Changed) -> None:
+        event.stop()
+        self._pattern = event.value.strip()
+        self.redraw()
+
+    def action_open(self) -> None:
+        found = self.table.current_id
+        if found is None:
+            return
+        waiting = [each for each in self.cockpit.view.gate if each.campaign.record.id == found]
+        self.cockpit.choose(campaign_id=found, round_id=waiting[0].round.id if waiting else None)
+        self.cockpit.action_mode("gate" if waiting else "run")
+
+    def action_filter(self) -> None:
+        self.query_one(FilterInput).open(self._pattern, back_to=self.table)
+
+    def action_sort(self) -> None:
+        self._sorting = (self._sorting + 1) % len(SORTINGS)
+        self.redraw()
+
+    def action_new_campaign(self) -> None:
+        self.app.push_screen(NewCampaign(self.cockpit))
+
+    def action_clone(self) -> None:
+        if self.steered is not None:
+            self.app.push_screen(NewCampaign(self.cockpit, form_values(self.steered.record)))
+
+    def action_retry(self) -> None:
+        if self.steered is not None:
+            self.write_request(RequestKind.RETRY, self.steered, "back in the queue")
+
+    def action_priority(self, by: int) -> None:
+        if self.steered is not None:
+            word = "sooner" if by > 0 else "later"
+            self.write_request(RequestKind.PRIORITY, self.steered, word, {"by": by})
+
+    def _keeps(self, each: CampaignSummary) -> bool:
+        if not self._pattern:
+            return True
+        is_inverse = self._pattern.startswith("!")
+        wanted = self._pattern.removeprefix("!")
+        record = each.record
+        text = f"{record.id} {record.task} {record.track} {record.profile} {each.state.value} {record.lineage}"
+        try:
+            found = re.search(wanted, text, re.IGNORECASE) is not None
+        except re.error:
+            found = wanted.lower() in text.lower()
+        return found != is_inverse
+
+
+def about_lines(summary: CampaignSummary, age: Callable[..., str]) -> list[Line]:
+    """What was asked for, as label and value."""
+    record, config = summary.record, summary.record.config
+    budget = payloads.number_of(config, "budget_usd")
+    rows: Sequence[tuple[str, Span]] = (
+        ("state", campaign_state(summary.state)),
+        ("task", (f"{record.task} · {record.track} · {record.profile}", Role.TEXT)),
+        ("lineage", (record.lineage, Role.TEXT)),
+        ("proposer", (payloads.text_of(config, "proposer") or DASH, Role.TEXT)),
+        ("critic", (payloads.text_of(config, "critic") or DASH, Role.TEXT)),
+        ("reviewer", (payloads.text_of(config, "reviewer") or DASH, Role.TEXT)),
+        ("strategy", (payloads.text_of(config, "strategy") or DASH, Role.TEXT)),
+        ("autonomy", (autonomy_words(payloads.int_of(config, "autonomy", 1)), Role.TEXT)),
+        ("rounds", (f"{summary.rounds} of {payloads.int_of(config, 'rounds', 0)}", Role.TEXT)),
+        ("promoted", (plural(summary.promoted, "candidate"), Role.TEXT)),
+        (
+            "spend",
+            (f"{usd(summary.spend_usd)} of {usd(budget) if budget else 'no limit'}", Role.TEXT),
+        ),
+        ("queued", (f"{age(record.created_at)} ago", Role.DIM)),
+        ("changed", (f"{age(summary.changed_at)} ago", Role.DIM)),
+    )
+    return [((f"{label:<10}", Role.DIM), value) for label, value in rows]
+
+
+def autonomy_words(level: int) -> str:
+    """An autonomy level and what it means."""
+    words = {0: "a person approves every run", 1: "a person approves each promotion",
+             2: "policy promotes low risk", 3: "policy promotes"}  # fmt: skip
+    return f"{level}: {words.get(level, 'unknown')}"

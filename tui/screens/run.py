@@ -1,0 +1,364 @@
+"""One campaign, live: which step each round is in, what its agent does, how its evidence narrows."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind, Step
+from rsi.tui import payloads
+from rsi.tui.commands import Command, Scope, bindings
+from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
+from rsi.tui.log_follower import LogFollower
+from rsi.tui.phrases import campaign_state, clock, duration, interval, round_word, usd
+from rsi.tui.reader import Interest
+from rsi.tui.screens.dialogues import AskText
+from rsi.tui.screens.filtering import FilterInput
+from rsi.tui.screens.steering import SteeringActions
+from rsi.tui.trajectory import SIGNS
+from rsi.tui.view import CampaignView, RoundDetail, RoundView, View
+from rsi.tui.widgets.bars import Bar
+from rsi.tui.widgets.curveview import CurveView
+from rsi.tui.widgets.effectview import EffectView
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.logview import LogView
+from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.vtable import Column, Row, VTable
+
+COLUMNS = (
+    Column(title="#", width=4, align="right"),
+    Column(title="steps", width=12),
+    Column(title="now", width=15),
+    Column(title="effect", width=19, priority=1),
+    Column(title="predicted", width=9, align="right", priority=4),
+    Column(title="cost", width=7, align="right", priority=3),
+    Column(title="time", width=8, align="right", priority=2),
+    Column(title="idea", min_width=12),
+)
+SILENT_AFTER = timedelta(minutes=10)
+"""A campaign under way without any new fact for so long is presumed stuck."""
+_ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
+
+
+class RunScreen(SteeringActions):
+    """Rounds above; curves and effect, agent and log below."""
+
+    DEFAULT_CSS = """
+    RunScreen #headline { background: $background; }
+    RunScreen #rounds { height: 2fr; min-height: 5; }
+    RunScreen .pair { height: 2fr; }
+    RunScreen.-tall .pair { height: 3fr; }
+    RunScreen #curve, RunScreen #agent { width: 1fr; padding: 0 1 0 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN)
+    scope = Scope.RUN
+    mode = "run"
+    purpose = "One campaign, live. The panes below the rounds follow the round under the cursor."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rounds: tuple[RoundView, ...] = ()
+        self._log = LogFollower()
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield Bar(dom_id="headline")
+        yield VTable(COLUMNS, heading="Rounds", dom_id="rounds")
+        with Horizontal(classes="pair"):
+            yield CurveView(heading="Training", x_label="step", dom_id="curve")
+            yield EffectView(heading="Effect, pair by pair", dom_id="effect")
+        with Horizontal(classes="pair"):
+            yield Paper(heading="Agent", wraps=False, dom_id="agent")
+            yield LogView(heading="Output", dom_id="log")
+        yield FilterInput()
+
+    def on_mount(self) -> None:
+        self.table.empty = (
+            EMPTY_LINE,
+            line("No round yet.", Role.STRONG),
+            (
+                ("1", Role.KEY),
+                (" the queue; a campaign starts when a worker is free: ", Role.DIM),
+                ("rsi worker", Role.KEY),
+            ),
+        )
+        self.query_one("#curve", CurveView).empty = (
+            EMPTY_LINE, line("No curve: runs print step=… loss=… while they train.", Role.DIM),
+        )  # fmt: skip
+        self.query_one("#effect", EffectView).empty = (
+            EMPTY_LINE, line("No pair measured yet.", Role.DIM),
+        )  # fmt: skip
+        self.query_one("#agent", Paper).empty = (
+            EMPTY_LINE,
+            line("The agent has not spoken yet.", Role.DIM),
+        )
+        self.query_one("#log", LogView).empty = (EMPTY_LINE, line("No output yet.", Role.DIM))
+        self.table.focus()
+
+    @property
+    def table(self) -> VTable:
+        return self.query_one("#rounds", VTable)
+
+    @property
+    def campaign(self) -> CampaignView | None:
+        """The campaign that is shown, once it is read."""
+        found = self.cockpit.view.campaign
+        return found if found is not None and found.id == self.cockpit.campaign_id else None
+
+    @property
+    def steered(self) -> CampaignSummary | None:
+        return None if self.campaign is None else self.campaign.summary
+
+    @property
+    def round_view(self) -> RoundView | None:
+        """The round under the cursor."""
+        wanted = self.table.current_id
+        return next((each for each in self._rounds if each.id == wanted), None)
+
+    def id_under_cursor(self) -> str | None:
+        return self.table.current_id
+
+    def interest(self) -> Interest:
+        chosen = self.round_view
+        return Interest(
+            campaign_id=self.cockpit.campaign_id, round_id=None if chosen is None else chosen.id
+        )
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.cockpit.round_id is not None:
+            self.table.select_id(self.cockpit.round_id)
+
+    # --- drawing ---
+
+    def show(self, view: View) -> None:
+        campaign = self.campaign
+        is_at_end = self.table.cursor >= len(self._rounds) - 1
+        self._rounds = () if campaign is None else campaign.rounds
+        self.table.set_rows([each.id for each in self._rounds], self._row)
+        if is_at_end and self._rounds and not self.table.is_moved_by_person:
+            self.table.move_cursor(len(self._rounds) - 1)
+        self.query_one("#headline", Bar).set_line(*self._headline(campaign))
+        self.cockpit.feed_interest(self.interest())
+        chosen = self.round_view
+        detail = (
+            view.round
+            if chosen is not None and view.round is not None and view.round.view.id == chosen.id
+            else None
+        )
+        self._show_detail(campaign, detail)
+
+    def _show_detail(self, campaign: CampaignView | None, detail: RoundDetail | None) -> None:
+        curve, effect = self.query_one("#curve", CurveView), self.query_one("#effect", EffectView)
+        agent, log = self.query_one("#agent", Paper), self.query_one("#log", LogView)
+        if detail is None or campaign is None:
+            curve.set_series(())
+            effect.set_points(())
+            agent.set_lines(())
+            self._log.show_nothing(log)
+            return
+        curve.heading = f"Training: {detail.curve_name}" if detail.curve_name else "Training"
+        curve.set_series(detail.curves)
+        least = None if campaign.minimum_effect is None else 1 + campaign.minimum_effect
+        effect.set_points(detail.points, final=detail.view.effect, least_ratio=least)
+        at_end = agent.scroll_offset.y >= agent.max_scroll_y - 1
+        agent.set_lines(agent_lines(detail))
+        agent.set_note(((f"{len(detail.tail)} latest steps", Role.DIM),) if detail.tail else ())
+        if at_end:
+            agent.action_last()
+        self._log.follow(self.cockpit, detail.view.id, detail.streams, log)
+
+    def _headline(self, campaign: CampaignView | None) -> tuple[list[Span], list[Span]]:
+        if campaign is None:
+            return [(" no campaign chosen", Role.DIM)], []
+        summary = campaign.summary
+        record = summary.record
+        rounds = payloads.int_of(record.config, "rounds", 0)
+        left: list[Span] = [
+            (f" {record.id} ", Role.TITLE),
+            (f"{record.task}·{record.track}·{record.profile}  ", Role.TEXT),
+            campaign_state(summary.state),
+            (f"  {summary.rounds}/{rounds or DASH} rounds  ", Role.TEXT),
+            (f"✔ {summary.promoted} ", Role.GOOD if summary.promoted else Role.DIM),
+        ]
+        if self._is_silent(campaign):
+            left.append(
+                (f" ▲ nothing new for {self.cockpit.age(self._last_at(campaign))}", Role.WARN)
+            )
+        waiting = [each for each in campaign.requests if each.handled is None]
+        if waiting:
+            kinds = ", ".join(each.kind.value for each in waiting[-3:])
+            left.append((f" ⧖ asked: {kinds}", Role.WARN))
+        budget = payloads.number_of(record.config, "budget_usd")
+        spent = f"{usd(summary.spend_usd)}" + (f" of {usd(budget)}" if budget else "")
+        right: list[Span] = [(spent, Role.TEXT), (f"  {self._elapsed(campaign)} ", Role.DIM)]
+        return left, right
+
+    def _elapsed(self, campaign: CampaignView) -> str:
+        summary = campaign.summary
+        if summary.state in _ENDED:
+            return duration((summary.changed_at - summary.record.created_at).total_seconds())
+        return self.cockpit.age(summary.record.created_at)
+
+    def _last_at(self, campaign: CampaignView) -> datetime:
+        moments = [campaign.summary.changed_at, *(each.last_at for each in campaign.rounds[-1:])]
+        return max(moments)
+
+    def _is_silent(self, campaign: CampaignView) -> bool:
+        if campaign.summary.state is not CampaignState.RUNNING:
+            return False
+        if any(each.is_waiting for each in campaign.rounds[-1:]):
+            return False
+        return self.cockpit.age_s(self._last_at(campaign)) > SILENT_AFTER.total_seconds()
+
+    def _row(self, index: int) -> Row:
+        each = self._rounds[index]
+        is_open = each.state.step is not None
+        took = (
+            self.cockpit.age(each.last_at)
+            if is_open
+            else duration(sum(step.wall_s for step in each.steps))
+        )
+        predicted = DASH if each.predicted_ratio is None else f"{each.predicted_ratio:.2f}"
+        return (
+            (str(each.record.number), Role.DIM),
+            (step_strip(each), Role.ACCENT if is_open else Role.DIM),
+            round_word(each.word),
+            (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
+            (predicted, Role.DIM),
+            (usd(each.spend_usd) if each.spend_usd else DASH, Role.DIM),
+            (took, Role.DIM),
+            (
+                ("control: " if each.record.is_control else "") + (each.hypothesis or DASH),
+                Role.TEXT,
+            ),
+        )
+
+    # --- actions ---
+
+    def is_possible(self, command: Command) -> bool:
+        state = None if self.steered is None else self.steered.state
+        match command.id:
+            case "run.open":
+                return self.round_view is not None
+            case "run.filter" | "run.previous_campaign" | "run.next_campaign":
+                return True
+            case _:
+                return state is not None and state not in _ENDED
+
+    @on(LinesView.CursorMoved, "#rounds")
+    def _moved(self) -> None:
+        self.table.is_moved_by_person = self.table.cursor < len(self._rounds) - 1
+        if self.table.current_id is not None:
+            self.cockpit.choose(round_id=self.table.current_id)
+        self.redraw()
+
+    @on(LinesView.Opened, "#rounds")
+    def _opened(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        chosen = self.round_view
+        if chosen is not None:
+            self.cockpit.choose(round_id=chosen.id)
+            self.cockpit.action_mode("gate" if chosen.is_waiting else "replay")
+
+    def action_campaign(self, by: int) -> None:
+        ids = [each.record.id for each in self.cockpit.view.campaigns]
+        if self.cockpit.campaign_id in ids:
+            at = ids.index(self.cockpit.campaign_id) + by
+            if 0 <= at < len(ids):
+                self.cockpit.choose(campaign_id=ids[at])
+                self.table.is_moved_by_person = False
+                self.redraw()
+
+    def action_message(self) -> None:
+        campaign = self.steered
+        if campaign is None:
+            return
+
+        def answered(text: str | None) -> None:
+            if text:
+                self.write_request(
+                    RequestKind.MESSAGE, campaign, "will read it at its next turn", {"text": text}
+                )
+
+        lines: list[Line] = [
+            line("The agent reads it at its next turn; it is kept with the round.", Role.DIM)
+        ]
+        self.app.push_screen(AskText("Message to the agent", lines, label="send"), answered)
+
+    def action_budget(self) -> None:
+        campaign = self.steered
+        if campaign is None:
+            return
+        now = payloads.number_of(campaign.record.config, "budget_usd")
+
+        def answered(text: str | None) -> None:
+            if not text:
+                return
+            try:
+                limit = float(text)
+            except ValueError:
+                limit = 0.0
+            if not 0 < limit < 1e9:
+                self.cockpit.say(f"{text!r} is no amount in dollars above 0", is_problem=True)
+                return
+            self.write_request(
+                RequestKind.BUDGET, campaign, f"may cost {usd(limit)}", {"budget_usd": limit}
+            )
+
+        lines: list[Line] = [
+            line(f"Spent {usd(campaign.spend_usd)} of {usd(now) if now else 'no limit'}."),
+            line("Dollars that the models of this campaign may cost in all:", Role.DIM),
+        ]
+        self.app.push_screen(
+            AskText("Budget", lines, label="set", text=f"{now:g}" if now else ""), answered
+        )
+
+    def action_filter(self) -> None:
+        log = self.query_one("#log", LogView)
+        self.query_one(FilterInput).open("", back_to=log)
+
+    @on(FilterInput.Changed)
+    def _filtered(self, event: FilterInput.Changed) -> None:
+        event.stop()
+        log = self.query_one("#log", LogView)
+        log.set_filter(event.value)
+        log.set_note(((f"/{event.value}", Role.WARN),) if event.value else ())
+
+    def go_back(self) -> bool:
+        return False
+
+
+def step_strip(view: RoundView) -> str:
+    """Twelve signs: done, under way, ended here, not reached."""
+    finished, here = set(view.state.finished), view.state.step
+    signs = []
+    for step in Step:
+        if step is view.state.ended_at and view.word != "promoted":
+            signs.append("✖")
+        elif step in finished:
+            signs.append("●")
+        elif step is here:
+            signs.append("▲" if view.is_waiting else "◐")
+        else:
+            signs.append("·")
+    return "".join(signs)
+
+
+def agent_lines(detail: RoundDetail) -> list[Line]:
+    """The latest steps of the round's agents, one line each."""
+    lines: list[Line] = []
+    for each in detail.tail:
+        sign, role = SIGNS[each.group]
+        spans: list[Span] = [
+            (f"{clock(each.at)} ", Role.DIM),
+            (f"{sign:<8}", Role.BAD if each.is_error else role),
+        ]
+        spans.append((each.text, Role.BAD if each.is_error else Role.TEXT))
+        lines.append(tuple(spans))
+    return lines

@@ -1,0 +1,105 @@
+"""Pause, resume, stop: what a person asks of a campaign, the same on every screen that shows one."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from rsi.agent.errors import LedgerError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
+from rsi.tui.actions import request
+from rsi.tui.draw import Line, Role, line
+from rsi.tui.errors import ActionRefusedError
+from rsi.tui.phrases import usd
+from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.dialogues import Confirm
+
+T = TypeVar("T")
+
+
+class SteeringActions(CockpitScreen):
+    """Actions on the campaign that the screen shows."""
+
+    @property
+    def steered(self) -> CampaignSummary | None:
+        """The campaign that the actions are about."""
+        raise NotImplementedError
+
+    def action_pause(self) -> None:
+        campaign = self.steered
+        if campaign is None:
+            return
+        if campaign.state is CampaignState.PAUSED or self._is_pausing(campaign):
+            self.write_request(RequestKind.RESUME, campaign, "goes on")
+        else:
+            self.write_request(RequestKind.PAUSE, campaign, "pauses after the round under way")
+
+    def action_stop(self) -> None:
+        campaign = self.steered
+        if campaign is None:
+            return
+        lines: list[Line] = [
+            line(f"{campaign.record.id}: {campaign.record.task}, {campaign.rounds} rounds so far."),
+            line("The round under way is dropped; everything recorded stays.", Role.DIM),
+        ]
+        if campaign.spend_usd:
+            lines.append(line(f"Spent so far: {usd(campaign.spend_usd)}.", Role.DIM))
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self.write_request(RequestKind.STOP, campaign, "is stopping")
+
+        self.app.push_screen(Confirm("Stop this campaign?", lines, yes="stop it"), answered)
+
+    def write_request(
+        self,
+        kind: RequestKind,
+        campaign: CampaignSummary,
+        said: str,
+        payload: Mapping[str, object] | None = None,
+        *,
+        round_id: str | None = None,
+    ) -> None:
+        """Write a request and say so."""
+        campaign_id = campaign.record.id
+        self.write(
+            lambda ledger: request(
+                ledger, kind, campaign_id=campaign_id, round_id=round_id, payload=payload
+            ),
+            f"{campaign_id} {said}",
+        )
+
+    def write(
+        self, work: Callable[[Ledger], T], said: str, after: Callable[[T], None] | None = None
+    ) -> None:
+        """Write to the ledger off the event loop, then say how it went.
+
+        Args:
+            work: What to write; raises `ActionRefusedError` when it may not be.
+            said: The toast on success; empty for none.
+            after: Called with the result.
+        """
+        if self.cockpit.is_read_only:
+            self.cockpit.say("read-only: nothing was written", is_problem=True)
+            return
+        future = self.cockpit.ask_ledger(work)
+
+        async def finish() -> None:
+            try:
+                result = await asyncio.wrap_future(future)
+            except (ActionRefusedError, LedgerError) as error:
+                self.cockpit.say(str(error), is_problem=True)
+                return
+            if said:
+                self.cockpit.say(said)
+            if after is not None:
+                after(result)
+
+        self.run_worker(finish(), exclusive=False)
+
+    def _is_pausing(self, campaign: CampaignSummary) -> bool:
+        view = self.cockpit.view.campaign
+        if view is None or view.id != campaign.record.id:
+            return False
+        kinds = [r.kind for r in view.requests if r.kind in {RequestKind.PAUSE, RequestKind.RESUME}]
+        return bool(kinds) and kinds[-1] is RequestKind.PAUSE

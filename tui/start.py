@@ -1,0 +1,121 @@
+"""From the words `rsi`, `rsi tui ...` and `rsi web ...` to a running cockpit."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsi.agent.errors import AgentError
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.tui.errors import CockpitError
+
+EXIT_OK = 0
+EXIT_UNAVAILABLE = 5
+EXIT_BAD_INPUT = 6
+MODES = ("queue", "run", "gate", "replay", "lineage", "notebook", "controls", "settings")
+
+
+def start(words: Sequence[str]) -> int:
+    """Open the cockpit, or serve it.
+
+    Args:
+        words: Words after the program's name; none of them means the cockpit.
+
+    Returns:
+        The exit code, as `rsi --help` lists them.
+    """
+    args = _parser().parse_args(list(words) or ["tui"])
+    try:
+        if args.verb == "web":
+            from rsi.tui.web import serve
+
+            return serve(args)
+        return _open(args)
+    except (AgentError, CockpitError) as error:
+        print(f"rsi: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT if isinstance(error, CockpitError) else EXIT_UNAVAILABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rsi", description="The cockpit.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    tui = verbs.add_parser("tui", help="open the cockpit in this terminal")
+    tui.add_argument("--read-only", action="store_true", help="write no decision and no request")
+    tui.add_argument(
+        "--demo", action="store_true", help="play a recorded campaign; nothing is written"
+    )
+    tui.add_argument("--screen", choices=MODES, default="queue", help="the screen to open with")
+    tui.add_argument(
+        "--keys", action="store_true", help="print every command with its keys and exit"
+    )
+    web = verbs.add_parser("web", help="serve the cockpit to a browser, read-only by default")
+    web.add_argument(
+        "--port",
+        type=int,
+        default=8321,
+        help="port on the loopback interface (default: %(default)s)",
+    )
+    web.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    web.add_argument(
+        "--allow-decisions", action="store_true", help="let whoever has the token decide"
+    )
+    web.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        help="another origin to trust, such as https://lab.example",
+    )
+    web.add_argument("--demo", action="store_true", help="serve a recorded campaign")
+    return parser
+
+
+def _open(args: argparse.Namespace) -> int:
+    if args.keys:
+        print_keys()
+        return EXIT_OK
+    if args.demo:
+        from rsi.tui.demo import open_demo
+
+        return open_demo(first_mode=args.screen)
+    from rsi.tui.app import CockpitApp
+    from rsi.tui.settings import load_settings, settings_path
+
+    home = Home.find()
+    settings = load_settings(settings_path(home.root))
+    with open_ledger(home, is_read_only=args.read_only) as ledger:
+        app = CockpitApp(
+            ledger,
+            home=home,
+            settings=settings,
+            is_read_only=args.read_only,
+            first_mode=args.screen,
+        )
+        app.run()
+        return app.return_code or EXIT_OK
+
+
+def open_ledger(home: Home, *, is_read_only: bool) -> Ledger:
+    """The home's ledger; made when there is none and writing is allowed.
+
+    Raises:
+        AgentError: It cannot be opened; the message says what to do.
+    """
+    if not is_read_only:
+        home.create()
+    return Ledger.open(home, read_only=is_read_only)
+
+
+def print_keys() -> None:
+    """Every command with its id, keys and what it does, for the settings file."""
+    from rsi.tui.commands import COMMANDS, shown_keys
+
+    for each in COMMANDS:
+        sys.stdout.write(f"{each.id:<26} {shown_keys(each.keys):<12} {each.keys:<34} {each.help}\n")
+
+
+def repository_root() -> Path:
+    """Where the package lies."""
+    return Path(__file__).resolve().parent.parent

@@ -1,0 +1,125 @@
+"""The lines around every screen: tabs above; state and keys below."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from rsi.tui.commands import Command, shown_key
+from rsi.tui.draw import Line, Role, Span, width_of
+from rsi.tui.pen import Pen
+from rsi.tui.theme import pen_for
+
+
+class Bar(Widget):
+    """One line that is set as spans."""
+
+    DEFAULT_CSS = """
+    Bar { height: 1; width: 1fr; background: $surface; color: $foreground; }
+    """
+
+    def __init__(self, *, dom_id: str | None = None) -> None:
+        super().__init__(id=dom_id)
+        self.left: Line = ()
+        self.right: Line = ()
+        self._pen: Pen | None = None
+        self._pen_theme = ""
+
+    def set_line(self, left: Sequence[Span], right: Sequence[Span] = ()) -> None:
+        """Show other spans; the right ones give way when there is no room."""
+        if (tuple(left), tuple(right)) != (self.left, self.right):
+            self.left, self.right = tuple(left), tuple(right)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self._pen is None or self._pen_theme != self.app.theme:
+            self._pen, self._pen_theme = pen_for(self.app.theme), self.app.theme
+        gap = self.size.width - width_of(self.left) - width_of(self.right)
+        spans = self.left
+        if self.right and gap >= 1:
+            spans = (*self.left, (" " * gap, Role.BAR), *self.right)
+        return self._pen.strip(spans, self.size.width, self.rich_style)
+
+
+class TabBar(Bar):
+    """The screens by number; a click goes there."""
+
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, mode: str) -> None:
+            self.mode = mode
+            super().__init__()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: list[tuple[int, int, str]] = []
+
+    def set_tabs(
+        self, tabs: Sequence[tuple[str, str, str]], active: str, right: Sequence[Span]
+    ) -> None:
+        """Show the tabs.
+
+        Args:
+            tabs: Mode, key, title of each.
+            active: Mode of the one that is open.
+            right: What stands at the right end.
+        """
+        spans: list[Span] = []
+        self._places = []
+        at = 0
+        is_narrow = self.size.width < 96
+        for mode, key, title in tabs:
+            text = f" {key}{'' if is_narrow else ' '}{title} "
+            spans.append((text, Role.BAR_ON if mode == active else Role.BAR))
+            self._places.append((at, at + cell_len(text), mode))
+            at += cell_len(text)
+        self.set_line(spans, right)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, mode in self._places:
+            if start <= event.x < end:
+                self.post_message(self.Chosen(mode))
+
+
+class KeyBar(Bar):
+    """What can be done here, from the registry; what is not possible now is dimmed."""
+
+    class Pressed(Message):
+        """A key's name was clicked."""
+
+        def __init__(self, command: Command) -> None:
+            self.command = command
+            super().__init__()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: list[tuple[int, int, Command]] = []
+
+    def set_commands(self, commands: Sequence[tuple[Command, str, bool]]) -> None:
+        """Show commands.
+
+        Args:
+            commands: Each with its keys and whether it is possible now.
+        """
+        spans: list[Span] = [(" ", Role.BAR)]
+        self._places = []
+        at = 1
+        for command, keys, is_possible in commands:
+            key, title = shown_key(keys), command.title.lower()
+            width = cell_len(key) + cell_len(title) + 3
+            if at + width > self.size.width and self.size.width:
+                break
+            spans.append((key, Role.KEY if is_possible else Role.RULE))
+            spans.append((f" {title}  ", Role.TEXT if is_possible else Role.RULE))
+            self._places.append((at, at + width, command))
+            at += width
+        self.set_line(spans)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, command in self._places:
+            if start <= event.x < end:
+                self.post_message(self.Pressed(command))
