@@ -88,10 +88,12 @@ def _findings(
         return found + list(_data_file(path, text, max_literal_bytes))
     try:
         file = parse_source(path, content, first_party, max_literal_bytes)
+        for rule in rules.values():
+            found.extend(rule(file))
     except SyntaxError as error:
         return [*found, _unreadable(path, error)]
-    for rule in rules.values():
-        found.extend(rule(file))
+    except RecursionError:
+        return [*found, _unreadable(path, SyntaxError("expressions nested too deeply"))]
     return found
 
 
