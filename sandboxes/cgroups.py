@@ -99,11 +99,18 @@ def create(limits: Limits) -> Cgroup | None:
     parents = _parents()
     if parents is None:
         return None
+    _reap_once(os.getpid())
     name = f"{PREFIX}{owner_tag()}-{next(_NUMBERS)}"
     try:
         return _create_below(parents, name, limits)
     except OSError:
         return None
+
+
+@functools.cache
+def _reap_once(pid: int) -> int:
+    """Clear up after dead owners at the first use in this process."""
+    return reap()
 
 
 def reap() -> int:

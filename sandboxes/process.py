@@ -16,9 +16,11 @@ from rsi.sandboxes import cgroups
 from rsi.sandboxes.environments import base_interpreter, prepare_python
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.launch import launched
+from rsi.sandboxes.owners import is_alive, owner_tag
 from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, WardenSandbox, base_variables
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
 
+FOLDER_PREFIX = "rsi-process-"
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 UNPROTECTED = (
     "no isolation: the command can read and change your files, use your network and see your processes;"
@@ -61,7 +63,8 @@ class ProcessBackend:
         if not self.availability().is_available:
             raise BackendUnavailableError(f"process: {self.availability().reason}")
         python = prepare_python(spec.environment, cache=self._cache)
-        folder = Path(tempfile.mkdtemp(prefix="rsi-process-"))
+        _reap_folders()
+        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{owner_tag()}-"))
         group = cgroups.create(spec.limits) if self._use_cgroups else None
         try:
             for name in ("work", "tmp"):
@@ -90,6 +93,14 @@ class ProcessBackend:
         finally:
             if group is not None:
                 group.remove()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reap_folders() -> None:
+    """Remove the folders of owners that died without doing so."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        owner = folder.name.removeprefix(FOLDER_PREFIX).split("-")[0]
+        if not is_alive(owner):
             shutil.rmtree(folder, ignore_errors=True)
 
 

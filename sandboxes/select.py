@@ -3,7 +3,7 @@
 Does not: fall back to a plain process. That is used only when somebody names it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rsi.sandboxes.bubblewrap import BubblewrapBackend
@@ -64,22 +64,46 @@ def choose_backend(name: str = AUTO) -> Choice:
         BackendUnavailableError: It cannot run here; the message says how to get it.
         ValueError: There is no backend of that name.
     """
-    if name != AUTO and name not in BACKENDS:
-        raise ValueError(f"unknown backend {name!r}; known: {AUTO}, {', '.join(BACKENDS)}")
-    refusals: list[str] = []
-    for each in AUTOMATIC if name == AUTO else (name,):
+    wanted = AUTOMATIC if name == AUTO else (name,)
+    tried: list[Candidate] = []
+    for each in wanted:
+        if each not in BACKENDS:
+            raise ValueError(f"unknown backend {each!r}; known: {AUTO}, {', '.join(BACKENDS)}")
         backend = BACKENDS[each]()
-        availability = backend.availability()
-        if availability.is_available:
+        tried.append(Candidate(name=each, backend=backend, availability=backend.availability()))
+        if tried[-1].availability.is_available:
+            break
+    chosen, reason = pick(tuple(tried), name)
+    return Choice(backend=chosen.backend, reason=reason)
+
+
+def pick(candidates: Sequence[Candidate], name: str = AUTO) -> tuple[Candidate, str]:
+    """The candidate to use, and why: the named one, or for "auto" the first of `AUTOMATIC` that runs.
+
+    Raises:
+        BackendUnavailableError: None of them runs here; the message says how to get one.
+    """
+    by_name = {each.name: each for each in candidates}
+    refusals: list[str] = []
+    for wanted in AUTOMATIC if name == AUTO else (name,):
+        candidate = by_name.get(wanted)
+        if candidate is None:
+            continue
+        if candidate.availability.is_available:
             passed_over = "".join(f"; not {refusal}" for refusal in refusals)
-            return Choice(backend=backend, reason=f"{each}: {availability.reason}{passed_over}")
-        refusals.append(f"{each} ({availability.reason})")
+            return candidate, f"{wanted}: {candidate.availability.reason}{passed_over}"
+        refusals.append(f"{wanted} ({candidate.availability.reason})")
     raise BackendUnavailableError(
-        f"no sandbox can run here: {'; '.join(refusals)}. Get one of them, or accept no isolation for code"
-        " of your own by naming the backend 'process'"
+        f"no sandbox can run here: {'; '.join(refusals) or f'no backend named {name!r}'}. Get one of them,"
+        " or accept no isolation, for code of your own, by naming the backend 'process'"
     )
 
 
 def select_backend(name: str = AUTO) -> Backend:
-    """Like `choose_backend`, without the reason."""
+    """Like `choose_backend`, without the reason.
+
+    Raises:
+        BackendUnavailableError: It cannot run here.
+        ValueError: There is no backend of that name.
+    """
     return choose_backend(name).backend
