@@ -184,9 +184,7 @@ def request_body(request: Request, name: str, options: ModelOptions) -> dict[str
             for tool in request.tools
         ]
     is_thinking = _add_reasoning(body, options, request.max_output_tokens)
-    if request.forced_tool is not None and not is_thinking:
-        # The API refuses a forced tool together with thinking; the prompt asks for it as well.
-        body["tool_choice"] = {"type": "tool", "name": request.forced_tool}
+    # `forced_tool` is left to the prompt: models that always think refuse a forced choice.
     temperature = request.temperature if request.temperature is not None else options.temperature
     if temperature is not None and not is_thinking:
         body["temperature"] = temperature

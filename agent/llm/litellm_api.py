@@ -8,7 +8,7 @@ name as well as by the package's own bounds. Its own retries are off.
 import importlib.metadata
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from rsi.agent.llm.base import OnDelta
@@ -25,8 +25,8 @@ from rsi.agent.llm.errors import (
 from rsi.agent.llm.options import ModelOptions
 from rsi.agent.llm.prices import Listed
 from rsi.agent.llm.redaction import Redactor
-from rsi.agent.llm.types import Price, Rates, Reply, Request
-from rsi.agent.llm.wire import Deadline, ErrorTable, translated
+from rsi.agent.llm.types import Price, Rates, Reply, Request, StopReason
+from rsi.agent.llm.wire import Deadline, ErrorTable, pumped, translated
 
 PROVIDER = "litellm"
 COMPROMISED = frozenset({"1.82.7", "1.82.8"})
@@ -113,6 +113,7 @@ class LiteLLMModel:
         started = time.monotonic()
         gathered = GatheredChat(PROVIDER, on_delta)
         exceptions = self._litellm.exceptions
+        ids: list[str] = []
         with (
             Deadline(self._options.timeout_s) as deadline,
             translated(
@@ -124,13 +125,20 @@ class LiteLLMModel:
                 has_started=lambda: gathered.has_started,
             ),
         ):
-            stream = self._litellm.completion(**self._body(request))
-            request_id = _request_id(stream)
-            for chunk in stream:
-                deadline.check()
-                gathered.add(chunk.model_dump())
-            deadline.check()
-            return gathered.reply(request_id, time.monotonic() - started)
+            for chunk in pumped(lambda: self._chunks(request, ids), deadline):
+                gathered.add(chunk)
+            reply = gathered.reply(next(iter(ids), None), time.monotonic() - started)
+            if not reply.blocks and reply.stop_reason is StopReason.END_TURN:
+                # litellm swallows events that it cannot parse and then calls the reply finished.
+                raise ModelReplyError(f"{PROVIDER}: the reply is empty")
+            return reply
+
+    def _chunks(self, request: Request, ids: list[str]) -> Iterator[Mapping[str, Any]]:
+        stream = self._litellm.completion(**self._body(request))
+        if (request_id := _request_id(stream)) is not None:
+            ids.append(request_id)
+        for chunk in stream:
+            yield chunk.model_dump()
 
     def _body(self, request: Request) -> dict[str, object]:
         is_anthropic = self._name.startswith("anthropic/")
@@ -146,6 +154,9 @@ class LiteLLMModel:
             "max_retries": 0,
             "num_retries": 0,
             "drop_params": True,
+            # We never use litellm's MCP gateway, and merely looking for it needs a package (`mcp`)
+            # that a plain install does not bring (seen with 1.106.2).
+            "_skip_mcp_handler": True,
         }
         if self._key is not None:
             body["api_key"] = self._key

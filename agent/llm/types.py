@@ -99,7 +99,8 @@ class Request:
     tools: tuple[ToolSpec, ...] = ()
     max_output_tokens: int = 8192
     forced_tool: str | None = None
-    """Name of the tool that must be called; None leaves the choice to the model."""
+    """Name of the tool that should be called. Not every provider can enforce it, so the prompt must say it
+    too; None leaves the choice to the model."""
     temperature: float | None = None
     """None leaves the provider's default."""
 

@@ -4,10 +4,12 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from queue import Empty, SimpleQueue
 from types import TracebackType
+from typing import TypeVar, cast
 
 from rsi.agent.llm.errors import (
     ContextOverflowError,
@@ -22,6 +24,7 @@ from rsi.agent.llm.errors import (
 from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import ToolCall
 
+Item = TypeVar("Item")
 ErrorTable = Mapping[str, type[ModelError]]
 
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"})
@@ -53,10 +56,14 @@ class Deadline:
             self.has_passed = True
             close()
 
-        left_s = max(0.0, self._limit_s - (time.monotonic() - self._started))
-        self._timer = threading.Timer(left_s, end)
+        self._timer = threading.Timer(self.left_s, end)
         self._timer.daemon = True
         self._timer.start()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left, 0 when none."""
+        return max(0.0, self._limit_s - (time.monotonic() - self._started))
 
     def __enter__(self) -> "Deadline":
         return self
@@ -78,6 +85,41 @@ class Deadline:
         """
         if self.has_passed or time.monotonic() - self._started > self._limit_s:
             raise ModelWireError(f"the call had not ended after {self._limit_s:g} s")
+
+
+def pumped(source: Callable[[], Iterable[Item]], deadline: Deadline) -> Iterator[Item]:
+    """The items of a blocking source, read in a thread, until the deadline passes.
+
+    For clients whose connection cannot be closed from outside. A source that never ends leaves its
+    thread behind until the server hangs up; the caller is free at once.
+
+    Raises:
+        ModelWireError: The deadline passed.
+        Exception: Whatever the source raised.
+    """
+    queue: SimpleQueue[tuple[str, Item | BaseException | None]] = SimpleQueue()
+
+    def read() -> None:
+        try:
+            for item in source():
+                queue.put(("item", item))
+        except BaseException as error:  # noqa: BLE001 (handed over to the caller, which raises it)
+            queue.put(("error", error))
+        else:
+            queue.put(("end", None))
+
+    threading.Thread(target=read, daemon=True, name="model-stream").start()
+    while True:
+        try:
+            kind, value = queue.get(timeout=deadline.left_s)
+        except Empty:
+            deadline.check()
+            continue
+        if kind == "end":
+            return
+        if kind == "error":
+            raise cast(BaseException, value)
+        yield cast(Item, value)
 
 
 @contextmanager
@@ -172,7 +214,10 @@ def _from_sdk(
     found = next((table[name] for name in names if name in table), ModelReplyError)
     response = getattr(error, "response", None)
     headers = dict(getattr(response, "headers", None) or {})
+    headers |= dict(getattr(error, "litellm_response_headers", None) or {})
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    if found is ModelReplyError and isinstance(status, int):
+        found = _by_status(status)
     words = f"{error} {getattr(error, 'body', '')}".lower()
     found = _by_words(found, words)
     message = redactor.text(f"{provider}: {type(error).__name__}: {error}")[:_MESSAGE_CHARS]
@@ -185,6 +230,17 @@ def _from_sdk(
         retry_after_s=retry_after_s(headers),
         may_have_cost=may_have_cost or has_started,
     )
+
+
+def _by_status(status: int) -> type[ModelError]:
+    """The class for errors that an SDK has no class of its own for."""
+    if status in (401, 402, 403):
+        return ModelAuthError
+    if status in (408, 504):
+        return ModelWireError
+    if status in (409, 429) or status >= 500:
+        return ModelBusyError
+    return ModelRequestError if status >= 400 else ModelReplyError
 
 
 def _by_words(found: type[ModelError], words: str) -> type[ModelError]:

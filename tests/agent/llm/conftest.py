@@ -1,10 +1,10 @@
 """A fake provider, and each adapter pointed at it."""
 
 import pytest
+from tests.agent.llm.servers import FakeProvider
 
 from rsi.agent.llm.keys import KeyRing
 from rsi.agent.llm.resolve import resolve_model
-from tests.agent.llm.servers import FakeProvider
 
 CANARY = "sk-canary-5b1f0c7e9a2d4468b3f1"
 
@@ -35,7 +35,7 @@ def adapter(request):
 @pytest.fixture
 def make(adapter, provider):
     def make(**options):
-        spec, path = ADAPTERS[adapter]
+        spec, _path = ADAPTERS[adapter]
         query = "&".join(f"{name}={value}" for name, value in options.items())
         environ = {
             "ANTHROPIC_API_KEY": CANARY,
