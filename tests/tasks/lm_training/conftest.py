@@ -1,0 +1,113 @@
+"""The harness's own modules, imported as they are in its sandbox: as `harness`, beside `harness_kit`."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rsi.tasks.loader import HARNESS_KIT, load_task
+from rsi.tasks.types import Task
+from rsi.tasks.variables import harness_variables
+
+MODULES = ("language", "corpus", "ngram", "family", "forward", "selfcheck", "task")
+SEED = bytes(range(32))
+
+
+@pytest.fixture(scope="session")
+def lm_task() -> Task:
+    return load_task("lm_training", track="fixed_model")
+
+
+@pytest.fixture(scope="session")
+def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    folder = tmp_path_factory.mktemp("trusted")
+    (folder / "harness").symlink_to(lm_task.harness)
+    (folder / "harness_kit").symlink_to(HARNESS_KIT)
+    sys.path.insert(0, str(folder))
+    try:
+        modules = {name: importlib.import_module(f"harness.{name}") for name in MODULES}
+        kit = importlib.import_module("harness_kit")
+    finally:
+        sys.path.remove(str(folder))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
+            del sys.modules[name]  # another task's harness has the same name
+    yield SimpleNamespace(**modules, kit=kit)
+
+
+@pytest.fixture(scope="session")
+def request_of(harness: SimpleNamespace) -> Callable[..., object]:
+    """A harness request for one profile and track of the task."""
+
+    def make(profile: str = "smoke", track: str = "fixed_model", seed: bytes = SEED) -> object:
+        task = load_task("lm_training", track=track)
+        declared = json.loads(harness_variables(task, task.profiles[profile])["RSI_TASK_JSON"])
+        return harness.kit.Request(
+            profile=profile, purpose="dev", seed=seed, track=track, settings=declared["settings"]
+        )
+
+    return make
+
+
+@pytest.fixture
+def graded(
+    harness: SimpleNamespace, request_of: Callable[..., object], tmp_path: Path
+) -> Callable[..., object]:
+    """Grade weights (and a configuration) as the harness would; returns its `Graded`."""
+    made: dict[str, object] = {}
+
+    def instance(track: str) -> object:
+        if track not in made:
+            request = request_of(track=track)
+            root = tmp_path / track
+            for part in ("public", "secret"):
+                (root / part).mkdir(parents=True)
+            harness.task.TrainingHarness().instance(request, root / "public", root / "secret")
+            made[track] = harness.kit.InstanceFolder(root=root, request=request)
+        return made[track]
+
+    def grade(
+        prepare: Callable[[Path], None], track: str = "fixed_model", hidden: bytes | None = None
+    ) -> object:
+        folder = instance(track)
+        if hidden is not None:
+            (folder.secret / "hidden.txt").write_bytes(hidden)
+        out = tmp_path / "out"
+        out.mkdir()
+        prepare(out)
+        return harness.task.TrainingHarness().grade(folder, out)
+
+    return grade
+
+
+@pytest.fixture
+def pinned(request_of: Callable[..., object]) -> dict[str, object]:
+    """The smoke profile's pinned model configuration, as a candidate may copy it."""
+    return dict(request_of().settings["model"])
+
+
+@pytest.fixture
+def leave(
+    harness: SimpleNamespace, pinned: dict[str, object]
+) -> Callable[..., Callable[[Path], None]]:
+    """Builds a `prepare` function that writes random weights, with some of them changed."""
+
+    def make(**changes: object) -> Callable[[Path], None]:
+        config = {**pinned, **changes.pop("config", {})}
+        weights = harness.selfcheck.random_weights(
+            harness.family.read_config(config), np.random.default_rng(0)
+        )
+        for name, value in changes.items():
+            weights[name.replace("__", ".")] = value
+
+        def prepare(out: Path) -> None:
+            (out / "config.json").write_text(json.dumps(config), encoding="utf-8")
+            np.savez(out / "weights.npz", **weights)
+
+        return prepare
+
+    return make

@@ -1,0 +1,147 @@
+"""What is refused, and what counts, when a run's output is graded."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+
+def test_honest_weights_are_graded(graded, leave):
+    result = graded(leave())
+    assert result.outcome == "ok"
+    assert 5 < result.quality["hidden_bpb"] < 20
+    assert result.hidden_reads == 1
+
+
+def test_a_loss_below_the_entropy_is_called_tampering(graded, leave):
+    head = np.zeros((128, 32), dtype=np.float32)
+    head[ord("a")] = 10.0
+    gain, bias = np.zeros(32, dtype=np.float32), np.ones(32, dtype=np.float32)
+    always_a = leave(head=head, final_norm__gain=gain, final_norm__bias=bias)
+    result = graded(always_a, hidden=b"a" * 16_000)
+    assert result.outcome == "tampered"
+    assert "entropy" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": np.full((128, 32), np.nan, dtype=np.float32)}, "not finite"),
+        ({"head": np.full((128, 32), np.inf, dtype=np.float32)}, "not finite"),
+        ({"final_norm__gain": np.full(32, 3e38, dtype=np.float32)}, "not finite"),
+        ({"head": np.zeros((128, 33), dtype=np.float32)}, "shape"),
+        ({"head": np.zeros((128, 32), dtype=np.float64)}, "dtype"),
+        ({"head": np.array([object()])}, "dtype"),
+        ({"extra": np.zeros(3, dtype=np.float32)}, "not asked for"),
+        ({"config": {"layers": 2}}, "pinned"),
+    ],
+)
+def test_malformed_output_is_refused(harness, graded, leave, changes, message):
+    with pytest.raises(harness.kit.InvalidArtifact, match=message):
+        graded(leave(**changes))
+
+
+def test_pickled_weights_are_never_unpickled(harness, graded, leave, tmp_path):
+    witness = tmp_path / "witness"
+
+    class Payload:
+        def __reduce__(self):
+            return witness.touch, ()
+
+    parcel = np.empty(1, dtype=object)
+    parcel[0] = Payload()
+    assert pickle.dumps(parcel)  # would run when loaded
+    with pytest.raises(harness.kit.InvalidArtifact):
+        graded(leave(head=parcel))
+    assert not witness.exists()
+
+
+def test_links_are_not_followed(harness, graded, leave, tmp_path):
+    real = tmp_path / "elsewhere.npz"
+
+    def prepare(out):
+        leave()(out)
+        (out / "weights.npz").rename(real)
+        (out / "weights.npz").symlink_to(real)
+
+    with pytest.raises(harness.kit.InvalidArtifact, match=r"weights\.npz"):
+        graded(prepare)
+
+
+def test_an_archive_that_unpacks_to_much_is_refused_unread(harness, graded, leave):
+    def prepare(out):
+        leave()(out)
+        with zipfile.ZipFile(out / "weights.npz") as archive:
+            names = archive.namelist()
+        with zipfile.ZipFile(out / "weights.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, bytes(2 << 20))
+
+    with pytest.raises(harness.kit.InvalidArtifact, match="unpacks"):
+        graded(prepare)
+
+
+def test_missing_files_are_refused(harness, graded):
+    with pytest.raises(harness.kit.InvalidArtifact, match=r"config\.json"):
+        graded(lambda out: None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": 9},
+        {"layers": True},
+        {"layers": 1.0},
+        {"width": 0},
+        {"heads": 5},
+        {"context": 4},
+        {"activation": "tanh"},
+        {"activation": ["gelu"]},
+        {"is_tied": 1},
+        {"ngram_orders": [3, 2], "ngram_rows": 64},
+        {"ngram_orders": [2, 2], "ngram_rows": 64},
+        {"ngram_orders": [7], "ngram_rows": 64},
+        {"ngram_orders": "23", "ngram_rows": 64},
+        {"ngram_orders": [[2]], "ngram_rows": 64},
+        {"ngram_orders": [2], "ngram_rows": 0},
+        {"ngram_orders": [2], "ngram_rows": 100},
+        {"ngram_orders": [], "ngram_rows": 64},
+        {"position": "rotary", "width": 30, "heads": 10},
+        {"surprise": 1},
+    ],
+)
+def test_a_configuration_outside_the_family_is_refused(harness, pinned, changes):
+    with pytest.raises(harness.kit.InvalidArtifact, match=r"config\.json"):
+        harness.family.read_config({**pinned, **changes})
+
+
+def test_the_open_family_takes_other_models_within_the_caps(graded, leave):
+    other = {"layers": 0, "ngram_orders": [2, 3], "ngram_rows": 256, "norm": "rmsnorm"}
+    assert graded(leave(config=other), track="open_family").outcome == "ok"
+
+
+def test_the_open_family_refuses_models_beyond_the_caps(harness, graded, leave):
+    large = {"ngram_orders": [2, 3, 4], "ngram_rows": 1 << 14}
+    with pytest.raises(harness.kit.InvalidArtifact, match="parameters"):
+        graded(leave(config=large), track="open_family")
+
+
+def test_the_pinned_model_is_the_one_of_the_public_settings(harness, request_of, tmp_path):
+    for part in ("public", "secret"):
+        (tmp_path / part).mkdir()
+    request = request_of()
+    harness.task.TrainingHarness().instance(request, tmp_path / "public", tmp_path / "secret")
+    settings = json.loads((tmp_path / "public" / "settings.json").read_text())
+    assert harness.family.read_config(settings["model"]).as_json() == settings["model"]
+    public = {path.name for path in (tmp_path / "public").iterdir()}
+    assert public == {"settings.json", "train.txt", "validation.txt"}
+
+
+@pytest.mark.parametrize("track", ["fixed_model", "open_family"])
+@pytest.mark.parametrize("profile", ["smoke", "demo", pytest.param("full", marks=pytest.mark.slow)])
+def test_the_harness_passes_its_own_checks(harness, request_of, tmp_path, profile, track):
+    checks = harness.task.TrainingHarness().selfcheck(request_of(profile, track), tmp_path)
+    assert len(checks) >= 5
+    assert not [check for check in checks if not check.is_ok]
