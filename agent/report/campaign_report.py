@@ -1,0 +1,199 @@
+"""What a campaign's report says, as values: every round, what it cost, where the time went.
+
+Pure reading: the same ledger gives the same report. Does not: render anything (`html_page`, `markdown_page` do).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import cast
+
+from rsi.agent.errors import LineageError
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.lineage import Lineage
+from rsi.agent.store.records import (
+    CampaignSummary,
+    PromotionRecord,
+    Spend,
+    Step,
+    StepRecord,
+)
+from rsi.agent.tally import RoundLine, Tally, round_lines, tally
+from rsi.evals.types import Interval
+
+DIFF_LIMIT_BYTES = 60_000
+"""Diff kept of one round: a report of dozens of rounds must open quickly in a browser."""
+
+
+class Stage(StrEnum):
+    """Where a campaign's wall time goes."""
+
+    PROPOSE = "propose"
+    MEASURE = "measure"
+    REVIEW = "review"
+    WAIT = "wait for a decision"
+    OTHER = "everything else"
+
+
+_STAGES = {
+    Step.PROPOSE: Stage.PROPOSE,
+    Step.MEASURE: Stage.MEASURE,
+    Step.REVIEW: Stage.REVIEW,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedRound:
+    """One round, however it ended."""
+
+    line: RoundLine
+    confirm: Interval | None
+    """The effect on fresh seeds and hidden data; None when it never got there."""
+    changed: str
+    """Files and lines in one line; empty when there was no commit."""
+    lesson: str
+    diff: str
+    """Against the parent, cut to DIFF_LIMIT_BYTES; empty when there is none."""
+    steps: tuple[StepRecord, ...]
+    wall_s: float
+    """Seconds of all its steps, waiting left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTime:
+    """Wall seconds of one stage over the whole campaign."""
+
+    stage: Stage
+    wall_s: float
+    share: float
+    """Of all stages together, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignReport:
+    """Everything that the report shows."""
+
+    summary: CampaignSummary
+    tally: Tally
+    rounds: tuple[ReportedRound, ...]
+    promotions: tuple[PromotionRecord, ...]
+    """Moves of the champion by this campaign, oldest first."""
+    baseline: str | None
+    """The round-0 commit; None before any round opened."""
+    champion: str | None
+    """The campaign's last champion; None before any round opened."""
+    spend: tuple[Spend, ...]
+    time: tuple[StageTime, ...]
+    """By falling share; empty when no step has finished."""
+    is_chain_intact: bool
+
+    @property
+    def bottleneck(self) -> Stage | None:
+        """The stage that takes the most time; None when no step has finished."""
+        return self.time[0].stage if self.time else None
+
+
+def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> CampaignReport:
+    """Put a campaign's facts together.
+
+    Args:
+        ledger: Where the facts are.
+        lineage: Where the candidates are; None uses the diffs that the ledger has.
+        campaign_id: Which campaign, finished or not.
+
+    Raises:
+        UnknownRecordError: No such campaign.
+    """
+    summary = ledger.campaign_summary(campaign_id)
+    lines = round_lines(ledger, campaign_id)
+    by_round: dict[str, list[StepRecord]] = {}
+    for step in ledger.steps_of(campaign_id=campaign_id):
+        by_round.setdefault(step.round_id, []).append(step)
+    reported = tuple(_round(line, by_round.get(line.record.id, []), lineage) for line in lines)
+    own = {line.record.id for line in lines}
+    promotions = tuple(
+        move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
+    )
+    opened = [step for steps in by_round.values() for step in steps if step.step is Step.OPEN]
+    return CampaignReport(
+        summary=summary,
+        tally=tally(ledger, campaign_id),
+        rounds=reported,
+        promotions=promotions,
+        baseline=_text_of(opened[0].payload, "baseline_commit") if opened else None,
+        champion=_champion(promotions, lines),
+        spend=tuple(ledger.spend(campaign_id).values()),
+        time=stage_times([each.steps for each in reported]),
+        is_chain_intact=ledger.verify_chain().is_intact,
+    )
+
+
+def stage_times(rounds: Sequence[Sequence[StepRecord]]) -> tuple[StageTime, ...]:
+    """Wall seconds by stage; waiting is the gap between the end of review and the decision."""
+    spent = dict.fromkeys(Stage, 0.0)
+    for steps in rounds:
+        ended_review = None
+        for step in sorted(steps, key=lambda each: each.started_at):
+            spent[_STAGES.get(step.step, Stage.OTHER)] += step.wall_s
+            if step.step is Step.REVIEW:
+                ended_review = step.started_at + timedelta(seconds=step.wall_s)
+            elif step.step is Step.DECIDE and ended_review is not None:
+                spent[Stage.WAIT] += max(0.0, (step.started_at - ended_review).total_seconds())
+                ended_review = None
+    total = sum(spent.values())
+    if total <= 0:
+        return ()
+    ranked = sorted(spent.items(), key=lambda item: item[1], reverse=True)
+    return tuple(
+        StageTime(stage=stage, wall_s=wall_s, share=wall_s / total) for stage, wall_s in ranked
+    )
+
+
+def _round(line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None) -> ReportedRound:
+    latest = {step.step: step.payload for step in steps}
+    stored = latest.get(Step.REPORT, {}).get("report")
+    report = cast(Mapping[str, object], stored) if isinstance(stored, Mapping) else {}
+    return ReportedRound(
+        line=line,
+        confirm=_confirmed(latest.get(Step.REVIEW, {})),
+        changed=_text_of(report, "changed") or "",
+        lesson=_text_of(report, "lesson") or "",
+        diff=_diff(line, latest.get(Step.COMMIT, {}), report, lineage),
+        steps=tuple(steps),
+        wall_s=sum(step.wall_s for step in steps),
+    )
+
+
+def _diff(
+    line: RoundLine,
+    committed: Mapping[str, object],
+    report: Mapping[str, object],
+    lineage: Lineage | None,
+) -> str:
+    parent = _text_of(committed, "parent") or line.record.champion_commit
+    if lineage is not None and line.commit is not None:
+        try:
+            return lineage.diff(parent, line.commit, limit_bytes=DIFF_LIMIT_BYTES)
+        except LineageError:
+            pass  # another machine's repository: the ledger's copy, if any, says the same
+    text = _text_of(report, "diff") or ""
+    return text if len(text) <= DIFF_LIMIT_BYTES else text[:DIFF_LIMIT_BYTES] + "\n\\ cut\n"
+
+
+def _confirmed(review: Mapping[str, object]) -> Interval | None:
+    confirm = review.get("confirm")
+    effect = confirm.get("effect") if isinstance(confirm, Mapping) else None
+    return None if effect is None else decode(Interval, encode(effect))
+
+
+def _champion(promotions: Sequence[PromotionRecord], lines: Sequence[RoundLine]) -> str | None:
+    if promotions:
+        return promotions[-1].new_commit
+    return lines[-1].record.champion_commit if lines else None
+
+
+def _text_of(payload: Mapping[str, object], key: str) -> str | None:
+    value = payload.get(key)
+    return value if isinstance(value, str) else None

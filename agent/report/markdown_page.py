@@ -1,0 +1,106 @@
+"""A report as Markdown, for a pull request or a notebook; untrusted text cannot become markup."""
+
+import re
+
+from rsi.agent.report.campaign_report import CampaignReport, ReportedRound
+from rsi.agent.report.wording import (
+    cost_lines,
+    duration_text,
+    interval_text,
+    planted_text,
+    prediction_text,
+    short,
+    speedup_sentence,
+    time_sentence,
+    why_text,
+)
+from rsi.agent.safe import safe_line
+from rsi.agent.store.records import PromotionKind
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$-])")
+_LINKED = re.compile(r"(?i)http|www|mailto|ftp|@|#")
+"""What renderers turn into links and mentions by themselves; an empty comment after it stops them."""
+
+
+def markdown_page(report: CampaignReport) -> str:
+    """The whole page."""
+    record = report.summary.record
+    chain = "intact" if report.is_chain_intact else "**BROKEN**"
+    parts = [
+        f"# {_safe(record.task)}: campaign {_safe(record.id)}",
+        f"Track {_safe(record.track)}, profile {_safe(record.profile)}, lineage {_safe(record.lineage)}; "
+        f"{report.summary.state.value}, {len(report.rounds)} rounds; chain of decisions {chain}.",
+        _safe(speedup_sentence(report)),
+        f"    {safe_line(report.tally.line)}",
+        "## What was tried",
+        _rounds(report),
+        "## Lineage",
+        _lineage(report),
+        "## Controls",
+        _controls(report),
+        "## Where the time went",
+        time_sentence(report),
+        "\n".join(
+            f"- {each.stage.value}: {duration_text(each.wall_s)}, {each.share:.0%}"
+            for each in report.time
+        ),
+        "## Cost",
+        "\n".join(f"- {_safe(line)}" for line in cost_lines(report)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _safe(text: str) -> str:
+    escaped = _MARKUP.sub(r"\\\1", safe_line(text))
+    return _LINKED.sub(lambda found: found[0][:2] + "<!-- -->" + found[0][2:], escaped)
+
+
+def _rounds(report: CampaignReport) -> str:
+    head = "| round | idea | ended as | effect | confirmed | predicted | time |\n|---|---|---|---|---|---|---|"
+    return "\n".join([head, *(_round_row(each) for each in report.rounds)])
+
+
+def _round_row(each: ReportedRound) -> str:
+    line = each.line
+    notes = [text for text in (planted_text(line), why_text(each)) if text]
+    idea = line.hypothesis or "(no hypothesis)"
+    cells = (
+        str(line.record.number),
+        _safe(". ".join([idea, *notes])),
+        _safe(line.ended_as),
+        _safe(interval_text(line.effect)),
+        _safe(interval_text(each.confirm)) if each.confirm else "",
+        _safe(prediction_text(line)),
+        duration_text(each.wall_s),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _lineage(report: CampaignReport) -> str:
+    by_id = {each.line.record.id: each.line for each in report.rounds}
+    lines = [f"- `{short(report.baseline)}` original baseline"]
+    for move in report.promotions:
+        line = by_id[move.round_id]
+        verb = "rolled back" if move.kind is PromotionKind.ROLLBACK else "promoted"
+        lines.append(
+            f"- `{short(move.new_commit)}` {verb} by {_safe(move.actor)}, round {line.record.number}: "
+            f"{_safe(line.hypothesis)} ({_safe(interval_text(line.effect))})"
+        )
+    return "\n".join(lines)
+
+
+def _controls(report: CampaignReport) -> str:
+    planted = [each.line for each in report.rounds if each.line.planted is not None]
+    if not planted:
+        return "Nothing was planted in this campaign."
+    head = f"Cheats caught: {report.tally.cheats_caught}/{report.tally.cheats}."
+    return "\n".join(
+        [
+            head,
+            "",
+            *(
+                f"- round {line.record.number}: {_safe(planted_text(line))}, ended as {_safe(line.ended_as)}"
+                for line in planted
+            ),
+        ]
+    )

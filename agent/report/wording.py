@@ -1,0 +1,98 @@
+"""Words and numbers of a report, the same in every format."""
+
+from rsi.agent.report.campaign_report import CampaignReport, ReportedRound
+from rsi.agent.tally import RoundLine
+from rsi.evals.types import Interval
+
+
+def interval_text(effect: Interval | None) -> str:
+    """A ratio with its interval, such as "1.42x [1.31, 1.55]"; "not measured" when there is none."""
+    if effect is None:
+        return "not measured"
+    return f"{effect.estimate:.2f}x [{effect.low:.2f}, {effect.high:.2f}]"
+
+
+def confidence_text(effect: Interval) -> str:
+    """What the brackets mean."""
+    return f"{effect.confidence:.0%} interval over {effect.pairs} pairs"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def planted_text(line: RoundLine) -> str:
+    """What was planted in a round and whether it was caught; empty for an honest idea."""
+    if line.planted is None:
+        return ""
+    name = str(line.planted.get("name", ""))
+    if not line.is_planted_cheat:
+        return f"planted null patch {name}"
+    return f"planted cheat {name}: {'caught' if line.is_caught else 'NOT CAUGHT'}"
+
+
+def prediction_text(line: RoundLine) -> str:
+    """What the proposer expected."""
+    return "" if line.predicted_ratio is None else f"{line.predicted_ratio:.2f}x"
+
+
+def why_text(reported: ReportedRound) -> str:
+    """Why a round ended as it did, in its own words."""
+    return reported.line.reason or reported.lesson
+
+
+def cost_lines(report: CampaignReport) -> tuple[str, ...]:
+    """What each role cost; one sentence when nothing did."""
+    lines = []
+    for spend in report.spend:
+        tokens = sum(spend.tokens.values())
+        parts = [
+            "1 call" if spend.calls == 1 else f"{spend.calls} calls",
+            f"${spend.spent_usd:.4f}",
+        ]
+        if spend.open_usd > 0:
+            parts.append(f"of which ${spend.open_usd:.4f} reserved and never settled")
+        if spend.unknown_calls:
+            parts.append(f"{spend.unknown_calls} calls at an unknown price, not counted")
+        if tokens:
+            parts.append(f"{tokens} tokens")
+        if spend.device_s > 0:
+            parts.append(f"{duration_text(spend.device_s)} of device time")
+        lines.append(f"{spend.role.value}: {', '.join(parts)}")
+    return tuple(lines) or ("nothing was charged",)
+
+
+def time_sentence(report: CampaignReport) -> str:
+    """Where the time went, in one sentence."""
+    if not report.time:
+        return "No step has finished yet."
+    first = report.time[0]
+    return (
+        f"The bottleneck is {first.stage.value}: {duration_text(first.wall_s)}, "
+        f"{first.share:.0%} of the campaign's time."
+    )
+
+
+def speedup_sentence(report: CampaignReport) -> str:
+    """The cumulative speedup, measured and never multiplied up."""
+    effect = report.tally.speedup
+    if effect is None:
+        return "The champion has not been measured against the original baseline."
+    if report.champion is not None and report.champion == report.baseline:
+        return "The champion is still the original baseline."
+    return (
+        f"The champion is {interval_text(effect)} against the original baseline, "
+        f"measured again with fresh seeds ({confidence_text(effect)})."
+    )
+
+
+def short(commit: str | None) -> str:
+    """The first twelve digits of a commit."""
+    return "none" if commit is None else commit[:12]

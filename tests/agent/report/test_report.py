@@ -1,0 +1,406 @@
+"""A report tells every round, hides no failure, and cannot be made to do anything by what it shows."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from rsi.agent.errors import HomeError, UnknownRecordError
+from rsi.agent.report.campaign_report import Stage, build_report, stage_times
+from rsi.agent.report.files import write_report
+from rsi.agent.report.html_page import html_page
+from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.lineage import Lineage
+from rsi.agent.store.records import (
+    CampaignEvent,
+    CampaignEventKind,
+    CampaignRecord,
+    ChargeRecord,
+    ChargeRole,
+    DecisionAction,
+    DecisionRecord,
+    PromotionRecord,
+    RoundRecord,
+    Step,
+    StepRecord,
+    round_id_of,
+)
+from rsi.evals.types import Interval, Score, Verdict
+from rsi.sandboxes.types import FileEntry
+
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+HOSTILE = (
+    '</td><script>alert(1)</script><img src="http://evil/x"> `**[a](http://evil)**` | @all #1 '
+    "\x1b[31m\u202e\ud800\n# Heading\n&amp; 'x' \"y\""
+)
+
+
+def interval(estimate: float) -> Interval:
+    return Interval(
+        estimate=estimate, low=estimate * 0.9, high=estimate * 1.1, confidence=0.95, pairs=4
+    )
+
+
+def score(verdict: Verdict, estimate: float) -> dict[str, object]:
+    found = Score(
+        verdict=verdict,
+        reason="as measured",
+        effect=interval(estimate),
+        wall_effect=None,
+        quality=(),
+        guards=(),
+        pairs_used=4,
+        pairs_invalid=0,
+        outcomes={"ok": 4},
+        is_plausible=True,
+        plausibility="",
+        digest="5" * 64,
+    )
+    return asdict(found)
+
+
+class Story:
+    """Writes a campaign into a real ledger and a real lineage, round by round."""
+
+    def __init__(self, home: Home, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.lineage = Lineage.open(home, "toy-main")
+        self.baseline = self.lineage.import_baseline((self.file(0),), "Baseline")
+        self.champion = self.baseline
+        self.number = 0
+        ledger.add_campaign(
+            CampaignRecord(
+                id="c1",
+                created_at=AT,
+                task="toy",
+                task_digest="d",
+                track="main",
+                profile="smoke",
+                lineage="toy-main",
+                seed_commitment="s",
+            )
+        )
+        self.say(CampaignEventKind.STARTED)
+
+    @staticmethod
+    def file(number: int) -> FileEntry:
+        return FileEntry(path="train.py", content=f"x = {number}\n".encode())
+
+    def say(self, kind: CampaignEventKind, **payload: object) -> None:
+        self.ledger.add_campaign_event(
+            CampaignEvent(campaign_id="c1", kind=kind, at=AT, payload=payload)
+        )
+
+    def round(
+        self,
+        ending: Step,
+        outcome: str,
+        *,
+        estimate: float | None = None,
+        planted: dict[str, object] | None = None,
+        hypothesis: str = "an idea",
+        is_promoted: bool = False,
+    ) -> str:
+        self.number += 1
+        round_id = round_id_of("c1", self.number)
+        self.ledger.add_round(
+            RoundRecord(
+                id=round_id,
+                campaign_id="c1",
+                number=self.number,
+                champion_commit=self.champion,
+                created_at=AT,
+            )
+        )
+        commit = self.lineage.commit_candidate(
+            round_id, self.champion, (self.file(self.number),), hypothesis, at=AT
+        )
+        payloads: dict[Step, dict[str, object]] = {
+            Step.OPEN: {"baseline_commit": self.baseline, "planted": planted},
+            Step.PROPOSE: {"hypothesis": hypothesis, "predicted_ratio": 1.5},
+            Step.COMMIT: {"commit": commit, "parent": self.champion},
+        }
+        if estimate is not None:
+            verdict = Verdict.SUPPORTED if is_promoted else Verdict.REFUTED
+            payloads[Step.SCORE] = {"score": score(verdict, estimate)}
+        if is_promoted and estimate is not None:
+            payloads[Step.REVIEW] = {"confirm": score(Verdict.SUPPORTED, estimate)}
+        for position, step in enumerate(Step):
+            is_last = step is ending
+            self.step(
+                round_id, step, outcome if is_last else "ok", position, payloads.get(step, {})
+            )
+            if is_last:
+                break
+        if is_promoted:
+            self.promote(round_id, commit)
+        why = {"report": {"why": f"why {hypothesis}", "lesson": "a lesson", "changed": "train.py"}}
+        self.step(round_id, Step.REPORT, "ok", 11, why)
+        return commit
+
+    def step(
+        self, round_id: str, step: Step, outcome: str, position: int, payload: dict[str, object]
+    ) -> None:
+        seconds = {Step.MEASURE: 60.0, Step.PROPOSE: 5.0}.get(step, 0.5)
+        self.ledger.add_step(
+            StepRecord(
+                round_id=round_id,
+                step=step,
+                outcome=outcome,
+                started_at=AT + timedelta(minutes=self.number * 30 + position * 2),
+                wall_s=seconds,
+                payload=payload,
+            )
+        )
+
+    def promote(self, round_id: str, commit: str) -> None:
+        self.ledger.add_decision(
+            DecisionRecord(
+                round_id=round_id,
+                action=DecisionAction.APPROVE,
+                actor="person:ada",
+                reason="clear",
+                commit=commit,
+                score_digest="5" * 64,
+                at=AT,
+            )
+        )
+        self.lineage.move_champion(self.champion, commit, "won")
+        self.ledger.add_promotion(
+            PromotionRecord(
+                lineage="toy-main",
+                round_id=round_id,
+                old_commit=self.champion,
+                new_commit=commit,
+                score_digest="5" * 64,
+                at=AT,
+                actor="person:ada",
+            )
+        )
+        self.champion = commit
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(root=tmp_path / "home").create()
+
+
+@pytest.fixture
+def story(home: Home):
+    with Ledger.open(home) as ledger:
+        yield Story(home, ledger)
+
+
+def tell(story: Story) -> None:
+    cheat = {"kind": "cheat", "name": "forges", "expect": ["not_admitted"]}
+    story.round(Step.SCORE, "refuted", estimate=1.0, planted={"kind": "null", "name": "same"})
+    story.round(Step.PROMOTE, "promoted", estimate=1.6, hypothesis="vectorise", is_promoted=True)
+    story.round(Step.SCORE, "refuted", estimate=0.7, hypothesis="slower")
+    story.round(Step.MEASURE, "crashed", hypothesis=HOSTILE)
+    story.round(Step.ADMIT, "not_admitted", planted=cheat)
+    story.round(Step.SCORE, "refuted", estimate=40.0, planted={**cheat, "name": "slips"})
+    story.round(Step.PROMOTE, "promoted", estimate=1.3, hypothesis="fuse", is_promoted=True)
+    story.ledger.reserve(
+        ChargeRecord(
+            id="k",
+            campaign_id="c1",
+            round_id=None,
+            role=ChargeRole.PROPOSER,
+            model="m",
+            reserved_usd=0.25,
+            reserved_at=AT,
+        )
+    )
+    story.say(
+        CampaignEventKind.FINISHED,
+        baseline_commit=story.baseline,
+        champion_commit=story.champion,
+        score=score(Verdict.SUPPORTED, 2.1),
+    )
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; fails on anything unbalanced."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_a_report_tells_every_round_negatives_included(story: Story):
+    tell(story)
+    report = build_report(story.ledger, story.lineage, "c1")
+    assert [each.line.ended_as for each in report.rounds] == [
+        "refuted",
+        "promoted",
+        "refuted",
+        "crashed",
+        "not_admitted",
+        "refuted",
+        "promoted",
+    ]
+    assert report.baseline == story.baseline
+    assert report.champion == story.champion
+    assert len(report.promotions) == 2
+    assert report.tally.speedup == interval(2.1)
+    assert (report.tally.cheats, report.tally.cheats_caught) == (2, 1)
+    assert report.rounds[1].confirm == interval(1.6)
+    assert "+x = 2" in report.rounds[1].diff
+    assert report.is_chain_intact
+    assert report.bottleneck is Stage.MEASURE
+
+
+def test_the_pages_say_what_the_report_says(story: Story):
+    tell(story)
+    report = build_report(story.ledger, story.lineage, "c1")
+    page, text = Page(html_page(report)), markdown_page(report)
+    for word in ("vectorise", "slower", "fuse", "crashed", "refuted", "not_admitted"):
+        assert word in page.text
+        assert word.replace("_", "\\_") in text
+    assert "1.60x [1.44, 1.76]" in page.text
+    assert "2.10x [1.89, 2.31] against the original baseline" in page.text
+    assert "planted cheat forges: caught" in page.text
+    assert "planted cheat slips: NOT CAUGHT" in page.text
+    assert "reserved and never settled" in page.text
+    assert "The bottleneck is" in page.text
+    assert " ".join(report.tally.line.split()) in page.text
+    assert report.tally.line in text
+    assert page.tags.count("circle") == 4
+    assert page.tags.count("path") == 1
+
+
+def test_nothing_shown_becomes_markup_or_reaches_out(story: Story):
+    tell(story)
+    report = build_report(story.ledger, story.lineage, "c1")
+    source = html_page(report)
+    page = Page(source)
+    allowed = "html head meta title style body h1 h2 p b br span ul ol li table tr th td div details summary pre"
+    assert set(page.tags) <= {
+        *allowed.split(),
+        *["svg", "g", "text", "line", "rect", "circle", "path"],
+    }
+    names = {name for name, _ in page.attributes}
+    assert not names & {"src", "href", "srcset", "action", "data", "background"}
+    assert not any(name.startswith("on") for name in names)
+    assert "url(" not in source
+    assert "@import" not in source
+    assert "alert(1)" in page.text, "it is shown, not hidden"
+    assert "\x1b" not in source
+    assert "\u202e" not in source
+    assert source.encode("utf-8", "backslashreplace")
+    text = markdown_page(report)
+    row = next(line for line in text.splitlines() if "alert" in line)
+    assert "\\<script\\>" in row
+    assert "http://" not in text
+    assert "[a](" not in text
+    assert row.replace("\\|", "").count("|") == 8
+    assert "\n# Heading" not in text
+
+
+def test_a_campaign_with_nothing_in_it_yet_has_a_report(story: Story):
+    report = build_report(story.ledger, story.lineage, "c1")
+    assert report.bottleneck is None
+    assert report.baseline is None
+    assert "No round was measured." in Page(html_page(report)).text
+    assert "No step has finished yet." in markdown_page(report)
+    with pytest.raises(UnknownRecordError):
+        build_report(story.ledger, story.lineage, "c9")
+
+
+def test_a_report_without_the_repository_uses_what_the_ledger_has(story: Story):
+    tell(story)
+    report = build_report(story.ledger, None, "c1")
+    assert [each.diff for each in report.rounds] == [""] * 7
+    assert html_page(report)
+
+
+def test_the_same_ledger_gives_the_same_pages(story: Story):
+    tell(story)
+    pages = [html_page(build_report(story.ledger, story.lineage, "c1")) for _ in range(2)]
+    assert pages[0] == pages[1]
+
+
+def test_an_extreme_effect_stays_on_the_drawing(story: Story):
+    for estimate in (1e-9, 1e9, 1.0):
+        story.round(Step.SCORE, "refuted", estimate=estimate)
+    page = Page(html_page(build_report(story.ledger, story.lineage, "c1")))
+    xs = [float(value or 0) for name, value in page.attributes if name in {"cx", "x1", "x2"}]
+    assert xs
+    assert all(0 <= x <= 720 for x in xs)
+
+
+def test_both_files_are_written_and_an_unwritable_folder_is_named(
+    story: Story, home: Home, tmp_path
+):
+    tell(story)
+    path = write_report(home, story.ledger, "c1")
+    assert path == home.reports / "c1" / "report.html"
+    assert Page(path.read_text(encoding="utf-8")).text
+    assert (path.parent / "report.md").read_text(encoding="utf-8").startswith("# toy")
+    assert write_report(home, story.ledger, "c1", tmp_path / "out").parent == tmp_path / "out"
+    (tmp_path / "file").touch()
+    with pytest.raises(HomeError, match="cannot be written"):
+        write_report(home, story.ledger, "c1", tmp_path / "file")
+
+
+def test_time_is_told_by_stage_with_waiting_apart():
+    def step(name: Step, at_s: float, wall_s: float) -> StepRecord:
+        return StepRecord(
+            round_id="r",
+            step=name,
+            outcome="ok",
+            started_at=AT + timedelta(seconds=at_s),
+            wall_s=wall_s,
+        )
+
+    steps = [
+        step(Step.DECIDE, 100, 0.0),
+        step(Step.PROPOSE, 0, 10),
+        step(Step.MEASURE, 10, 20),
+        step(Step.REVIEW, 30, 10),
+        step(Step.PROMOTE, 100, 0.0),
+    ]
+    times = stage_times([steps])
+    assert [(each.stage, each.wall_s) for each in times][:3] == [
+        (Stage.WAIT, 60.0),
+        (Stage.MEASURE, 20.0),
+        (Stage.PROPOSE, 10.0),
+    ]
+    assert sum(each.share for each in times) == pytest.approx(1.0)
+    assert stage_times([]) == ()
+    again = [
+        replace(each, attempt=1, started_at=each.started_at + timedelta(hours=1)) for each in steps
+    ]
+    assert stage_times([steps + again])[0].wall_s == 120.0
