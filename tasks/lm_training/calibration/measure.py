@@ -1,7 +1,7 @@
 """Measure the reference curve and the reference solutions; writes the JSON files beside this script.
 
-    python calibration/measure.py curve --profile demo --seeds 5 --python ENV/bin/python
-    python calibration/measure.py pairs --profile demo --seeds 5 --python ENV/bin/python 02_batched_heads
+    python -m rsi.tasks.lm_training.calibration.measure curve --profile demo --seeds 5 --python ENV/bin/python
+    python -m rsi.tasks.lm_training.calibration.measure pairs --profile demo --seeds 5 --python ENV/bin/python 02_batched_heads
 
 `--python` is an interpreter with environment/requirements.txt installed. CPU seconds are the clock:
 wall time on a shared machine says more about the neighbours.
@@ -16,7 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from runs import FOLDER, Bench, Run, fingerprint, log_ratio_interval
+from rsi.tasks.lm_training.calibration.runs import (
+    FOLDER,
+    Bench,
+    Run,
+    fingerprint,
+    log_ratio_interval,
+)
 
 
 def main() -> None:

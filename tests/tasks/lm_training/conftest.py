@@ -3,7 +3,7 @@
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ def lm_task() -> Task:
 
 
 @pytest.fixture(scope="session")
-def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     folder = tmp_path_factory.mktemp("trusted")
     (folder / "harness").symlink_to(lm_task.harness)
     (folder / "harness_kit").symlink_to(HARNESS_KIT)
@@ -36,7 +36,7 @@ def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         sys.path.remove(str(folder))
         for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
             del sys.modules[name]  # another task's harness has the same name
-    yield SimpleNamespace(**modules, kit=kit)
+    return SimpleNamespace(**modules, kit=kit)
 
 
 @pytest.fixture(scope="session")
