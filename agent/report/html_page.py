@@ -31,9 +31,9 @@ body{margin:0 auto;max-width:60rem;padding:1.5rem;font:16px/1.5 system-ui,sans-s
 background:var(--page)}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 p,ul,ol{margin:.4rem 0}.soft{color:var(--soft)}.mono,code,pre{font-family:ui-monospace,monospace;font-size:.9em}
-.tally{background:var(--card);padding:.6rem .8rem;border-radius:.4rem;overflow-x:auto;white-space:pre}
+.tally{background:var(--card);padding:.6rem .8rem;border-radius:.4rem;white-space:pre-wrap}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .5rem;
-border-bottom:1px solid var(--line)}td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
+border-bottom:1px solid var(--line)}td.idea{min-width:20rem;overflow-wrap:anywhere}td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}pre{background:var(--card);padding:.6rem;overflow:auto;max-height:30rem}
 summary{cursor:pointer}svg{width:100%;height:auto;font:12px system-ui,sans-serif}
 svg text{fill:var(--ink)}.label{text-anchor:end}.mid{text-anchor:middle}.tick{stroke:var(--line)}
@@ -101,7 +101,9 @@ def _rounds(report: CampaignReport) -> str:
 def _round_row(each: ReportedRound) -> str:
     line = each.line
     confirmed = (
-        f"<br>confirmed on fresh data: {_safe(interval_text(each.confirm))}" if each.confirm else ""
+        f'<br><span class="soft">fresh data:</span><br>{_safe(interval_text(each.confirm))}'
+        if each.confirm
+        else ""
     )
     effect = _safe(interval_text(line.effect))
     if line.effect is not None:
@@ -118,7 +120,7 @@ def _round_row(each: ReportedRound) -> str:
     by = f'<br><span class="soft">{_safe(line.decided_by)}</span>' if line.decided_by else ""
     return (
         f'<tr><td class="number">{line.record.number}</td>'
-        f"<td>{_safe(line.hypothesis or '(no hypothesis)')}{details}{diff}</td><td>{word}{by}</td>"
+        f'<td class="idea">{_safe(line.hypothesis or "(no hypothesis)")}{details}{diff}</td><td>{word}{by}</td>'
         f'<td class="number">{effect}{confirmed}</td><td class="number">{_safe(prediction_text(line))}</td>'
         f'<td class="number">{_safe(duration_text(each.wall_s))}</td></tr>'
     )

@@ -14,6 +14,8 @@ from rsi.agent.store.state import RoundVerdict
 WIDTH, LEFT, RIGHT, ROW, TOP = 720, 210, 24, 26, 14
 """Pixels of the drawing, its margins and one row; a text column is never wider than 720."""
 LABEL_CHARS = 30
+TICK_GAP = 44
+"""Pixels between ticks, so that their labels do not touch."""
 WIDEST_RATIO = 1000.0
 """Ends of the axis in either direction; anything beyond is drawn at the edge, its numbers are in the table."""
 
@@ -71,16 +73,16 @@ def _x(ratio: float, low: float, high: float) -> float:
 
 def _axis(low: float, high: float, bottom: int) -> str:
     ticks = [tick for tick in _TICKS if low <= math.log(tick) <= high]
-    parts = []
-    last_x = -100.0
-    for tick in ticks:
+    parts: list[str] = []
+    taken: list[float] = []
+    for tick in sorted(ticks, key=lambda each: each != 1.0):  # the line of no effect comes first
         x = _x(tick, low, high)
-        is_one = tick == 1.0
-        if x - last_x < 44 and not is_one:
+        if any(abs(x - other) < TICK_GAP for other in taken):
             continue
-        last_x = x
+        taken.append(x)
         parts.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{bottom}" class="{"one" if is_one else "tick"}"/>'
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{bottom}" '
+            f'class="{"one" if tick == 1.0 else "tick"}"/>'
             f'<text x="{x:.1f}" y="{bottom + 18}" class="mid">{tick:g}x</text>'
         )
     return "".join(parts)
