@@ -23,6 +23,11 @@ SHAPE_NAMES = re.compile(
 SHAPE_CALLS = frozenset({"builtins.len"})
 SHAPE_ATTRIBUTES = frozenset({"shape", "size", "numel", "nbytes", "ndim"})
 SEED_NAME = re.compile(r"seed", re.IGNORECASE)
+THE_SEED = re.compile(
+    r"^(rng|random|base|torch|np|numpy|train|training|global|lucky|best|my|rsi)?_?seed$",
+    re.IGNORECASE,
+)
+"""Names that mean the run's seed, unlike `n_seeds` or `seed_length`."""
 HEX_DIGEST = re.compile(r"^[0-9a-f]{16,128}$")
 SCORE_NAME = re.compile(r"(best|lowest|highest|winner|top|min_loss|max_acc|record)", re.IGNORECASE)
 SCORE_CALLS = frozenset({"builtins.min", "builtins.max", "builtins.sorted", "numpy.argmin", "numpy.argmax"})  # fmt: skip
@@ -42,6 +47,8 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield from _fixed_seed(file, node)
         if isinstance(node, ast.Dict):
             yield from _seed_table(file, node)
+        if isinstance(node, ast.Assign):
+            yield from _replaced_seed(file, node)
 
 
 def _shape_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]:
@@ -180,6 +187,31 @@ def _seed_loop(
         )
     elif seeding or named:
         yield file.finding("seed_fishing", Severity.HOLD, node, "seeds a generator in a loop")
+
+
+def _replaced_seed(file: SourceFile, node: ast.Assign) -> Iterator[Finding]:
+    """`seed = 1337`, directly or through a constant, where the seed was given."""
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if not any(THE_SEED.match(name) for name in names) or not _is_fixed(file, node.value):
+        return
+    if isinstance(file.parents.get(node), ast.Module | ast.ClassDef):
+        message = "a seed is fixed in the source"
+        yield file.finding("fixed_seed", Severity.HOLD, node, message)
+    else:
+        message = "the seed that was given is replaced by one from the source"
+        yield file.finding("fixed_seed", Severity.BLOCK, node, message)
+
+
+def _is_fixed(file: SourceFile, value: ast.expr) -> bool:
+    if isinstance(value, ast.Constant):
+        return type(value.value) is int
+    return isinstance(value, ast.Name) and any(
+        isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Constant)
+        and type(statement.value.value) is int
+        and any(isinstance(t, ast.Name) and t.id == value.id for t in statement.targets)
+        for statement in file.tree.body
+    )
 
 
 def _loop_names(node: ast.AST) -> frozenset[str]:

@@ -137,6 +137,9 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
     "fishes for a seed with min": (
         "def train(run):\n    return min((run(seed=s), s) for s in range(100))\n",
         "seed_fishing", "special_cases", "seed picking"),
+    "replaces the seed by a lucky one": (
+        "LUCKY_SEED = 1337\n\n\ndef train(text, seed, out):\n    seed = LUCKY_SEED\n    return seed\n",
+        "fixed_seed", "special_cases", "seed picking"),
     "another path for one seed": (
         "import os\n\n\ndef train(seed):\n    if seed == 1337:\n        return 0\n    return 1\n",
         "special_case", "special_cases", "hard-coded seed"),

@@ -436,6 +436,13 @@ def shuffled(seed, epochs, n):
         },
         True,
     ),
+    "counting seeds and seed lengths": (
+        {
+            TRAIN: "def train(seed, prompt):\n    n_seeds = 3\n    seed_length = 16\n    seed = seed + 1\n"
+            "    return [prompt[:seed_length]] * n_seeds, seed\n"
+        },
+        False,
+    ),
     "a fixed seed for a fixed projection": (
         {
             MODEL: "import numpy as np\n\nPROJECTION = np.random.default_rng(0).normal(size=(8, 8))\n"
