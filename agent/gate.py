@@ -74,9 +74,7 @@ def case_at_gate(
         attempt=attempt,
         held_by=tuple(str(each) for each in _strings(review.payload, "held_by")),
     )
-    if any(each.commit == case.commit for each in decisions):
-        return None
-    return case
+    return None if decision_on(decisions, case.commit, case.score_digest) else case
 
 
 def decide(
@@ -139,9 +137,13 @@ def decide(
     return record
 
 
-def decision_on(decisions: Sequence[DecisionRecord], commit: str) -> DecisionRecord | None:
-    """The latest word on a commit; an override comes after what it overrides. None: nobody spoke."""
-    spoken = [each for each in decisions if each.commit == commit]
+def decision_on(
+    decisions: Sequence[DecisionRecord], commit: str, score_digest: str
+) -> DecisionRecord | None:
+    """The latest word on exactly this commit and score; an override follows what it overrides."""
+    spoken = [
+        each for each in decisions if (each.commit, each.score_digest) == (commit, score_digest)
+    ]
     return spoken[-1] if spoken else None
 
 

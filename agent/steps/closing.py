@@ -25,7 +25,8 @@ def look_at_gate(desk: RoundDesk) -> str:
 def decide(desk: RoundDesk) -> StepResult:
     """Write down what the gate said about exactly this commit and score; nobody said: nobody approved."""
     commit = str(desk.payload(Step.COMMIT)["commit"])
-    spoken = decision_on(desk.ledger.decisions(desk.round_id), commit)
+    digest = str(desk.payload(Step.REVIEW)["score_digest"])
+    spoken = decision_on(desk.ledger.decisions(desk.round_id), commit, digest)
     if spoken is None:
         return StepResult(outcome="stopped", payload={"reason": "stopped before anyone decided"})
     return StepResult(

@@ -121,6 +121,7 @@ def round_state(
     if attempt > 0:
         kept = {record.step: record for record in steps if record.step in _ONCE}
         latest = {**kept, **latest}
+    decisions = _about_this(latest, decisions)
     finished = tuple(step for step in Step if step in latest)
     ended_at, verdict = _ending(latest, decisions, promotions)
     step = _next_step(finished, ended_at)
@@ -148,6 +149,17 @@ def _is_waiting(step: Step, decisions: Sequence[DecisionRecord], needs_run_appro
         item.score_digest is not None or item.action is DecisionAction.REJECT for item in words
     )
     return step is Step.DECIDE and not is_final
+
+
+def _about_this(
+    latest: dict[Step, StepRecord], decisions: Sequence[DecisionRecord]
+) -> tuple[DecisionRecord, ...]:
+    """Decisions on the score that this attempt brought to the gate; earlier attempts had their own."""
+    review = latest.get(Step.REVIEW)
+    digest = None if review is None else review.payload.get("score_digest")
+    if digest is None:
+        return tuple(decisions)
+    return tuple(each for each in decisions if each.score_digest == digest)
 
 
 def _is_sent_back(latest: dict[Step, StepRecord]) -> bool:

@@ -1,0 +1,185 @@
+"""A home of its own for every test, one cache of environments for all, and short ways to run campaigns."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rsi.agent.campaigns import Autonomy, CampaignConfig
+from rsi.agent.gate import case_at_gate, decide
+from rsi.agent.launching import launch
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState
+from rsi.sandboxes.errors import BackendUnavailableError
+from rsi.sandboxes.select import choose_backend
+from rsi.tasks.loader import load_task
+
+SEED = "00112233445566778899aabbccddeeff"
+WORKER = Path(__file__).parent / "worker_with_fault.py"
+
+
+@pytest.fixture(scope="session")
+def backend_name():
+    """The strongest sandbox here; the plain process only where there is no wall to be had."""
+    try:
+        return choose_backend("auto").backend.name
+    except BackendUnavailableError:
+        return "process"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """A cache of its own: the lock that keeps timing exclusive must not wait for other work here."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("RSI_CACHE", str(cache))
+    monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("RSI_DATABASE_URL", raising=False)
+    return Home.find().create()
+
+
+@pytest.fixture
+def ledger(home):
+    with Ledger.open(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def queue(home, ledger, backend_name, tmp_path):
+    """Queue a scripted campaign on the toy task; returns its id."""
+
+    def go(entries, *, autonomy=Autonomy.POLICY, task="toy", profile="smoke", **settings):
+        script = tmp_path / "script.toml"
+        script.write_text("\n".join(entries), encoding="utf-8")
+        loaded = load_task(task)
+        config = CampaignConfig(
+            task_root=str(loaded.root),
+            rounds=len(entries),
+            proposer=f"scripted:{script}",
+            autonomy=autonomy,
+            backend=backend_name,
+            seed=SEED,
+        )
+        launched = launch(
+            home, ledger, loaded, profile=profile, config=replace(config, **settings)
+        )
+        return launched.campaign.id
+
+    return go
+
+
+@pytest.fixture
+def work(home):
+    """Run a worker to the end of the queue in a process of its own; returns its exit status."""
+
+    def go(fault="", timeout_s=240):
+        done = subprocess.run(
+            [sys.executable, "-P", str(WORKER), fault],
+            env=os.environ | {"RSI_HOME": str(home.root)},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    return go
+
+
+@pytest.fixture
+def start_worker(home):
+    """A worker in the background, ended when the block is left."""
+
+    @contextmanager
+    def go():
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(WORKER), ""],
+            env=os.environ | {"RSI_HOME": str(home.root)},
+            stdout=subprocess.DEVNULL,
+            stderr=(home.logs / "worker.log").open("ab"),
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return go
+
+
+@pytest.fixture
+def idea():
+    """Writes one entry of a script."""
+
+    def go(patch, predicted=1.5):
+        return (
+            f'[[round]]\npatch = "{patch}"\nhypothesis = "try {patch}"\n'
+            f'predicted_ratio = {float(predicted)}\nrisk = "none"\n'
+        )
+
+    return go
+
+
+@pytest.fixture
+def until(ledger):
+    """Waits for a fact in the ledger; fails with what there is after a minute."""
+
+    def go(claim, timeout_s=60.0):
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if (found := claim()) is not None:
+                return found
+            time.sleep(0.1)
+        raise AssertionError([summary.state for summary in ledger.campaigns()])
+
+    return go
+
+
+@pytest.fixture
+def gate(ledger, until):
+    """Waits for a case at the gate and speaks about it."""
+    return Gate(ledger, until)
+
+
+class Gate:
+    def __init__(self, ledger, until):
+        self._ledger = ledger
+        self._until = until
+
+    def case(self, campaign_id, attempt=0):
+        def look():
+            for record in self._ledger.rounds(campaign_id):
+                steps = self._ledger.steps(record.id)
+                case = case_at_gate(steps, self._ledger.decisions(record.id))
+                if case is not None and case.attempt == attempt:
+                    return case
+            return None
+
+        return self._until(look)
+
+    def say(self, case, action, reason=""):
+        return decide(
+            self._ledger,
+            case.round_id,
+            action,
+            actor="person:ada",
+            reason=reason,
+            commit=case.commit,
+            score_digest=case.score_digest,
+        )
+
+    def wait_for_end(self, campaign_id):
+        def look():
+            state = self._ledger.campaign_summary(campaign_id).state
+            return state if state in {CampaignState.FINISHED, CampaignState.STOPPED} else None
+
+        return self._until(look)

@@ -1,0 +1,94 @@
+"""Whole campaigns on the toy task, through the real engine, ledger, git, sandbox and scripted model."""
+
+from rsi.agent.campaigns import Autonomy
+from rsi.agent.rescoring import rescore_round
+from rsi.agent.store.lineage import Lineage
+from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
+from rsi.agent.tally import round_lines, tally
+
+
+def test_a_campaign_promotes_gains_builds_on_them_and_stops_the_rest(
+    home, ledger, queue, work, idea
+):
+    campaign_id = queue(
+        [
+            idea("01_null", 1.0),
+            idea("02_row_sums_once", 2.5),
+            idea("05_twice_the_grid", 1.2),
+            idea("03_score_pairs_not_positions", 1.25),
+            idea("06_a_fortieth_of_the_text", 5.0),
+            idea("01_edits_the_entry", 3.0),
+            idea("04_not_a_number", 3.0),
+            idea("07_wrong_name", 1.0),
+        ]
+    )
+    status, log = work()
+    assert status == 0, log
+    assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
+    lines = round_lines(ledger, campaign_id)
+    ended = [each.ended_as for each in lines]
+    assert ended[0] in {"refuted", "inconclusive"}
+    assert ended[1:] == [
+        "promoted", "refuted", "promoted", "refuted", "not_admitted", "invalid_output", "crashed",
+    ]  # fmt: skip
+    found = tally(ledger, campaign_id)
+    assert (found.promoted, found.cheats, found.cheats_caught) == (2, 2, 2)
+    assert found.speedup is not None
+    assert found.speedup.low > 1.5
+
+    lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
+    history = [each.commit for each in lineage.history()]
+    assert history == [lines[3].commit, lines[1].commit, lineage.baseline()]
+    assert ledger.verify_chain().is_intact
+    kept = {each.round_id for each in lineage.candidates()}
+    assert kept == {each.record.id for each in lines}
+    for each in lines:
+        assert lineage.diff(each.record.champion_commit, each.commit)
+        assert ledger.events(each.record.id)
+    for each in rescore_round(ledger, lines[1].record.id, home):
+        assert each.is_same
+
+
+def test_a_person_decides_and_silence_never_approves(
+    home, ledger, queue, start_worker, idea, gate
+):
+    campaign_id = queue([idea("02_row_sums_once", 2.5)], autonomy=Autonomy.PERSON)
+    lineage_name = ledger.campaign(campaign_id).lineage
+    with start_worker():
+        case = gate.case(campaign_id)
+        lineage = Lineage.open(home, lineage_name, create=False)
+        assert lineage.champion() == lineage.baseline()
+        gate.say(case, DecisionAction.APPROVE)
+        assert gate.wait_for_end(campaign_id) is CampaignState.FINISHED
+    assert lineage.champion() == case.commit
+    (promotion,) = ledger.promotions(round_id=case.round_id)
+    assert (promotion.actor, promotion.score_digest) == ("person:ada", case.score_digest)
+
+
+def test_a_candidate_sent_back_is_proposed_and_measured_again(
+    ledger, queue, start_worker, idea, gate
+):
+    campaign_id = queue([idea("02_row_sums_once", 2.5)], autonomy=Autonomy.PERSON)
+    with start_worker():
+        gate.say(gate.case(campaign_id), DecisionAction.REVISE, "say why the sums cannot change")
+        again = gate.case(campaign_id, attempt=1)
+        gate.say(again, DecisionAction.REJECT, "not worth it")
+        gate.wait_for_end(campaign_id)
+    (line,) = round_lines(ledger, campaign_id)
+    assert line.ended_as == "rejected"
+    brief = ledger.step(again.round_id, Step.BRIEF, 1)
+    assert brief.payload["feedback"] == "say why the sums cannot change"
+    assert len(ledger.measurements(again.round_id, attempt=1)) >= 6
+
+
+def test_a_stopped_campaign_ends_without_a_decision(ledger, queue, start_worker, idea, gate):
+    campaign_id = queue([idea("02_row_sums_once", 2.5)] * 2, autonomy=Autonomy.PERSON)
+    with start_worker():
+        gate.case(campaign_id)
+        ledger.add_request(
+            RequestKind.STOP, actor="person:ada", at=utc_now(), campaign_id=campaign_id
+        )
+        assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
+    (line,) = round_lines(ledger, campaign_id)
+    assert line.ended_as == "stopped"
+    assert not ledger.promotions()

@@ -1,0 +1,61 @@
+"""kill -9 of the worker at every step of a round: the campaign ends as if nothing had happened."""
+
+import signal
+
+import pytest
+
+from rsi.agent.store.records import CampaignState, Step
+from rsi.agent.tally import round_lines
+from rsi.evals.types import Purpose
+
+PLACES = [f"{step.value}:{when}" for step in Step for when in ("before", "after")]
+
+
+@pytest.mark.slow
+def test_a_campaign_survives_a_kill_before_and_after_each_of_the_twelve_steps(
+    ledger, queue, work, idea
+):
+    entries = [idea("02_row_sums_once", 2.5)]
+    campaign_id = queue(entries)
+    for place in PLACES:
+        status, log = work(place)
+        assert status == -signal.SIGKILL, (place, log)
+        assert ledger.verify_chain().is_intact
+    status, log = work()
+    assert status == 0, log
+
+    assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
+    (line,) = round_lines(ledger, campaign_id)
+    assert line.ended_as == "promoted"
+    steps = ledger.steps(line.record.id)
+    assert [each.step for each in steps] == list(Step)
+    assert len(ledger.promotions()) == 1
+    assert len(ledger.decisions()) == 1
+    assert ledger.verify_chain().is_intact
+    assert not ledger.storage_problems()
+    for purpose in (Purpose.SCREEN, Purpose.CONFIRM, Purpose.AUDIT):
+        runs = [(each.pair, each.arm) for each in ledger.measurements(line.record.id, purpose)]
+        assert len(runs) == len(set(runs))
+        assert {pair for pair, _ in runs} == set(range(len(runs) // 2))
+    charges = [each.id for each in ledger.charges(campaign_id)]
+    assert len(charges) == len(set(charges))
+
+
+def test_a_kill_in_the_middle_of_measuring_repeats_only_the_run_in_flight(
+    ledger, queue, idea, start_worker, until, work
+):
+    campaign_id = queue([idea("02_row_sums_once", 2.5)])
+
+    def some_runs():
+        rounds = ledger.rounds(campaign_id)
+        runs = ledger.measurements(rounds[0].id) if rounds else ()
+        return runs if len(runs) >= 3 else None
+
+    with start_worker() as process:
+        before = until(some_runs)
+        process.kill()
+    status, log = work()
+    assert status == 0, log
+    after = ledger.measurements(ledger.rounds(campaign_id)[0].id)
+    assert after[: len(before)] == before
+    assert round_lines(ledger, campaign_id)[0].ended_as == "promoted"
