@@ -25,7 +25,7 @@ from rsi.sandboxes.environments import (
 from rsi.sandboxes.errors import BackendUnavailableError, SandboxBrokenError
 from rsi.sandboxes.launch import launched
 from rsi.sandboxes.seccomp import AUDIT_ARCH, bpf_program
-from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, WardenSandbox, base_variables
+from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, base_variables, opened
 from rsi.sandboxes.types import (
     Assurance,
     Availability,
@@ -158,20 +158,20 @@ class BubblewrapBackend:
                     ),
                     pass_fds=(filter_fd,),
                 ) as warden:
-                    yield WardenSandbox(
-                        Cell(
-                            backend=self.name,
-                            assurance=self.assurance,
-                            limits=spec.limits,
-                            transport=warden.transport,
-                            meter=warden.meter,
-                            kill=warden.kill,
-                            interpreter=warden.interpreter,
-                            variables=base_variables(
-                                (str(python.bin_folder), *SYSTEM_PATH), spec.variables
-                            ),
-                        )
+                    cell = Cell(
+                        backend=self.name,
+                        assurance=self.assurance,
+                        limits=spec.limits,
+                        transport=warden.transport,
+                        meter=warden.meter,
+                        kill=warden.kill,
+                        interpreter=warden.interpreter,
+                        variables=base_variables(
+                            (str(python.bin_folder), *SYSTEM_PATH), spec.variables
+                        ),
                     )
+                    with opened(cell) as sandbox:
+                        yield sandbox
         finally:
             if group is not None:
                 group.remove()

@@ -30,8 +30,8 @@ from rsi.sandboxes.session import (
     WARDEN_SOURCE,
     Cell,
     Usage,
-    WardenSandbox,
     base_variables,
+    opened,
     wait_until_ready,
 )
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
@@ -213,18 +213,18 @@ class DockerBackend:
                     ) from error
                 interpreter = wait_until_ready(transport, transport.complaint)
                 meter = ContainerMeter(self.client, container_id, started)
-                yield WardenSandbox(
-                    Cell(
-                        backend=self.name,
-                        assurance=self.assurance,
-                        limits=spec.limits,
-                        transport=transport,
-                        meter=meter,
-                        kill=meter.kill,
-                        interpreter=interpreter,
-                        variables=base_variables(_path_folders(image), spec.variables),
-                    )
+                cell = Cell(
+                    backend=self.name,
+                    assurance=self.assurance,
+                    limits=spec.limits,
+                    transport=transport,
+                    meter=meter,
+                    kill=meter.kill,
+                    interpreter=interpreter,
+                    variables=base_variables(_path_folders(image), spec.variables),
                 )
+                with opened(cell) as sandbox:
+                    yield sandbox
         finally:
             _remove(self.client, container_id)
 

@@ -17,7 +17,7 @@ from rsi.sandboxes.environments import base_interpreter, prepare_python
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.launch import launched
 from rsi.sandboxes.owners import is_alive, owner_tag
-from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, WardenSandbox, base_variables
+from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, base_variables, opened
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
 
 FOLDER_PREFIX = "rsi-process-"
@@ -77,19 +77,19 @@ class ProcessBackend:
                 group=group,
                 stored_bytes=lambda _: 0,
             ) as warden:
-                yield WardenSandbox(
-                    Cell(
-                        backend=self.name,
-                        assurance=self.assurance,
-                        limits=spec.limits,
-                        transport=warden.transport,
-                        meter=warden.meter,
-                        kill=warden.kill,
-                        interpreter=warden.interpreter,
-                        variables=variables,
-                        translate=_translator(spec, folder),
-                    )
+                cell = Cell(
+                    backend=self.name,
+                    assurance=self.assurance,
+                    limits=spec.limits,
+                    transport=warden.transport,
+                    meter=warden.meter,
+                    kill=warden.kill,
+                    interpreter=warden.interpreter,
+                    variables=variables,
+                    translate=_translator(spec, folder),
                 )
+                with opened(cell) as sandbox:
+                    yield sandbox
         finally:
             if group is not None:
                 group.remove()

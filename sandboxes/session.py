@@ -4,12 +4,12 @@ A backend hands over a `Cell`: a stream to the warden inside, a meter and a way 
 Invariant: when `exec` returns, nothing that the command started is alive.
 """
 
-import logging
+import contextlib
 import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Protocol
@@ -18,8 +18,6 @@ from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError
 from rsi.sandboxes.filetree import TarReader, pack_tree
 from rsi.sandboxes.types import Assurance, ExecOutcome, ExecResult, FileEntry, Limits
 from rsi.sandboxes.wire import FrameReader, OutputCap, Report, Transport, command_frames, frame
-
-LOG = logging.getLogger(__name__)
 
 KILL_GRACE_S = 0.5
 """How long the warden may take to kill a tree and report before everything is killed from outside."""
@@ -169,6 +167,10 @@ class WardenSandbox:
         self._carry("pack", source, stdin=b"", sink=reader.feed)
         return reader.finish()
 
+    def close(self) -> None:
+        """Refuse every later call; the backend ends the processes."""
+        self._broken = "the sandbox is closed"
+
     def _carry(self, verb: str, path: str, *, stdin: bytes, sink: Callable[[bytes], None]) -> None:
         complaint = OutputCap(COURIER_ERROR_BYTES)
         refusal: list[FileTreeError] = []
@@ -316,6 +318,16 @@ class WardenSandbox:
         if talk.ending in (ExecOutcome.TIMEOUT, ExecOutcome.OUTPUT_LIMIT) and not self._broken:
             self._cell.kill()
             self._broken = f"the sandbox was killed by an earlier limit ({talk.ending.value})"
+
+
+@contextlib.contextmanager
+def opened(cell: Cell) -> Iterator[WardenSandbox]:
+    """A sandbox over a cell that refuses to be used after the context."""
+    sandbox = WardenSandbox(cell)
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
 
 
 def _outcome(talk: _Talk, usage: Usage) -> ExecOutcome:

@@ -1,0 +1,70 @@
+"""Backends to test on, each skipped with its reason where it cannot run."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from rsi.sandboxes.bubblewrap import BubblewrapBackend
+from rsi.sandboxes.process import ProcessBackend
+from rsi.sandboxes.types import Backend, Environment, Limits, SandboxSpec
+
+BARE = Environment(name="conformance")
+
+
+def require(backend: Backend) -> Backend:
+    """The backend, or a skip that says why; RSI_REQUIRE_BACKENDS turns the skip into a failure."""
+    availability = backend.availability()
+    if not availability.is_available:
+        if backend.name in os.environ.get("RSI_REQUIRE_BACKENDS", "").split(","):
+            pytest.fail(f"{backend.name} is required here: {availability.reason}")
+        pytest.skip(f"{backend.name}: {availability.reason}")
+    backend.prepare(BARE)
+    return backend
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> Backend:
+    return require(BubblewrapBackend())
+
+
+@pytest.fixture(scope="session")
+def watched_bubblewrap() -> Backend:
+    return require(BubblewrapBackend(use_cgroups=False))
+
+
+@pytest.fixture(scope="session")
+def process() -> Backend:
+    return require(ProcessBackend())
+
+
+@pytest.fixture(scope="session")
+def docker_backend() -> Backend:
+    from rsi.sandboxes.docker import DockerBackend
+
+    return require(DockerBackend())
+
+
+@pytest.fixture(
+    params=[
+        "bubblewrap",
+        pytest.param("watched_bubblewrap", marks=pytest.mark.slow),
+        "process",
+        pytest.param("docker_backend", marks=pytest.mark.docker),
+    ]
+)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., SandboxSpec]:
+    """A small spec; keyword arguments change its limits."""
+
+    def make(**limits: object) -> SandboxSpec:
+        usual = {"wall_s": 20.0, "memory_bytes": 256 << 20, "pids": 64, "disk_bytes": 32 << 20}
+        usual |= {"shm_bytes": 8 << 20}
+        return SandboxSpec(environment=BARE, limits=Limits(**{**usual, **limits}), label="test")
+
+    return make
