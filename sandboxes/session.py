@@ -101,6 +101,9 @@ class WardenSandbox:
         self._frames = FrameReader()
         self._lock = threading.Lock()
         self._broken: str | None = None
+        self._residue: tuple[
+            memoryview, ...
+        ] = ()  # rest of a frame that the last command did not wait for
 
     @property
     def backend(self) -> str:
@@ -218,7 +221,8 @@ class WardenSandbox:
             deadline_s=wall_s + WARDEN_SLACK_S,
         )
         return _Talk(
-            outgoing=deque(memoryview(each) for each in frames),
+            outgoing=deque((*self._residue, *(memoryview(each) for each in frames))),
+            is_partial=bool(self._residue),
             deadline=time.monotonic() + wall_s,
             on_stdout=on_stdout,
             on_stderr=on_stderr,
@@ -244,6 +248,8 @@ class WardenSandbox:
                 self._send(talk)
             if ready.get(transport.read_fd, 0) & ~select.POLLOUT:
                 self._receive(talk)
+        # Whole frames that were not sent are dropped; a frame that was begun has to be completed.
+        self._residue = (talk.outgoing[0],) if talk.is_partial else ()
 
     def _check_limits(self, talk: _Talk, is_flooded: Callable[[], bool]) -> float | None:
         """Seconds to wait for the next event; None when the grace is over and all was killed."""
