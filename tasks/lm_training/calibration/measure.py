@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rsi.tasks.lm_training.calibration.reference import drift, mean_curve, reference_cpu_s
 from rsi.tasks.lm_training.calibration.runs import (
     FOLDER,
     Bench,
@@ -28,7 +29,7 @@ from rsi.tasks.lm_training.calibration.runs import (
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("curve", "pairs"))
+    parser.add_argument("what", choices=("curve", "pairs", "beside-curve"))
     parser.add_argument("--profile", required=True)
     parser.add_argument("--track", default="fixed_model")
     parser.add_argument("--seeds", type=int, default=3)
@@ -45,7 +46,10 @@ def main() -> None:
         measure_curve(bench, seeds)
         return
     for solution in arguments.solutions:
-        measure_pairs(bench, seeds, solution, arguments.against)
+        if arguments.what == "pairs":
+            measure_pairs(bench, seeds, solution, arguments.against)
+        else:
+            measure_beside_curve(bench, seeds, solution)
 
 
 def measure_curve(bench: Bench, seeds: Sequence[int]) -> None:
@@ -57,7 +61,7 @@ def measure_curve(bench: Bench, seeds: Sequence[int]) -> None:
                 run = bench.run(tree, instance, training_seed=seed)
             _say(f"seed={seed} {_summary(run)}")
             runs.append({"seed": seed, **asdict(run)})
-            _store(bench, "curve", {"runs": runs})
+            _store(bench, "reference", {"runs": runs})
 
 
 def measure_pairs(bench: Bench, seeds: Sequence[int], solution: str, against: str) -> None:
@@ -76,6 +80,37 @@ def measure_pairs(bench: Bench, seeds: Sequence[int], solution: str, against: st
             pairs.append({arm: {**asdict(run), "curve": None} for arm, run in arms.items()})
     name = f"{solution}_vs_{against or 'baseline'}"
     _store(bench, f"pairs_{name}", _pair_summary(pairs))
+
+
+def measure_beside_curve(bench: Bench, seeds: Sequence[int], solution: str) -> None:
+    """Run a solution beside short slices of the baseline and read its speedup off the stored curve.
+
+    The ratio compares with the baseline at the profile's limit, if the candidate meets it: a better
+    loss earns nothing.
+    """
+    stored = json.loads(_path(bench).read_text(encoding="utf-8"))
+    curve = mean_curve(stored["reference"]["runs"])
+    limit = bench.profile.quality[0].limit
+    runs = []
+    with bench.tree(()) as baseline, bench.tree((solution,)) as tree:
+        for seed in seeds:
+            with bench.instance(seed) as instance:
+                before = bench.slice(baseline, instance, 1000 + seed)
+                run = bench.run(tree, instance, 1000 + seed)
+                after = bench.slice(baseline, instance, 2000 + seed)
+            slice_cpu_s = math.sqrt(before.cpu_s * after.cpu_s)
+            now = drift(curve, step=before.step, slice_cpu_s=slice_cpu_s)
+            is_met = run.hidden_bpb is not None and limit is not None and run.hidden_bpb <= limit
+            ratio = reference_cpu_s(curve, limit) * now / run.cpu_s if is_met and limit else None
+            runs.append({"seed": seed, "drift": now, "ratio": ratio, **asdict(run), "curve": None})
+            _say(f"{solution} seed={seed} {_summary(run)} drift={now:.3f} ratio={ratio}")
+    content: dict[str, object] = {"limit_bpb": limit, "runs": runs}
+    logs = [math.log(run["ratio"]) for run in runs if run["ratio"] is not None]
+    if len(logs) >= 2:
+        ratio, low, high = log_ratio_interval(logs)
+        content |= {"ratio": ratio, "ratio_low": low, "ratio_high": high}
+        _say(f"{solution} ratio {ratio:.2f} [{low:.2f}, {high:.2f}]")
+    _store(bench, f"{solution}_beside_reference", content)
 
 
 def _pair_summary(pairs: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[str, object]:
@@ -103,10 +138,14 @@ def _pair_summary(pairs: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[s
 
 
 def _store(bench: Bench, kind: str, content: Mapping[str, object]) -> None:
-    path = FOLDER / f"{bench.profile.name}_{bench.task.track}.json"
+    path = _path(bench)
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     stored[kind] = {"machine": fingerprint(), **content}
     path.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _path(bench: Bench) -> Path:
+    return FOLDER / f"{bench.profile.name}_{bench.task.track}.json"
 
 
 def _summary(run: Run) -> str:

@@ -85,11 +85,7 @@ class Bench:
             exchange = Path(name)
             shutil.copytree(instance / "public", exchange / "public")
             (exchange / "out").mkdir()
-            variables = {
-                **_bare_environment(),
-                **candidate_variables(self.profile, training_seed),
-                "RSI_IO": str(exchange),
-            }
+            variables = self._variables(exchange, training_seed)
             exit_code, cpu_s, wall_s, curve = _timed(
                 [self._python, *self.task.candidate.entry[1:]], tree, variables
             )
@@ -104,6 +100,29 @@ class Bench:
             hidden_bpb=loss,
             curve=curve,
         )
+
+    def slice(self, tree: Path, instance: Path, training_seed: int) -> Point:
+        """Start a run, take its first validation and end it: what the machine costs just now.
+
+        Raises:
+            RuntimeError: The run ended before its first validation.
+        """
+        with tempfile.TemporaryDirectory(prefix="rsi-run-") as name:
+            shutil.copytree(instance / "public", Path(name) / "public")
+            variables = self._variables(Path(name), training_seed)
+            argv = [self._python, *self.task.candidate.entry[1:]]
+            with subprocess.Popen(
+                argv, cwd=tree, env=variables, stdout=subprocess.PIPE, text=True
+            ) as process:
+                for line in process.stdout or ():
+                    if (point := _point(line, process.pid)) is not None:
+                        process.kill()
+                        return point
+        raise RuntimeError(f"the baseline in {tree} ended before its first validation")
+
+    def _variables(self, exchange: Path, training_seed: int) -> dict[str, str]:
+        given = candidate_variables(self.profile, training_seed)
+        return {**_bare_environment(), **given, "RSI_IO": str(exchange)}
 
     def _patches(self, solutions: Sequence[str]) -> list[Path]:
         known: Mapping[str, Solution] = {
@@ -168,14 +187,13 @@ def _timed(
     argv: Sequence[str], folder: Path, variables: Mapping[str, str]
 ) -> tuple[int, float, float, tuple[Point, ...]]:
     started = time.monotonic()
-    curve = []
+    curve: list[Point] = []
     with subprocess.Popen(
         argv, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        for line in process.stdout or ():
-            if match := _PROGRESS.match(line):
-                step, loss = int(match.group(1)), float(match.group(2))
-                curve.append(Point(step=step, cpu_s=_cpu_so_far(process.pid), validation_bpb=loss))
+        # Consumed line by line, so that each reading of the clock belongs to its line.
+        lines = process.stdout or ()
+        curve.extend(p for line in lines if (p := _point(line, process.pid)) is not None)
         errors = process.stderr.read() if process.stderr else ""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -183,6 +201,14 @@ def _timed(
         sys.stderr.write(errors[-800:])
     wall_s = time.monotonic() - started
     return process.returncode, usage.ru_utime + usage.ru_stime, wall_s, tuple(curve)
+
+
+def _point(line: str, pid: int) -> Point | None:
+    match = _PROGRESS.match(line)
+    if match is None:
+        return None
+    step, loss = int(match.group(1)), float(match.group(2))
+    return Point(step=step, cpu_s=_cpu_so_far(pid), validation_bpb=loss)
 
 
 def _cpu_so_far(pid: int) -> float:
