@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from tests.agent.puppet import OpenPurse
 
 from rsi.agent.llm.script import load_script
 from rsi.agent.llm.scripted import ScriptedModel
-from rsi.agent.llm.types import Usage
 from rsi.agent.proposer.limits import ProposerLimits
 from rsi.agent.proposer.loop import propose
 from rsi.agent.scaffolds import load_scaffold
-from rsi.agent.types import Brief, BudgetExceededError, DevRun
+from rsi.agent.types import Brief, DevRun
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError
 from rsi.sandboxes.types import (
     Assurance,
@@ -110,24 +110,6 @@ def _result(outcome, code, stdout, stderr, wall_s):
         outcome=outcome, exit_code=code, stdout=stdout, stderr=stderr, is_truncated=False,
         wall_s=wall_s, cpu_s=0.0, cpu_source="rusage", max_rss_bytes=None,
     )  # fmt: skip
-
-
-@dataclass
-class OpenPurse:
-    """Counts; refuses beyond a number of calls."""
-
-    max_calls: int | None = None
-    reserved: list = field(default_factory=list)
-    settled: list = field(default_factory=list)
-
-    def reserve(self, *, role, model, upper_bound_usd, tokens):
-        if self.max_calls is not None and len(self.reserved) >= self.max_calls:
-            raise BudgetExceededError("0.00 USD are left of the round's 1.00", limit="usd")
-        self.reserved.append((role, model, upper_bound_usd, tokens))
-        return f"r{len(self.reserved)}"
-
-    def settle(self, reservation, *, usage: Usage | None, usd):
-        self.settled.append((reservation, usage, usd))
 
 
 @dataclass

@@ -1,0 +1,250 @@
+"""What a campaign may spend, what it has spent, and the purse that keeps the one below the other.
+
+Pure accounting over the ledger's charges, plus `LedgerPurse`. Invariants: an open reservation counts in full,
+so a crash in the middle of a call forgets nothing; a reservation is written first and then
+checked together with all others, so parallel rounds cannot slip past the limit side by side; a charge
+whose price nobody knows is counted as such, never as 0 dollars.
+"""
+
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from rsi.agent.llm.types import Usage
+from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, utc_now
+from rsi.agent.types import AgentRole, BudgetExceededError
+
+WARNING_SHARES = (0.5, 0.8)
+_TOKEN_KINDS = ("input", "cache_read", "cache_write", "output")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits; None means no limit."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    wall_s: float | None = None
+    device_s: float | None = None
+    candidates: int | None = None
+
+    def limits(self) -> Mapping[str, float]:
+        """The limits that are set, by name."""
+        named = {
+            "usd": self.usd,
+            "tokens": self.tokens,
+            "wall_s": self.wall_s,
+            "device_s": self.device_s,
+            "candidates": self.candidates,
+        }
+        return {name: float(limit) for name, limit in named.items() if limit is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What was used so far, open reservations in full."""
+
+    usd: float
+    open_usd: float
+    """The part of `usd` that is only reserved."""
+    unpriced_calls: int
+    """Calls whose price nobody knows; not in `usd`."""
+    tokens: int
+    wall_s: float
+    device_s: float
+    candidates: int
+
+    def amount(self, limit: str) -> float:
+        """What was used of one limit, by its name in `Budget.limits`."""
+        return float(getattr(self, limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetWarning:
+    """A limit is half or nearly used."""
+
+    limit: str
+    share: float
+    """The warning share that was passed, such as 0.8."""
+    used: float
+    allowed: float
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+        return f"{self.share:.0%} of {self.limit} is used: {self.used:g} of {self.allowed:g}"
+
+
+def spent(
+    charges: Sequence[ChargeRecord],
+    *,
+    wall_s: float = 0.0,
+    candidates: int = 0,
+) -> Spent:
+    """Add up charges.
+
+    Args:
+        charges: All charges of a campaign or a round.
+        wall_s: Seconds since it started, pauses excluded; the charges do not know it.
+        candidates: Candidates proposed.
+    """
+    usd = [charged_usd(charge) for charge in charges]
+    return Spent(
+        usd=math.fsum(value for value in usd if value is not None),
+        open_usd=math.fsum(
+            value
+            for charge, value in zip(charges, usd, strict=True)
+            if value is not None and charge.status is ChargeStatus.RESERVED
+        ),
+        unpriced_calls=sum(
+            value is None and charge.role is not ChargeRole.DEVICE
+            for charge, value in zip(charges, usd, strict=True)
+        ),
+        tokens=sum(_tokens(charge) for charge in charges),
+        wall_s=wall_s,
+        device_s=math.fsum(charge.device_s or 0.0 for charge in charges),
+        candidates=candidates,
+    )
+
+
+def exhausted(budget: Budget, used: Spent) -> str | None:
+    """Name of a limit that is reached, so that no further round may start; None when none is."""
+    for name, allowed in budget.limits().items():
+        if used.amount(name) >= allowed:
+            return name
+    return None
+
+
+def warnings(budget: Budget, used: Spent) -> tuple[BudgetWarning, ...]:
+    """The highest warning share that each limit has passed."""
+    found: list[BudgetWarning] = []
+    for name, allowed in budget.limits().items():
+        amount = used.amount(name)
+        passed = [share for share in WARNING_SHARES if amount >= share * allowed]
+        if passed:
+            found.append(BudgetWarning(limit=name, share=max(passed), used=amount, allowed=allowed))
+    return tuple(found)
+
+
+def usd_by_role(charges: Sequence[ChargeRecord]) -> Mapping[ChargeRole, float]:
+    """Dollars by who spent them, open reservations in full; unpriced calls are left out."""
+    totals: dict[ChargeRole, float] = {}
+    for charge in charges:
+        usd = charged_usd(charge)
+        if usd is not None:
+            totals[charge.role] = totals.get(charge.role, 0.0) + usd
+    return totals
+
+
+class ChargeLedger(Protocol):
+    """What the purse needs of the ledger."""
+
+    def reserve(self, charge: ChargeRecord) -> bool: ...
+
+    def settle(
+        self,
+        charge_id: str,
+        *,
+        actual_usd: float | None,
+        at: datetime,
+        tokens: Mapping[str, int] | None = None,
+        device_s: float | None = None,
+    ) -> bool: ...
+
+    def charges(
+        self, campaign_id: str | None = None, *, round_id: str | None = None
+    ) -> tuple[ChargeRecord, ...]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class LedgerPurse:
+    """The purse of one round; implements `rsi.agent.types.Purse`."""
+
+    ledger: ChargeLedger
+    campaign_id: str
+    round_id: str
+    campaign_budget: Callable[[], Budget]
+    """Asked before each call, so that a person may change it while the campaign runs."""
+    round_budget: Budget = field(default_factory=Budget)
+    now: Callable[[], datetime] = utc_now
+    _open: dict[str, ChargeRecord] = field(default_factory=dict)
+
+    def reserve(
+        self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
+    ) -> str:
+        """Write a reservation, then check it with all others; see `Purse.reserve`."""
+        # A step that runs again after a crash pays again for real, so its charges get new names.
+        charge = ChargeRecord(
+            id=f"{self.round_id}/{role.value}/{uuid.uuid4().hex}",
+            campaign_id=self.campaign_id,
+            round_id=self.round_id,
+            role=ChargeRole(role.value),
+            model=model,
+            reserved_usd=upper_bound_usd,
+            reserved_at=self.now(),
+            tokens={"bound": tokens},
+        )
+        self.ledger.reserve(charge)
+        problem = self._overdrawn()
+        if problem is not None:
+            self.ledger.settle(
+                charge.id, actual_usd=0.0, at=self.now(), tokens=dict.fromkeys(_TOKEN_KINDS, 0)
+            )
+            raise problem
+        self._open[charge.id] = charge
+        return charge.id
+
+    def settle(self, reservation: str, *, usage: Usage | None, usd: float | None) -> None:
+        """Replace a reservation by its cost; one whose cost is unknown is settled at its bound."""
+        charge = self._open.pop(reservation)
+        if usage is None:
+            self.ledger.settle(
+                reservation,
+                actual_usd=charge.reserved_usd,
+                at=self.now(),
+                tokens=dict(charge.tokens),
+            )
+            return
+        self.ledger.settle(reservation, actual_usd=usd, at=self.now(), tokens=token_counts(usage))
+
+    def _overdrawn(self) -> BudgetExceededError | None:
+        charges = self.ledger.charges(self.campaign_id)
+        own = tuple(charge for charge in charges if charge.round_id == self.round_id)
+        for scope, budget, rows in (
+            ("campaign", self.campaign_budget(), charges),
+            ("round", self.round_budget, own),
+        ):
+            used = spent(rows)
+            for name in ("usd", "tokens"):
+                allowed = budget.limits().get(name)
+                if allowed is not None and used.amount(name) > allowed:
+                    return BudgetExceededError(
+                        f"the next call does not fit the {scope}'s {name}: with its upper bound "
+                        f"{used.amount(name):g} of {allowed:g} would be used",
+                        limit=name,
+                    )
+        return None
+
+
+def token_counts(usage: Usage) -> dict[str, int]:
+    """Tokens by kind as the ledger names them."""
+    return {
+        "input": usage.input_uncached_tokens,
+        "cache_read": usage.cache_read_tokens,
+        "cache_write": usage.cache_write_tokens,
+        "output": usage.output_tokens,
+        "reasoning": usage.reasoning_tokens,
+    }
+
+
+def charged_usd(charge: ChargeRecord) -> float | None:
+    """Dollars that a charge counts: what it cost, else what is reserved; None when nobody knows."""
+    return charge.reserved_usd if charge.actual_usd is None else charge.actual_usd
+
+
+def _tokens(charge: ChargeRecord) -> int:
+    """Tokens that passed; an open reservation, or one settled blindly, counts its bound."""
+    return charge.tokens.get("bound", 0) + sum(charge.tokens.get(kind, 0) for kind in _TOKEN_KINDS)
