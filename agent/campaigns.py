@@ -23,10 +23,8 @@ from rsi.tasks.types import Task
 
 
 class Autonomy(IntEnum):
-    """Who decides at the gate."""
+    """Who decides at the gate. Level 0, a person's word before each measurement, does not exist yet."""
 
-    EVERY_RUN = 0
-    """A person approves each measurement and each promotion."""
     PERSON = 1
     """A person approves each promotion."""
     LOW_RISK = 2
@@ -88,7 +86,7 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
     if config.rounds < 1:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
     if config.autonomy not in tuple(Autonomy):
-        raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 0, 1, 2 and 3")
+        raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 1, 2 and 3")
     for name in ("budget_usd", "budget_tokens", "budget_wall_s"):
         value = getattr(config, name)
         if value is not None and value <= 0:

@@ -100,10 +100,12 @@ def decide(
 
     Raises:
         GateError: It was sent back too often to be sent back again.
+        UnknownRecordError: No such round.
         NothingToDecideError: The round is not waiting for a decision.
         StaleDecisionError: Commit or score changed since they were shown.
         ReasonNeededError: A reason is missing.
     """
+    ledger.round(round_id)
     case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
     if case is None:
         raise NothingToDecideError(

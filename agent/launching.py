@@ -10,12 +10,14 @@ from pathlib import Path
 from rsi.agent.campaigns import (
     CampaignConfig,
     CampaignConfigError,
+    check_config,
     default_lineage,
     queue_campaign,
 )
 from rsi.agent.engine import EngineClient
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.scaffolds import load_scaffold
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
@@ -62,6 +64,9 @@ def launch(
         CampaignConfigError: A setting cannot work, such as an unknown model or backend.
         BackendUnavailableError: The sandbox cannot run here; the message says how to get one.
     """
+    check_config(config, task, profile)
+    if config.scaffold is not None:
+        load_scaffold(Path(config.scaffold))
     try:
         choice = choose_backend(config.backend)
     except ValueError as error:
