@@ -11,12 +11,15 @@ from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.errors import AgentError
 from rsi.agent.gate import decide
 from rsi.agent.launching import ensure_worker, launch
+from rsi.agent.rollbacks import roll_back
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignRecord,
     DecisionAction,
     DecisionRecord,
+    PromotionRecord,
     RequestKind,
     utc_now,
 )
@@ -108,3 +111,18 @@ def queue(
     except (AgentError, TaskError, SandboxError, TypeError) as error:
         raise ActionRefusedError(str(error)) from error
     return record
+
+
+def roll_back_to(
+    ledger: Ledger, home: Home, lineage: str, commit: str, *, reason: str
+) -> PromotionRecord:
+    """Make an earlier champion the champion again.
+
+    Raises:
+        ActionRefusedError: It is not in the champion's history, or the champion moved meanwhile.
+    """
+    try:
+        opened = Lineage.open(home, lineage, create=False)
+        return roll_back(ledger, opened, commit, actor=person(), reason=reason)
+    except AgentError as error:
+        raise ActionRefusedError(str(error)) from error

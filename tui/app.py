@@ -28,17 +28,22 @@ from rsi.agent.store.records import utc_now
 from rsi.tui.code import Code
 from rsi.tui.commands import Command, Scope, bindings
 from rsi.tui.feed import Feed
+from rsi.tui.palette import CommandProvider
 from rsi.tui.phrases import duration, plural
 from rsi.tui.reader import Interest
 from rsi.tui.safe import is_inert, safe_line, safe_text, without_active
 from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.controls import ControlsScreen
 from rsi.tui.screens.dialogues import Show
 from rsi.tui.screens.gate import GateScreen
 from rsi.tui.screens.help import help_lines
+from rsi.tui.screens.lineage import LineageScreen
+from rsi.tui.screens.notebook import NotebookScreen
 from rsi.tui.screens.queue import QueueScreen
 from rsi.tui.screens.replay import ReplayScreen
 from rsi.tui.screens.run import RunScreen
-from rsi.tui.settings import Settings
+from rsi.tui.screens.settings import SettingsScreen
+from rsi.tui.settings import Settings, save_settings, settings_path
 from rsi.tui.theme import MONO_NAME, THEME_NAMES, textual_themes
 from rsi.tui.view import View
 
@@ -76,11 +81,17 @@ class CockpitApp(App[None]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012 - as above
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.GLOBAL)
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = {CommandProvider}  # noqa: RUF012 - declared so by Textual
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "queue": QueueScreen,
         "run": RunScreen,
         "gate": GateScreen,
         "replay": ReplayScreen,
+        "lineage": LineageScreen,
+        "notebook": NotebookScreen,
+        "controls": ControlsScreen,
+        "settings": SettingsScreen,
     }
     DEFAULT_MODE = "queue"
     CSS = """
@@ -96,6 +107,8 @@ class CockpitApp(App[None]):
         settings: Settings | None = None,
         is_read_only: bool = False,
         first_mode: str = "queue",
+        campaign_id: str | None = None,
+        is_demo: bool = False,
     ) -> None:
         """Prepare the cockpit.
 
@@ -105,12 +118,15 @@ class CockpitApp(App[None]):
             settings: Theme, keys and the like.
             is_read_only: Write neither decisions nor requests.
             first_mode: The screen to open with.
+            campaign_id: The campaign to show first; None takes the newest.
+            is_demo: What is shown was recorded; said on every screen.
         """
         super().__init__()
         self.settings = settings or Settings()
         self.home = home
         self.code = Code(home)
-        self.campaign_id: str | None = None
+        self.campaign_id: str | None = campaign_id
+        self._is_demo = is_demo
         self.round_id: str | None = None
         self.view = View(at=utc_now(), source=ledger.label)
         self._is_read_only = is_read_only or ledger.is_read_only
@@ -188,6 +204,10 @@ class CockpitApp(App[None]):
         return self._is_read_only
 
     @property
+    def is_demo(self) -> bool:
+        return self._is_demo
+
+    @property
     def screen_behind_dialogues(self) -> Screen[Any]:
         stack = self.screen_stack
         return next(
@@ -205,6 +225,14 @@ class CockpitApp(App[None]):
 
     def feed_interest(self, interest: Interest) -> None:
         self._feed.set_interest(interest)
+
+    def use_settings(self, settings: Settings) -> None:
+        self.settings = settings
+        if not os.environ.get("NO_COLOR"):
+            self.theme = settings.theme
+        self.set_keymap(settings.keys)
+        if self.home is not None and not self._is_demo:
+            save_settings(settings_path(self.home.root), settings)
 
     def ask_ledger(self, work: Callable[[Ledger], T]) -> "Future[T]":
         return self._feed.call(work)

@@ -41,6 +41,19 @@ class Cockpit(Protocol):
         ...
 
     @property
+    def is_demo(self) -> bool:
+        """True when what is shown was recorded."""
+        ...
+
+    def use_settings(self, settings: Settings) -> None:
+        """Take other settings over and keep them in the settings file.
+
+        Raises:
+            SettingsError: The file cannot be written; the settings hold until the cockpit is closed.
+        """
+        ...
+
+    @property
     def screen_behind_dialogues(self) -> Screen[object]:
         """The screen that is in front when no dialogue is open."""
         ...

@@ -3,6 +3,7 @@
 CockpitError
 ├── SettingsError      the settings file cannot be used
 ├── ActionRefusedError a decision or request was refused, nothing was written
+├── RecordingError     a recording cannot be made or read
 └── WebError           the web server cannot start
 """
 
@@ -17,6 +18,10 @@ class SettingsError(CockpitError, ValueError):
 
 class ActionRefusedError(CockpitError):
     """A decision or a request was refused; the ledger is unchanged."""
+
+
+class RecordingError(CockpitError):
+    """A recording cannot be made or read."""
 
 
 class WebError(CockpitError):

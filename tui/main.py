@@ -23,10 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not is_for_cockpit or (not words and not _is_terminal()):
         from rsi.agent.cli import main as command_line
 
-        return command_line(words)
+        return command_line(words, cockpit=_open_on if _is_terminal() else None)
     from rsi.tui.start import start
 
     return start(words)
+
+
+def _open_on(campaign_id: str) -> None:
+    """Show a campaign live until the person leaves."""
+    from rsi.tui.start import open_on
+
+    open_on(campaign_id)
 
 
 def _is_terminal() -> bool:

@@ -6,16 +6,16 @@ Runs on the feed's thread. Invariant: only reads; the same ledger state gives th
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from rsi.agent.errors import LedgerError
-from rsi.agent.gate import case_at_gate
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
+    CampaignEvent,
     CampaignSummary,
     DecisionRecord,
     PromotionRecord,
@@ -24,16 +24,16 @@ from rsi.agent.store.records import (
     StepRecord,
     utc_now,
 )
-from rsi.agent.store.state import round_state
 from rsi.agent.store.tables import FACT_TABLES
 from rsi.evals.pairing import DISTURBED_CLOCKS
-from rsi.evals.types import Score
+from rsi.evals.types import Interval, Score
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import Direction
 from rsi.tui import payloads
 from rsi.tui.code import Code
 from rsi.tui.diffs import parse_diff
 from rsi.tui.pairs import pair_points
+from rsi.tui.rounds import round_view
 from rsi.tui.training import CurveReader
 from rsi.tui.trajectory import Headline, headline
 from rsi.tui.view import CampaignView, GateItem, RoundDetail, RoundView, View
@@ -55,6 +55,8 @@ class Interest:
 
     campaign_id: str | None = None
     round_id: str | None = None
+    lineage: str | None = None
+    """A lineage of which all rounds are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,11 @@ class Reader:
         self._tasks: dict[str, _TaskFacts] = {}
         self._interest: Interest | None = None
         self._is_list_stale = True
+        self._lineage: tuple[RoundView, ...] = ()
+        self._lineage_name: str | None = None
+        self._lineage_at = -math.inf
+        self._lineage_cost_s = 0.0
+        self._is_lineage_stale = True
 
     def read(self, interest: Interest) -> View | None:
         """A new view, or None when nothing changed since the last one.
@@ -109,6 +116,7 @@ class Reader:
             self._read_list()
         self._read_campaign(interest, changed)
         self._read_round(interest, changed)
+        self._read_lineage(interest, changed)
         self._seen, self._interest = now, interest
         return View(
             at=utc_now(),
@@ -118,6 +126,7 @@ class Reader:
             workers=self._ledger.workers(),
             campaign=self._campaign,
             round=self._round,
+            lineage=self._lineage,
             read_at=utc_now(),
             decided=tuple(d for rows in self._decisions.values() for d in rows)[-50:],
             is_read_only=self._ledger.is_read_only,
@@ -185,11 +194,13 @@ class Reader:
             )
             for record in self._ledger.rounds(wanted)
         )
+        events = self._ledger.campaign_events(wanted)
         self._campaign = CampaignView(
             summary=summary,
             rounds=rounds,
             spend=self._ledger.spend(wanted),
-            events=self._ledger.campaign_events(wanted),
+            events=events,
+            cumulative=_cumulative(events),
             requests=self._ledger.requests(campaign_id=wanted),
             promotions=tuple(p for p in self._promotions if p.lineage == summary.record.lineage),
             metric=facts.metric,
@@ -208,37 +219,36 @@ class Reader:
     def _round_view(
         self, record: RoundRecord, steps: Sequence[StepRecord], *, spend_usd: float
     ) -> RoundView:
-        decisions = self._decisions.get(record.id, ())
         promotions = tuple(p for p in self._promotions if p.round_id == record.id)
-        by_step: dict[Step, StepRecord] = {each.step: each for each in steps}
-
-        def payload(step: Step) -> Mapping[str, object]:
-            found = by_step.get(step)
-            return {} if found is None else found.payload
-
-        propose, review = payload(Step.PROPOSE), payload(Step.REVIEW)
-        report = payloads.mapping_of(payload(Step.REPORT), "report")
-        findings = [*payloads.findings_of(payload(Step.ADMIT)), *payloads.findings_of(review)]
-        case = case_at_gate(steps, decisions)
-        return RoundView(
-            record=record,
-            state=round_state(steps, decisions, promotions),
-            case=case,
-            steps=tuple(steps),
-            hypothesis=payloads.text_of(propose, "hypothesis", "title"),
-            predicted_ratio=payloads.number_of(propose, "predicted_ratio"),
-            score=payloads.score_of(payload(Step.SCORE)),
-            confirm=payloads.value_of(Score, review.get("confirm")),
-            commit=payloads.text_of(payload(Step.COMMIT), "commit") or None,
-            lesson=payloads.text_of(report, "lesson"),
-            why=payloads.text_of(report, "why") or _reason_of(steps),
-            findings=tuple(dict.fromkeys(findings)),
-            held_by=payloads.texts_of(review, "held_by"),
-            decisions=decisions,
-            promotions=promotions,
-            spend_usd=spend_usd,
-            model=payloads.text_of(propose, "model"),
+        return round_view(
+            record, steps, self._decisions.get(record.id, ()), promotions, spend_usd=spend_usd
         )
+
+    def _read_lineage(self, interest: Interest, changed: set[str]) -> None:
+        """All rounds of all campaigns on a lineage; a long history is read less often."""
+        wanted = interest.lineage
+        if wanted is None:
+            self._lineage, self._lineage_name = (), None
+            return
+        is_other = wanted != self._lineage_name
+        self._is_lineage_stale |= bool(changed & {"rounds", "steps", "gate"})
+        is_due = time.monotonic() - self._lineage_at >= self._lineage_cost_s / LIST_SHARE
+        if not is_other and not (self._is_lineage_stale and is_due):
+            return
+        started = time.thread_time()
+        steps: dict[str, list[StepRecord]] = {}
+        for each in self._ledger.steps_of(lineage=wanted):
+            steps.setdefault(each.round_id, []).append(each)
+        found = []
+        for campaign in reversed(self._ledger.campaigns(lineage=wanted)):
+            found += [
+                self._round_view(record, tuple(steps.get(record.id, ())), spend_usd=0.0)
+                for record in self._ledger.rounds(campaign.record.id)
+            ]
+        self._lineage, self._lineage_name = tuple(found), wanted
+        self._lineage_cost_s = time.thread_time() - started
+        self._lineage_at = time.monotonic()
+        self._is_lineage_stale = False
 
     # --- one round ---
 
@@ -324,13 +334,13 @@ class Reader:
         return payloads.text_of(report, "diff")
 
 
-def _reason_of(steps: Sequence[StepRecord]) -> str:
-    """What the last step that gave a reason said."""
-    for each in reversed(steps):
-        text = payloads.text_of(each.payload, "reason", "detail")
-        if text:
-            return text
-    return ""
+def _cumulative(events: Sequence[CampaignEvent]) -> Interval | None:
+    """The speedup over the baseline as the campaign's last measuring event has it."""
+    for event in reversed(events):
+        score = payloads.value_of(Score, event.payload.get("score"))
+        if score is not None:
+            return score.effect
+    return None
 
 
 def _review_end(view: RoundView) -> datetime:

@@ -1,9 +1,10 @@
 """From the words `rsi`, `rsi tui ...` and `rsi web ...` to a running cockpit."""
 
 import argparse
+import logging
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rsi.agent.errors import AgentError
 from rsi.agent.store.home import Home
@@ -33,7 +34,7 @@ def start(words: Sequence[str]) -> int:
             return serve(args)
         return _open(args)
     except (AgentError, CockpitError) as error:
-        print(f"rsi: {error}", file=sys.stderr)
+        sys.stderr.write(f"rsi: {error}\n")
         return EXIT_BAD_INPUT if isinstance(error, CockpitError) else EXIT_UNAVAILABLE
 
 
@@ -80,21 +81,54 @@ def _open(args: argparse.Namespace) -> int:
         from rsi.tui.demo import open_demo
 
         return open_demo(first_mode=args.screen)
+    return _run(Home.find(), is_read_only=args.read_only, first_mode=args.screen, campaign_id=None)
+
+
+def open_on(campaign_id: str) -> None:
+    """Open the cockpit on one campaign; returns when the person leaves it.
+
+    Raises:
+        AgentError: The ledger cannot be opened.
+        CockpitError: The settings file has a mistake.
+    """
+    _run(Home.find(), is_read_only=False, first_mode="run", campaign_id=campaign_id)
+
+
+def _run(home: Home, *, is_read_only: bool, first_mode: str, campaign_id: str | None) -> int:
     from rsi.tui.app import CockpitApp
     from rsi.tui.settings import load_settings, settings_path
 
-    home = Home.find()
     settings = load_settings(settings_path(home.root))
-    with open_ledger(home, is_read_only=args.read_only) as ledger:
+    with open_ledger(home, is_read_only=is_read_only) as ledger, _logging_to(home):
         app = CockpitApp(
             ledger,
             home=home,
             settings=settings,
-            is_read_only=args.read_only,
-            first_mode=args.screen,
+            is_read_only=is_read_only,
+            first_mode=first_mode,
+            campaign_id=campaign_id,
         )
         app.run()
         return app.return_code or EXIT_OK
+
+
+@contextmanager
+def _logging_to(home: Home) -> Iterator[None]:
+    """Send log lines to a file while the cockpit owns the terminal."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    handler: logging.Handler
+    try:
+        handler = logging.FileHandler(home.logs / "cockpit.log", encoding="utf-8", delay=True)
+    except OSError:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root.handlers = [handler]
+    try:
+        yield
+    finally:
+        handler.close()
+        root.handlers = before
 
 
 def open_ledger(home: Home, *, is_read_only: bool) -> Ledger:
@@ -114,8 +148,3 @@ def print_keys() -> None:
 
     for each in COMMANDS:
         sys.stdout.write(f"{each.id:<26} {shown_keys(each.keys):<12} {each.keys:<34} {each.help}\n")
-
-
-def repository_root() -> Path:
-    """Where the package lies."""
-    return Path(__file__).resolve().parent.parent

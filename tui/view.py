@@ -56,6 +56,17 @@ class RoundView:
     promotions: tuple[PromotionRecord, ...]
     spend_usd: float
     model: str
+    planted: str
+    """"null" or "cheat" when this round tests the pipeline itself, else empty."""
+    planted_name: str
+    expected: tuple[str, ...]
+    """Words that a planted cheat may end with to count as caught."""
+
+    @property
+    def is_caught(self) -> bool:
+        """A planted cheat that ended in one of the words named beforehand."""
+        held = "held" in self.expected and self.word == "rejected"
+        return self.planted == "cheat" and (self.word in self.expected or held)
 
     @property
     def id(self) -> str:
@@ -82,6 +93,11 @@ class RoundView:
         """What the latest attempt of a step left, empty when it has not finished."""
         latest = [each for each in self.steps if each.step is step]
         return latest[-1].payload if latest else {}
+
+    def payload_text(self, step: str, key: str) -> str:
+        """A text that a step left, or ""."""
+        value = self.payload(Step(step)).get(key)
+        return value if isinstance(value, str) else ""
 
     @property
     def word(self) -> str:
@@ -125,6 +141,8 @@ class CampaignView:
     """Those not handled yet."""
     promotions: tuple[PromotionRecord, ...]
     """Of the whole lineage, oldest first."""
+    cumulative: Interval | None
+    """Champion against the round-0 baseline, measured at the campaign's end; None before."""
     metric: str
     is_lower_better: bool
     minimum_effect: float | None
@@ -170,6 +188,8 @@ class View:
     workers: tuple[WorkerRecord, ...] = ()
     campaign: CampaignView | None = None
     round: RoundDetail | None = None
+    lineage: tuple[RoundView, ...] = ()
+    """All rounds of the lineage that was asked for, oldest first."""
     problem: str = ""
     """Why the ledger cannot be read; what is shown is older then."""
     read_at: datetime | None = None

@@ -145,7 +145,9 @@ class CockpitScreen(Screen[None]):
 
     def _right_spans(self, view: View) -> list[Span]:
         spans: list[Span] = []
-        if self.cockpit.is_read_only:
+        if self.cockpit.is_demo:
+            spans.append(("recorded demo ", Role.NOTE))
+        elif self.cockpit.is_read_only:
             spans.append(("read-only ", Role.WARN))
         spans.append((f"{usd(view.spend_usd)} ", Role.BAR))
         return spans

@@ -1,0 +1,138 @@
+"""Demo: a recorded campaign played into a ledger of its own, so that every screen is alive without a key.
+
+Nothing of the person's own home is read or written; the temporary ledger goes when the cockpit closes. What is shown
+was really measured, on another day; the screens say that it is recorded.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import DecisionRecord, PromotionRecord, Step, StepRecord, WorkerRecord
+from rsi.tui.recording import Recording, load, unpack_code, write_row
+
+RECORDING = Path(__file__).parent / "recorded" / "campaign.tar.xz"
+PLAYED_S = 180.0
+"""How long the part after the beginning takes; real campaigns take longer than a newcomer looks."""
+GATE_HOLD_S = 20.0
+"""Seconds that a candidate waits at the gate before its recorded decision is played."""
+BEAT_S = 5.0
+
+
+class Player:
+    """Writes a recording into a ledger, the first part at once, the rest at a pace that can be watched."""
+
+    def __init__(self, recording: Recording, ledger: Ledger, *, played_s: float = PLAYED_S) -> None:
+        self._recording = recording
+        self._ledger = ledger
+        self._first = first_part(recording)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._play, name="rsi-demo", daemon=True)
+        rows = recording.rows
+        self._zero_s = rows[self._first - 1].at_s if self._first else 0.0
+        rest_s = rows[-1].at_s - self._zero_s
+        self._speed = max(1.0, rest_s / played_s)
+
+    def start(self) -> None:
+        """Write the first part, then go on in the background."""
+        now = datetime.now(UTC)
+        for row in self._recording.rows[: self._first]:
+            write_row(self._ledger, row, now - timedelta(seconds=self._zero_s - row.at_s))
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop playing."""
+        self._stopping.set()
+        self._thread.join(timeout=2)
+
+    def _play(self) -> None:
+        before_s = self._zero_s
+        is_held = False
+        for row in self._recording.rows[self._first :]:
+            wait_s = (row.at_s - before_s) / self._speed
+            before_s = row.at_s
+            if isinstance(row.fact, DecisionRecord) and not is_held:
+                wait_s += GATE_HOLD_S
+            is_held = isinstance(row.fact, DecisionRecord)
+            if not self._wait(wait_s):
+                return
+            write_row(self._ledger, row, datetime.now(UTC))
+        while self._wait(BEAT_S):
+            self._beat()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait, beating now and then; False when told to stop."""
+        while seconds > BEAT_S:
+            if self._stopping.wait(BEAT_S):
+                return False
+            self._beat()
+            seconds -= BEAT_S
+        return not self._stopping.wait(max(0.0, seconds))
+
+    def _beat(self) -> None:
+        now = datetime.now(UTC)
+        self._ledger.heartbeat(
+            WorkerRecord(
+                id="recorded",
+                host="recorded",
+                pid=1,
+                started_at=now,
+                heartbeat_at=now,
+                version="recorded",
+            )
+        )
+
+
+def first_part(recording: Recording) -> int:
+    """How many rows are there from the start: up to the second candidate that comes to the gate, or the last one."""
+    reviews = [
+        number
+        for number, row in enumerate(recording.rows, start=1)
+        if isinstance(row.fact, StepRecord)
+        and row.fact.step is Step.REVIEW
+        and row.fact.outcome in {"ok", "held"}
+    ]
+    promoted = [
+        n for n, row in enumerate(recording.rows, start=1) if isinstance(row.fact, PromotionRecord)
+    ]
+    later = [number for number in reviews if promoted and number > promoted[0]]
+    chosen = (later or reviews)[:1]
+    return chosen[0] if chosen else max(1, len(recording.rows) // 2)
+
+
+@contextmanager
+def demo_home(
+    path: Path = RECORDING, *, played_s: float = PLAYED_S
+) -> Iterator[tuple[Home, Ledger]]:
+    """A temporary home in which a recording is played.
+
+    Raises:
+        RecordingError: The recording cannot be read.
+    """
+    recording = load(path)
+    with TemporaryDirectory(prefix="rsi-demo-") as folder:
+        home = Home(root=Path(folder)).create()
+        unpack_code(recording, home)
+        with Ledger.open(home) as ledger:
+            player = Player(recording, ledger, played_s=played_s)
+            player.start()
+            try:
+                yield home, ledger
+            finally:
+                player.stop()
+
+
+def open_demo(*, first_mode: str = "queue") -> int:
+    """Open the cockpit on the recorded campaign; returns the exit code."""
+    from rsi.tui.app import CockpitApp
+
+    with demo_home() as (home, ledger):
+        app = CockpitApp(ledger, home=home, is_read_only=True, first_mode=first_mode, is_demo=True)
+        app.run()
+        return app.return_code or 0

@@ -1,0 +1,101 @@
+"""The command palette: every command of the registry that is possible here, campaigns and rounds by name."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+from textual.app import App
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from rsi.tui.cockpit import Cockpit
+from rsi.tui.commands import Command, Scope, in_scope, shown_key
+from rsi.tui.safe import safe_line
+from rsi.tui.screens.base import CockpitScreen
+
+Entry = tuple[str, str, "object"]
+MAX_CAMPAIGNS = 300
+
+
+class CommandProvider(Provider):
+    """Feeds the palette from the registry and the view."""
+
+    async def discover(self) -> Hits:
+        for command in self._commands():
+            yield DiscoveryHit(
+                Content(_label(command, self._cockpit)),
+                self._runner(command),
+                text=command.title,
+                help=command.help,
+            )
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for command in self._commands():
+            label = f"{command.title}: {command.help}"
+            score = matcher.match(label)
+            if score > 0:
+                yield Hit(
+                    score, _highlighted(matcher.highlight(label)), self._runner(command), text=label
+                )
+        async for hit in self._places(query):
+            yield hit
+
+    async def _places(self, query: str) -> AsyncIterator[Hit]:
+        matcher = self.matcher(query)
+        view = self._cockpit.view
+        for each in view.campaigns[:MAX_CAMPAIGNS]:
+            record = each.record
+            label = safe_line(f"campaign {record.id} {record.task} {record.track} {record.profile}")
+            score = matcher.match(label)
+            if score > 0:
+                campaign_id = record.id
+                yield Hit(score, _highlighted(matcher.highlight(label)),
+                          lambda found=campaign_id: self._go(found, None), text=label)  # fmt: skip
+        if view.campaign is None:
+            return
+        for one in view.campaign.rounds:
+            label = safe_line(f"round {one.id} {one.word} {one.hypothesis}"[:160])
+            score = matcher.match(label)
+            if score > 0:
+                yield Hit(score, _highlighted(matcher.highlight(label)),
+                          lambda c=one.record.campaign_id, r=one.id: self._go(c, r), text=label)  # fmt: skip
+
+    @property
+    def _cockpit(self) -> Cockpit:
+        return cast(Cockpit, self.app)
+
+    def _commands(self) -> Iterator[Command]:
+        screen = self.screen
+        scope = screen.scope if isinstance(screen, CockpitScreen) else Scope.GLOBAL
+        for command in in_scope(scope, Scope.GLOBAL):
+            is_possible = not isinstance(screen, CockpitScreen) or screen.can_do(command)
+            if is_possible and command.id != "global.palette":
+                yield command
+
+    def _runner(self, command: Command) -> "Runner":
+        return Runner(self.app, self.screen if command.scope is not Scope.GLOBAL else None, command)
+
+    def _go(self, campaign_id: str, round_id: str | None) -> None:
+        self._cockpit.choose(campaign_id=campaign_id, round_id=round_id)
+        self._cockpit.action_mode("replay" if round_id else "run")
+
+
+class Runner:
+    """Runs one command where it belongs."""
+
+    def __init__(self, app: App[object], screen: object, command: Command) -> None:
+        self._app = app
+        self._screen = screen
+        self._command = command
+
+    async def __call__(self) -> None:
+        target = self._screen if isinstance(self._screen, CockpitScreen) else self._app
+        await self._app.run_action(self._command.action, target)
+
+
+def _label(command: Command, cockpit: Cockpit) -> str:
+    return f"{command.title}  ({shown_key(cockpit.keys_of(command))})"
+
+
+def _highlighted(found: object) -> Content:
+    return found if isinstance(found, Content) else Content(str(found))

@@ -1,0 +1,76 @@
+"""One round's facts as one value; what every list of rounds is made of."""
+
+from collections.abc import Mapping, Sequence
+
+from rsi.agent.gate import case_at_gate
+from rsi.agent.store.records import (
+    DecisionRecord,
+    PromotionRecord,
+    RoundRecord,
+    Step,
+    StepRecord,
+)
+from rsi.agent.store.state import round_state
+from rsi.evals.types import Score
+from rsi.tui import payloads
+from rsi.tui.view import RoundView
+
+
+def round_view(
+    record: RoundRecord,
+    steps: Sequence[StepRecord],
+    decisions: Sequence[DecisionRecord] = (),
+    promotions: Sequence[PromotionRecord] = (),
+    *,
+    spend_usd: float = 0.0,
+) -> RoundView:
+    """Put a round together.
+
+    Args:
+        record: The round.
+        steps: Its finished steps, in the order they finished.
+        decisions: Decisions on it, oldest first.
+        promotions: Promotions by it, oldest first.
+        spend_usd: What its models cost, dollars.
+    """
+    latest: dict[Step, StepRecord] = {each.step: each for each in steps}
+
+    def payload(step: Step) -> Mapping[str, object]:
+        found = latest.get(step)
+        return {} if found is None else found.payload
+
+    propose, review = payload(Step.PROPOSE), payload(Step.REVIEW)
+    report = payloads.mapping_of(payload(Step.REPORT), "report")
+    planted = payloads.mapping_of(payload(Step.OPEN), "planted")
+    findings = [*payloads.findings_of(payload(Step.ADMIT)), *payloads.findings_of(review)]
+    return RoundView(
+        record=record,
+        state=round_state(steps, decisions, promotions),
+        case=case_at_gate(steps, decisions),
+        steps=tuple(steps),
+        hypothesis=payloads.text_of(propose, "hypothesis", "title"),
+        predicted_ratio=payloads.number_of(propose, "predicted_ratio"),
+        score=payloads.score_of(payload(Step.SCORE)),
+        confirm=payloads.value_of(Score, review.get("confirm")),
+        commit=payloads.text_of(payload(Step.COMMIT), "commit") or None,
+        lesson=payloads.text_of(report, "lesson"),
+        why=payloads.text_of(report, "why") or _reason_of(steps),
+        findings=tuple(dict.fromkeys(findings)),
+        held_by=payloads.texts_of(review, "held_by"),
+        decisions=tuple(decisions),
+        promotions=tuple(promotions),
+        spend_usd=spend_usd,
+        model=payloads.text_of(propose, "model"),
+        planted=payloads.text_of(planted, "kind"),
+        planted_name=payloads.text_of(planted, "name"),
+        expected=payloads.texts_of(planted, "expect"),
+    )
+
+
+def _reason_of(steps: Sequence[StepRecord]) -> str:
+    """What the last step that gave a reason said."""
+    for each in reversed(steps):
+        text = payloads.text_of(each.payload, "reason", "detail")
+        if text:
+            return text
+    return ""

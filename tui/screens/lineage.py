@@ -1,0 +1,315 @@
+"""Lineage: the tree of champions and candidates, and the leaderboard beside it."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widget import Widget
+
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignSummary, PromotionRecord
+from rsi.tui.actions import roll_back_to
+from rsi.tui.commands import Command, Scope, bindings
+from rsi.tui.diffs import Diff, parse_diff
+from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, line
+from rsi.tui.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
+from rsi.tui.phrases import interval, ratio, round_word, short_commit, usd
+from rsi.tui.reader import Interest
+from rsi.tui.screens.dialogues import AskText
+from rsi.tui.screens.diff_dialogue import DiffDialogue
+from rsi.tui.screens.steering import SteeringActions
+from rsi.tui.view import RoundView, View
+from rsi.tui.widgets.bars import Bar
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.vtable import Column, Row, VTable
+
+TREE_COLUMNS = (
+    Column(title="champions and candidates", min_width=20),
+    Column(title="effect", width=19),
+    Column(title="", width=15, priority=1),
+)
+BOARD_COLUMNS = (
+    Column(title="#", width=3, align="right"),
+    Column(title="effect over its champion", width=24),
+    Column(title="ended", width=14),
+    Column(title="cost", width=7, align="right", priority=2),
+    Column(title="idea", min_width=10, priority=1),
+)
+LINE_ID = "line"
+
+
+class LineageScreen(SteeringActions):
+    """Tree and leaderboard of the lineage of the chosen campaign."""
+
+    DEFAULT_CSS = """
+    LineageScreen #lineage-head { background: $background; }
+    LineageScreen #lineage-body { height: 1fr; layout: vertical; }
+    LineageScreen.-wide #lineage-body { layout: horizontal; }
+    LineageScreen #tree { width: 100%; height: 1fr; }
+    LineageScreen #board { width: 100%; height: 1fr; }
+    LineageScreen.-wide #tree { width: 1fr; height: 100%; }
+    LineageScreen.-wide #board { width: 1fr; height: 100%; padding: 0 0 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LINEAGE)
+    scope = Scope.LINEAGE
+    mode = "lineage"
+    purpose = "Each candidate below the champion that it started from; the leaderboard compares single steps."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tree: tuple[TreeRow, ...] = ()
+        self._board: tuple[Place | None, ...] = ()
+        self._promotions: tuple[PromotionRecord, ...] = ()
+        self._sorting = 0
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield Bar(dom_id="lineage-head")
+        with Container(id="lineage-body"):
+            yield VTable(TREE_COLUMNS, heading="Tree", dom_id="tree")
+            yield VTable(BOARD_COLUMNS, heading="Leaderboard", dom_id="board")
+
+    def on_mount(self) -> None:
+        hint = (("1", Role.KEY), (" choose a campaign; its lineage is shown here", Role.DIM))
+        for table in self.query(VTable):
+            table.empty = (EMPTY_LINE, line("No candidate yet.", Role.STRONG), hint)
+        self.tree_table.focus()
+
+    @property
+    def tree_table(self) -> VTable:
+        return self.query_one("#tree", VTable)
+
+    @property
+    def board_table(self) -> VTable:
+        return self.query_one("#board", VTable)
+
+    @property
+    def steered(self) -> CampaignSummary | None:
+        return self.cockpit.view.summary(self.cockpit.campaign_id)
+
+    @property
+    def lineage_name(self) -> str | None:
+        """The lineage of the chosen campaign."""
+        return None if self.steered is None else self.steered.record.lineage
+
+    def interest(self) -> Interest:
+        return Interest(campaign_id=self.cockpit.campaign_id, lineage=self.lineage_name)
+
+    @property
+    def chosen_row(self) -> TreeRow | None:
+        """The candidate under the cursor of the focused table, as a row of the tree."""
+        if self.focused is self.board_table:
+            wanted = self.board_table.current_id
+            return next((r for r in self._tree if r.view is not None and r.view.id == wanted), None)
+        at = self.tree_table.cursor
+        return self._tree[at] if at < len(self._tree) else None
+
+    @property
+    def chosen(self) -> RoundView | None:
+        """The round under the cursor."""
+        row = self.chosen_row
+        return None if row is None else row.view
+
+    def id_under_cursor(self) -> str | None:
+        row = self.chosen_row
+        return None if row is None else row.commit
+
+    # --- drawing ---
+
+    def show(self, view: View) -> None:
+        campaign = view.campaign
+        self._promotions = () if campaign is None else campaign.promotions
+        least = None if campaign is None else campaign.minimum_effect
+        self._tree = tree_rows(view.lineage, self._promotions)
+        self.tree_table.set_rows([_tree_id(each) for each in self._tree], self._tree_row)
+        places = list(leaderboard(view.lineage, minimum_effect=least))
+        if self._sorting:
+            places.sort(key=lambda each: each.view.record.created_at, reverse=True)
+        rows: list[Place | None] = list(places)
+        first_without = next((i for i, each in enumerate(places) if each.place is None), None)
+        if first_without is not None and not self._sorting:
+            rows.insert(first_without, None)
+        self._board = tuple(rows)
+        self.board_table.set_rows(
+            [LINE_ID if r is None else r.view.id for r in rows], self._board_row
+        )
+        self.board_table.set_note(
+            (("newest first" if self._sorting else "surest first", Role.DIM),)
+        )
+        champion = champion_of(self._promotions)
+        name = self.lineage_name or DASH
+        self.query_one("#lineage-head", Bar).set_line(
+            [(f" {name} ", Role.TITLE), ("champion ", Role.DIM),
+             (short_commit(champion) if champion else "the baseline", Role.STRONG)],
+            self._speedup_spans(view),
+        )  # fmt: skip
+
+    def _speedup_spans(self, view: View) -> Line:
+        campaign = view.campaign
+        found = None if campaign is None else campaign.cumulative
+        if found is None:
+            return (("against the baseline: measured at the end of a campaign ", Role.DIM),)
+        return (("against the baseline, measured: ", Role.DIM), (f"{interval(found)} ", Role.GOOD))
+
+    def _tree_row(self, index: int) -> Row:
+        row = self._tree[index]
+        gone = row.commit in rolled_back(self._promotions)
+        flag = "◆ champion" if row.is_champion else "↩ rolled back" if gone else ""
+        if row.view is None:
+            return ("baseline", Role.STRONG), ("1.00", Role.DIM), (flag, Role.GOOD)
+        word, role = round_word(row.view.word)
+        sign = word.split(" ", 1)[0]
+        text = f"{row.prefix}{sign} {row.view.record.number} {row.view.hypothesis}"
+        return (
+            (text, role),
+            (interval(row.view.effect), Role.TEXT),
+            (flag or word, Role.GOOD if row.is_champion else role),
+        )
+
+    def _board_row(self, index: int) -> Row:
+        place = self._board[index]
+        if place is None:
+            rule = "─" * 60
+            return (
+                ("", Role.DIM),
+                ("not significant below", Role.WARN),
+                (rule, Role.RULE),
+                ("", Role.DIM),
+                (rule, Role.RULE),
+            )
+        view = place.view
+        effect = view.effect
+        text = (
+            DASH
+            if effect is None
+            else f"{ratio(effect.estimate)} [{effect.low:.3f}, {effect.high:.3f}]"
+        )
+        return (
+            (DASH if place.place is None else str(place.place), Role.STRONG),
+            (text, Role.GOOD if place.place else Role.DIM),
+            round_word(view.word),
+            (usd(view.spend_usd) if view.spend_usd else DASH, Role.DIM),
+            (view.hypothesis, Role.TEXT),
+        )
+
+    # --- actions ---
+
+    def is_possible(self, command: Command) -> bool:
+        row = self.chosen_row
+        match command.id:
+            case "lineage.sort":
+                return True
+            case "lineage.compare":
+                return len(self.tree_table.marked) == 2
+            case "lineage.mark":
+                return row is not None and self.focused is self.tree_table
+            case "lineage.rollback":
+                return row is not None and not row.is_champion and self._was_champion(row)
+            case "lineage.diff_baseline" | "lineage.diff" | "lineage.open":
+                return row is not None and row.view is not None
+            case _:
+                return True
+
+    def _was_champion(self, row: TreeRow) -> bool:
+        return row.view is None or any(each.new_commit == row.commit for each in self._promotions)
+
+    @on(LinesView.CursorMoved)
+    def _moved(self) -> None:
+        if self.chosen is not None:
+            self.cockpit.choose(round_id=self.chosen.id)
+        self.draw_bars()
+
+    def on_descendant_focus(self) -> None:
+        self.draw_bars()
+
+    @on(LinesView.Opened)
+    def _opened(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        if self.chosen is not None:
+            self.cockpit.choose(campaign_id=self.chosen.record.campaign_id)
+            self.cockpit.choose(round_id=self.chosen.id)
+            self.cockpit.action_mode("replay")
+
+    def action_sort(self) -> None:
+        self._sorting = 1 - self._sorting
+        self.redraw()
+
+    def action_mark(self) -> None:
+        self.tree_table.toggle_mark()
+        self.draw_bars()
+
+    def action_compare(self) -> None:
+        rows = [each for each in self._tree if _tree_id(each) in self.tree_table.marked]
+        if len(rows) == 2:
+            self._show_diff(rows[0].commit, rows[1].commit)
+
+    def action_diff(self) -> None:
+        view = self.chosen
+        if view is not None and view.commit is not None:
+            parent = str(view.payload_text("commit", "parent") or view.record.champion_commit)
+            self._show_diff(parent, view.commit)
+
+    def action_diff_baseline(self) -> None:
+        row = self.chosen_row
+        base = next((each.commit for each in self._tree if each.view is None), None)
+        if row is not None and base is not None:
+            self._show_diff(base, row.commit)
+
+    def _show_diff(self, base: str, commit: str) -> None:
+        name, code = self.lineage_name, self.cockpit.code
+        if name is None:
+            return
+
+        def work(_: Ledger) -> Diff | None:
+            text = code.diff(name, base, commit)
+            return None if text is None else parse_diff(text)
+
+        async def finish() -> None:
+            diff = await asyncio.wrap_future(self.cockpit.ask_ledger(work))
+            if diff is None:
+                self.cockpit.say(
+                    "the repository of this lineage is on another machine", is_problem=True
+                )
+                return
+            title = f"{short_commit(base)} → {short_commit(commit)}"
+            self.app.push_screen(
+                DiffDialogue(title, diff, is_split=self.cockpit.settings.diff_split)
+            )
+
+        self.run_worker(finish(), exclusive=True)
+
+    def action_rollback(self) -> None:
+        row, name, home = self.chosen_row, self.lineage_name, self.cockpit.home
+        if row is None or name is None or home is None or not self._was_champion(row):
+            return
+        what = (
+            "the baseline"
+            if row.view is None
+            else f"round {row.view.record.number}: {row.view.hypothesis}"
+        )
+        lines: list[Line] = [
+            (("back to ", Role.DIM), (what, Role.STRONG)),
+            (("commit  ", Role.DIM), (short_commit(row.commit), Role.STRONG)),
+            line(
+                "Later champions stay in the lineage; the next round starts from this one.",
+                Role.DIM,
+            ),
+            line("Why?", Role.DIM),
+        ]
+
+        def answered(reason: str | None) -> None:
+            if reason:
+                self.write(
+                    lambda ledger: roll_back_to(ledger, home, name, row.commit, reason=reason),
+                    f"champion of {name} is {short_commit(row.commit)} again",
+                )
+
+        self.app.push_screen(AskText("Roll back", lines, label="roll back"), answered)
+
+
+def _tree_id(row: TreeRow) -> str:
+    return row.commit if row.view is None else row.view.id

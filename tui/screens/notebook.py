@@ -1,0 +1,187 @@
+"""The notebook: every idea with its result and lesson, failures included, searchable."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widget import Widget
+
+from rsi.agent.store.records import Step
+from rsi.tui import payloads
+from rsi.tui.commands import Command, Scope, bindings
+from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, line
+from rsi.tui.evidence import finding_lines
+from rsi.tui.phrases import interval, ratio, round_word
+from rsi.tui.reader import Interest
+from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.filtering import FilterInput
+from rsi.tui.view import RoundView, View
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.vtable import Column, Row, VTable
+
+COLUMNS = (
+    Column(title="round", width=16),
+    Column(title="ended", width=15),
+    Column(title="effect", width=19),
+    Column(title="predicted", width=9, align="right", priority=2),
+    Column(title="idea", min_width=14),
+)
+
+
+class NotebookScreen(CockpitScreen):
+    """A table of ideas and the lesson of the one under the cursor."""
+
+    DEFAULT_CSS = """
+    NotebookScreen #notes-body { height: 1fr; layout: vertical; }
+    NotebookScreen #ideas { height: 3fr; }
+    NotebookScreen #lesson { height: 2fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.NOTEBOOK)
+    scope = Scope.NOTEBOOK
+    mode = "notebook"
+    purpose = (
+        "What was tried on this lineage and what it taught. The agent reads it before each idea."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: tuple[RoundView, ...] = ()
+        self._pattern = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Container(id="notes-body"):
+            yield VTable(COLUMNS, heading="Ideas", dom_id="ideas")
+            yield Paper(heading="Lesson", indent=12, dom_id="lesson")
+        yield FilterInput()
+
+    def on_mount(self) -> None:
+        self.table.focus()
+
+    @property
+    def table(self) -> VTable:
+        return self.query_one("#ideas", VTable)
+
+    @property
+    def chosen(self) -> RoundView | None:
+        """The round under the cursor."""
+        wanted = self.table.current_id
+        return next((each for each in self._shown if each.id == wanted), None)
+
+    def id_under_cursor(self) -> str | None:
+        return self.table.current_id
+
+    def interest(self) -> Interest:
+        summary = self.cockpit.view.summary(self.cockpit.campaign_id)
+        lineage = None if summary is None else summary.record.lineage
+        return Interest(campaign_id=self.cockpit.campaign_id, lineage=lineage)
+
+    # --- drawing ---
+
+    def show(self, view: View) -> None:
+        words = self._pattern.lower().split()
+        self._shown = tuple(
+            each for each in reversed(view.lineage) if all(word in _text(each) for word in words)
+        )
+        what = f"Nothing mentions {self._pattern!r}." if self._pattern else "Nothing was tried yet."
+        self.table.empty = (
+            EMPTY_LINE, line(what, Role.STRONG),
+            (("1", Role.KEY), (" choose a campaign; the notebook of its lineage is shown here", Role.DIM)),
+        )  # fmt: skip
+        self.table.set_rows([each.id for each in self._shown], self._row)
+        found = f"{len(self._shown)} of {len(view.lineage)}"
+        self.table.set_note(
+            ((f"/{self._pattern} " if self._pattern else "", Role.WARN), (found, Role.DIM))
+        )
+        self._show_lesson()
+
+    def _row(self, index: int) -> Row:
+        each = self._shown[index]
+        return (
+            (each.id, Role.DIM),
+            round_word(each.word),
+            (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
+            (ratio(each.predicted_ratio), Role.DIM),
+            (_planted(each) + (each.hypothesis or each.why or DASH), Role.TEXT),
+        )
+
+    def _show_lesson(self) -> None:
+        each = self.chosen
+        self.query_one("#lesson", Paper).set_lines([] if each is None else lesson_lines(each))
+
+    # --- actions ---
+
+    def is_possible(self, command: Command) -> bool:
+        return command.id != "notebook.open" or self.chosen is not None
+
+    @on(LinesView.CursorMoved, "#ideas")
+    def _moved(self) -> None:
+        self._show_lesson()
+        if self.chosen is not None:
+            self.cockpit.choose(campaign_id=self.chosen.record.campaign_id)
+            self.cockpit.choose(round_id=self.chosen.id)
+
+    @on(LinesView.Opened, "#ideas")
+    def _opened(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        if self.chosen is not None:
+            self.cockpit.choose(campaign_id=self.chosen.record.campaign_id)
+            self.cockpit.choose(round_id=self.chosen.id)
+            self.cockpit.action_mode("replay")
+
+    def action_filter(self) -> None:
+        self.query_one(FilterInput).open(self._pattern, back_to=self.table)
+
+    @on(FilterInput.Changed)
+    def _filtered(self, event: FilterInput.Changed) -> None:
+        event.stop()
+        self._pattern = event.value.strip()
+        self.redraw()
+
+    def go_back(self) -> bool:
+        if self._pattern:
+            self._pattern = ""
+            self.redraw()
+            return True
+        return False
+
+
+def lesson_lines(view: RoundView) -> list[Line]:
+    """What one round taught."""
+    report = payloads.mapping_of(view.payload(Step.REPORT), "report")
+    accuracy = payloads.text_of(report, "accuracy")
+    lines: list[Line] = [
+        (("idea        ", Role.DIM), (_planted(view) + (view.hypothesis or DASH), Role.STRONG)),
+        (
+            ("ended       ", Role.DIM),
+            round_word(view.word),
+            (f"  {interval(view.effect)}", Role.TEXT),
+        ),
+        (
+            ("predicted   ", Role.DIM),
+            (ratio(view.predicted_ratio), Role.TEXT),
+            (f"  {accuracy}", Role.DIM),
+        ),
+        (("why         ", Role.DIM), (view.why or DASH, Role.TEXT)),
+        (("lesson      ", Role.DIM), (view.lesson or DASH, Role.ACCENT)),
+    ]
+    changed = payloads.text_of(report, "changed")
+    if changed:
+        lines.append((("changed     ", Role.DIM), (changed, Role.TEXT)))
+    if view.findings:
+        lines += finding_lines(view.findings)
+    return lines
+
+
+def _planted(view: RoundView) -> str:
+    return f"[planted {view.planted}] " if view.planted else ""
+
+
+def _text(view: RoundView) -> str:
+    parts = (view.id, view.word.replace("_", " "), view.hypothesis, view.why, view.lesson, view.planted,
+             *(each.message for each in view.findings))  # fmt: skip
+    return " ".join(parts).lower()

@@ -1,0 +1,255 @@
+"""Settings: theme, keys and habits; workers and places; secrets only as set or not set."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widget import Widget
+
+from rsi.tui.commands import COMMANDS, Command, Scope, bindings, clashes, shown_keys
+from rsi.tui.draw import EMPTY_LINE, Line, Role, line
+from rsi.tui.errors import SettingsError
+from rsi.tui.phrases import duration
+from rsi.tui.screens.base import STALE_AFTER_S, CockpitScreen
+from rsi.tui.screens.dialogues import AskText
+from rsi.tui.settings import DESCRIPTIONS, Settings, secrets_set, settings_path
+from rsi.tui.theme import THEME_NAMES
+from rsi.tui.view import View
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.vtable import Column, Row, VTable
+
+COLUMNS = (
+    Column(title="setting", width=25),
+    Column(title="value", width=22),
+    Column(title="", width=8, priority=2),
+    Column(title="what it does", min_width=10, priority=1),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One row: a setting, or the keys of a command."""
+
+    id: str
+    value: str
+    is_changed: bool
+    text: str
+
+
+class SettingsScreen(CockpitScreen):
+    """A table of settings and keys; facts about this cockpit below."""
+
+    DEFAULT_CSS = """
+    SettingsScreen #settings-body { height: 1fr; layout: vertical; }
+    SettingsScreen.-wide #settings-body { layout: horizontal; }
+    SettingsScreen #items { width: 100%; height: 3fr; }
+    SettingsScreen #facts { width: 100%; height: 2fr; }
+    SettingsScreen.-wide #items { width: 3fr; height: 100%; }
+    SettingsScreen.-wide #facts { width: 2fr; height: 100%; padding: 0 0 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SETTINGS)
+    scope = Scope.SETTINGS
+    mode = "settings"
+    purpose = "Enter changes what is under the cursor. Keys of every command can be changed."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: tuple[Item, ...] = ()
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Container(id="settings-body"):
+            yield VTable(COLUMNS, heading="Settings and keys", dom_id="items")
+            yield Paper(heading="This cockpit", indent=12, dom_id="facts")
+
+    def on_mount(self) -> None:
+        self.table.focus()
+
+    @property
+    def table(self) -> VTable:
+        return self.query_one("#items", VTable)
+
+    @property
+    def item(self) -> Item | None:
+        """The row under the cursor."""
+        at = self.table.cursor
+        return self._items[at] if at < len(self._items) else None
+
+    def id_under_cursor(self) -> str | None:
+        return None if self.item is None else self.item.id
+
+    def show(self, view: View) -> None:
+        self._items = items_of(self.cockpit.settings)
+        self.table.set_rows([each.id for each in self._items], self._row)
+        self.query_one("#facts", Paper).set_lines(self._facts(view))
+
+    def _row(self, index: int) -> Row:
+        each = self._items[index]
+        return (
+            (each.id, Role.TEXT),
+            (each.value, Role.STRONG if each.is_changed else Role.TEXT),
+            ("changed" if each.is_changed else "", Role.ACCENT),
+            (each.text, Role.DIM),
+        )
+
+    def _facts(self, view: View) -> list[Line]:
+        home = self.cockpit.home
+        lines: list[Line] = [
+            (("ledger      ", Role.DIM), (view.source, Role.TEXT)),
+            (("home        ", Role.DIM), (str(home.root) if home else "none; only the ledger is at hand", Role.TEXT)),
+            (("settings    ", Role.DIM), (str(settings_path(home.root)) if home else "not kept", Role.TEXT)),
+            (("rights      ", Role.DIM), ("read-only" if self.cockpit.is_read_only else "may decide and ask", Role.TEXT)),
+            EMPTY_LINE,
+            line("Workers", Role.TITLE),
+        ]  # fmt: skip
+        for each in view.workers[:8]:
+            silent_s = self.cockpit.age_s(each.heartbeat_at)
+            is_alive = silent_s < STALE_AFTER_S
+            sign = ("● ", Role.GOOD) if is_alive else ("▲ ", Role.WARN)
+            said = "alive" if is_alive else f"silent for {duration(silent_s)}"
+            lines.append(
+                (
+                    sign,
+                    (f"{each.host} {each.pid} ", Role.TEXT),
+                    (f"{said}, version {each.version}", Role.DIM),
+                )
+            )
+        if not view.workers:
+            lines.append(
+                (("none yet; ", Role.DIM), ("rsi worker", Role.KEY), (" starts one", Role.DIM))
+            )
+        lines += [EMPTY_LINE, line("Secrets in this shell (workers read their own)", Role.TITLE)]
+        for name, is_set in secrets_set():
+            sign = ("✔ set     ", Role.GOOD) if is_set else ("○ not set ", Role.DIM)
+            lines.append((sign, (name, Role.TEXT)))
+        return lines
+
+    # --- actions ---
+
+    def is_possible(self, command: Command) -> bool:
+        return (
+            self.cockpit.home is not None
+            if command.id == "settings.file"
+            else self.item is not None
+        )
+
+    @on(LinesView.Opened, "#items")
+    def _opened(self) -> None:
+        self.action_edit()
+
+    def action_edit(self) -> None:
+        item, settings = self.item, self.cockpit.settings
+        if item is None:
+            return
+        match item.id:
+            case "theme":
+                at = THEME_NAMES.index(settings.theme)
+                self._use(replace(settings, theme=THEME_NAMES[(at + 1) % len(THEME_NAMES)]))
+            case "bell":
+                self._use(replace(settings, bell=not settings.bell))
+            case "title":
+                self._use(replace(settings, title=not settings.title))
+            case "diff_split":
+                self._use(replace(settings, diff_split=not settings.diff_split))
+            case "play_speed":
+                self._ask_speed(settings)
+            case _:
+                self._ask_keys(settings, item)
+
+    def _ask_speed(self, settings: Settings) -> None:
+        def answered(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                speed = float(text)
+            except ValueError:
+                speed = 0.0
+            if 0 < speed <= 100:
+                self._use(replace(settings, play_speed=speed))
+            else:
+                self.cockpit.say(f"{text!r} is no number from 0 to 100", is_problem=True)
+
+        self.app.push_screen(
+            AskText("Steps per second", [line(DESCRIPTIONS["play_speed"], Role.DIM)], label="set",
+                    text=f"{settings.play_speed:g}"), answered)  # fmt: skip
+
+    def _ask_keys(self, settings: Settings, item: Item) -> None:
+        command = next((each for each in COMMANDS if each.id == item.id), None)
+        if command is None:
+            return
+        now = settings.keys.get(command.id, command.keys)
+        lines: list[Line] = [
+            line(command.help),
+            line(
+                "Key names as in: a  A  ctrl+a  f2  space  enter  right_square_bracket; commas between several.",
+                Role.DIM,
+            ),
+            line("Empty takes the default back.", Role.DIM),
+        ]
+
+        def answered(text: str | None) -> None:
+            if text is None:
+                return
+            keys = {name: value for name, value in settings.keys.items() if name != command.id}
+            if text and text != command.keys:
+                keys[command.id] = text
+            found = clashes(keys)
+            if found:
+                self.cockpit.say(found[0], is_problem=True)
+            else:
+                self._use(replace(settings, keys=keys))
+
+        self.app.push_screen(
+            AskText(
+                f"Keys of {command.title.lower()}", lines, label="set", text=now, may_be_empty=True
+            ),
+            answered,
+        )
+
+    def _use(self, settings: Settings) -> None:
+        try:
+            self.cockpit.use_settings(settings)
+        except SettingsError as error:
+            self.cockpit.say(str(error), is_problem=True)
+        self.redraw()
+
+    def action_edit_file(self) -> None:
+        home = self.cockpit.home
+        if home is None:
+            return
+        path = settings_path(home.root)
+        if not path.exists():
+            self._use(self.cockpit.settings)
+        self.cockpit.edit_file(path)
+
+
+def items_of(settings: Settings) -> tuple[Item, ...]:
+    """Settings first, then the keys of every command."""
+    default = Settings()
+    items = []
+    for name, text in DESCRIPTIONS.items():
+        if name == "keys":
+            continue
+        value = getattr(settings, name)
+        shown = (
+            {True: "yes", False: "no"}.get(value, str(value))
+            if isinstance(value, bool)
+            else str(value)
+        )
+        items.append(
+            Item(id=name, value=shown, is_changed=value != getattr(default, name), text=text)
+        )
+    for command in COMMANDS:
+        keys = settings.keys.get(command.id, command.keys)
+        items.append(
+            Item(
+                id=command.id,
+                value=shown_keys(keys),
+                is_changed=command.id in settings.keys,
+                text=command.help,
+            )
+        )
+    return tuple(items)
