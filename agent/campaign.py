@@ -6,10 +6,12 @@ two in a row end the campaign. Nothing of it is held against a candidate.
 
 import logging
 
+from rsi.agent.budget import exhausted, spent
 from rsi.agent.engine import Durable
 from rsi.agent.errors import AgentError
 from rsi.agent.round import run_round
 from rsi.agent.steps.audit import audit_champion, audit_facts
+from rsi.agent.steps.models import budget_of
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -100,10 +102,15 @@ def _look(shop: Workshop, number: int) -> str:
     events = shop.ledger.campaign_events(campaign_id)
     if events[-1].kind is CampaignEventKind.PAUSED:
         _event(shop.ledger, campaign_id, CampaignEventKind.RESUMED)
-    limit_s = shop.config.budget_wall_s
     started = next(each.at for each in events if each.kind is CampaignEventKind.STARTED)
-    if limit_s is not None and (utc_now() - started).total_seconds() >= limit_s:
-        return "the wall-time budget is spent"
+    used = spent(
+        shop.ledger.charges(campaign_id),
+        wall_s=(utc_now() - started).total_seconds(),
+        candidates=number - 1,
+    )
+    limit = exhausted(budget_of(shop), used)
+    if limit is not None:
+        return f"the budget of {limit} is spent"
     shop.ledger.add_round(
         RoundRecord(
             id=round_id_of(campaign_id, number),

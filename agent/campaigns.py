@@ -57,6 +57,10 @@ class CampaignConfig:
     budget_usd: float | None = None
     budget_tokens: int | None = None
     budget_wall_s: float | None = None
+    budget_device_s: float | None = None
+    """Seconds of timed runs."""
+    review_votes: int = 1
+    """Independent looks of the reviewer model."""
     is_unknown_price_allowed: bool = False
     campaign_alpha: float = 0.01
     """Chance of any false promotion in the whole campaign."""
@@ -87,7 +91,7 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
     if config.autonomy not in tuple(Autonomy):
         raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 1, 2 and 3")
-    for name in ("budget_usd", "budget_tokens", "budget_wall_s"):
+    for name in ("budget_usd", "budget_tokens", "budget_wall_s", "budget_device_s", "review_votes"):
         value = getattr(config, name)
         if value is not None and value <= 0:
             raise CampaignConfigError(

@@ -18,6 +18,8 @@ from rsi.agent.engine import EngineClient
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.scaffolds import load_scaffold
+from rsi.agent.steps.briefing import NO_CRITIC
+from rsi.agent.steps.reviewing import RULES_ONLY
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
@@ -71,7 +73,9 @@ def launch(
         choice = choose_backend(config.backend)
     except ValueError as error:
         raise CampaignConfigError(str(error)) from error
-    resolve_model(config.proposer, task=task)
+    for spec in (config.proposer, config.critic, config.reviewer):
+        if spec not in {NO_CRITIC, RULES_ONLY}:
+            resolve_model(spec, task=task, allow_unknown_price=config.is_unknown_price_allowed)
     record = queue_campaign(
         ledger,
         task,

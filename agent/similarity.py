@@ -8,7 +8,43 @@ from collections.abc import Mapping, Sequence
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]+|\d+(?:\.\d+)?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 _STOP_WORDS = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "its", "more", "of", "on", "or", "per", "so", "than", "that", "the", "their", "this", "to", "use", "used", "using", "was", "we", "will", "with", "which"]
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "for",
+        "from",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "more",
+        "of",
+        "on",
+        "or",
+        "per",
+        "so",
+        "than",
+        "that",
+        "the",
+        "their",
+        "this",
+        "to",
+        "use",
+        "used",
+        "using",
+        "was",
+        "we",
+        "will",
+        "with",
+        "which",
+    ]
 )
 
 Vector = Mapping[str, float]

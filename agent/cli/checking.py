@@ -1,8 +1,93 @@
 """`rsi doctor`: may a campaign start on this machine?"""
 
 import argparse
+from collections.abc import Iterator
+
+from rsi.agent.cli.context import emit, home, note
+from rsi.agent.errors import AgentError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.worker import live_workers
+from rsi.sandboxes.devices import GpuHealth
+from rsi.sandboxes.doctor import DoctorReport, Severity, examine
+
+GIB = 1 << 30
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """Say whether a campaign may start on this machine."""
-    raise NotImplementedError
+    """Say whether a campaign may start on this machine; exit status 1 when it may not."""
+    if not args.quick and not args.json:
+        note("trying every promise of the sandbox; --quick leaves that out")
+    report = examine(args.sandbox, with_conformance=not args.quick)
+    ledger = _ledger_facts()
+    is_ready = report.may_start and not ledger.get("problem")
+    emit(
+        args,
+        {"may_start": is_ready, "sandbox": report, "ledger": ledger},
+        [*_sandbox_lines(report), *_ledger_lines(ledger), _verdict(is_ready=is_ready)],
+    )
+    return 0 if is_ready else 1
+
+
+def _ledger_facts() -> dict[str, object]:
+    """Where the ledger is and whether it is whole; one that does not exist yet is no problem."""
+    here = home()
+    facts: dict[str, object] = {"home": str(here.root)}
+    if here.database_url is None and not here.ledger_path.exists():
+        return facts | {"ledger": "none yet; the first campaign makes it"}
+    try:
+        with Ledger.open(here, read_only=True) as ledger:
+            chain, problems = ledger.verify_chain(), ledger.storage_problems()
+            facts |= {
+                "ledger": ledger.label,
+                "chain": f"{chain.rows} decisions and promotions, "
+                + ("intact" if chain.is_intact else f"BROKEN: {chain.reason}"),
+                "workers": len(live_workers(ledger)),
+            }
+            if not chain.is_intact:
+                facts["problem"] = chain.reason
+            if problems:
+                facts["problem"] = "; ".join(problems)
+    except AgentError as error:
+        facts["problem"] = str(error)
+    return facts
+
+
+def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
+    for each in report.backends:
+        mark = "*" if each.name == report.chosen else " "
+        state = "ok" if each.availability.is_available else "no"
+        yield f"{mark} sandbox {each.name:<14} {state}  {each.availability.reason}"
+    yield f"  chosen  {report.chosen or 'none'}: {report.reason}"
+    for component in report.engine:
+        holes = f"  known holes: {'; '.join(component.holes)}" if component.holes else ""
+        yield f"  engine  {component.name} {component.version}{holes}"
+    for gpu, health in report.gpus:
+        yield f"  gpu     {gpu.name} {gpu.uuid}: {_gpu_state(health)}"
+    if not report.gpus:
+        yield "  gpu     none; tasks that need one are refused"
+    for disk in report.disks:
+        yield f"  disk    {disk.purpose}: {disk.free_bytes / GIB:.1f} GiB free in {disk.path}"
+    for stray in (*report.stray_containers, *report.stray_groups):
+        yield f"  stray   {stray}"
+    for check in report.conformance:
+        yield f"  promise {check.state.value:<8} {check.name}  {check.detail}"
+    for finding in report.findings:
+        word = "STOP" if finding.severity is Severity.BLOCKER else "note"
+        yield f"  {word}    {finding.text}"
+
+
+def _gpu_state(health: GpuHealth) -> str:
+    foreign = f", {len(health.foreign_pids)} foreign processes" if health.foreign_pids else ""
+    slowed = f", slowed by {', '.join(health.throttle_reasons)}" if health.throttle_reasons else ""
+    return f"{health.free_bytes / GIB:.1f} of {health.memory_bytes / GIB:.1f} GiB free{foreign}{slowed}"
+
+
+def _ledger_lines(facts: dict[str, object]) -> Iterator[str]:
+    for key, value in facts.items():
+        yield f"  {key:<7} {value}"
+
+
+def _verdict(*, is_ready: bool) -> str:
+    return (
+        "a campaign may start" if is_ready else "no campaign may start: see STOP or problem above"
+    )

@@ -21,8 +21,8 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
 from rsi.agent.tally import round_lines, tally
-from rsi.sandboxes.errors import BackendUnavailableError
-from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
+from rsi.sandboxes.select import AUTOMATIC, choose_backend
 from rsi.sandboxes.types import Backend
 from rsi.tasks.loader import load_task, profile_of
 from rsi.tasks.types import Task
@@ -37,9 +37,7 @@ def demo(args: argparse.Namespace) -> int:
     profile = profile_of(task, args.profile).name
     is_shown = args.cockpit is not None and not args.plain and not args.json
     decide = args.decide or ("person" if is_shown else "policy")
-    backend = _backend(args.sandbox)
-    note(f"preparing the environment {task.environment.name} (once; it is kept in the cache)")
-    backend.prepare(task.environment, progress=note)
+    backend = _prepared_backend(args.sandbox, task)
     here = home().create()
     started_s = time.monotonic()
     with Ledger.open(here) as ledger:
@@ -63,23 +61,33 @@ def demo(args: argparse.Namespace) -> int:
     return code
 
 
-def _backend(name: str) -> Backend:
-    """The named sandbox; for "auto" the best there is, and for the demo's own patches even none.
+def _prepared_backend(name: str, task: Task) -> Backend:
+    """The named sandbox with the task's environment; for "auto" the best that can be made ready here.
 
     Raises:
-        BackendUnavailableError: The named one cannot run here.
+        SandboxError: The named one, or none, can be used.
     """
-    try:
-        return choose_backend(name).backend
-    except BackendUnavailableError as error:
-        if name != "auto":
-            raise
-        note(f"NO ISOLATION: {error}")
-        note(
-            "NO ISOLATION: the demo goes on without a sandbox because it runs only patches that ship with "
-            "rsi; a campaign with a model of yours will not"
-        )
-        return choose_backend("process").backend
+    note(f"preparing the environment {task.environment.name} (once; it is kept in the cache)")
+    if name != "auto":
+        backend = choose_backend(name).backend
+        backend.prepare(task.environment, progress=note)
+        return backend
+    for each in AUTOMATIC:
+        try:
+            backend = choose_backend(each).backend
+            backend.prepare(task.environment, progress=note)
+        except (BackendUnavailableError, EnvironmentBuildError) as error:
+            note(f"not {each}: {error}")
+        else:
+            return backend
+    note(
+        "NO ISOLATION: no sandbox can run here. The demo goes on without one because it runs only patches "
+        "that ship with rsi; a campaign of yours will not. Install bubblewrap (Debian, Ubuntu, Fedora: the "
+        "package bubblewrap) or start a Docker engine to get real walls"
+    )
+    backend = choose_backend("process").backend
+    backend.prepare(task.environment, progress=note)
+    return backend
 
 
 def _queue(

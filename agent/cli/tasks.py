@@ -3,6 +3,9 @@
 import argparse
 
 from rsi.agent.cli.context import emit, note, table
+from rsi.agent.safe import safe_text
+from rsi.sandboxes.select import choose_backend
+from rsi.tasks.check import CheckLine, check_task
 from rsi.tasks.loader import list_tasks, load_task
 from rsi.tasks.types import Task
 
@@ -15,7 +18,7 @@ def list_(args: argparse.Namespace) -> int:
             each.name,
             ", ".join(each.tracks),
             ", ".join(each.profiles),
-            each.description or each.problem,
+            each.problem or each.description,
         )
         for each in found
     ]
@@ -32,18 +35,20 @@ def show(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """Load a task, run its baseline, apply its patches."""
-    from rsi.sandboxes.select import select_backend
-    from rsi.tasks.check import check_task
-
     task = load_task(args.task, track=args.track)
-    profile = args.profile or next(iter(task.profiles))
-    backend = select_backend(args.sandbox)
-    report = check_task(task, task.profiles[profile], backend, note)
-    lines = [
-        f"{'ok  ' if each.is_ok else 'FAIL'} {each.name}: {each.detail}" for each in report.items
-    ]
-    emit(args, report, [*lines, "usable" if report.is_ok else "not usable: see FAIL above"])
+    backend = choose_backend(args.sandbox).backend
+    backend.prepare(task.environment, progress=note)
+    show_line = (
+        None if args.json else (lambda line: print(safe_text(_check_line(line)), flush=True))
+    )
+    report = check_task(task, args.profile, backend, show_line)
+    verdict = "usable" if report.is_ok else "not usable: see FAIL above"
+    emit(args, report, [f"{task.name} ({task.track}, {report.profile}): {verdict}"])
     return 0 if report.is_ok else 1
+
+
+def _check_line(line: CheckLine) -> str:
+    return f"{'ok  ' if line.is_ok else 'FAIL'}  {line.name}: {line.detail}"
 
 
 def _facts(task: Task) -> dict[str, object]:

@@ -7,7 +7,7 @@ from rsi.agent.workshop import Workshop
 from rsi.evals.guards import source_facts
 from rsi.evals.measuring import AUDIT_ALPHA, compare
 from rsi.evals.score import score
-from rsi.evals.types import Purpose
+from rsi.evals.types import Measurement, Purpose
 
 
 def audit_champion(shop: Workshop) -> str:
@@ -19,6 +19,10 @@ def audit_champion(shop: Workshop) -> str:
     if baseline == champion:
         return "champion is the baseline"
     last = rounds[-1].id
+
+    def keep(measurement: Measurement) -> None:
+        shop.ledger.add_measurement(last, measurement)
+
     compare(
         shop.task,
         shop.profile,
@@ -29,7 +33,7 @@ def audit_champion(shop: Workshop) -> str:
         lineage=shop.campaign.lineage,
         round_id=last,
         recorded=shop.ledger.measurements(last, Purpose.AUDIT),
-        on_measurement=lambda each: shop.ledger.add_measurement(last, each) and None,
+        on_measurement=keep,
         should_stop=shop.steering.is_stopping,
     )
     return "measured"

@@ -1,10 +1,97 @@
 """What the proposer and the critic are told, put together from the ledger's facts."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rsi.agent import brief as briefs
+from rsi.agent import notebook
+from rsi.agent.critic import Candidate, criticise
+from rsi.agent.recorder import Recorder
+from rsi.agent.steps.models import model_of, purse_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.records import Step
-from rsi.agent.types import Brief, RoundReport
+from rsi.agent.types import Brief, BudgetExceededError, RoundReport, Stance
 from rsi.agent.workshop import RoundDesk
+from rsi.evals.types import Arm, Outcome, QualityResult, Score
+
+NO_CRITIC = "none"
+OUTCOME_BY_STANCE = {Stance.GO: "ok", Stance.REVISE: "revise", Stance.WITHDRAW: "withdrawn"}
+
+
+def compose_brief(desk: RoundDesk) -> Brief:
+    """The brief of this attempt: where to start, how the champion does, what the past taught."""
+    reports = past_reports(desk)
+    base = desk.record.parent_commit or desk.record.champion_commit
+    return briefs.compose(
+        task=desk.shop.task,
+        profile=desk.shop.profile.name,
+        round_id=desk.round_id,
+        round_number=desk.record.number,
+        base_commit=base,
+        base_tree=desk.shop.lineage.tree(base),
+        champion=_champion_facts(desk, reports),
+        reports=reports,
+        critique=_sent_back(desk, Step.CRITIQUE, "text"),
+        feedback=_sent_back(desk, Step.DECIDE, "reason"),
+    )
+
+
+def search_notebook(desk: RoundDesk, words: str) -> str:
+    """The notebook tool: past rounds of this lineage that are about these words."""
+    return notebook.search(past_reports(desk), words)
+
+
+def critique_of(desk: RoundDesk) -> StepResult:
+    """The critic's objection to this attempt, and failed ideas that resemble it.
+
+    Without a critic the round goes on, and what was tried before is still pointed out.
+    """
+    shop, proposed = desk.shop, desk.payload(Step.PROPOSE)
+    committed = desk.payload(Step.COMMIT)
+    reports = past_reports(desk)
+    hypothesis = str(proposed["hypothesis"])
+    diff = shop.lineage.diff(str(committed["parent"]), str(committed["commit"]))
+    alike = [each.text for each in notebook.duplicates(reports, hypothesis=hypothesis, diff=diff)]
+    if shop.config.critic == NO_CRITIC:
+        return StepResult(
+            outcome="ok",
+            payload={"stance": "go", "text": "", "model": NO_CRITIC, "duplicates": alike},
+        )
+    predicted = proposed["predicted_ratio"]
+    candidate = Candidate(
+        task=shop.task.name,
+        instruction=shop.task.instruction,
+        hypothesis=hypothesis,
+        predicted_ratio=predicted if isinstance(predicted, float) else None,
+        risk=str(proposed["risk"]),
+        diff=diff,
+        score_profile=str(desk.payload(Step.BRIEF)["score_profile"]),
+        notebook=notebook.search(reports, hypothesis),
+        duplicates=alike,
+        attempt=desk.attempt,
+    )
+    try:
+        critique = criticise(
+            candidate,
+            model_of(desk, shop.config.critic),
+            sink=Recorder(desk.ledger, desk.round_id),
+            purse=purse_of(desk),
+            scaffold=shop.scaffold,
+        )
+    except BudgetExceededError as error:
+        return StepResult(outcome="out_of_budget", payload={"reason": str(error)})
+    return StepResult(
+        outcome=OUTCOME_BY_STANCE[critique.stance],
+        payload={
+            "stance": critique.stance.value,
+            "text": critique.text,
+            "model": critique.model,
+            "duplicates": alike,
+            "findings": [asdict(each) for each in critique.findings],
+            "cost": asdict(critique.cost),
+        },
+    )
 
 
 def past_reports(desk: RoundDesk) -> tuple[RoundReport, ...]:
@@ -17,46 +104,37 @@ def past_reports(desk: RoundDesk) -> tuple[RoundReport, ...]:
     )
 
 
-def compose_brief(desk: RoundDesk) -> Brief:
-    """The brief of this attempt: where to start, how the champion does, what the past taught."""
-    shop = desk.shop
-    reports = past_reports(desk)
-    return Brief(
-        round_id=desk.round_id,
-        round_number=desk.record.number,
-        task=shop.task.name,
-        profile=shop.profile.name,
-        instruction=shop.task.instruction,
-        base_commit=desk.record.parent_commit or desk.record.champion_commit,
-        base_tree=desk.champion_tree,
-        score_profile=f"{sum(each.is_promoted for each in reports)} promotions so far",
-        notebook="\n".join(f"- {each.hypothesis}: {each.lesson}" for each in reports[-8:]),
-        critique=_sent_back_by_critic(desk),
-        feedback=_sent_back_by_person(desk),
+def _champion_facts(desk: RoundDesk, reports: Sequence[RoundReport]) -> briefs.ChampionFacts:
+    """How the champion did when it was promoted; the baseline was not measured by itself."""
+    promoted = [each for each in reports if each.is_promoted]
+    if not promoted:
+        return briefs.ChampionFacts(
+            promotions=0, metric_value=None, against_baseline=None, last_effect=None
+        )
+    last = promoted[-1]
+    runs = [
+        each.metric_value
+        for each in desk.ledger.measurements(last.round_id)
+        if each.arm is Arm.CANDIDATE
+        and each.outcome is Outcome.OK
+        and each.metric_value is not None
+    ]
+    scored = desk.ledger.step(last.round_id, Step.SCORE)
+    return briefs.ChampionFacts(
+        promotions=len(promoted),
+        metric_value=sorted(runs)[len(runs) // 2] if runs else None,
+        against_baseline=None,
+        last_effect=last.effect,
+        quality=() if scored is None else _quality(scored.payload),
     )
 
 
-def search_notebook(desk: RoundDesk, words: str) -> str:
-    """Past rounds that mention these words."""
-    wanted = words.lower().split()
-    found = [
-        f"{each.round_id} {each.outcome}: {each.hypothesis}. {each.lesson}"
-        for each in past_reports(desk)
-        if any(word in f"{each.hypothesis} {each.lesson} {each.changed}".lower() for word in wanted)
-    ]
-    return "\n".join(found) or "no past round mentions this"
+def _quality(payload: Mapping[str, object]) -> tuple[QualityResult, ...]:
+    stored = payload.get("score")
+    return decode(Score, encode(stored)).quality if isinstance(stored, Mapping) else ()
 
 
-def critique_of(desk: RoundDesk) -> StepResult:
-    """The critic's objection to this attempt; without a critic the round goes on."""
-    return StepResult(outcome="ok", payload={"stance": "go", "text": "", "model": "none"})
-
-
-def _sent_back_by_critic(desk: RoundDesk) -> str | None:
-    before = desk.step(Step.CRITIQUE, desk.attempt - 1) if desk.attempt else None
-    return str(before.payload["text"]) if before and before.outcome == "revise" else None
-
-
-def _sent_back_by_person(desk: RoundDesk) -> str | None:
-    before = desk.step(Step.DECIDE, desk.attempt - 1) if desk.attempt else None
-    return str(before.payload["reason"]) if before and before.outcome == "revise" else None
+def _sent_back(desk: RoundDesk, step: Step, key: str) -> str | None:
+    """Why the attempt before this one was sent back, by the critic or at the gate."""
+    before = desk.step(step, desk.attempt - 1) if desk.attempt else None
+    return str(before.payload[key]) if before and before.outcome == "revise" else None

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.reviewing import review_by_model
-from rsi.agent.store.records import ChargeRecord, ChargeRole, Step, utc_now
+from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.admission import admit as admission_findings
 from rsi.evals.guards import SourceFacts, source_facts
@@ -57,15 +57,20 @@ def score(desk: RoundDesk) -> StepResult:
 def review(desk: RoundDesk) -> StepResult:
     """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data."""
     screen = _score(desk, Purpose.SCREEN)
-    findings = [*_admission_findings(desk), *review_by_model(desk)]
+    rules = _admission_findings(desk)
+    spoken = review_by_model(desk, screen, rules)
+    findings = [*rules, *spoken.findings]
     payload: dict[str, object] = {
         "findings": [asdict(each) for each in findings],
         "score_digest": screen.digest,
         "held_by": [],
         "tier": "screened",
+        "panel": spoken.summary,
     }
-    if any(each.severity is Severity.BLOCK and each.source != "rules" for each in findings):
-        return StepResult(outcome="rejected", payload=payload)
+    blocking = [each for each in findings if each.severity is Severity.BLOCK]
+    if blocking:
+        reason = "; ".join(f"{each.rule}: {each.message}" for each in blocking)
+        return StepResult(outcome="rejected", payload={**payload, "reason": reason})
     _measure(desk, Purpose.CONFIRM)
     if desk.shop.steering.is_stopping():
         return StepResult(outcome="stopped", payload=payload)
@@ -148,7 +153,3 @@ def _score(desk: RoundDesk, purpose: Purpose) -> Score:
 
 def _source(desk: RoundDesk) -> SourceFacts:
     return source_facts(desk.champion_tree, desk.candidate_tree())
-
-
-__all__ = ["admit", "measure", "review", "score"]
-_ = Step

@@ -3,13 +3,12 @@
 from dataclasses import asdict, replace
 from typing import cast
 
-from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.script import load_script
 from rsi.agent.proposer.loop import propose as run_proposer
 from rsi.agent.recorder import Recorder
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
 from rsi.agent.steps.dev_run import dev_run
-from rsi.agent.steps.purse import purse_of
+from rsi.agent.steps.models import model_of, purse_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.records import Step
 from rsi.agent.trees import encode_tree
@@ -80,7 +79,7 @@ def propose(desk: RoundDesk) -> StepResult:
     """The agent edits in its own sandbox and hands in a tree with a hypothesis."""
     shop = desk.shop
     brief = _stored_brief(desk)
-    model = resolve_model(shop.config.proposer, task=shop.task, round_number=desk.record.number)
+    model = model_of(desk, shop.config.proposer)
     spec = SandboxSpec(
         environment=shop.task.environment,
         limits=agent_limits(shop.profile.limits),

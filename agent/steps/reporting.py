@@ -1,17 +1,14 @@
 """The structured report of one round: what was tried, what was predicted, what was measured, why."""
 
-import math
 from collections.abc import Mapping
 from typing import cast
 
+from rsi.agent.notebook import accuracy_of, lesson_of
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.records import Step, StepRecord
-from rsi.agent.types import Accuracy, Cost, RoundReport
+from rsi.agent.types import Cost, RoundReport
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Interval
-
-HIT_LOG_TOLERANCE = 0.10
-"""A prediction within ten percent of the measured ratio, or inside its interval, is a hit."""
 
 
 def round_report(desk: RoundDesk) -> RoundReport:
@@ -39,8 +36,8 @@ def round_report(desk: RoundDesk) -> RoundReport:
         effect=effect,
         verdict=steps[Step.SCORE].outcome if Step.SCORE in steps else None,
         why=why,
-        lesson=_lesson(outcome, effect, why),
-        accuracy=_accuracy(predicted, effect),
+        lesson=lesson_of(outcome, predicted, effect, why),
+        accuracy=accuracy_of(predicted, effect),
         cost=decode(Cost, encode(proposed["cost"])) if "cost" in proposed else Cost(),
         base_commit=base,
         commit=commit,
@@ -83,24 +80,6 @@ def _why(steps: Mapping[Step, StepRecord]) -> str:
             return str(steps[Step.DECIDE].payload["reason"])
         return record.outcome
     return ""
-
-
-def _lesson(outcome: str, effect: Interval | None, why: str) -> str:
-    if effect is None:
-        return f"{outcome}: {why}" if why else outcome
-    return (
-        f"{outcome}: {effect.estimate:.2f}x [{effect.low:.2f}, {effect.high:.2f}] over "
-        f"{effect.pairs} pairs" + (f"; {why}" if why and outcome != "promoted" else "")
-    )
-
-
-def _accuracy(predicted: float | None, effect: Interval | None) -> Accuracy:
-    if predicted is None or effect is None or predicted <= 0:
-        return Accuracy.UNKNOWN
-    miss = math.log(predicted / effect.estimate)
-    if effect.low <= predicted <= effect.high or abs(miss) <= HIT_LOG_TOLERANCE:
-        return Accuracy.HIT
-    return Accuracy.OVERSHOOT if miss > 0 else Accuracy.UNDERSHOOT
 
 
 def _mappings(payload: Mapping[str, object], key: str) -> list[Mapping[str, object]]:

@@ -1,13 +1,85 @@
 """The reviewer's part of step 9: a model with fresh context that must try to refute the hypothesis."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rsi.agent.follow import score_line
+from rsi.agent.recorder import Recorder
+from rsi.agent.reviewer.injection import injection_findings
+from rsi.agent.reviewer.panel import ReviewCase, review
+from rsi.agent.steps.models import model_of, purse_of
+from rsi.agent.store.codec import encode
+from rsi.agent.store.records import Step
+from rsi.agent.types import BudgetExceededError
 from rsi.agent.workshop import RoundDesk
-from rsi.evals.types import Finding
+from rsi.evals.types import Finding, Score, Severity
 
 RULES_ONLY = "rules"
+MAX_FILES = 12
+MAX_FILE_BYTES = 40_000
 
 
-def review_by_model(desk: RoundDesk) -> tuple[Finding, ...]:
-    """Findings of the campaign's reviewer; none when it reviews by the rules alone."""
-    if desk.shop.config.reviewer == RULES_ONLY:
-        return ()
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReview:
+    """What the panel of models said."""
+
+    findings: tuple[Finding, ...]
+    summary: str
+    """The votes in words; empty when only rules reviewed."""
+
+
+def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Finding]) -> ModelReview:
+    """Findings about words addressed to a reviewer, and those of the campaign's reviewer model."""
+    diff = desk.shop.lineage.diff(
+        str(desk.payload(Step.COMMIT)["parent"]), str(desk.payload(Step.COMMIT)["commit"])
+    )
+    findings = injection_findings(diff, {})
+    spec = desk.shop.config.reviewer
+    if spec == RULES_ONLY:
+        return ModelReview(findings=findings, summary="")
+    try:
+        panel = review(
+            _case(desk, score, [*rule_findings, *findings], diff),
+            [model_of(desk, spec)],
+            votes=desk.shop.config.review_votes,
+            sink=Recorder(desk.ledger, desk.round_id),
+            purse=purse_of(desk),
+            scaffold=desk.shop.scaffold,
+        )
+    except BudgetExceededError as error:
+        # No money for a review is no review: a person must look instead.
+        unreviewed = Finding(
+            rule="not_reviewed",
+            severity=Severity.HOLD,
+            file=None,
+            line=None,
+            message=f"The reviewer could not be paid: {error}",
+            source=spec,
+        )
+        return ModelReview(findings=(*findings, unreviewed), summary=str(error))
+    return ModelReview(findings=(*findings, *panel.findings), summary=panel.panel.summary)
+
+
+def _case(desk: RoundDesk, score: Score, rules: Sequence[Finding], diff: str) -> ReviewCase:
+    task, rule = desk.shop.task, desk.shop.task.candidate
+    before = {each.path: each.content for each in desk.champion_tree}
+    changed = {
+        each.path: each.content[:MAX_FILE_BYTES].decode("utf-8", "backslashreplace")
+        for each in desk.candidate_tree()
+        if before.get(each.path) != each.content
+    }
+    return ReviewCase(
+        task=task.name,
+        instruction=task.instruction,
+        rules=(
+            f"Editable: {', '.join(rule.editable)}. Protected: {', '.join(rule.protected)}. "
+            f"At most {rule.max_source_bytes} bytes of source, no literal above "
+            f"{rule.max_literal_bytes} bytes."
+        ),
+        claim=f"{desk.payload(Step.PROPOSE)['hypothesis']}\nMeasured: {score_line(asdict(score))}",
+        evidence=encode(score),
+        diff=diff,
+        files=dict(sorted(changed.items())[:MAX_FILES]),
+        rule_findings=tuple(rules),
+        logs="",
+    )

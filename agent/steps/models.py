@@ -1,0 +1,50 @@
+"""The models and the money of one round."""
+
+from rsi.agent.budget import Budget, LedgerPurse
+from rsi.agent.llm.base import Model
+from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.workshop import RoundDesk, Workshop
+
+
+def model_of(desk: RoundDesk, spec: str) -> Model:
+    """The model that a role of the campaign names.
+
+    Raises:
+        ModelSpecError: It cannot be used here any more, such as a key that is gone.
+    """
+    return resolve_model(
+        spec,
+        task=desk.shop.task,
+        round_number=desk.record.number,
+        allow_unknown_price=desk.shop.config.is_unknown_price_allowed,
+    )
+
+
+def purse_of(desk: RoundDesk) -> LedgerPurse:
+    """The purse of a round, bound by the campaign's limits as they are at each call."""
+    return LedgerPurse(
+        ledger=desk.ledger,
+        campaign_id=desk.shop.campaign.id,
+        round_id=desk.round_id,
+        campaign_budget=lambda: budget_of(desk.shop),
+    )
+
+
+def budget_of(shop: Workshop) -> Budget:
+    """The campaign's limits, with what a person changed since it was queued."""
+    wishes = shop.steering.budgets()
+    config = shop.config
+    return Budget(
+        usd=_number(wishes.get("usd", config.budget_usd)),
+        tokens=_whole(wishes.get("tokens", config.budget_tokens)),
+        wall_s=_number(wishes.get("wall_s", config.budget_wall_s)),
+        device_s=_number(wishes.get("device_s", config.budget_device_s)),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) else None
