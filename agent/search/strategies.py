@@ -1,0 +1,152 @@
+"""Greedy, best-of-N, tree and archive search, behind one interface.
+
+To add one: a frozen dataclass with `name` and `plan`, and a line in `rsi.agent.search.choose`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsi.agent.search.frontier import Pick, Spot, draw_for, frontier, pick
+from rsi.agent.search.types import Facts, Node, Plan
+
+INSPIRATIONS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greedy:
+    """Always build on the champion."""
+
+    @property
+    def name(self) -> str:
+        return "greedy"
+
+    def plan(self, facts: Facts, seed: int) -> Plan:
+        """The champion."""
+        del seed
+        return Plan(parent=facts.champion, reason="the champion")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestOfN:
+    """N ideas from the same start; the next N start from the best of them."""
+
+    n: int = 4
+
+    @property
+    def name(self) -> str:
+        return f"best_of_n:n={self.n}"
+
+    def plan(self, facts: Facts, seed: int) -> Plan:
+        """The start of the current batch."""
+        del seed
+        number = facts.next_number
+        first = number - (number - 1) % self.n
+        before = [node for node in facts.nodes if node.number < first]
+        start = frontier(facts, before)[0]
+        place = number - first + 1
+        return Plan(parent=start.commit, reason=f"idea {place} of {self.n} from the same start")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Any measured candidate may be built on; a rule picks which."""
+
+    how: Pick = Pick.SOFTMAX
+    k: int = 3
+    epsilon: float = 0.2
+    temperature: float = 0.1
+    visit_cost: float = 0.02
+
+    @property
+    def name(self) -> str:
+        setting = {
+            Pick.ARGMAX: "",
+            Pick.TOP_K: f",k={self.k}",
+            Pick.EPSILON_GREEDY: f",epsilon={self.epsilon:g}",
+            Pick.SOFTMAX: f",temperature={self.temperature:g}",
+        }[self.how]
+        return f"tree:pick={self.how.value}{setting}"
+
+    def plan(self, facts: Facts, seed: int) -> Plan:
+        """A spot of the frontier."""
+        spots = frontier(facts)
+        chosen = pick(
+            spots,
+            self.how,
+            draw_for(seed, facts.next_number, "parent"),
+            k=self.k,
+            epsilon=self.epsilon,
+            temperature=self.temperature,
+            visit_cost=self.visit_cost,
+        )
+        return Plan(
+            parent=chosen.commit,
+            inspirations=_others(spots, chosen, INSPIRATIONS),
+            reason=f"{self.how.value} over {len(spots)} candidates",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Islands that evolve apart and now and then look at their neighbour's best.
+
+    Within an island the best candidate of each niche survives. Every `migrate_every` rounds of an
+    island its parent comes from the next island in the ring.
+    """
+
+    islands: int = 3
+    migrate_every: int = 5
+    temperature: float = 0.15
+
+    @property
+    def name(self) -> str:
+        return f"archive:islands={self.islands},migrate_every={self.migrate_every}"
+
+    def plan(self, facts: Facts, seed: int) -> Plan:
+        """A parent from the round's island or its neighbour, and inspirations from elsewhere."""
+        number = facts.next_number
+        island = (number - 1) % self.islands
+        turn = (number - 1) // self.islands + 1
+        is_migration = self.islands > 1 and turn % self.migrate_every == 0
+        source = (island + 1) % self.islands if is_migration else island
+        spots = frontier(facts, elites(facts.nodes, source))
+        draw = draw_for(seed, number, "parent")
+        if is_migration:
+            chosen = spots[0]
+            reason = f"migration from island {source} to {island}"
+        else:
+            chosen = pick(spots, Pick.SOFTMAX, draw, temperature=self.temperature, visit_cost=0.02)
+            reason = f"island {island}, {len(spots)} elites"
+        elsewhere = [
+            spot
+            for other in range(self.islands)
+            if other != source
+            for spot in frontier(facts, elites(facts.nodes, other))[:1]
+            if spot.round_id is not None
+        ]
+        best = sorted(elsewhere, key=lambda spot: -spot.value)
+        shown = (*_others(spots, chosen, 1), *(spot.round_id for spot in best if spot.round_id))
+        return Plan(
+            parent=chosen.commit,
+            inspirations=tuple(dict.fromkeys(shown))[:INSPIRATIONS],
+            island=island,
+            reason=reason,
+        )
+
+
+def elites(nodes: Sequence[Node], island: int) -> tuple[Node, ...]:
+    """The best measured candidate of each niche of an island."""
+    best: dict[str, Node] = {}
+    for node in nodes:
+        if node.island != island or node.value is None or node.commit is None:
+            continue
+        known = best.get(node.niche)
+        if known is None or known.value is None or node.value > known.value:
+            best[node.niche] = node
+    return tuple(best.values())
+
+
+def _others(spots: Sequence[Spot], chosen: Spot, count: int) -> tuple[str, ...]:
+    """The best candidates besides the chosen one."""
+    ids = [spot.round_id for spot in spots if spot.round_id and spot.commit != chosen.commit]
+    return tuple(ids[:count])
