@@ -76,7 +76,6 @@ class Protections:
     rlimits: bool = True
     sized_tmpfs: bool = True
     read_only_root: bool = True
-    pid_namespace: bool = True
 
 
 class BubblewrapBackend:
@@ -245,8 +244,14 @@ class BubblewrapBackend:
         self, spec: SandboxSpec, binds: Sequence[tuple[str, str]], scratch: Path, filter_fd: int
     ) -> list[str]:
         walls = self._protections
-        argv = ["bwrap", "--unshare-user", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-        argv += ["--unshare-pid"] if walls.pid_namespace else []
+        argv = [
+            "bwrap",
+            "--unshare-user",
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-cgroup-try",
+        ]
         argv += ["--unshare-net"] if walls.network else []
         argv += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", "sandbox"]
         argv += ["--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]

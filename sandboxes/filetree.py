@@ -4,6 +4,8 @@ Does not: touch the file system. Everything here is bytes in memory, bounded bef
 Invariant: what `TarReader` returns are regular files with relative, printable, unique paths within the caps.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -76,6 +78,23 @@ def pack_tree(tree: Iterable[FileEntry]) -> bytes:
         parts.append(b"\0" * (-len(entry.content) % BLOCK_BYTES))
     parts.append(b"\0" * (2 * BLOCK_BYTES))
     return b"".join(parts)
+
+
+def without_git(tree: Iterable[FileEntry]) -> tuple[FileEntry, ...]:
+    """The tree without anything that git could take for a repository of its own.
+
+    A `.git` that untrusted code could write runs programs of its choice as soon as the host's git looks at it
+    (core.fsmonitor, textconv, hooks), so it is left behind under every spelling that a file system may fold to it.
+    """
+    return tuple(
+        entry for entry in tree if not any(_is_git(part) for part in entry.path.split("/"))
+    )
+
+
+def _is_git(part: str) -> bool:
+    folded = unicodedata.normalize("NFKC", part).casefold().rstrip(" .")
+    visible = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")
+    return visible == ".git" or re.fullmatch(r"\.?git~[0-9]+", visible) is not None
 
 
 class TarReader:
