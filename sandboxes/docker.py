@@ -253,7 +253,7 @@ class DockerBackend:
             ulimits=[
                 Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
                 Ulimit(name="core", soft=0, hard=0),
-                Ulimit(name="fsize", soft=limits.disk_bytes, hard=limits.disk_bytes),
+                *([_file_size(limits)] if walls.sized_tmpfs else []),
             ],
             log_config=LogConfig(type="none"),
             mounts=[
@@ -419,6 +419,10 @@ def _tmpfs(limits: Limits, *, is_sized: bool) -> dict[str, str]:
         "/work": f"{flags},mode=0755,size={work_bytes},nr_inodes={work_inodes}",
         "/tmp": f"{flags},mode=1777,size={tmp_bytes},nr_inodes={tmp_inodes}",  # noqa: S108 - inside
     }
+
+
+def _file_size(limits: Limits) -> Ulimit:
+    return Ulimit(name="fsize", soft=limits.disk_bytes, hard=limits.disk_bytes)
 
 
 def _device_requests(gpus: tuple[str, ...]) -> list[DeviceRequest] | None:

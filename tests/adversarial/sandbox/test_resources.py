@@ -191,6 +191,7 @@ def test_surviving_by_double_fork_and_setsid(arena, walls_up, tmp_path):
         [sys.executable, "-c", ESCAPE, str(tmp_path)], start_new_session=True
     ) as naive:
         naive.wait()
+    time.sleep(0.2)  # the orphan has its own session by now
     with contextlib.suppress(ProcessLookupError):
         os.killpg(naive.pid, signal.SIGKILL)
     time.sleep(0.9)
