@@ -109,6 +109,7 @@ class CockpitApp(App[None]):
         first_mode: str = "queue",
         campaign_id: str | None = None,
         is_demo: bool = False,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Prepare the cockpit.
 
@@ -120,6 +121,7 @@ class CockpitApp(App[None]):
             first_mode: The screen to open with.
             campaign_id: The campaign to show first; None takes the newest.
             is_demo: What is shown was recorded; said on every screen.
+            now: The clock that ages are told by.
         """
         super().__init__()
         self.settings = settings or Settings()
@@ -127,6 +129,7 @@ class CockpitApp(App[None]):
         self.code = Code(home)
         self.campaign_id: str | None = campaign_id
         self._is_demo = is_demo
+        self._now = now
         self.round_id: str | None = None
         self.view = View(at=utc_now(), source=ledger.label)
         self._is_read_only = is_read_only or ledger.is_read_only
@@ -215,7 +218,7 @@ class CockpitApp(App[None]):
         )
 
     def age_s(self, then: datetime) -> float:
-        return (utc_now() - then).total_seconds()
+        return (self._now() - then).total_seconds()
 
     def age(self, then: datetime) -> str:
         return duration(self.age_s(then))

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST = 1e100
+"""Numbers beyond it are gaps: their differences could no longer be scaled, and no curve means them."""
+
 Floats = NDArray[np.float64]
 Cells = NDArray[np.uint8]
 """Braille bit masks, shape (rows, columns)."""
@@ -59,12 +62,12 @@ def frame_of(
     marked = np.log10(heights) if is_log and heights else np.array(heights, dtype=float)
     all_y = np.concatenate([*ys, marked])
     low, high = float(all_y.min()), float(all_y.max())
-    if high - low < 1e-12 * max(1.0, abs(high)):
-        pad = abs(high) * 0.1 or 1.0
+    if high - low < 1e-9 * max(1e-9, abs(high)):
+        pad = max(abs(high) * 0.1, 1e-6) if high or low else 1.0
         low, high = low - pad, high + pad
     x_low, x_high = float(all_x.min()), float(all_x.max())
-    if x_high <= x_low:
-        x_high = x_low + 1.0
+    if x_high - x_low < 1e-9 * max(1.0, abs(x_high)):
+        x_high = x_low + max(1.0, abs(x_low) * 1e-6)
     return Frame(x_low=x_low, x_high=x_high, y_low=low, y_high=high, is_log=is_log)
 
 
@@ -129,7 +132,7 @@ def value_at(series: Series, x: float) -> float | None:
 
 def _usable(series: Series, *, is_log: bool) -> NDArray[np.bool_]:
     xs, ys = np.asarray(series.xs, dtype=float), np.asarray(series.ys, dtype=float)
-    usable = np.isfinite(xs) & np.isfinite(ys)
+    usable = (np.abs(xs) < LARGEST) & (np.abs(ys) < LARGEST)
     positive: NDArray[np.bool_] = usable & (ys > 0)
     return positive if is_log else usable
 

@@ -1,11 +1,9 @@
 """Keeps a log pane on the newest output stream of a round, fetching each piece once."""
 
-import asyncio
-
-from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import LogChunk
 from rsi.tui.cockpit import Cockpit
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.logview import LogView
 
 PIECES_PER_LOOK = 400
@@ -48,15 +46,8 @@ class LogFollower:
         def fetch(ledger: Ledger) -> tuple[LogChunk, ...]:
             return ledger.log(round_id, wanted[1], after, PIECES_PER_LOOK)
 
-        future = cockpit.ask_ledger(fetch)
-
-        async def finish() -> None:
-            try:
-                pieces = await asyncio.wrap_future(future)
-            except LedgerError:
-                pieces = ()
-            finally:
-                self._is_fetching = False
+        def arrived(pieces: tuple[LogChunk, ...]) -> None:
+            self._is_fetching = False
             if self._shown != wanted or not pieces:
                 return
             self._last_seq = pieces[-1].seq
@@ -64,4 +55,8 @@ class LogFollower:
             if len(pieces) == PIECES_PER_LOOK:
                 self.follow(cockpit, round_id, streams, log)
 
-        log.run_worker(finish(), exclusive=False)
+        def failed(_: Exception) -> None:
+            # The state line already says that the ledger cannot be read.
+            self._is_fetching = False
+
+        when_done(log, cockpit.ask_ledger(fetch), arrived, failed)

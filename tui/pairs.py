@@ -39,7 +39,7 @@ def pair_points(
             logs.setdefault(purpose, []).append(math.log(ratio))
         points.append(
             PairPoint(
-                label=f"{purpose[:5]} {pair + 1}",
+                label=f"{purpose} {pair + 1}",
                 ratio=ratio,
                 remark=remark,
                 interval=running_interval(logs.get(purpose, ())) if ratio is not None else None,

@@ -16,6 +16,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEvent,
+    CampaignState,
     CampaignSummary,
     DecisionRecord,
     PromotionRecord,
@@ -41,6 +42,9 @@ from rsi.tui.view import CampaignView, GateItem, RoundDetail, RoundView, View
 LIST_SHARE = 0.05
 """Most of one core that re-reading the campaign list may cost; long lists are read less often."""
 
+SPEEDUPS_SHOWN = 200
+"""Campaigns, from the newest, whose measured speedup is looked up for the list."""
+ENDED_STATES = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 TAIL_EVENTS = 60
 """Steps of agents shown live; the replay shows all."""
 
@@ -90,6 +94,8 @@ class Reader:
         self._tasks: dict[str, _TaskFacts] = {}
         self._interest: Interest | None = None
         self._is_list_stale = True
+        self._speedups: dict[str, Interval] = {}
+        self._ended: dict[str, datetime] = {}
         self._lineage: tuple[RoundView, ...] = ()
         self._lineage_name: str | None = None
         self._lineage_at = -math.inf
@@ -127,6 +133,7 @@ class Reader:
             campaign=self._campaign,
             round=self._round,
             lineage=self._lineage,
+            speedups=self._speedups,
             read_at=utc_now(),
             decided=tuple(d for rows in self._decisions.values() for d in rows)[-50:],
             is_read_only=self._ledger.is_read_only,
@@ -141,9 +148,24 @@ class Reader:
         started = time.thread_time()
         self._campaigns = self._ledger.campaigns()
         self._gate = self._waiting()
+        self._read_speedups()
         self._list_cost_s = time.thread_time() - started
         self._listed_at = time.monotonic()
         self._is_list_stale = False
+
+    def _read_speedups(self) -> None:
+        """What ended campaigns came to; looked up once each, for they do not change any more."""
+        found = dict(self._speedups)
+        for each in self._campaigns[:SPEEDUPS_SHOWN]:
+            campaign_id = each.record.id
+            is_known = self._ended.get(campaign_id) == each.changed_at
+            if each.state not in ENDED_STATES or is_known:
+                continue
+            self._ended[campaign_id] = each.changed_at
+            speedup = _cumulative(self._ledger.campaign_events(campaign_id))
+            if speedup is not None:
+                found[campaign_id] = speedup
+        self._speedups = found
 
     def _waiting(self) -> tuple[GateItem, ...]:
         items = []

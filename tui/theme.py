@@ -124,7 +124,7 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         Role.MATCH: Style(color=ink, bgcolor=p.warn),
         Role.RULE: Style(color=p.faint),
         Role.RULE_FOCUS: Style(color=p.accent),
-        Role.BAR: Style(color=p.dim, bgcolor=p.surface),
+        Role.BAR: Style(color=p.dim),
         Role.BAR_ON: Style(color=ink, bgcolor=p.accent, bold=True),
         Role.HIDDEN: Style(color=ink, bgcolor=p.bad, bold=True),
         Role.ADDED: Style(bgcolor=p.added),

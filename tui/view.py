@@ -190,6 +190,8 @@ class View:
     round: RoundDetail | None = None
     lineage: tuple[RoundView, ...] = ()
     """All rounds of the lineage that was asked for, oldest first."""
+    speedups: Mapping[str, Interval] = field(default_factory=dict)
+    """Champion against baseline by campaign, for the newest campaigns that have ended."""
     problem: str = ""
     """Why the ledger cannot be read; what is shown is older then."""
     read_at: datetime | None = None

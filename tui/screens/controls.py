@@ -1,6 +1,5 @@
 """Controls: what null patches and planted cheats say about the pipeline, and where the time goes."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -9,7 +8,6 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from rsi.agent.errors import LedgerError
 from rsi.agent.store.records import ChainReport
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
@@ -20,6 +18,7 @@ from rsi.tui.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.queue import autonomy_words
 from rsi.tui.view import RoundView, View
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
@@ -83,17 +82,20 @@ class ControlsScreen(CockpitScreen):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        future = self.cockpit.ask_ledger(lambda ledger: ledger.verify_chain())
+        when_done(
+            self,
+            self.cockpit.ask_ledger(lambda ledger: ledger.verify_chain()),
+            self._chain_checked,
+            self._chain_unreadable,
+        )
 
-        async def finish() -> None:
-            try:
-                self._chain = await asyncio.wrap_future(future)
-                self._chain_problem = ""
-            except LedgerError as error:
-                self._chain_problem = str(error)
-            self.redraw()
+    def _chain_checked(self, report: ChainReport) -> None:
+        self._chain, self._chain_problem = report, ""
+        self.redraw()
 
-        self.run_worker(finish(), exclusive=True)
+    def _chain_unreadable(self, error: Exception) -> None:
+        self._chain_problem = str(error)
+        self.redraw()
 
     def show(self, view: View) -> None:
         found = controls_of(view.lineage)

@@ -185,6 +185,8 @@ class GateScreen(SteeringActions):
             )
         if shown != self._shown:
             self._shown, self._shown_at_s, self._finding = shown, time.monotonic(), -1
+            # The former candidate's code must not stand below this one's name while its own is read.
+            self.diff.clear_diff()
             self.query_one("#case", Paper).scroll_to(y=0, animate=False)
             self.set_timer(GRACE_S + 0.05, self._rights_changed)
             self.cockpit.feed_interest(self.interest())

@@ -1,6 +1,5 @@
 """Lineage: the tree of champions and candidates, and the leaderboard beside it."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -22,6 +21,7 @@ from rsi.tui.screens.dialogues import AskText
 from rsi.tui.screens.diff_dialogue import DiffDialogue
 from rsi.tui.screens.steering import SteeringActions
 from rsi.tui.view import RoundView, View
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.vtable import Column, Row, VTable
@@ -268,8 +268,7 @@ class LineageScreen(SteeringActions):
             text = code.diff(name, base, commit)
             return None if text is None else parse_diff(text)
 
-        async def finish() -> None:
-            diff = await asyncio.wrap_future(self.cockpit.ask_ledger(work))
+        def show(diff: Diff | None) -> None:
             if diff is None:
                 self.cockpit.say(
                     "the repository of this lineage is on another machine", is_problem=True
@@ -280,7 +279,7 @@ class LineageScreen(SteeringActions):
                 DiffDialogue(title, diff, is_split=self.cockpit.settings.diff_split)
             )
 
-        self.run_worker(finish(), exclusive=True)
+        when_done(self, self.cockpit.ask_ledger(work), show, self.say_problem)
 
     def action_rollback(self) -> None:
         row, name, home = self.chosen_row, self.lineage_name, self.cockpit.home

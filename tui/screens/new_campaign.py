@@ -1,6 +1,5 @@
 """The form that queues a campaign, with a forecast from campaigns of the same kind."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +11,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.tasks.errors import TaskError
@@ -22,11 +20,11 @@ from rsi.tui import payloads
 from rsi.tui.actions import queue
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw import Line, Role, line
-from rsi.tui.errors import ActionRefusedError
 from rsi.tui.forecast import Forecast, forecast
 from rsi.tui.phrases import duration, plural, usd
 from rsi.tui.safe import safe_line
 from rsi.tui.screens.dialogues import SafeInput
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.choice import Choice
 from rsi.tui.widgets.paper import Paper
@@ -208,15 +206,15 @@ class NewCampaign(ModalScreen[None]):
         future = self._cockpit.ask_ledger(
             lambda ledger: forecast(ledger, task=task, profile=profile, model=model)
         )
+        when_done(self, future, self._forecast_made, self._refused)
 
-        async def finish() -> None:
-            try:
-                self._forecast = await asyncio.wrap_future(future)
-            except LedgerError as error:
-                self._problem = str(error)
-            self._draw_notes()
+    def _forecast_made(self, found: Forecast) -> None:
+        self._forecast = found
+        self._draw_notes()
 
-        self.run_worker(finish(), exclusive=True)
+    def _refused(self, error: Exception) -> None:
+        self._problem = str(error)
+        self._draw_notes()
 
     def on_descendant_focus(self) -> None:
         self._draw_notes()
@@ -267,20 +265,12 @@ class NewCampaign(ModalScreen[None]):
 
         self._problem = "queueing, and starting a worker when none runs …"
         self._draw_notes()
-        future = self._cockpit.work_aside(work)
+        when_done(self, self._cockpit.work_aside(work), self._queued, self._refused)
 
-        async def finish() -> None:
-            try:
-                record = await asyncio.wrap_future(future)
-            except (ActionRefusedError, LedgerError) as error:
-                self._problem = str(error)
-                self._draw_notes()
-                return
-            self._cockpit.choose(campaign_id=record.id)
-            self._cockpit.say(f"queued {record.id}")
-            self.dismiss()
-
-        self.run_worker(finish(), exclusive=True)
+    def _queued(self, record: CampaignRecord) -> None:
+        self._cockpit.choose(campaign_id=record.id)
+        self._cockpit.say(f"queued {record.id}")
+        self.dismiss()
 
     def _settings(self) -> dict[str, object] | None:
         rounds, autonomy = _whole(self._value("rounds")), _whole(self._value("autonomy"))

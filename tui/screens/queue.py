@@ -13,7 +13,7 @@ from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
 from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
-from rsi.tui.phrases import campaign_state, interval, plural, round_word, usd
+from rsi.tui.phrases import campaign_state, interval, plural, ratio, round_word, usd
 from rsi.tui.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.filtering import FilterInput
@@ -32,6 +32,7 @@ COLUMNS = (
     Column(title="size", width=6, priority=5),
     Column(title="round", width=7, align="right", priority=2),
     Column(title="prom", width=4, align="right", priority=3),
+    Column(title="speedup", width=8, align="right", priority=3),
     Column(title="cost", width=8, align="right", priority=1),
     Column(title="now", width=16, priority=1),
     Column(title="age", width=9, align="right", priority=4),
@@ -149,10 +150,15 @@ class QueueScreen(SteeringActions, CockpitScreen):
             (record.profile, Role.DIM),
             (f"{each.rounds}/{rounds or DASH}", Role.TEXT),
             (str(each.promoted or DASH), Role.GOOD if each.promoted else Role.DIM),
+            self._speedup(each),
             (usd(each.spend_usd) if each.spend_usd else DASH, Role.TEXT),
             self._now(each),
             (self.cockpit.age(record.created_at), Role.DIM),
         )
+
+    def _speedup(self, each: CampaignSummary) -> Span:
+        found = self.cockpit.view.speedups.get(each.record.id)
+        return (ratio(None), Role.DIM) if found is None else (ratio(found.estimate), Role.GOOD)
 
     def _now(self, each: CampaignSummary) -> Span:
         waiting = any(item.campaign.record.id == each.record.id for item in self.cockpit.view.gate)

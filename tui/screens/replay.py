@@ -1,6 +1,5 @@
 """Replay: an agent's steps in one round, one by one, live or finished, of any length."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
@@ -10,7 +9,6 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widget import Widget
 
-from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignSummary, TrajectoryEvent
 from rsi.tui.commands import Command, Scope, bindings
@@ -22,6 +20,7 @@ from rsi.tui.screens.filtering import FilterInput
 from rsi.tui.screens.replay_views import ReplayViews
 from rsi.tui.trajectory import SIGNS, Group, event_lines, searchable
 from rsi.tui.view import View
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.lines import LinesView
@@ -183,19 +182,12 @@ class ReplayScreen(ReplayViews):
 
     def fetch(self, work: Callable[[Ledger], T], arrived: Callable[[T], None]) -> None:
         """Read from the ledger off the event loop and hand the result to a function."""
-        future = self.cockpit.ask_ledger(work)
 
-        async def finish() -> None:
-            try:
-                result = await asyncio.wrap_future(future)
-            except LedgerError as error:
-                self._is_loading = False
-                self.cockpit.say(str(error), is_problem=True)
-                return
-            if self.is_mounted:
-                arrived(result)
+        def failed(error: Exception) -> None:
+            self._is_loading = False
+            self.say_problem(error)
 
-        self.run_worker(finish(), exclusive=False)
+        when_done(self, self.cockpit.ask_ledger(work), arrived, failed)
 
     def _refill(self, *, go_to_end: bool = False) -> None:
         if self._hidden:

@@ -1,18 +1,16 @@
 """Pause, resume, stop: what a person asks of a campaign, the same on every screen that shows one."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
 from rsi.tui.actions import request
 from rsi.tui.draw import Line, Role, line
-from rsi.tui.errors import ActionRefusedError
 from rsi.tui.phrases import usd
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.dialogues import Confirm
+from rsi.tui.waiting import when_done
 
 T = TypeVar("T")
 
@@ -82,20 +80,18 @@ class SteeringActions(CockpitScreen):
         if self.cockpit.is_read_only:
             self.cockpit.say("read-only: nothing was written", is_problem=True)
             return
-        future = self.cockpit.ask_ledger(work)
 
-        async def finish() -> None:
-            try:
-                result = await asyncio.wrap_future(future)
-            except (ActionRefusedError, LedgerError) as error:
-                self.cockpit.say(str(error), is_problem=True)
-                return
+        def done(result: T) -> None:
             if said:
                 self.cockpit.say(said)
             if after is not None:
                 after(result)
 
-        self.run_worker(finish(), exclusive=False)
+        when_done(self, self.cockpit.ask_ledger(work), done, self.say_problem)
+
+    def say_problem(self, error: Exception) -> None:
+        """Say what went wrong."""
+        self.cockpit.say(str(error), is_problem=True)
 
     def _is_pausing(self, campaign: CampaignSummary) -> bool:
         view = self.cockpit.view.campaign

@@ -40,7 +40,7 @@ class Bar(Widget):
         gap = self.size.width - width_of(self.left) - width_of(self.right)
         spans = self.left
         if self.right and gap >= 1:
-            spans = (*self.left, (" " * gap, Role.BAR), *self.right)
+            spans = (*self.left, (" " * gap, Role.TEXT), *self.right)
         return self._pen.strip(spans, self.size.width, self.rich_style)
 
 

@@ -8,7 +8,7 @@ from rsi.tui.draw import DASH, EMPTY_LINE, TIMES, Line, Role, Span
 from rsi.tui.pairs import PairPoint
 from rsi.tui.widgets.lines import LinesView
 
-_LABEL_CELLS = 15
+_LABEL_CELLS = 18
 
 
 class EffectView(LinesView):
@@ -57,7 +57,7 @@ class EffectView(LinesView):
             return self._scored_line()
         point = self.points[index]
         value = DASH.rjust(6) if point.ratio is None else f"{point.ratio:5.2f}{TIMES}"
-        head: Span = (f"{point.label[:8]:<8}{value} ", Role.DIM)
+        head: Span = (f"{point.label[:10]:<11}{value} ", Role.DIM)
         if point.ratio is None and point.interval is None:
             return (head, (f"▲ {point.remark}", Role.WARN))
         return (head, *self._bar(point.interval, point.ratio, Role.SERIES_B))
@@ -69,9 +69,11 @@ class EffectView(LinesView):
             return heading
         low, high, columns = scale
         cells = [" "] * columns
-        labels = [(low, f"{low:.2f}"), (high, f"{high:.2f}")]
-        if low < 1.0 < high:
-            labels.append((1.0, "1.00"))
+        # The first ones win where there is no room for all.
+        labels = [(1.0, "1.00")] if low < 1.0 < high else []
+        if self.least_ratio is not None and low < self.least_ratio < high:
+            labels.append((self.least_ratio, f"{self.least_ratio:.2f}"))
+        labels += [(high, f"{high:.2f}"), (low, f"{low:.2f}")]
         for value, text in labels:
             at = _position(value, low, high, columns)
             at = min(max(0, at - len(text) // 2), columns - len(text))
@@ -82,7 +84,7 @@ class EffectView(LinesView):
     def _scored_line(self) -> Line:
         if self.final is None:
             return EMPTY_LINE
-        head: Span = (f"{'scored':<8}{self.final.estimate:5.2f}{TIMES} ", Role.STRONG)
+        head: Span = (f"{'scored':<11}{self.final.estimate:5.2f}{TIMES} ", Role.STRONG)
         return (head, *self._bar(self.final, None, Role.ACCENT))
 
     def _bar(self, interval: Interval | None, ratio: float | None, role: Role) -> list[Span]:

@@ -1,0 +1,62 @@
+"""What the cockpit's tests share: a sample home, and how to wait for the feed."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from tests.tui.ledgers import Sample
+from textual.app import App
+from textual.pilot import Pilot
+
+
+@pytest.fixture(autouse=True)
+def _plain_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No colour switch, no animation, one time zone, whatever shell runs the tests."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    os.environ.pop("TZ", None)
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one campaign of five rounds, written once; the last round waits at the gate."""
+    folder = tmp_path_factory.mktemp("template") / "home"
+    made = Sample(folder)
+    made.play(made.campaign())
+    made.ledger.close()
+    return folder
+
+
+@pytest.fixture
+def sample(template: Path, tmp_path: Path) -> Iterator[Sample]:
+    """A copy of that home, with a worker that has just beaten."""
+    shutil.copytree(template, tmp_path / "home")
+    made = Sample(tmp_path / "home")
+    made.worker()
+    yield made
+    made.ledger.close()
+
+
+async def until(pilot: Pilot[object], holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Let the application work until something holds; fail when it does not in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+def screen_text(app: App[object]) -> str:
+    """What the terminal would show, as lines of text."""
+    strips = app.screen._compositor.render_strips()
+    lines = ["".join(segment.text for segment in strip) for strip in strips]
+    assert all(cell_len(line) == app.size.width for line in lines), "a line has the wrong width"
+    return "\n".join(line.rstrip() for line in lines)
