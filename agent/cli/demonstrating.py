@@ -12,7 +12,7 @@ from pathlib import Path
 from rsi.agent.campaigns import Autonomy, CampaignConfig
 from rsi.agent.cli.context import home, note, table
 from rsi.agent.cli.reading import show_interval
-from rsi.agent.cli.running import end_worker, follow_to_end
+from rsi.agent.cli.running import end_on_sigterm, end_worker, follow_to_end
 from rsi.agent.launching import Launch, ensure_worker, launch
 from rsi.agent.llm.script import load_script
 from rsi.agent.report.files import write_report
@@ -47,6 +47,7 @@ def demo(args: argparse.Namespace) -> int:
             f"campaign {campaign_id} on {task.name} ({task.track}, {profile}); sandbox {queued.sandbox}"
         )
         worker = ensure_worker(here, ledger)
+        end_on_sigterm()
         try:
             if is_shown:
                 args.cockpit(campaign_id)

@@ -1,6 +1,7 @@
 """Verbs that run campaigns: run, worker, follow."""
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
                 [f"{campaign_id} queued; `rsi follow {campaign_id}` shows it"],
             )
             return 0
+        end_on_sigterm()
         try:
             return follow_to_end(args, ledger, campaign_id)
         except KeyboardInterrupt:
@@ -126,6 +128,11 @@ def follow_to_end(
         facts = {"campaign": campaign_id, "state": state.value, "tally": found}
         emit(args, facts, [found.line])
     return 1 if state is CampaignState.FAILED else 0
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end a follower the way Ctrl-C does, so that its worker is not left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
