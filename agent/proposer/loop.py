@@ -8,11 +8,10 @@ failures raise.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from rsi.agent.calls import Caller
-from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.base import Model, OnDelta
 from rsi.agent.llm.codec import tool_to_json
 from rsi.agent.llm.errors import ContextOverflowError
@@ -35,8 +34,9 @@ from rsi.agent.proposer.conversation import Conversation
 from rsi.agent.proposer.limits import ProposerLimits
 from rsi.agent.proposer.outputs import OutputStore
 from rsi.agent.proposer.stalls import StallWatch
-from rsi.agent.proposer.tools import TOOLS, Answer, Bench, Submission
-from rsi.agent.proposer.workspace import SandboxGoneError, Workspace, WorkspaceError
+from rsi.agent.proposer.start import Start
+from rsi.agent.proposer.tools import TOOLS, Answer, Bench, Submission, answer_call
+from rsi.agent.proposer.workspace import SandboxGoneError, Workspace
 from rsi.agent.scaffolds import Scaffold, ScaffoldError
 from rsi.agent.types import (
     AgentRole,
@@ -84,6 +84,7 @@ def propose(
     limits: ProposerLimits | None = None,
     retry: RetryPolicy | None = None,
     on_delta: OnDelta | None = None,
+    start: Start | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Proposal:
     """Let a model work on the champion's files until it hands in one idea.
@@ -102,6 +103,7 @@ def propose(
         limits: Limits; the scaffold's settings go over them.
         retry: When failed calls are repeated.
         on_delta: Receives streaming pieces for a live view.
+        start: The middle of an earlier run to go on from; its sandbox is this one, already rebuilt.
         clock: Seconds, monotonic.
 
     Returns:
@@ -112,15 +114,7 @@ def propose(
         ScaffoldError: The scaffold names a tool that does not exist.
     """
     limits = (limits or ProposerLimits()).with_settings(scaffold.proposer)
-    workspace = Workspace(sandbox, limits)
-    workspace.fill(brief.base_tree)
-    bench = Bench(
-        workspace=workspace,
-        outputs=OutputStore(limits.shown_chars),
-        limits=limits,
-        measure=measure,
-        search_notebook=search_notebook,
-    )
+    bench = _bench(sandbox, brief, limits, start, measure, search_notebook)
     caller = Caller(
         model=model,
         role=AgentRole.PROPOSER,
@@ -128,38 +122,51 @@ def propose(
         sink=sink,
         policy=retry or RetryPolicy(),
     )
-    system = scaffold.render("proposer", data_rule=RULE)
-    tools = tool_specs(scaffold)
-    told = first_message(brief, task, scaffold, limits)
-    first = Message(role=Role.USER, blocks=(Text(text=told),))
-    sink(
-        AGENT,
-        "system",
-        {
-            "model": model.spec,
-            "scaffold": scaffold.name,
-            "scaffold_digest": scaffold.digest,
-            "system": system,
-            "tools": [tool_to_json(tool) for tool in tools],
-            "base_commit": brief.base_commit,
-        },
-    )
-    sink(AGENT, "user", {"text": told, "source": "brief"})
     loop = _Loop(
         caller=caller,
         bench=bench,
         steering=steering,
         sink=sink,
         limits=limits,
-        system=system,
-        tools={tool.name: tool for tool in tools},
-        conversation=Conversation(first),
+        system=scaffold.render("proposer", data_rule=RULE),
+        tools=tool_specs(scaffold),
+        conversation=_conversation(brief, task, scaffold, limits, start),
         stalls=StallWatch(limits.max_repeats),
         on_delta=on_delta,
         clock=clock,
     )
+    loop.record_start(brief, scaffold, start)
     ending = loop.run()
     return _proposal(ending, loop, scaffold)
+
+
+def _bench(
+    sandbox: Sandbox,
+    brief: Brief,
+    limits: ProposerLimits,
+    start: Start | None,
+    measure: Measure,
+    search_notebook: SearchNotebook,
+) -> Bench:
+    if start is not None:
+        return replace(start.bench, measure=measure, search_notebook=search_notebook)
+    workspace = Workspace(sandbox, limits)
+    workspace.fill(brief.base_tree)
+    return Bench(
+        workspace=workspace,
+        outputs=OutputStore(limits.shown_chars),
+        limits=limits,
+        measure=measure,
+        search_notebook=search_notebook,
+    )
+
+
+def _conversation(
+    brief: Brief, task: Task, scaffold: Scaffold, limits: ProposerLimits, start: Start | None
+) -> Conversation:
+    told = start.brief if start else (first_message(brief, task, scaffold, limits),)
+    first = Message(role=Role.USER, blocks=tuple(Text(text=text) for text in told))
+    return Conversation(first, list(start.turns) if start else [])
 
 
 def tool_specs(scaffold: Scaffold) -> tuple[ToolSpec, ...]:
@@ -219,7 +226,7 @@ class _Loop:
     sink: Sink
     limits: ProposerLimits
     system: str
-    tools: Mapping[str, ToolSpec]
+    tools: tuple[ToolSpec, ...]
     conversation: Conversation
     stalls: StallWatch
     on_delta: OnDelta | None
@@ -229,7 +236,30 @@ class _Loop:
     malformed: int = 0
     worked_s: float = 0.0
     said: list[str] = field(default_factory=list)
-    """Words of a person, waiting for the next message to the model."""
+    """Our own warnings, waiting for the next message to the model."""
+
+    def record_start(self, brief: Brief, scaffold: Scaffold, start: Start | None) -> None:
+        """Write down everything that the model starts with, what it takes over included."""
+        self.sink(
+            AGENT,
+            "system",
+            {
+                "model": self.caller.model.spec,
+                "scaffold": scaffold.name,
+                "scaffold_digest": scaffold.digest,
+                "system": self.system,
+                "tools": [tool_to_json(tool) for tool in self.tools],
+                "base_commit": brief.base_commit,
+                "forked_from": start.origin if start else None,
+            },
+        )
+        for block in self.conversation.first.blocks:
+            if isinstance(block, Text):
+                self.sink(AGENT, "user", {"text": block.text, "source": "brief"})
+        for kind, payload in start.events if start else ():
+            self.sink(AGENT, kind, payload)
+        if start is not None and start.say is not None:
+            self.said.append(f"Message from the person in charge: {start.say}")
 
     def run(self) -> Submission | _End:
         while True:
@@ -283,13 +313,13 @@ class _Loop:
 
     def _hear(self) -> None:
         """Put what a person said, and our own warnings, at the end of what the model reads next."""
-        for words in self.steering.messages():
-            said = f"Message from the person in charge: {words}"
-            self.sink(AGENT, "user", {"text": said, "source": "person"})
-            self.said.append(said)
-        if not self.said:
+        for text in self.said:
+            self.sink(AGENT, "user", {"text": text, "source": "rsi"})
+        heard = [f"Message from the person in charge: {w}" for w in self.steering.messages()]
+        for text in heard:
+            self.sink(AGENT, "user", {"text": text, "source": "person"})
+        if not (spoken := tuple(Text(text=text) for text in (*self.said, *heard))):
             return
-        spoken = tuple(Text(text=text) for text in self.said)
         self.said.clear()
         if self.conversation.turns:
             reply, answer = self.conversation.turns[-1]
@@ -312,7 +342,7 @@ class _Loop:
         return Request(
             system=self.system,
             messages=self.conversation.messages(),
-            tools=tuple(self.tools.values()),
+            tools=self.tools,
             max_output_tokens=self.limits.max_output_tokens,
         )
 
@@ -352,37 +382,29 @@ class _Loop:
         return None
 
     def _run_tool(self, call: ToolCall) -> tuple[Answer, _End | None]:
-        problem = call_problem(call, self.tools)
-        if problem is not None:
+        answer = answer_call(self.bench, call, self.tools)
+        end: _End | None = None
+        if answer.is_malformed:
             self.malformed += 1
-            answer, end = Answer(text=problem, is_error=True), None
             if self.malformed > self.limits.max_malformed:
                 end = _End(
                     outcome=ProposalOutcome.NO_PATCH,
-                    reason=f"{self.malformed} tool calls in a row could not be used: {problem}",
+                    reason=f"{self.malformed} tool calls in a row could not be used: {answer.text}",
                 )
         else:
             self.malformed = 0
-            answer, end = self._watched(call, self._use(call))
+            end = self._watched(call, answer)
         self.sink(AGENT, "tool_result", _answer_to_json(call, answer))
         return answer, end
 
-    def _use(self, call: ToolCall) -> Answer:
-        tool = TOOLS[call.name][1]
-        try:
-            return tool(self.bench, call.arguments)
-        except WorkspaceError as error:
-            return Answer(text=str(error), is_error=True)
-
-    def _watched(self, call: ToolCall, answer: Answer) -> tuple[Answer, _End | None]:
+    def _watched(self, call: ToolCall, answer: Answer) -> _End | None:
         repeats = self.stalls.note(call, answer.text, is_error=answer.is_error)
         if self.stalls.is_stalled(repeats):
             reason = f"it called {call.name!r} the same way {repeats} times with the same answer"
-            return answer, _End(outcome=ProposalOutcome.NO_PATCH, reason=reason)
+            return _End(outcome=ProposalOutcome.NO_PATCH, reason=reason)
         if warning := self.stalls.warning(repeats):
-            self.sink(AGENT, "user", {"text": warning, "source": "rsi"})
             self.said.append(warning)
-        return answer, None
+        return None
 
     def _status(self) -> list[str]:
         left = self.limits.max_turns - self.turns

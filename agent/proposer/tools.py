@@ -5,12 +5,13 @@ To add one: write a function `(Bench, arguments) -> Answer`, add its `ToolSpec` 
 the scaffold's `tools`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.fence import fence
-from rsi.agent.llm.types import ToolSpec
+from rsi.agent.llm.types import ToolCall, ToolSpec
 from rsi.agent.proposer.edits import EditError, occurrences, replace_once
 from rsi.agent.proposer.limits import ProposerLimits
 from rsi.agent.proposer.outputs import OutputStore
@@ -47,6 +48,8 @@ class Answer:
 
     text: str
     is_error: bool = False
+    is_malformed: bool = False
+    """The call could not be used at all."""
     ending: Submission | None = None
     facts: Mapping[str, object] | None = None
     """Numbers for the record, not shown to the model."""
@@ -62,6 +65,21 @@ class Bench:
     measure: Measure
     search_notebook: SearchNotebook
     measures_used: int = 0
+
+
+def answer_call(bench: Bench, call: ToolCall, specs: Sequence[ToolSpec]) -> Answer:
+    """Run one call, or say what is wrong with it.
+
+    Raises:
+        SandboxGoneError, SandboxBrokenError: The sandbox is lost.
+    """
+    problem = call_problem(call, {spec.name: spec for spec in specs})
+    if problem is not None:
+        return Answer(text=problem, is_error=True, is_malformed=True)
+    try:
+        return TOOLS[call.name][1](bench, call.arguments)
+    except WorkspaceError as error:
+        return Answer(text=str(error), is_error=True)
 
 
 def view(bench: Bench, arguments: Arguments) -> Answer:

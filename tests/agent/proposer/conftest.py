@@ -202,11 +202,11 @@ class Lab:
             self.script(toml, **patches), round_number=round_number, spec="scripted:circle"
         )
 
-    def run(self, model, **brief):
+    def run(self, model, start=None, **brief):
         return propose(
             self.brief(**brief), model, self.task, self.sandbox, sink=self.sink, purse=self.purse,
             steering=self.person, scaffold=self.scaffold, measure=self.measure,
-            search_notebook=lambda query: f"nothing about {query}", limits=self.limits,
+            search_notebook=lambda query: f"nothing about {query}", limits=self.limits, start=start,
         )  # fmt: skip
 
     def brief(self, **changes):

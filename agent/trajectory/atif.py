@@ -1,0 +1,307 @@
+"""Harbor's ATIF (Agent Trajectory Interchange Format), version 1.7, out and in.
+
+Out: system prompt, tool definitions, every call with its result, tokens, dollars. What ATIF has no field
+for goes into `extra.rsi`, so our own files come back exactly. In: files of any version 1.x; what
+another agent did not record is empty.
+Source: Harbor, RFC 0001 (trajectory format); checked against the models of harbor 0.25.0.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from rsi.agent.llm.codec import block_from_json, block_to_json, usage_to_json
+from rsi.agent.llm.types import Block, Reply, StopReason, Text, ToolCall, ToolSpec, Usage
+from rsi.agent.trajectory.recording import (
+    Recording,
+    RecordingError,
+    ToolAnswer,
+    Turn,
+    calls_of,
+    reasoning_text,
+)
+
+SCHEMA_VERSION = "ATIF-v1.7"
+AGENT_NAME = "rsi"
+
+Json = dict[str, Any]
+
+
+def to_atif(recording: Recording, *, version: str) -> Json:
+    """A recording as an ATIF document.
+
+    Args:
+        recording: One run.
+        version: Of this program, for the record.
+    """
+    steps: list[Json] = [{"source": "system", "message": recording.system}]
+    steps += [{"source": "user", "message": text} for text in recording.brief]
+    if recording.at is not None:
+        steps[0]["timestamp"] = recording.at.isoformat()
+    for turn in recording.turns:
+        steps.append(_agent_step(turn))
+        steps += [{"source": "user", "message": text} for text in turn.told]
+    document: Json = {
+        "schema_version": SCHEMA_VERSION,
+        "session_id": recording.round_id,
+        "trajectory_id": f"{recording.round_id}/{recording.agent}",
+        "agent": {
+            "name": AGENT_NAME,
+            "version": version,
+            "model_name": recording.model,
+            "tool_definitions": [_definition(tool) for tool in recording.tools],
+            "extra": {
+                "role": recording.agent,
+                "scaffold": recording.scaffold,
+                "scaffold_digest": recording.scaffold_digest,
+            },
+        },
+        "steps": [{"step_id": number, **step} for number, step in enumerate(steps, start=1)],
+        "final_metrics": _final_metrics(recording, len(steps)),
+        "extra": {
+            "outcome": recording.outcome,
+            "reason": recording.reason,
+            "base_commit": recording.base_commit,
+            **recording.extra,
+        },
+    }
+    return document
+
+
+def from_atif(text: str) -> Recording:
+    """The recording in an ATIF document.
+
+    Raises:
+        RecordingError: Not JSON, not ATIF 1.x, or a step breaks the format.
+    """
+    try:
+        document = json.loads(text)
+        schema = str(document["schema_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"not an ATIF document: {error!r}") from error
+    if not schema.startswith("ATIF-v1."):
+        raise RecordingError(f"schema_version is {schema!r}; this reads ATIF-v1.x")
+    try:
+        return _read(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(f"this ATIF document breaks its format: {error!r}") from error
+
+
+def _agent_step(turn: Turn) -> Json:
+    blocks = turn.reply.blocks
+    step: Json = {
+        "source": "agent",
+        "message": turn.reply.text,
+        "llm_call_count": 1,
+        "is_copied_context": turn.is_copied,
+        "extra": {
+            "rsi": {
+                "blocks": [block_to_json(block) for block in blocks],
+                "stop_reason": turn.reply.stop_reason.value,
+                "request_id": turn.reply.request_id,
+                "latency_s": turn.reply.latency_s,
+                "answers": [
+                    {"call_id": a.call_id, "tool": a.tool, "is_error": a.is_error}
+                    for a in turn.answers
+                ],
+            }
+        },
+    }
+    if turn.reply.model:
+        step["model_name"] = turn.reply.model
+    if turn.at is not None:
+        step["timestamp"] = turn.at.isoformat()
+    if thought := reasoning_text(blocks):
+        step["reasoning_content"] = thought
+    if calls := calls_of(blocks):
+        step["tool_calls"] = [
+            {
+                "tool_call_id": call.id,
+                "function_name": call.name,
+                "arguments": dict(call.arguments),
+            }
+            for call in calls
+        ]
+    if turn.answers:
+        step["observation"] = {
+            "results": [
+                {"source_call_id": answer.call_id, "content": answer.text}
+                for answer in turn.answers
+            ]
+        }
+    if metrics := _metrics(turn):
+        step["metrics"] = metrics
+    return step
+
+
+def _metrics(turn: Turn) -> Json:
+    metrics: Json = {}
+    usage = turn.reply.usage
+    if usage is not None:
+        metrics = {
+            "prompt_tokens": _prompt_tokens(usage),
+            "completion_tokens": usage.output_tokens,
+            "cached_tokens": usage.cache_read_tokens,
+            "extra": dict(usage_to_json(usage)),
+        }
+    if turn.usd is not None:
+        metrics["cost_usd"] = turn.usd
+    return metrics
+
+
+def _final_metrics(recording: Recording, steps: int) -> Json:
+    usages = [turn.reply.usage for turn in recording.turns if turn.reply.usage is not None]
+    costs = [turn.usd for turn in recording.turns]
+    metrics: Json = {
+        "total_prompt_tokens": sum(_prompt_tokens(usage) for usage in usages),
+        "total_completion_tokens": sum(usage.output_tokens for usage in usages),
+        "total_cached_tokens": sum(usage.cache_read_tokens for usage in usages),
+        "total_steps": steps,
+    }
+    if all(cost is not None for cost in costs):
+        metrics["total_cost_usd"] = sum(cost for cost in costs if cost is not None)
+    return metrics
+
+
+def _prompt_tokens(usage: Usage) -> int:
+    """ATIF counts cached tokens as part of the prompt."""
+    return usage.total_tokens - usage.output_tokens
+
+
+def _definition(tool: ToolSpec) -> Json:
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": dict(tool.parameters),
+        },
+    }
+
+
+def _read(document: Mapping[str, Any]) -> Recording:
+    agent = document["agent"]
+    about = agent.get("extra") or {}
+    extra = dict(document.get("extra") or {})
+    steps: Sequence[Mapping[str, Any]] = document["steps"]
+    first = next((i for i, s in enumerate(steps) if s["source"] == "agent"), len(steps))
+    systems = [_plain(s["message"]) for s in steps[:first] if s["source"] == "system"]
+    return Recording(
+        round_id=str(document.get("session_id") or ""),
+        agent=str(about.get("role", "proposer")),
+        model=str(agent.get("model_name") or ""),
+        scaffold=str(about.get("scaffold", "")),
+        scaffold_digest=str(about.get("scaffold_digest", "")),
+        system="\n\n".join(systems),
+        tools=tuple(_tool(definition) for definition in agent.get("tool_definitions") or ()),
+        brief=tuple(_plain(s["message"]) for s in steps[:first] if s["source"] == "user"),
+        turns=_turns(steps[first:]),
+        outcome=cast(str | None, extra.pop("outcome", None)),
+        reason=str(extra.pop("reason", "") or ""),
+        base_commit=str(extra.pop("base_commit", "") or ""),
+        at=_time(steps[0].get("timestamp")) if steps else None,
+        extra=extra,
+    )
+
+
+def _turns(steps: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    told: list[list[str]] = []
+    for step in steps:
+        if step["source"] == "agent":
+            turns.append(_turn(step, len(turns) + 1))
+            told.append([])
+        else:
+            told[-1].append(_plain(step["message"]))
+    return tuple(
+        Turn(
+            number=turn.number,
+            reply=turn.reply,
+            usd=turn.usd,
+            answers=turn.answers,
+            told=tuple(words),
+            at=turn.at,
+            is_copied=turn.is_copied,
+        )
+        for turn, words in zip(turns, told, strict=True)
+    )
+
+
+def _turn(step: Mapping[str, Any], number: int) -> Turn:
+    own = (step.get("extra") or {}).get("rsi") or {}
+    metrics = step.get("metrics") or {}
+    calls = tuple(
+        ToolCall(
+            id=str(call["tool_call_id"]),
+            name=str(call["function_name"]),
+            arguments=call["arguments"],
+        )
+        for call in step.get("tool_calls") or ()
+    )
+    text = _plain(step["message"])
+    blocks: tuple[Block, ...] = (*((Text(text=text),) if text else ()), *calls)
+    if "blocks" in own:
+        blocks = tuple(block_from_json(block) for block in own["blocks"])
+    names = {call.id: call.name for call in calls}
+    errors = {answer["call_id"]: bool(answer["is_error"]) for answer in own.get("answers", ())}
+    results = (step.get("observation") or {}).get("results") or ()
+    natural = StopReason.TOOL_USE if calls else StopReason.END_TURN
+    return Turn(
+        number=number,
+        reply=Reply(
+            blocks=blocks,
+            stop_reason=StopReason(own.get("stop_reason", natural.value)),
+            usage=_usage(metrics),
+            request_id=own.get("request_id"),
+            model=str(step.get("model_name") or ""),
+            latency_s=float(own.get("latency_s", 0.0)),
+        ),
+        usd=metrics.get("cost_usd"),
+        answers=tuple(
+            ToolAnswer(
+                call_id=str(result.get("source_call_id") or ""),
+                tool=names.get(str(result.get("source_call_id")), ""),
+                text=_plain(result.get("content") or ""),
+                is_error=errors.get(result.get("source_call_id"), False),
+            )
+            for result in results
+        ),
+        told=(),
+        at=_time(step.get("timestamp")),
+        is_copied=bool(step.get("is_copied_context")),
+    )
+
+
+def _usage(metrics: Mapping[str, Any]) -> Usage | None:
+    own = metrics.get("extra") or {}
+    if "input_uncached_tokens" in own:
+        return Usage(**{name: int(own[name]) for name in usage_to_json(Usage())})
+    if metrics.get("prompt_tokens") is None or metrics.get("completion_tokens") is None:
+        return None
+    cached = int(metrics.get("cached_tokens") or 0)
+    return Usage(
+        input_uncached_tokens=max(0, int(metrics["prompt_tokens"]) - cached),
+        cache_read_tokens=cached,
+        output_tokens=int(metrics["completion_tokens"]),
+    )
+
+
+def _tool(definition: Mapping[str, Any]) -> ToolSpec:
+    function = definition.get("function", definition)
+    return ToolSpec(
+        name=str(function["name"]),
+        description=str(function.get("description", "")),
+        parameters=function.get("parameters") or {"type": "object", "properties": {}},
+    )
+
+
+def _plain(message: str | Sequence[Mapping[str, Any]]) -> str:
+    """Text of a message; media parts are named, not kept."""
+    if isinstance(message, str):
+        return message
+    return "\n".join(str(part.get("text", f"[{part.get('type')}]")) for part in message)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

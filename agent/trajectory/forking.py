@@ -1,0 +1,69 @@
+"""Goes on from the middle of a recorded round: same state, same words so far, another model or another word.
+
+`propose` takes what this returns as its `start`.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from rsi.agent.calls import reply_events
+from rsi.agent.proposer.limits import ProposerLimits
+from rsi.agent.proposer.start import Start
+from rsi.agent.trajectory.recording import Recording, Turn, turn_messages
+from rsi.agent.trajectory.replay import rebuild
+from rsi.agent.types import Cost
+from rsi.sandboxes.types import FileTree, Sandbox
+
+
+def fork(
+    recording: Recording,
+    sandbox: Sandbox,
+    base_tree: FileTree,
+    *,
+    step: int,
+    say: str | None = None,
+    limits: ProposerLimits | None = None,
+) -> Start:
+    """Rebuild a step's sandbox and conversation.
+
+    Args:
+        recording: The proposer's run to fork.
+        sandbox: Fresh and empty; afterwards its repo is as it was after `step`.
+        base_tree: Files of the commit that the run started from.
+        step: Number of the turn after which the fork begins; 0 starts over with the same brief.
+        say: Words for the agent at the fork.
+        limits: As the run had them.
+
+    Raises:
+        RecordingError: There is no such turn.
+    """
+    bench = rebuild(recording, sandbox, base_tree, upto=step, limits=limits)
+    return Start(
+        bench=bench,
+        brief=recording.brief,
+        turns=tuple(turn_messages(turn) for turn in recording.turns[:step]),
+        events=tuple(event for turn in recording.turns[:step] for event in copied(turn)),
+        say=say,
+        origin=f"{recording.round_id}@{step}",
+    )
+
+
+def copied(turn: Turn) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """A turn as trajectory events of another run; what it cost stays with the run that paid."""
+    for kind, payload in reply_events(turn.reply, Cost(usd=None)):
+        if kind == "model":
+            yield kind, {**payload, "usage": None, "copied": True}
+        else:
+            yield kind, payload
+    for answer in turn.answers:
+        yield (
+            "tool_result",
+            {
+                "call_id": answer.call_id,
+                "tool": answer.tool,
+                "text": answer.text,
+                "is_error": answer.is_error,
+                "facts": answer.facts,
+            },
+        )
+    for text in turn.told:
+        yield "user", {"text": text, "source": "rsi"}

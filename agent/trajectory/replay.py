@@ -1,0 +1,206 @@
+"""Runs a recording's tool calls again in a fresh sandbox: to compare the answers, or to rebuild a step's state.
+
+What is deterministic is compared: file contents, edits, exit codes, printed text. Clock readings are
+masked, and measurements and notebook searches are answered from the recording, since neither can
+repeat. Commands are run for real, so replaying needs the same environment, not the same machine.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rsi.agent.llm.types import ToolCall
+from rsi.agent.proposer.limits import ProposerLimits
+from rsi.agent.proposer.outputs import OutputStore
+from rsi.agent.proposer.tools import Bench, answer_call
+from rsi.agent.proposer.workspace import SandboxGoneError, Workspace
+from rsi.agent.trajectory.recording import Recording, RecordingError, ToolAnswer, calls_of
+from rsi.agent.types import DevRun
+from rsi.sandboxes.errors import SandboxBrokenError
+from rsi.sandboxes.types import FileTree, Sandbox
+
+FROM_THE_RECORD = frozenset({"measure", "search_notebook"})
+"""Tools whose answers cannot repeat; the recorded one stands."""
+_SECONDS = re.compile(r"\b\d+(?:\.\d+)?(?:e-?\d+)?\s?(?:s|ms|us|µs|ns|sec|seconds|min)\b")
+_MARK = re.compile(r"data-[0-9a-f]{10}")
+_PROCESS_IDS = re.compile(r"\b(pid|PID)[ =:]*\d+|\[\d+\] \d+")
+_ADDRESSES = re.compile(r"0x[0-9a-f]{6,}")
+_SHOWN_LINES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The first place where a replay answered differently."""
+
+    turn: int
+    tool: str
+    call_id: str
+    recorded: str
+    replayed: str
+
+    @property
+    def text(self) -> str:
+        """What differs, as the first lines of a diff."""
+        lines = difflib.unified_diff(
+            self.recorded.splitlines(), self.replayed.splitlines(), "recorded", "replayed",
+            lineterm="", n=1,
+        )  # fmt: skip
+        shown = list(lines)[:_SHOWN_LINES]
+        return f"turn {self.turn}, {self.tool}:\n" + "\n".join(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What a replay found."""
+
+    turns: int
+    calls: int
+    """Calls that were run again."""
+    from_record: int
+    """Calls whose recorded answer stood."""
+    divergence: Divergence | None
+    tree: FileTree
+    """The repo afterwards; empty when the replay diverged or the sandbox was lost."""
+
+
+def replay(
+    recording: Recording,
+    sandbox: Sandbox,
+    base_tree: FileTree,
+    *,
+    limits: ProposerLimits | None = None,
+) -> Replayed:
+    """Run every tool call again and compare, up to the first divergence.
+
+    Args:
+        recording: A proposer's run.
+        sandbox: Fresh and empty, of the environment that the run had.
+        base_tree: Files of the commit that the run started from.
+        limits: As the run had them; what a tool shows is cut by them.
+
+    Raises:
+        FileTreeError: The repo cannot be read out at the end.
+    """
+    limits = limits or ProposerLimits()
+    bench = _bench(sandbox, base_tree, limits)
+    calls = from_record = 0
+    for turn, call, recorded in _pairs(recording):
+        if call.name in FROM_THE_RECORD:
+            _skip(bench, call, recorded)
+            from_record += 1
+            continue
+        try:
+            answer = answer_call(bench, call, recording.tools).text
+        except (SandboxGoneError, SandboxBrokenError) as error:
+            answer = f"the sandbox is lost: {error}"
+        calls += 1
+        if masked(answer) != masked(recorded.text):
+            divergence = Divergence(
+                turn=turn,
+                tool=call.name,
+                call_id=call.id,
+                recorded=recorded.text,
+                replayed=answer,
+            )
+            return Replayed(
+                turns=turn,
+                calls=calls,
+                from_record=from_record,
+                divergence=divergence,
+                tree=(),
+            )
+    return Replayed(
+        turns=len(recording.turns),
+        calls=calls,
+        from_record=from_record,
+        divergence=None,
+        tree=bench.workspace.snapshot(),
+    )
+
+
+def rebuild(
+    recording: Recording,
+    sandbox: Sandbox,
+    base_tree: FileTree,
+    *,
+    upto: int,
+    limits: ProposerLimits | None = None,
+) -> Bench:
+    """Bring a fresh sandbox to the state after a turn, by running its calls again; nothing is compared.
+
+    Args:
+        recording: A proposer's run.
+        sandbox: Fresh and empty.
+        base_tree: Files of the commit that the run started from.
+        upto: Number of the last turn to run, 0 for none.
+        limits: As the run had them.
+
+    Returns:
+        The tools in the state of that turn: files, kept outputs, measurements used.
+
+    Raises:
+        RecordingError: There is no such turn.
+    """
+    if not 0 <= upto <= len(recording.turns):
+        raise RecordingError(
+            f"round {recording.round_id} has turns 1 to {len(recording.turns)}, not {upto}"
+        )
+    bench = _bench(sandbox, base_tree, limits or ProposerLimits())
+    for turn, call, recorded in _pairs(recording):
+        if turn > upto:
+            break
+        if call.name in FROM_THE_RECORD:
+            _skip(bench, call, recorded)
+        else:
+            answer_call(bench, call, recording.tools)
+    return bench
+
+
+def masked(text: str) -> str:
+    """A tool's answer without what differs from run to run: times, process ids, addresses, fence marks."""
+    for pattern, mask in (
+        (_SECONDS, "<time>"),
+        (_PROCESS_IDS, "<process>"),
+        (_ADDRESSES, "<address>"),
+        (_MARK, "<mark>"),
+    ):
+        text = pattern.sub(mask, text)
+    return text
+
+
+def _bench(sandbox: Sandbox, base_tree: FileTree, limits: ProposerLimits) -> Bench:
+    workspace = Workspace(sandbox, limits)
+    workspace.fill(base_tree)
+    return Bench(
+        workspace=workspace,
+        outputs=OutputStore(limits.shown_chars),
+        limits=limits,
+        measure=_never_measured,
+        search_notebook=_never_searched,
+    )
+
+
+def _pairs(recording: Recording) -> Iterator[tuple[int, ToolCall, ToolAnswer]]:
+    """Turn number, call and recorded answer, in the order in which they ran."""
+    for turn in recording.turns:
+        answers = {answer.call_id: answer for answer in turn.answers}
+        for call in calls_of(turn.reply.blocks):
+            if call.id in answers:
+                yield turn.number, call, answers[call.id]
+
+
+def _skip(bench: Bench, call: ToolCall, recorded: ToolAnswer) -> None:
+    """Leave the marks that a call left besides its answer: the meter, and the name of a cut output."""
+    if call.name == "measure" and recorded.facts is not None:
+        bench.measures_used += 1
+    if "characters left out; read_output(" in recorded.text:
+        bench.outputs.cut(recorded.text + " " * bench.limits.shown_chars)
+
+
+def _never_measured(tree: FileTree) -> DevRun:
+    raise AssertionError(f"a replay measures nothing ({len(tree)} files)")
+
+
+def _never_searched(query: str) -> str:
+    raise AssertionError(f"a replay searches nothing ({query!r})")

@@ -1,0 +1,126 @@
+"""Recorded rounds run again, diverge where they should, and can be taken up in the middle."""
+
+from dataclasses import replace
+
+import pytest
+from tests.agent.proposer.test_scripted_rounds import ENTRY, SQUARE
+from tests.agent.puppet import GIVE_UP, Puppet
+from tests.agent.trajectory.conftest import as_ledger
+
+from rsi.agent.llm.replayed import ReplayModel
+from rsi.agent.trajectory.forking import fork
+from rsi.agent.trajectory.recording import RecordingError, last_recording
+from rsi.agent.trajectory.replay import masked, replay
+from rsi.agent.types import ProposalOutcome
+
+SUBMIT = ("submit", {"hypothesis": "h", "predicted_ratio": 1.1, "risk": "r"})
+
+
+def shell(command):
+    return ("shell", {"command": command})
+
+
+def edit(old, new):
+    return ("edit", {"path": "model.py", "old": old, "new": new})
+
+
+def test_a_scripted_round_replays_without_divergence_to_the_same_tree(lab, record, fresh):
+    recording = record(lab.scripted(ENTRY, square=SQUARE))
+    found = replay(recording, fresh(), lab.tree)
+    assert found.divergence is None
+    assert (found.turns, found.from_record) == (5, 1)
+    assert b"square = radius * radius" in found.tree[0].content
+
+
+def test_times_pids_and_addresses_are_not_divergences(lab, record, fresh):
+    noisy = shell(
+        "echo pid $$; sleep 0.01; echo took 0.$RANDOM s; sleep 1 & echo '<x at 0x7f'$$$$'>'"
+    )
+    recording = record(Puppet(noisy, GIVE_UP))
+    assert replay(recording, fresh(), lab.tree).divergence is None
+
+
+@pytest.mark.parametrize("command", ["echo $RANDOM$RANDOM", "cat /proc/sys/kernel/random/uuid"])
+def test_chance_is_a_divergence_and_is_shown(lab, record, fresh, command):
+    recording = record(Puppet(shell("true"), shell(command), GIVE_UP))
+    found = replay(recording, fresh(), lab.tree).divergence
+    assert (found.turn, found.tool) == (2, "shell")
+    assert "-" in found.text
+    assert "+" in found.text
+
+
+def test_another_starting_point_diverges_at_the_first_look(lab, record, fresh):
+    recording = record(lab.scripted(ENTRY, square=SQUARE))
+    other = (replace(lab.tree[0], content=b"x = 1\n"), *lab.tree[1:])
+    found = replay(recording, fresh(), other).divergence
+    assert (found.turn, found.tool) == (1, "view")
+
+
+def test_malformed_calls_replay_as_malformed(lab, record, fresh):
+    recording = record(Puppet(("fly", {}), ("view", {"path": 3}), GIVE_UP))
+    assert replay(recording, fresh(), lab.tree).divergence is None
+
+
+def test_a_long_output_keeps_its_name_in_a_replay(lab, record, fresh):
+    recording = record(
+        Puppet(shell("seq 1 9000"), ("read_output", {"output": "o1", "offset": 9000}), GIVE_UP)
+    )
+    assert replay(recording, fresh(), lab.tree).divergence is None
+
+
+def test_masking_leaves_results_alone():
+    assert masked("exit code 1, 0.1 s") == masked("exit code 1, 12.5 s")
+    assert masked("exit code 1, 0.1 s") != masked("exit code 0, 0.1 s")
+    assert masked("loss 1.234") != masked("loss 1.235")
+
+
+def test_a_fork_has_the_files_and_words_of_its_step_and_goes_on_to_the_end(lab, record, fresh):
+    steps = Puppet(edit("STEPS = 100", "STEPS = 90"), edit("STEPS = 90", "STEPS = 80"), SUBMIT)
+    recording = record(steps)
+    sandbox = fresh()
+    start = fork(recording, sandbox, lab.tree, step=1, say="go slower")
+    lab.sandbox, lab.events = sandbox, []
+    other = Puppet(shell("grep STEPS model.py"), edit("STEPS = 90", "STEPS = 10"), SUBMIT)
+    proposal = lab.run(other, start=start)
+    assert proposal.outcome is ProposalOutcome.SUBMITTED
+    assert b"STEPS = 10\n" in proposal.tree[0].content
+    first = other.requests[0].messages
+    assert first[:2] == recording.messages(1)[:2]
+    assert first[2].blocks[-1].text == "Message from the person in charge: go slower"
+    assert "STEPS = 90" in lab.results()[1]["text"]
+
+
+def test_a_forks_own_record_is_whole_and_replays_from_the_start(lab, record, fresh):
+    recording = record(Puppet(edit("STEPS = 100", "STEPS = 90"), SUBMIT))
+    sandbox = fresh()
+    start = fork(recording, sandbox, lab.tree, step=1)
+    lab.sandbox, lab.events = sandbox, []
+    lab.run(Puppet(edit("STEPS = 90", "STEPS = 10"), SUBMIT), start=start)
+    forked = last_recording(as_ledger(lab.events, "c1-0002"))
+    assert [turn.is_copied for turn in forked.turns] == [True, False, False]
+    assert forked.turns[0].usd is None
+    assert forked.turns[0].reply.usage is None
+    assert replay(forked, fresh(), lab.tree).divergence is None
+
+
+def test_a_fork_at_zero_starts_over_and_one_beyond_the_end_is_refused(lab, record, fresh):
+    recording = record(Puppet(SUBMIT))
+    assert fork(recording, fresh(), lab.tree, step=0).turns == ()
+    with pytest.raises(RecordingError, match="turns 1 to 1, not 5"):
+        fork(recording, fresh(), lab.tree, step=5)
+
+
+def test_measurements_already_used_stay_used_in_a_fork(lab, record, fresh):
+    recording = record(Puppet(("measure", {}), ("measure", {}), SUBMIT))
+    start = fork(recording, fresh(), lab.tree, step=1)
+    assert start.bench.measures_used == 1
+
+
+def test_a_replay_model_plays_the_recorded_words_through_the_real_loop(lab, record, fresh):
+    recording = record(lab.scripted(ENTRY, square=SQUARE))
+    lab.sandbox, first = fresh(), lab.events
+    lab.events = []
+    proposal = lab.run(ReplayModel("replay:c1-0001", recording.replies))
+    assert proposal.outcome is ProposalOutcome.SUBMITTED
+    kinds = [kind for _, kind, _ in first]
+    assert [kind for _, kind, _ in lab.events] == kinds
