@@ -4,6 +4,8 @@ Usage: python benchmarks/sandboxes.py [--rounds N] [--work-s S] [--many N]
 Rounds are interleaved, so that a machine that gets busy slows every column alike.
 """
 
+# ruff: noqa: T201
+
 import argparse
 import os
 import statistics

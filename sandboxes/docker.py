@@ -407,6 +407,10 @@ def _attached(api: docker.APIClient, container_id: str) -> Iterator[AttachTransp
         transport.close()
         with contextlib.suppress(OSError):
             stream.close()
+        # The response holds a descriptor of its own until somebody collects it.
+        response = getattr(stream, "_response", None)
+        if response is not None:
+            response.close()
 
 
 def _tmpfs(limits: Limits, *, is_sized: bool) -> dict[str, str]:

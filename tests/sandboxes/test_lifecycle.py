@@ -1,5 +1,6 @@
 """Sandboxes leave nothing behind, whoever dies and however often."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -69,6 +70,7 @@ def test_a_killed_owner_takes_its_sandbox_along(name, request):
 
 def traces() -> dict[str, object]:
     """What sandboxes of this process could leave on the host."""
+    gc.collect()
     tag = f"rsi-{os.getpid()}."
     groups = [each for each in cgroups.ROOT.rglob("rsi-*") if each.name.startswith(tag)]
     return {
