@@ -12,6 +12,7 @@ from rsi.agent.errors import AgentError
 from rsi.agent.round import run_round
 from rsi.agent.steps.audit import audit_champion, audit_facts
 from rsi.agent.steps.models import budget_of
+from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -111,13 +112,16 @@ def _look(shop: Workshop, number: int) -> str:
     limit = exhausted(budget_of(shop), used)
     if limit is not None:
         return f"the budget of {limit} is spent"
+    champion = shop.lineage.champion()
+    plan = plan_round(shop, number, champion)
     shop.ledger.add_round(
         RoundRecord(
             id=round_id_of(campaign_id, number),
             campaign_id=campaign_id,
             number=number,
-            champion_commit=shop.lineage.champion(),
+            champion_commit=champion,
             created_at=utc_now(),
+            parent_commit=None if plan.parent == champion else plan.parent,
         )
     )
     return "round"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import IntEnum
+from typing import cast
 
 from rsi.agent.errors import AgentError
 from rsi.agent.store.ledger import Ledger
@@ -46,6 +47,14 @@ class CampaignConfig:
     rounds: int
     proposer: str
     """Model spec, such as "scripted:demo" or "anthropic:<model>"."""
+    other_proposers: tuple[str, ...] = ()
+    """More models to choose from, round by round, by gain per dollar."""
+    fork_of: str | None = None
+    """Round whose proposer's run the first round goes on from; None starts afresh."""
+    fork_step: int = 0
+    """Turn of that run after which it goes on."""
+    fork_say: str | None = None
+    """Words for the agent at that point."""
     critic: str = "none"
     reviewer: str = "rules"
     """"rules" reviews by the deterministic rules alone; a model spec adds votes."""
@@ -71,7 +80,10 @@ class CampaignConfig:
     def from_json(cls, stored: Mapping[str, object]) -> "CampaignConfig":
         """Read back what `to_json` wrote; unknown keys of newer versions are ignored."""
         known = {each.name for each in fields(cls)}
-        return cls(**{key: value for key, value in stored.items() if key in known})  # type: ignore[arg-type]  # JSON
+        read = {key: value for key, value in stored.items() if key in known}
+        # JSON has lists only.
+        read["other_proposers"] = tuple(cast(list[str], read.get("other_proposers", [])))
+        return cls(**read)  # type: ignore[arg-type]  # JSON that `to_json` wrote
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON for the ledger."""

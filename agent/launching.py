@@ -18,7 +18,9 @@ from rsi.agent.engine import EngineClient
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.scaffolds import load_scaffold
+from rsi.agent.search.choose import choose_strategy
 from rsi.agent.steps.briefing import NO_CRITIC
+from rsi.agent.steps.models import recorded_replies
 from rsi.agent.steps.reviewing import RULES_ONLY
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -67,15 +69,21 @@ def launch(
         BackendUnavailableError: The sandbox cannot run here; the message says how to get one.
     """
     check_config(config, task, profile)
+    choose_strategy(config.strategy)
     if config.scaffold is not None:
         load_scaffold(Path(config.scaffold))
     try:
         choice = choose_backend(config.backend)
     except ValueError as error:
         raise CampaignConfigError(str(error)) from error
-    for spec in (config.proposer, config.critic, config.reviewer):
+    for spec in (config.proposer, *config.other_proposers, config.critic, config.reviewer):
         if spec not in {NO_CRITIC, RULES_ONLY}:
-            resolve_model(spec, task=task, allow_unknown_price=config.is_unknown_price_allowed)
+            resolve_model(
+                spec,
+                task=task,
+                allow_unknown_price=config.is_unknown_price_allowed,
+                recorded=lambda round_id: recorded_replies(ledger, round_id),
+            )
     record = queue_campaign(
         ledger,
         task,

@@ -137,6 +137,11 @@ class RoundDesk:
             raise AgentError(f"round {self.round_id} has no finished step {name.value!r}")
         return record.payload
 
+    def opened(self) -> Mapping[str, object]:
+        """What the round's opening fixed, whatever the attempt."""
+        record = self.step(Step.OPEN, 0)
+        return {} if record is None else record.payload
+
     def candidate_tree(self) -> FileTree:
         """The candidate's files as committed."""
         return self.shop.lineage.tree(str(self.payload(Step.COMMIT)["commit"]))

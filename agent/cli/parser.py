@@ -54,9 +54,9 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=8, help="ideas to try (default: %(default)s)")
     parser.add_argument(
         "--model",
-        default="scripted:demo",
+        action="append",
         help="who proposes: anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME, scripted:FILE, "
-        "replay:ROUND (default: %(default)s)",
+        "replay:ROUND; several are chosen from by gain per dollar (default: scripted:demo)",
     )
     parser.add_argument("--critic", default="none", help="model that objects before measuring")
     parser.add_argument("--reviewer", default="rules", help="model that reviews besides the rules")
@@ -126,6 +126,27 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", default="proposer", help="proposer, critic or reviewer")
 
 
+def _fork(parser: argparse.ArgumentParser) -> None:
+    _round(parser)
+    parser.add_argument("--step", type=int, required=True, help="turn after which to go on")
+    parser.add_argument("--model", help="another model from here on (default: the same)")
+    parser.add_argument("--say", help="words for the agent at this point")
+    parser.add_argument("--detach", action="store_true", help="queue it and return")
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    _campaign_optional(parser)
+    parser.add_argument(
+        "--format",
+        choices=("atif", "sft", "inspect"),
+        required=True,
+        help="atif: one Harbor trajectory a round; sft: chat JSON lines of accepted rounds; inspect: "
+        "one log that `inspect view` opens",
+    )
+    parser.add_argument("--out", required=True, help="folder (atif) or file to write")
+    parser.add_argument("--with-rejected", action="store_true", help="sft: rejected rounds too")
+
+
 def _rollback(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lineage", help="name of the lineage")
     parser.add_argument(
@@ -176,6 +197,8 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ("stop", "steering", "end a campaign now, keeping everything", _campaign),
     ("message", "steering", "say something to the agent at its next turn", _message),
     ("replay", "replaying", "an agent's steps in a round, one by one", _replay),
+    ("fork", "replaying", "go on from the middle of a recorded round", _fork),
+    ("export", "exporting", "write trajectories in other tools' formats", _export),
     ("rescore", "replaying", "compute a round's score again from stored samples", _round),
     ("report", "reporting", "write a campaign's report as HTML and Markdown", _report),
     ("doctor", "checking", "say whether a campaign may start on this machine", _doctor),

@@ -2,25 +2,99 @@
 
 import argparse
 import json
+import secrets
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
-from rsi.agent.cli.context import emit, open_to_read
-from rsi.agent.errors import UnknownRecordError
+from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.cli.context import emit, home, note, open_to_read
+from rsi.agent.cli.running import see_through
+from rsi.agent.errors import AgentError, UnknownRecordError
+from rsi.agent.launching import launch
 from rsi.agent.rescoring import rescore_round
-from rsi.agent.store.records import AgentRole, TrajectoryEvent
+from rsi.agent.steps.idea import agent_limits
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.lineage import Lineage
+from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
+from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.replay import replay as run_again
+from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import SandboxSpec
+from rsi.tasks.loader import load_task
 
 SHOWN_CHARS = 2000
+
+
+class ForkError(AgentError, ValueError):
+    """The round cannot be forked there."""
 
 
 def replay(args: argparse.Namespace) -> int:
     """An agent's steps in a round, one by one."""
     with open_to_read() as ledger:
-        ledger.round(args.round)
+        record = ledger.round(args.round)
+        if args.run:
+            return _run_again(args, ledger, ledger.campaign(record.campaign_id))
         events = ledger.events(args.round, AgentRole(args.agent))
         if not events:
             raise UnknownRecordError(f"round {args.round} has no steps of the {args.agent}")
         emit(args, list(events), [line for each in events for line in _lines(each)])
     return 0
+
+
+def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecord) -> int:
+    """Run the proposer's tool calls again in a fresh sandbox; exit status 1 when an answer differs."""
+    config = CampaignConfig.from_json(campaign.config)
+    task = load_task(Path(config.task_root), track=campaign.track)
+    lineage = Lineage.open(home(), campaign.lineage, create=False)
+    recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))
+    backend = choose_backend(config.backend).backend
+    backend.prepare(task.environment, progress=note)
+    spec = SandboxSpec(
+        environment=task.environment,
+        limits=agent_limits(task.profiles[campaign.profile].limits),
+        label=f"{args.round}/replay",
+    )
+    with backend.open(spec) as sandbox:
+        found = run_again(recording, sandbox, lineage.tree(recording.base_commit))
+    summary = (
+        f"{found.calls} tool calls run again, {found.from_record} answers taken from the record: "
+        + ("no divergence" if found.divergence is None else "DIVERGENCE")
+    )
+    lines = [summary, *([] if found.divergence is None else found.divergence.text.splitlines())]
+    facts = {"calls": found.calls, "from_record": found.from_record, "divergence": found.divergence}
+    emit(args, facts, lines)
+    return 0 if found.divergence is None else 1
+
+
+def fork(args: argparse.Namespace) -> int:
+    """Go on from the middle of a recorded round, as a campaign of one round on the same lineage."""
+    here = home().create()
+    with Ledger.open(here) as ledger:
+        campaign = ledger.campaign(ledger.round(args.round).campaign_id)
+        recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))
+        if not 0 <= args.step <= len(recording.turns):
+            raise ForkError(
+                f"round {args.round} has turns 1 to {len(recording.turns)}; --step {args.step} is none of "
+                "them (0 starts over with the same brief)"
+            )
+        before = CampaignConfig.from_json(campaign.config)
+        config = replace(
+            before,
+            rounds=1,
+            proposer=args.model or before.proposer,
+            other_proposers=(),
+            fork_of=args.round,
+            fork_step=args.step,
+            fork_say=args.say,
+            seed=secrets.token_hex(16),
+        )
+        task = load_task(Path(config.task_root), track=campaign.track)
+        queued = launch(
+            here, ledger, task, profile=campaign.profile, config=config, lineage=campaign.lineage
+        )
+        return see_through(args, here, ledger, queued)
 
 
 def rescore(args: argparse.Namespace) -> int:

@@ -10,13 +10,15 @@ from dataclasses import replace
 from rsi.agent.campaigns import Autonomy, CampaignConfig, CampaignConfigError
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
 from rsi.agent.follow import Follower
-from rsi.agent.launching import ensure_worker, launch
+from rsi.agent.launching import Launch, ensure_worker, launch
+from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
 from rsi.agent.tally import round_lines, tally
 from rsi.agent.worker import live_workers, run_worker
 from rsi.tasks.loader import load_task, profile_of
 
+DEFAULT_MODEL = "scripted:demo"
 FOLLOW_POLL_S = 0.3
 ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 STOP_WAIT_S = 20.0
@@ -32,29 +34,31 @@ def run(args: argparse.Namespace) -> int:
     here = home().create()
     with Ledger.open(here) as ledger:
         queued = launch(here, ledger, task, profile=profile, config=config, lineage=args.lineage)
-        campaign_id = queued.campaign.id
+        return see_through(args, here, ledger, queued)
+
+
+def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: Launch) -> int:
+    """Make sure that a worker runs a queued campaign, and follow it unless detached."""
+    campaign = queued.campaign
+    note(
+        f"campaign {campaign.id} on {campaign.task} ({campaign.track}, {campaign.profile}); "
+        f"sandbox {queued.sandbox}"
+    )
+    worker = ensure_worker(here, ledger)
+    if args.detach:
+        emit(args, campaign, [f"{campaign.id} queued; `rsi follow {campaign.id}` shows it"])
+        return 0
+    end_on_sigterm()
+    try:
+        return follow_to_end(args, ledger, campaign.id)
+    except KeyboardInterrupt:
+        end_worker(worker)
         note(
-            f"campaign {campaign_id} on {task.name} ({task.track}, {profile}); sandbox {queued.sandbox}"
+            f"stopped following; campaign {campaign.id} is kept and goes on with `rsi worker`"
+            if worker is not None
+            else f"stopped following; campaign {campaign.id} goes on in its worker"
         )
-        worker = ensure_worker(here, ledger)
-        if args.detach:
-            emit(
-                args,
-                queued.campaign,
-                [f"{campaign_id} queued; `rsi follow {campaign_id}` shows it"],
-            )
-            return 0
-        end_on_sigterm()
-        try:
-            return follow_to_end(args, ledger, campaign_id)
-        except KeyboardInterrupt:
-            end_worker(worker)
-            note(
-                f"stopped following; campaign {campaign_id} is kept and goes on with `rsi worker`"
-                if worker is not None
-                else f"stopped following; campaign {campaign_id} goes on in its worker"
-            )
-            raise
+        raise
 
 
 def worker(args: argparse.Namespace) -> int:
@@ -78,7 +82,8 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     config = CampaignConfig(
         task_root=task_root,
         rounds=args.rounds,
-        proposer=args.model,
+        proposer=(args.model or [DEFAULT_MODEL])[0],
+        other_proposers=tuple((args.model or [])[1:]),
         critic=args.critic,
         reviewer=args.reviewer,
         autonomy=Autonomy.POLICY if args.decide == "policy" else Autonomy.PERSON,

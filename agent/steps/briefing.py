@@ -32,6 +32,7 @@ def compose_brief(desk: RoundDesk) -> Brief:
         base_tree=desk.shop.lineage.tree(base),
         champion=_champion_facts(desk, reports),
         reports=reports,
+        inspirations=_inspirations(desk, reports),
         critique=_sent_back(desk, Step.CRITIQUE, "text"),
         feedback=_sent_back(desk, Step.DECIDE, "reason"),
     )
@@ -102,6 +103,14 @@ def past_reports(desk: RoundDesk) -> tuple[RoundReport, ...]:
         for each in steps
         if "report" in each.payload and each.round_id != desk.round_id
     )
+
+
+def _inspirations(desk: RoundDesk, reports: Sequence[RoundReport]) -> tuple[RoundReport, ...]:
+    """Rounds that the search strategy wants shown, in its order."""
+    plan = desk.opened().get("plan")
+    wanted = plan.get("inspirations", ()) if isinstance(plan, Mapping) else ()
+    by_id = {each.round_id: each for each in reports}
+    return tuple(by_id[each] for each in wanted if each in by_id)
 
 
 def _champion_facts(desk: RoundDesk, reports: Sequence[RoundReport]) -> briefs.ChampionFacts:

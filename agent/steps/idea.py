@@ -1,20 +1,25 @@
 """Steps 1 to 5: open, brief, propose, commit, critique."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import cast
 
 from rsi.agent.llm.script import load_script
 from rsi.agent.proposer.loop import propose as run_proposer
+from rsi.agent.proposer.start import Start
 from rsi.agent.recorder import Recorder
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
 from rsi.agent.steps.dev_run import dev_run
 from rsi.agent.steps.models import model_of, purse_of
 from rsi.agent.steps.result import StepResult
-from rsi.agent.store.records import Step
+from rsi.agent.steps.searching import plan_round
+from rsi.agent.store.records import AgentRole, Step
+from rsi.agent.trajectory.forking import fork
+from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.trees import encode_tree
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.agent.workshop import RoundDesk
-from rsi.sandboxes.types import FileTree, Limits, SandboxSpec
+from rsi.sandboxes.types import FileTree, Limits, Sandbox, SandboxSpec
 
 AGENT_WALL_S = 1800.0
 AGENT_MEMORY_BYTES = 4 << 30
@@ -33,6 +38,7 @@ def open_round(desk: RoundDesk) -> StepResult:
             "backend": desk.shop.backend.name,
             "assurance": desk.shop.backend.assurance.value,
             "planted": planted_entry(desk),
+            "plan": asdict(plan_round(desk.shop, desk.record.number, desk.record.champion_commit)),
         },
     )
 
@@ -79,7 +85,8 @@ def propose(desk: RoundDesk) -> StepResult:
     """The agent edits in its own sandbox and hands in a tree with a hypothesis."""
     shop = desk.shop
     brief = _stored_brief(desk)
-    model = model_of(desk, shop.config.proposer)
+    plan = cast(Mapping[str, object], desk.opened().get("plan") or {})
+    model = model_of(desk, str(plan.get("model") or shop.config.proposer))
     spec = SandboxSpec(
         environment=shop.task.environment,
         limits=agent_limits(shop.profile.limits),
@@ -95,6 +102,7 @@ def propose(desk: RoundDesk) -> StepResult:
             purse=purse_of(desk),
             steering=shop.steering,
             scaffold=shop.scaffold,
+            start=_fork_start(desk, sandbox),
             measure=lambda tree: dev_run(desk, tree),
             search_notebook=lambda words: search_notebook(desk, words),
         )
@@ -160,6 +168,16 @@ def agent_limits(measured: Limits) -> Limits:
         memory_bytes=max(AGENT_MEMORY_BYTES, measured.memory_bytes),
         cpus=None,
     )
+
+
+def _fork_start(desk: RoundDesk, sandbox: Sandbox) -> Start | None:
+    """The middle of a recorded run, rebuilt in this sandbox, when the campaign is a fork."""
+    config = desk.shop.config
+    if config.fork_of is None or desk.record.number != 1 or desk.attempt > 0:
+        return None
+    recording = last_recording(desk.ledger.events(config.fork_of, AgentRole.PROPOSER))
+    base_tree = desk.shop.lineage.tree(recording.base_commit)
+    return fork(recording, sandbox, base_tree, step=config.fork_step, say=config.fork_say)
 
 
 def _stored_brief(desk: RoundDesk) -> Brief:

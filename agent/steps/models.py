@@ -3,6 +3,10 @@
 from rsi.agent.budget import Budget, LedgerPurse
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.llm.types import Reply
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import AgentRole
+from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.workshop import RoundDesk, Workshop
 
 
@@ -17,7 +21,14 @@ def model_of(desk: RoundDesk, spec: str) -> Model:
         task=desk.shop.task,
         round_number=desk.record.number,
         allow_unknown_price=desk.shop.config.is_unknown_price_allowed,
+        recorded=lambda round_id: recorded_replies(desk.ledger, round_id),
     )
+
+
+def recorded_replies(ledger: Ledger, round_id: str) -> tuple[Reply, ...]:
+    """What the proposer's model said in a round, for `replay:`."""
+    recording = last_recording(ledger.events(round_id, AgentRole.PROPOSER))
+    return tuple(turn.reply for turn in recording.turns)
 
 
 def purse_of(desk: RoundDesk) -> LedgerPurse:

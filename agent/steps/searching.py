@@ -1,0 +1,85 @@
+"""Where the next round starts: the campaign's search strategy over the ledger's facts.
+
+Invariant: a function of finished facts, so that it says the same again after a crash.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+from rsi.agent.search.choose import choose_strategy
+from rsi.agent.search.types import Facts, Node, Plan
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepRecord
+from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.workshop import Workshop
+from rsi.evals.types import Interval
+
+
+def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
+    """The plan of a campaign's n-th round, from the rounds before it.
+
+    Raises:
+        StrategyError: The strategy's name or a setting of it is unknown.
+    """
+    if shop.config.fork_of is not None and number == 1:
+        recording = last_recording(shop.ledger.events(shop.config.fork_of, AgentRole.PROPOSER))
+        origin = f"fork of {shop.config.fork_of} after turn {shop.config.fork_step}"
+        return Plan(parent=recording.base_commit, reason=origin)
+    nodes: list[Node] = []
+    values = {shop.lineage.baseline(): 0.0}
+    for record in shop.ledger.rounds(shop.campaign.id):
+        if record.number >= number:
+            break
+        node = _node(record, shop.ledger.steps(record.id), values)
+        nodes.append(node)
+        if node.commit is not None and node.value is not None:
+            values[node.commit] = node.value
+    facts = Facts(
+        baseline=shop.lineage.baseline(),
+        champion=champion,
+        nodes=tuple(nodes),
+        models=(shop.config.proposer, *shop.config.other_proposers),
+    )
+    return choose_strategy(shop.config.strategy).plan(facts, int(shop.config.seed[:8], 16))
+
+
+def _node(record: RoundRecord, steps: tuple[StepRecord, ...], values: Mapping[str, float]) -> Node:
+    latest = {each.step: each for each in steps}
+    committed = latest[Step.COMMIT].payload if Step.COMMIT in latest else {}
+    opened = latest[Step.OPEN].payload if Step.OPEN in latest else {}
+    proposed = latest[Step.PROPOSE].payload if Step.PROPOSE in latest else {}
+    plan = cast(Mapping[str, object], opened.get("plan") or {})
+    gain = _gain(latest.get(Step.SCORE))
+    # A commit from before this campaign has no value here; its own value counts as the champion's 0.
+    start = values.get(record.champion_commit, 0.0)
+    cost = cast(Mapping[str, object], proposed.get("cost") or {})
+    files = cast(list[Mapping[str, object]], committed.get("files") or [])
+    return Node(
+        round_id=record.id,
+        number=record.number,
+        commit=cast(str | None, committed.get("commit")),
+        parent=str(committed.get("parent") or record.parent_commit or record.champion_commit),
+        value=None if gain is None else start + gain,
+        is_open=Step.REPORT not in latest,
+        is_promoted=Step.PROMOTE in latest and latest[Step.PROMOTE].outcome == "promoted",
+        gain=gain,
+        cost_usd=cast(float | None, cost.get("usd")),
+        model=str(proposed.get("model", "")),
+        island=cast(int, plan.get("island", 0)),
+        niche=str(files[0]["path"]) if files else "",
+    )
+
+
+def _gain(scored: StepRecord | None) -> float | None:
+    if scored is None:
+        return None
+    stored = cast(Mapping[str, object], scored.payload.get("score") or {}).get("effect")
+    quality = cast(list[Mapping[str, object]], _score(scored).get("quality") or [])
+    if stored is None or not all(each["is_kept"] for each in quality):
+        return None
+    return math.log(decode(Interval, encode(stored)).estimate)
+
+
+def _score(scored: StepRecord) -> Mapping[str, object]:
+    return cast(Mapping[str, object], scored.payload.get("score") or {})
