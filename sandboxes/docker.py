@@ -404,13 +404,10 @@ def _attached(api: docker.APIClient, container_id: str) -> Iterator[AttachTransp
     try:
         yield transport
     finally:
-        transport.close()
-        with contextlib.suppress(OSError):
-            stream.close()
-        # The response holds a descriptor of its own until somebody collects it.
+        # The response holds a descriptor of its own until somebody collects it; close it before the socket.
         response = getattr(stream, "_response", None)
-        if response is not None:
-            response.close()
+        (response or stream).close()
+        transport.close()
 
 
 def _tmpfs(limits: Limits, *, is_sized: bool) -> dict[str, str]:
