@@ -1,18 +1,30 @@
 """Print what the deciding rules promise, simulated under measured noise: `python benchmarks/evidence.py`.
 
-Does not: measure anything on this machine. `--json` prints the rows as JSON; `--quick` uses fewer campaigns.
+`--json` prints the rows as JSON, `--quick` uses fewer campaigns. `--live N` measures on this machine instead: N times
+a patch that does 5 % less work and N times one that does the same, with a CPU hog switching on and off beside them.
 """
 
 import argparse
+import contextlib
 import json
 import math
+import os
+import random
+import signal
+import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from rsi.evals.budget import PLANNED_CANDIDATES, alpha_for
+from rsi.evals.measuring import measure
+from rsi.evals.score import score
 from rsi.evals.simulation import (
     NOISES,
     Noise,
@@ -21,6 +33,25 @@ from rsi.evals.simulation import (
     keep_if_better,
     promote_many,
     simulate_pairs,
+)
+from rsi.evals.types import Purpose, Score
+from rsi.sandboxes.process import ProcessBackend
+from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits, SandboxSpec
+from rsi.tasks.harness_kit.seeds import seed_commitment
+from rsi.tasks.types import (
+    CandidateRules,
+    CandidateRun,
+    Clock,
+    Device,
+    Direction,
+    Grade,
+    GradeOutcome,
+    Instance,
+    Metric,
+    MetricKind,
+    Pattern,
+    Profile,
+    Task,
 )
 
 CAMPAIGN_ALPHA = 0.01
@@ -69,13 +100,199 @@ def evidence_row(noise: Noise, campaigns: int, seed: int) -> dict[str, float | s
     }
 
 
+# --- live --------------------------------------------------------------------------------
+
+LIVE_UNITS = 60
+WORKLOAD = """import sys
+def work(units):
+    total = 0
+    for unit in range(units):
+        for number in range(100_000):
+            total += number * number % 7
+work(int(sys.argv[1]))
+"""
+HOG = "while True: pass"
+LIMITS = Limits(wall_s=60, memory_bytes=1 << 29)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopRunner:
+    """Runs a loop of as many units as the tree's file says, in a real sandbox; quality plays no part."""
+
+    backend: ProcessBackend
+
+    def make_instance(
+        self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
+    ) -> Instance:
+        commitment = seed_commitment(seed)
+        return Instance(
+            profile=profile.name,
+            purpose=purpose.value,
+            public=(),
+            secret=(),
+            digest=commitment,
+            seed_commitment=commitment,
+        )
+
+    def run_candidate(
+        self,
+        task: Task,
+        profile: Profile,
+        tree: FileTree,
+        instance: Instance,
+        training_seed: int,
+        label: str,
+    ) -> CandidateRun:
+        spec = SandboxSpec(environment=task.environment, limits=profile.limits, label=label)
+        with self.backend.open(spec) as sandbox:
+            execution = sandbox.exec(("python", "-c", WORKLOAD, tree[0].content.decode()))
+        return CandidateRun(
+            execution=execution,
+            output=tree,
+            output_problem="",
+            backend=self.backend.name,
+            assurance=self.backend.assurance.value,
+        )
+
+    def grade(
+        self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
+    ) -> Grade:
+        return Grade(
+            outcome=GradeOutcome.OK,
+            reason="",
+            metric_value=None,
+            quality=(),
+            guards=(),
+            result={},
+            result_sha256="",
+        )
+
+
+@contextlib.contextmanager
+def hog() -> Iterator[None]:
+    """A process that burns a core for a while, rests for a while, and so on."""
+    burner = subprocess.Popen([sys.executable, "-c", HOG])
+    done = threading.Event()
+
+    def switch() -> None:
+        chance = random.Random(1)  # noqa: S311 - when to burn, no secret
+        while not done.is_set():
+            for order in (signal.SIGCONT, signal.SIGSTOP):
+                os.kill(burner.pid, order)
+                done.wait(chance.uniform(0.3, 3.0))
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        burner.kill()
+        burner.wait()
+
+
+def live_score(units: int, repeat: int, cache: Path) -> Score:
+    """Measure a champion of LIVE_UNITS against a candidate of `units`."""
+    plan = campaign_plan(max_pairs=MAX_PAIRS, campaign_alpha=CAMPAIGN_ALPHA)
+    profile = Profile(
+        name="live",
+        limits=LIMITS,
+        grade_limits=LIMITS,
+        plan=plan,
+        quality=(),
+        guards=(),
+        settings={},
+        claim="none",
+    )
+    task = Task(
+        name="rsi/loop",
+        description="Run a loop.",
+        root=Path(),
+        digest="",
+        pattern=Pattern.ARTIFACT,
+        track="default",
+        tracks=("default",),
+        metric=Metric(
+            name="cpu",
+            kind=MetricKind.FIXED_WORK,
+            unit="s",
+            direction=Direction.LOWER,
+            clock=Clock.CPU_S,
+            minimum_effect=MINIMUM_EFFECT,
+            plausible_ratio=10.0,
+        ),
+        device=Device.CPU,
+        environment=Environment(name="rsi-python"),
+        candidate=CandidateRules(
+            entry=("python",),
+            editable=("**",),
+            protected=(),
+            max_source_bytes=1000,
+            max_literal_bytes=1000,
+            max_files_added=0,
+        ),
+        profiles={"live": profile},
+        default_profile="live",
+    )
+    backend = ProcessBackend()
+    runs = measure(
+        task,
+        profile,
+        backend,
+        (FileEntry(path="units", content=str(LIVE_UNITS).encode()),),
+        (FileEntry(path="units", content=str(units).encode()),),
+        purpose=Purpose.SCREEN,
+        campaign_secret=b"live evidence 01",
+        lineage="live",
+        round_id=f"{units}-{repeat}",
+        runner=LoopRunner(backend=backend),
+        cache=cache,
+    )
+    return score(task, profile, runs, purpose=Purpose.SCREEN)
+
+
+def live(repeats: int) -> int:
+    """Print the verdicts of both patches, repeat by repeat; 1 when any is wrong."""
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder, hog():
+        for name, units, is_gain in (
+            ("5 % less work", LIVE_UNITS * 95 // 100, True),
+            ("the same work", LIVE_UNITS, False),
+        ):
+            supported = 0
+            pairs = 0
+            for repeat in range(repeats):
+                found = live_score(units, repeat, Path(folder))
+                supported += found.verdict == "supported"
+                pairs += found.pairs_used
+                effect = found.effect
+                span = (
+                    ""
+                    if effect is None
+                    else f"{effect.estimate:.3f} [{effect.low:.3f}, {effect.high:.3f}]"
+                )
+                sys.stdout.write(
+                    f"{name} #{repeat}: {found.verdict} {span} {found.pairs_used} pairs\n"
+                )
+                sys.stdout.flush()
+            wrong += repeats - supported if is_gain else supported
+            sys.stdout.write(
+                f"{name}: supported in {supported} of {repeats}, {pairs / repeats:.1f} pairs on average\n"
+            )
+    return int(wrong > 0)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one row a noise."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=20261120)
+    parser.add_argument("--live", type=int, default=0, metavar="N")
     chosen, _ = parser.parse_known_args(arguments)  # `make bench ARGS=...` is shared by all
+    if chosen.live:
+        return live(chosen.live)
     began = time.perf_counter()
     campaigns = 200 if chosen.quick else 2_000
     rows = [evidence_row(noise, campaigns, chosen.seed) for noise in NOISES]

@@ -1,0 +1,56 @@
+"""The do-nothing floor: what counts as needed, and what it costs in a real sandbox."""
+
+from dataclasses import replace
+
+import pytest
+
+from rsi.evals.errors import MeasurementError
+from rsi.evals.floor import floor_imports, measure_floor, with_floor
+from rsi.evals.plausibility import FLOOR_SETTING, floor_of
+from rsi.sandboxes.process import ProcessBackend
+from rsi.sandboxes.types import FileEntry
+from rsi.tasks.loader import BUILT_IN, load_task, profile_of
+from rsi.tasks.trees import read_tree
+from rsi.tasks.types import Clock
+
+TOY = load_task(BUILT_IN / "toy")
+
+
+def test_only_third_party_modules_at_the_top_are_needed() -> None:
+    tree = (
+        FileEntry(
+            path="run.py", content=b"import os\nimport torch.nn as nn\nfrom trainer import x\n"
+        ),
+        FileEntry(path="trainer/x.py", content=b"import numpy as np\ndef f():\n    import scipy\n"),
+        FileEntry(path="trainer/broken.py", content=b"def (\n"),
+        FileEntry(path="notes.md", content=b"import nothing\n"),
+    )
+    assert floor_imports(tree) == ("numpy", "torch")
+
+
+@pytest.mark.slow
+def test_the_floor_of_the_toy_is_a_bare_interpreter() -> None:
+    profile = profile_of(TOY)
+    floor = measure_floor(TOY, profile, ProcessBackend(), read_tree(TOY.repo), label="test")
+    assert floor is not None
+    assert 0 < floor < 2
+    assert floor_of(TOY.metric, with_floor(profile, floor).settings) == floor
+
+
+@pytest.mark.slow
+def test_imports_that_do_not_work_are_our_error() -> None:
+    tree = (FileEntry(path="run.py", content=b"import no_such_module_anywhere\n"),)
+    with pytest.raises(MeasurementError, match="no_such_module_anywhere"):
+        measure_floor(TOY, profile_of(TOY), ProcessBackend(), tree, label="test", repeats=1)
+
+
+def test_a_metric_that_is_no_host_time_has_no_floor() -> None:
+    task = replace(TOY, metric=replace(TOY.metric, clock=Clock.RESULT))
+    assert measure_floor(task, profile_of(TOY), ProcessBackend(), (), label="test") is None
+    assert with_floor(profile_of(TOY), None) == profile_of(TOY)
+    assert floor_of(task.metric, {FLOOR_SETTING: 1.0}) is None
+
+
+@pytest.mark.parametrize("value", [0, -1.0, "2", True, None])
+def test_a_floor_that_is_no_positive_number_is_no_floor(value: object) -> None:
+    assert floor_of(TOY.metric, {FLOOR_SETTING: value}) is None
