@@ -7,7 +7,14 @@ MAX_LINES_COMPARED = 20_000
 
 
 class EditError(ValueError):
-    """The text to replace is not there, or not once; the message is the tool's answer."""
+    """The text to replace is not there, or not once; the message is the tool's answer.
+
+    `shown` holds lines of the file that go with it, which are untrusted.
+    """
+
+    def __init__(self, message: str, *, shown: str = "") -> None:
+        super().__init__(message)
+        self.shown = shown
 
 
 def replace_once(text: str, old: str, new: str, *, everywhere: bool = False) -> str:
@@ -30,7 +37,8 @@ def replace_once(text: str, old: str, new: str, *, everywhere: bool = False) -> 
     if count == 1 or (count > 1 and everywhere):
         return text.replace(old, new)
     if count == 0:
-        raise EditError(f"`old` was not found. {nearest(text, old)}")
+        hint, shown = nearest(text, old)
+        raise EditError(f"`old` was not found. {hint}", shown=shown)
     lines = ", ".join(str(line) for line in occurrences(text, old)[:20])
     raise EditError(
         f"`old` was found {count} times, at lines {lines}. Add lines around it so that it is "
@@ -47,13 +55,13 @@ def occurrences(text: str, part: str) -> list[int]:
     return found
 
 
-def nearest(text: str, old: str) -> str:
-    """What in the text is most like `old`, with line numbers, and how it differs."""
+def nearest(text: str, old: str) -> tuple[str, str]:
+    """What in the text is most like `old`: a sentence, and the lines with their numbers."""
     lines, wanted = text.splitlines(), old.strip("\n").splitlines()
     if not lines or not wanted:
-        return "The file is empty." if not lines else "`old` holds only blank lines."
+        return ("The file is empty." if not lines else "`old` holds only blank lines."), ""
     if len(lines) > MAX_LINES_COMPARED:
-        return "The file is too long to look for something similar; view it."
+        return "The file is too long to look for something similar; view it.", ""
     start = _best_start(lines, wanted)
     first = max(0, start - NEAREST_CONTEXT_LINES)
     last = min(len(lines), start + len(wanted) + NEAREST_CONTEXT_LINES)
@@ -62,7 +70,7 @@ def nearest(text: str, old: str) -> str:
     hint = ""
     if [line.strip() for line in found] == [line.strip() for line in wanted]:
         hint = " It differs in whitespace only: copy the indentation exactly."
-    return f"The nearest match is:{hint}\n{shown}"
+    return f"The nearest match is below.{hint}", shown
 
 
 def _best_start(lines: list[str], wanted: list[str]) -> int:

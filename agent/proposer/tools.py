@@ -1,17 +1,15 @@
 """The proposer's tools: what the model may do, and what it is told back.
 
 Invariant: a tool's mistake is its answer, in words the model can act on. Only a lost sandbox raises.
-To add one: write a function `(Bench, arguments) -> Answer`, add its `ToolSpec` to `TOOLS`, and name it in
-the scaffold's `tools`.
+To add one: write a function `(Bench, arguments) -> Answer` here, its `ToolSpec` in `toolbox`, and its name
+in the scaffold's `tools`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.fence import fence
-from rsi.agent.llm.types import ToolCall, ToolSpec
 from rsi.agent.proposer.edits import EditError, occurrences, replace_once
 from rsi.agent.proposer.limits import ProposerLimits
 from rsi.agent.proposer.outputs import OutputStore
@@ -67,21 +65,6 @@ class Bench:
     measures_used: int = 0
 
 
-def answer_call(bench: Bench, call: ToolCall, specs: Sequence[ToolSpec]) -> Answer:
-    """Run one call, or say what is wrong with it.
-
-    Raises:
-        SandboxGoneError, SandboxBrokenError: The sandbox is lost.
-    """
-    problem = call_problem(call, {spec.name: spec for spec in specs})
-    if problem is not None:
-        return Answer(text=problem, is_error=True, is_malformed=True)
-    try:
-        return TOOLS[call.name][1](bench, call.arguments)
-    except WorkspaceError as error:
-        return Answer(text=str(error), is_error=True)
-
-
 def view(bench: Bench, arguments: Arguments) -> Answer:
     """Lines of a file with numbers, or the files of a folder."""
     path = str(arguments["path"])
@@ -107,7 +90,9 @@ def edit(bench: Bench, arguments: Arguments) -> Answer:
     try:
         changed = replace_once(file.text, old, new, everywhere=everywhere)
     except EditError as error:
-        return Answer(text=f"{path} was not changed. {error}", is_error=True)
+        return Answer(
+            text=with_shown(f"{path} was not changed. {error}", error.shown), is_error=True
+        )
     bench.workspace.write(path, changed, is_executable=file.is_executable)
     where = ", ".join(str(line) for line in occurrences(file.text, old)[:20])
     return Answer(text=f"{relative(path)} was changed at line {where}.")
@@ -164,7 +149,7 @@ def measure(bench: Bench, arguments: Arguments) -> Answer:
     try:
         tree = bench.workspace.snapshot()
     except FileTreeError as error:
-        return Answer(text=f"The repo cannot be measured: {error}", is_error=True)
+        return Answer(text=with_shown("The repo cannot be measured:", str(error)), is_error=True)
     bench.measures_used += 1
     run = bench.measure(tree)
     text = fence(bench.outputs.cut(run.summary), source="measure")
@@ -189,7 +174,7 @@ def submit(bench: Bench, arguments: Arguments) -> Answer:
     try:
         tree = bench.workspace.snapshot()
     except FileTreeError as error:
-        return Answer(text=f"The repo cannot be handed over: {error}", is_error=True)
+        return Answer(text=with_shown("The repo cannot be handed over:", str(error)), is_error=True)
     parts = cast(list[object], arguments.get("parts", []))
     ending = Submission(
         tree=tree,
@@ -211,130 +196,12 @@ def give_up(bench: Bench, arguments: Arguments) -> Answer:
     return Answer(text="The round ends without a patch.", ending=ending)
 
 
+def with_shown(words: str, shown: str) -> str:
+    """Our words, and what a sandbox said, fenced."""
+    return f"{words}\n{fence(shown, source='sandbox')}" if shown else words
+
+
 def _lines(text: str) -> list[str]:
     """Lines as editors count them: only a line feed ends one, and the last needs none."""
     lines = text.split("\n")
     return lines[:-1] if lines[-1] == "" else lines
-
-
-def _spec(name: str, description: str, required: str = "", **properties: object) -> ToolSpec:
-    parameters = {"type": "object", "properties": properties, "required": required.split()}
-    return ToolSpec(name=name, description=description, parameters=parameters)
-
-
-def _string(description: str) -> dict[str, object]:
-    return {"type": "string", "description": description}
-
-
-def _integer(description: str) -> dict[str, object]:
-    return {"type": "integer", "description": description}
-
-
-Tool = Callable[[Bench, Arguments], Answer]
-
-TOOLS: Mapping[str, tuple[ToolSpec, Tool]] = {
-    spec.name: (spec, tool)
-    for spec, tool in (
-        (
-            _spec(
-                "shell",
-                "Run a bash command in the repo's folder. No network. Files persist between calls, "
-                "shell variables and the current folder do not.",
-                "command",
-                command=_string("the command"),
-                timeout_s={
-                    "type": "number",
-                    "description": "seconds before it is stopped; 60 if left out",
-                },
-            ),
-            shell,
-        ),
-        (
-            _spec(
-                "view",
-                "Show a file with line numbers, or list the files of a folder.",
-                "path",
-                path=_string("path relative to the repo; . for the repo itself"),
-                first_line=_integer("first line to show, 1 if left out"),
-                last_line=_integer("last line to show"),
-            ),
-            view,
-        ),
-        (
-            _spec(
-                "edit",
-                "Replace one exact piece of a file. `old` must occur exactly once, whitespace included.",
-                "path old new",
-                path=_string("path relative to the repo"),
-                old=_string("text to replace, without line numbers"),
-                new=_string("text to put there"),
-                everywhere={"type": "boolean", "description": "replace every occurrence"},
-            ),
-            edit,
-        ),
-        (
-            _spec(
-                "write",
-                "Create a file or replace it whole.",
-                "path content",
-                path=_string("path relative to the repo"),
-                content=_string("the whole content"),
-            ),
-            write,
-        ),
-        (
-            _spec(
-                "measure",
-                "Run the repo as it is now on public data and report the metric. Metered.",
-            ),
-            measure,
-        ),
-        (
-            _spec(
-                "search_notebook",
-                "Search what earlier rounds tried and learned.",
-                "query",
-                query=_string("a few words"),
-            ),
-            search_notebook,
-        ),
-        (
-            _spec(
-                "read_output",
-                "Read a further part of an output that was cut.",
-                "output",
-                output=_string('name of the output, such as "o1"'),
-                offset=_integer("first character to show, 0 if left out"),
-            ),
-            read_output,
-        ),
-        (
-            _spec(
-                "submit",
-                "Hand over the repo as it is now. Ends the round.",
-                "hypothesis predicted_ratio risk",
-                hypothesis=_string("what gets better and why, in one or two sentences"),
-                predicted_ratio={
-                    "type": "number",
-                    "description": "expected improvement over the champion; 1.10 is 10 percent better",
-                },
-                risk=_string("what could be wrong with it"),
-                parts={
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "description": "the separable parts of the change",
-                },
-            ),
-            submit,
-        ),
-        (
-            _spec(
-                "give_up",
-                "End the round without a patch, when the idea does not work.",
-                "reason",
-                reason=_string("what was tried and why it does not work"),
-            ),
-            give_up,
-        ),
-    )
-}

@@ -23,7 +23,14 @@ MAX_FILE_BYTES = 1 << 19
 
 
 class WorkspaceError(ValueError):
-    """The agent asked for something that its repo cannot give; the text is the tool's answer."""
+    """The agent asked for something that its repo cannot give; the text is the tool's answer.
+
+    `shown` holds what the sandbox says with it, which is untrusted.
+    """
+
+    def __init__(self, message: str, *, shown: str = "") -> None:
+        super().__init__(message)
+        self.shown = shown
 
 
 class SandboxGoneError(RuntimeError):
@@ -82,8 +89,8 @@ class Workspace:
             case "large":
                 raise WorkspaceError(f"{path} has {head['size']} bytes; read parts with the shell")
             case "missing":
-                near = ", ".join(cast(list[str], head["near"])[:40]) or "nothing"
-                raise WorkspaceError(f"there is no {path}; beside it there is: {near}")
+                near = "\n".join(cast(list[str], head["near"])[:40]) or "nothing"
+                raise WorkspaceError(f"there is no {path}; beside it there is:", shown=near)
             case _:
                 raise WorkspaceError(f"{path} is not a regular file")
 
