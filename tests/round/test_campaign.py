@@ -49,9 +49,7 @@ def test_a_campaign_promotes_gains_builds_on_them_and_stops_the_rest(
         assert each.is_same
 
 
-def test_a_person_decides_and_silence_never_approves(
-    home, ledger, queue, start_worker, idea, gate
-):
+def test_a_person_decides_and_silence_never_approves(home, ledger, queue, start_worker, idea, gate):
     campaign_id = queue([idea("02_row_sums_once", 2.5)], autonomy=Autonomy.PERSON)
     lineage_name = ledger.campaign(campaign_id).lineage
     with start_worker():
