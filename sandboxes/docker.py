@@ -10,7 +10,6 @@ import contextlib
 import functools
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from rsi.sandboxes.containers import (
+    ContainerMeter,
+    attached,
+    first_line,
+    remove_container,
+)
 from rsi.sandboxes.errors import BackendUnavailableError, SandboxBrokenError
 from rsi.sandboxes.images import BuildSettings, prepare_image
 from rsi.sandboxes.owners import is_alive, owner_tag
@@ -29,13 +34,11 @@ from rsi.sandboxes.session import (
     PYTHON_FLAGS,
     WARDEN_SOURCE,
     Cell,
-    Usage,
     base_variables,
     opened,
     wait_until_ready,
 )
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
-from rsi.sandboxes.wire import READ_BYTES, Report
 
 INSIDE_ID = 65534
 OWNER_LABEL = "rsi.owner"
@@ -46,12 +49,8 @@ WRAPPER_BYTES = 16 << 20
 WRAPPER_PIDS = 2
 TMP_SHARE = 4
 """The temporary folder gets one part in this many of the disk limit, /work the rest: two mounts."""
-REMOVE_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 120
-STREAM_HEAD_BYTES = 8
-STDOUT_STREAM = 1
-COMPLAINT_BYTES = 4096
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOW_TO_GET = "install and start Docker (https://docs.docker.com/engine/install) and let this user reach its socket"
 
@@ -107,7 +106,7 @@ class DockerBackend:
             known = self.client.info().get("Runtimes") or {}
         except (BackendUnavailableError, DockerException, OSError) as error:
             return Availability(
-                is_available=False, reason=f"no engine answers ({_short(error)}): {HOW_TO_GET}"
+                is_available=False, reason=f"no engine answers ({first_line(error)}): {HOW_TO_GET}"
             )
         if self._runtime is not None and self._runtime not in known:
             reason = (
@@ -144,7 +143,7 @@ class DockerBackend:
         """Remove containers of this host whose owner is dead; returns their ids."""
         removed = []
         for container_id in self.strays():
-            _remove(self.client, container_id)
+            remove_container(self.client, container_id)
             removed.append(container_id)
         return tuple(removed)
 
@@ -169,7 +168,7 @@ class DockerBackend:
             client.ping()
         except DockerException as error:
             raise BackendUnavailableError(
-                f"no Docker engine answers ({_short(error)}): {HOW_TO_GET}"
+                f"no Docker engine answers ({first_line(error)}): {HOW_TO_GET}"
             ) from error
         client.api.timeout = REQUEST_TIMEOUT_S
         return client
@@ -188,7 +187,7 @@ class DockerBackend:
             with self._container(spec, base_id) as sandbox:
                 result = sandbox.exec(["true"])
         except (SandboxBrokenError, DockerException) as error:
-            return f"a container does not start: {_short(error)}"
+            return f"a container does not start: {first_line(error)}"
         return None if result.exit_code == 0 else f"`true` ended as {result.outcome.value}"
 
     @contextlib.contextmanager
@@ -200,16 +199,16 @@ class DockerBackend:
             created = api.create_container_from_config(self._config(spec, image_id))
         except APIError as error:
             raise SandboxBrokenError(
-                f"the engine refused the container: {_short(error)}"
+                f"the engine refused the container: {first_line(error)}"
             ) from error
         container_id = str(created["Id"])
         try:
-            with _attached(api, container_id) as transport:
+            with attached(api, container_id) as transport:
                 try:
                     api.start(container_id)
                 except APIError as error:
                     raise SandboxBrokenError(
-                        f"the container did not start: {_short(error)}"
+                        f"the container did not start: {first_line(error)}"
                     ) from error
                 interpreter = wait_until_ready(transport, transport.complaint)
                 meter = ContainerMeter(self.client, container_id, started)
@@ -226,7 +225,7 @@ class DockerBackend:
                 with opened(cell) as sandbox:
                     yield sandbox
         finally:
-            _remove(self.client, container_id)
+            remove_container(self.client, container_id)
 
     def _config(self, spec: SandboxSpec, image_id: str) -> dict[str, Any]:
         """The whole profile of the container."""
@@ -284,132 +283,6 @@ class DockerBackend:
         return config
 
 
-class ContainerMeter:
-    """What the kernel counted for a container, read by the warden or, when that is gone, from the engine."""
-
-    def __init__(self, client: docker.DockerClient, container_id: str, started: float) -> None:
-        self._client = client
-        self._container_id = container_id
-        self._started = started
-        self._oom_kills = 0
-        self._total_cpu_s = 0.0
-        self._last_total_s: float | None = None
-
-    def begin(self) -> None:
-        self._last_total_s = None
-
-    def watch(self) -> tuple[bool, float | None]:
-        return False, None  # the kernel watches
-
-    def end(self, report: Report | None) -> Usage:
-        if report is not None:
-            kills = report.oom_kills or 0
-            is_over, self._oom_kills = kills > self._oom_kills, kills
-            from_group = report.cgroup_cpu_s is not None
-            cpu_s = report.cgroup_cpu_s if report.cgroup_cpu_s is not None else report.cpu_s
-            self._total_cpu_s += cpu_s
-            return Usage(
-                cpu_s=cpu_s,
-                cpu_source="cgroup" if from_group else "rusage",
-                max_rss_bytes=report.cgroup_peak_bytes or report.max_rss_bytes,
-                is_over_memory=is_over,
-            )
-        is_over = self._saw_oom()
-        if self._last_total_s is None and not is_over:
-            raise SandboxBrokenError("the container ended and the engine cannot say what it used")
-        total_s = self._last_total_s if self._last_total_s is not None else self._total_cpu_s
-        return Usage(
-            cpu_s=max(0.0, total_s - self._total_cpu_s),
-            cpu_source="cgroup",
-            max_rss_bytes=None,
-            is_over_memory=is_over,
-        )
-
-    def kill(self) -> None:
-        """End the container, after a last look at its counters."""
-        api = self._client.api
-        with contextlib.suppress(APIError):
-            stats = api.stats(self._container_id, stream=False, one_shot=True)
-            used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
-            if used_ns:
-                self._last_total_s = used_ns / 1e9
-        with contextlib.suppress(APIError):
-            api.kill(self._container_id)
-
-    def _saw_oom(self) -> bool:
-        filters = {"container": [self._container_id], "event": ["oom"]}
-        now = time.time() + 1
-        events = self._client.api.events(since=int(self._started), until=int(now), filters=filters)
-        return any(True for _ in events)
-
-
-class AttachTransport:
-    """The container's attached streams: our frames in stream 1, complaints of the start in stream 2."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self._connection = connection
-        self._raw = bytearray()
-        self._complaint = bytearray()
-        self.read_fd = connection.fileno()
-        self.write_fd = connection.fileno()
-
-    def read(self) -> bytes | None:
-        try:
-            chunk = self._connection.recv(READ_BYTES)
-        except BlockingIOError:
-            return None
-        except ConnectionError:
-            return b""
-        if not chunk:
-            return b""
-        self._raw += chunk
-        return self._demultiplex() or None
-
-    def write(self, frame: memoryview) -> int:
-        try:
-            return self._connection.send(frame)
-        except (BlockingIOError, ConnectionError):
-            return 0
-
-    def complaint(self) -> str:
-        """What came on stderr, shortened."""
-        return self._complaint.decode("utf-8", "replace").strip()
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _demultiplex(self) -> bytes:
-        parts = []
-        while len(self._raw) >= STREAM_HEAD_BYTES:
-            end = STREAM_HEAD_BYTES + int.from_bytes(self._raw[4:STREAM_HEAD_BYTES], "big")
-            if len(self._raw) < end:
-                break
-            payload = bytes(self._raw[STREAM_HEAD_BYTES:end])
-            if self._raw[0] == STDOUT_STREAM:
-                parts.append(payload)
-            else:
-                self._complaint = (self._complaint + payload)[-COMPLAINT_BYTES:]
-            del self._raw[:end]
-        return b"".join(parts)
-
-
-@contextlib.contextmanager
-def _attached(api: docker.APIClient, container_id: str) -> Iterator[AttachTransport]:
-    """The container's streams, attached before it starts so that nothing is missed."""
-    params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    stream = api.attach_socket(container_id, params=params)
-    connection: socket.socket = getattr(stream, "_sock", stream)
-    transport = AttachTransport(connection)
-    try:
-        yield transport
-    finally:
-        # The response holds a descriptor of its own until somebody collects it; close it before the socket.
-        response = getattr(stream, "_response", None)
-        (response or stream).close()
-        transport.close()
-
-
 def _tmpfs(limits: Limits, *, is_sized: bool) -> dict[str, str]:
     flags = f"rw,exec,nosuid,nodev,uid={INSIDE_ID},gid={INSIDE_ID}"
     if not is_sized:
@@ -440,31 +313,8 @@ def _path_folders(image: Mapping[str, Any]) -> list[str]:
     return DEFAULT_PATH.split(":")
 
 
-def _remove(client: docker.DockerClient, container_id: str) -> None:
-    """Remove by force and wait until the engine has forgotten the container."""
-    deadline = time.monotonic() + REMOVE_TIMEOUT_S
-    while True:
-        try:
-            client.api.remove_container(container_id, force=True, v=True)
-        except NotFound:
-            return
-        except APIError as error:
-            # 409: the engine's own removal at exit is already on its way.
-            if time.monotonic() > deadline:
-                raise SandboxBrokenError(
-                    f"container {container_id[:12]} could not be removed: {_short(error)};"
-                    f" try `docker rm -f {container_id[:12]}`"
-                ) from error
-        time.sleep(0.01)
-
-
 @functools.cache
 def _host_tag() -> str:
     """This machine since its boot, as one pid namespace: where our owner tags mean something."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
-
-
-def _short(error: BaseException) -> str:
-    text = str(getattr(error, "explanation", None) or error)
-    return text.splitlines()[0][:300] if text else type(error).__name__

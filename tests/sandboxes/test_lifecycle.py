@@ -89,7 +89,8 @@ def run_many(backend, make_spec, count: int) -> None:
 
 
 def test_ten_sandboxes_leave_nothing(backend, make_spec):
-    run_many(backend, make_spec, 2)
+    # The engine's client keeps a bounded number of idle connections: let it reach its bound first.
+    run_many(backend, make_spec, 30 if backend.name == "docker" else 2)
     before = traces()
     run_many(backend, make_spec, 10)
     assert traces() == before
