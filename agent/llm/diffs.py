@@ -128,12 +128,18 @@ def _unique(lines: Sequence[str], at: int, old: Sequence[str], new: Sequence[str
         new_text = "\n".join((*before, *new, *after))
         # An empty side would leave or swallow a line end, so one neighbour is taken along.
         is_safe = bool(old or before or after) and bool(new or before or after)
-        if is_safe and old_text and text.count(old_text) == 1:
+        if is_safe and old_text and _is_once(text, old_text):
             break
         if first == 0 and last >= len(lines):
             break
         first, last = max(0, first - 1), min(len(lines), last + 1)
     return Replacement(old=old_text, new=new_text, lines=result)
+
+
+def _is_once(text: str, part: str) -> bool:
+    """Whether a part is found at one place only, overlapping places counted."""
+    first = text.find(part)
+    return first >= 0 and text.find(part, first + 1) < 0
 
 
 class _Reader:

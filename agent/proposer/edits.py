@@ -4,6 +4,7 @@ import difflib
 
 NEAREST_CONTEXT_LINES = 2
 MAX_LINES_COMPARED = 20_000
+MAX_OCCURRENCES = 100
 
 
 class EditError(ValueError):
@@ -33,25 +34,26 @@ def replace_once(text: str, old: str, new: str, *, everywhere: bool = False) -> 
         raise EditError("`old` is empty; to create or replace a whole file use `write`.")
     if old == new:
         raise EditError("`old` and `new` are the same; nothing would change.")
-    count = text.count(old)
-    if count == 1 or (count > 1 and everywhere):
+    lines = occurrences(text, old)
+    if len(lines) == 1 or (lines and everywhere):
         return text.replace(old, new)
-    if count == 0:
+    if not lines:
         hint, shown = nearest(text, old)
         raise EditError(f"`old` was not found. {hint}", shown=shown)
-    lines = ", ".join(str(line) for line in occurrences(text, old)[:20])
+    places = ", ".join(str(line) for line in lines[:20])
     raise EditError(
-        f"`old` was found {count} times, at lines {lines}. Add lines around it so that it is "
+        f"`old` was found {len(lines)} times, at lines {places}. Add lines around it so that it is "
         "unique, or set everywhere=true."
     )
 
 
 def occurrences(text: str, part: str) -> list[int]:
-    """1-based line numbers where a part of a text starts; overlapping finds are not counted."""
-    found, at = [], text.find(part)
-    while at >= 0:
+    """1-based line numbers where a part of a text starts, overlapping places included, up to 100."""
+    found: list[int] = []
+    at = text.find(part)
+    while at >= 0 and len(found) < MAX_OCCURRENCES:
         found.append(text.count("\n", 0, at) + 1)
-        at = text.find(part, at + len(part))
+        at = text.find(part, at + 1)
     return found
 
 
