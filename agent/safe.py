@@ -44,6 +44,7 @@ def _character_class() -> str:
 
 
 _UNSAFE = re.compile(f"[{_character_class()}]")
+_ACTIVE = re.compile(f"[{_character_class()}\t\n]")
 _MARK_RUN = re.compile(
     rf"([\u0300-\u036f\u0483-\u0489\u0e31-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff"
     rf"\u20d0-\u20ff\ufe20-\ufe2f]{{{MAX_STACKED_MARKS}}})[\u0300-\u036f"
@@ -110,6 +111,16 @@ def safe_log_line(text: str) -> str:
         parts = [part for part in text.split("\r") if part]
         text = parts[-1] if parts else ""
     return safe_line(text)
+
+
+def is_inert(text: str) -> bool:
+    """Whether a piece of one line holds nothing active or invisible, newlines and tabs included."""
+    return _ACTIVE.search(text) is None
+
+
+def without_active(text: str) -> str:
+    """The same without what is active or invisible: for where the width must stay what was counted."""
+    return _ACTIVE.sub("", text)
 
 
 def hidden_characters(text: str) -> tuple[str, ...]:
