@@ -21,6 +21,8 @@ SHORTEST_BLOB = 48
 """Characters below which entropy says nothing."""
 LONGEST_WORD = 120
 """No prose, code or kernel has a longer run without white space."""
+BLOB_SHARE = 0.3
+"""Part of a text that must be data before the whole counts as data; a formula in a docstring is not."""
 PROSE_ALLOWANCE = 4
 """Text that reads like prose or code (an inline kernel) may be this many times the literal cap, held for a person."""
 NUMBERS_IN_A_ROW = 64
@@ -43,8 +45,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
     for node in file.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int):
             text = _as_text(node.value)
-            if _looks_packed(text):
-                dense_bytes += len(text)
+            dense_bytes += packed_bytes(text)
             yield from _one_literal(file, node, text, is_docstring=node in docstrings)
         elif isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
             if not isinstance(file.parents.get(node), ast.List | ast.Tuple | ast.Set | ast.Dict):
@@ -73,21 +74,23 @@ def entropy_bits(text: str) -> float:
 
 def looks_like_blob(text: str) -> bool:
     """Whether a text is data in disguise: dense, without words, or mostly digits."""
+    return packed_bytes(text) > BLOB_SHARE * len(text)
+
+
+def packed_bytes(text: str) -> int:
+    """Characters of a text that are data in disguise; all of them when it is data as a whole."""
     if len(text) < SHORTEST_BLOB:
-        return False
-    longest = max(map(len, text.split()), default=0)
-    if longest > LONGEST_WORD:
-        return True
+        return 0
     digits = sum(character in "0123456789.,-+e" for character in text)
     unprintable = sum(not (character.isprintable() or character in "\n\t\r") for character in text)
-    if digits > 0.6 * len(text) or unprintable > 0.02 * len(text):
-        return True
     has_words = text.count(" ") + text.count("\n") > len(text) / 25
-    return entropy_bits(text) > DENSE_BITS and not has_words
-
-
-def _looks_packed(text: str) -> bool:
-    return len(text) >= SHORTEST_BLOB and looks_like_blob(text)
+    if (
+        digits > 0.6 * len(text)
+        or unprintable > 0.02 * len(text)
+        or (entropy_bits(text) > DENSE_BITS and not has_words)
+    ):
+        return len(text)
+    return sum(len(word) for word in text.split() if len(word) > LONGEST_WORD)
 
 
 def _as_text(value: str | bytes | int) -> str:
@@ -115,7 +118,7 @@ def _one_literal(
             node,
             f"a literal of {size} bytes of {kind}, allowed are {cap}",
         )
-    elif _looks_packed(text) and len(text) > 4 * SHORTEST_BLOB:
+    elif not is_docstring and looks_like_blob(text) and len(text) > 4 * SHORTEST_BLOB:
         yield file.finding(
             "embedded_data",
             Severity.HOLD,
@@ -170,12 +173,7 @@ def _constant_size(file: SourceFile, node: ast.AST) -> int:
     if text is not None:
         return len(text)
     if isinstance(node, ast.Name):
-        values = [
-            statement.value
-            for statement in file.nodes
-            if isinstance(statement, ast.Assign)
-            and any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
-        ]
+        values = file.assignments.get(node.id, [])
         sizes = [len(text) for value in values if (text := file.text_of(value)) is not None]
         sizes += [
             sum(_constant_size(file, part) for part in value.elts)
@@ -197,7 +195,7 @@ def _packed_comments(file: SourceFile) -> Iterator[tuple[int, str]]:
         return
     for token in tokens:
         text = token.string.lstrip("#!: ")
-        if token.type == tokenize.COMMENT and _looks_packed(text):
+        if token.type == tokenize.COMMENT and looks_like_blob(text):
             yield token.start[0], text
 
 

@@ -29,7 +29,19 @@ SETTINGS = (
 )
 """Switches that libraries offer to be set, and the process's own streams."""
 INSIDE_NAMES = frozenset(
-    {"__code__", "__globals__", "__closure__", "__builtins__", "f_globals", "f_locals", "f_back"}
+    {
+        "__builtins__",
+        "__closure__",
+        "__code__",
+        "__globals__",
+        "ag_frame",
+        "cr_frame",
+        "f_back",
+        "f_globals",
+        "f_locals",
+        "gi_frame",
+        "tb_frame",
+    }
 )
 FORGED_COMPARISONS = frozenset(
     {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__float__"}
@@ -55,7 +67,9 @@ def check(file: SourceFile) -> Iterator[Finding]:
             case ast.Attribute(attr=attr) if attr in INSIDE_NAMES:
                 message = f"{attr} reaches into the interpreter"
                 yield file.finding("introspection", Severity.BLOCK, node, message)
-            case ast.Attribute(attr="__subclasses__" | "__bases__" | "__mro__" as attr):
+            case ast.Attribute(
+                attr="__subclasses__" | "__base__" | "__bases__" | "__mro__" | "__self__" as attr
+            ):
                 severity = Severity.BLOCK if attr == "__subclasses__" else Severity.HOLD
                 yield file.finding(
                     "introspection", severity, node, f"{attr} searches for classes of others"
@@ -101,7 +115,7 @@ def _set_by_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         if base is not None and _is_foreign_object(file, node.args[0]):
             attribute = file.text_of(node.args[1]) or "?"
             yield from _foreign(file, node, f"{base}.{attribute}")
-    elif function in {"object.__setattr__", "builtins.object.__setattr__"} and node.args:
+    elif function in {"builtins.object.__setattr__", "builtins.type.__setattr__"} and node.args:
         base = file.name_of(node.args[0])
         if base is not None and _is_foreign_object(file, node.args[0]):
             yield from _foreign(file, node, f"{base}.?")
@@ -136,14 +150,10 @@ def _foreign(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
         yield file.finding(
             "monkeypatch", Severity.HOLD, node, f"{name} is replaced from another module"
         )
-    elif root in _imported_roots(file):
+    elif root in file.imported_roots:
         yield file.finding(
             "monkeypatch", Severity.BLOCK, node, f"{name} is replaced: it belongs to a library"
         )
-
-
-def _imported_roots(file: SourceFile) -> frozenset[str]:
-    return frozenset(meant.split(".")[0] for meant in file.aliases.values())
 
 
 def _forged_comparison(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:

@@ -36,6 +36,10 @@ WRITE_METHODS = frozenset({"write_text", "write_bytes"})
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report paths and variables out of bounds."""
     for node in file.nodes:
+        if isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr | ast.Subscript):
+            folded = file.fold(node)
+            if folded is not None and folded.is_pieced:
+                yield from _absolute(file, node, folded.value)
         match node:
             case ast.Call():
                 yield from _file_call(file, node)
@@ -83,7 +87,7 @@ def _path_text(file: SourceFile, node: ast.AST, text: str | None) -> Iterator[Fi
         )
 
 
-def _absolute(file: SourceFile, node: ast.Constant, text: str) -> Iterator[Finding]:
+def _absolute(file: SourceFile, node: ast.AST, text: str) -> Iterator[Finding]:
     if not text.startswith("/") or "\n" in text or text in HARMLESS_DEVICES:
         return
     if any(text == folder or text.startswith(f"{folder}/") for folder in SCRATCH_FOLDERS):
@@ -153,12 +157,7 @@ def _climbing(file: SourceFile, node: ast.Attribute) -> Iterator[Finding]:
 def _is_io_root(file: SourceFile, node: ast.AST) -> bool:
     """Whether an expression is `$RSI_IO` or the working folder itself, nothing below it."""
     if isinstance(node, ast.Name):
-        values = [
-            statement.value
-            for statement in file.nodes
-            if isinstance(statement, ast.Assign)
-            and any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
-        ]
+        values = file.assignments.get(node.id, [])
         return any(not isinstance(value, ast.Name) and _is_io_root(file, value) for value in values)
     if isinstance(node, ast.Call):
         if file.name_of(node.func) in {"pathlib.Path.cwd", "os.getcwd"}:

@@ -89,7 +89,25 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "codeop": ("dynamic_code", B, _LOAD),
     "runpy": ("dynamic_code", B, "runs a file as a program"),
     "types.CodeType": ("dynamic_code", B, "builds code objects"),
-    "types.FunctionType": ("dynamic_code", B, "builds functions from code objects"),
+    "types.FunctionType": ("dynamic_code", H, "builds functions from code objects"),
+    "timeit": ("dynamic_code", H, "runs text as code when it is given text"),
+    "cProfile.run": ("dynamic_code", B, f"cProfile.run {_LOAD}"),
+    "pandas.eval": ("dynamic_code", B, f"pandas.eval {_LOAD}"),
+    "torch.jit.CompilationUnit": ("dynamic_code", H, "compiles text"),
+    "logging.config": ("dynamic_code", H, "builds objects by name"),
+    "_testcapi": ("introspection", B, "reaches into the interpreter"),
+    "_testinternalcapi": ("introspection", B, "reaches into the interpreter"),
+    "_xxsubinterpreters": ("introspection", B, "starts another interpreter"),
+    "concurrent.interpreters": ("introspection", H, "starts another interpreter"),
+    "builtins.__builtins__": ("introspection", B, "reaches for the built-ins of everyone"),
+    "builtins.__loader__": ("import_tricks", B, "loads modules by the back door"),
+    "builtins.__dict__": ("introspection", B, "reaches for the built-ins of everyone"),
+    "posix": ("process_escape", B, "the raw interface to the system, past `os`"),
+    "os.register_at_fork": ("process_escape", H, "runs work around forks"),
+    "os.environb": ("environment_probe", H, "reads variables as bytes"),
+    "resource.prlimit": ("signals", B, "changes the limits of other processes"),
+    "sys.modules": ("import_tricks", H, "reads or changes the table of modules"),
+    "codecs.decode": ("packed_literals", H, "turns text into other text; check that nothing travels in it"),
     "marshal": ("unsafe_load", B, f"marshal {_LOAD}"),
     "pickle": ("unsafe_load", B, f"pickle {_LOAD}; arrays cross as npz"),
     "_pickle": ("unsafe_load", B, f"pickle {_LOAD}"),
@@ -103,7 +121,7 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "torch.package": ("unsafe_load", B, "loads packaged models"),
     "importlib.reload": ("import_tricks", B, "reloads modules"),
     "importlib.machinery": ("import_tricks", B, "builds its own importer"),
-    "importlib.util.spec_from_file_location": ("import_tricks", H, "imports a file by path"),
+    "importlib.util": ("import_tricks", H, "imports a file by path"),
     "importlib.import_module": ("import_tricks", H, "imports by a computed name"),
     "builtins.__import__": ("import_tricks", H, "imports by a computed name"),
     "pkgutil": ("import_tricks", H, "looks for modules"),
@@ -174,6 +192,10 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
 }  # fmt: skip
 
 
+WIDE_MODULES = frozenset({"builtins", "ctypes", "importlib", "os", "shutil", "subprocess", "sys", "time"})  # fmt: skip
+"""Modules of which only some names are harmless, so that all of them at once are not."""
+
+
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report every reference to a name in the table; a name covers everything below it."""
     for node in file.nodes:
@@ -183,6 +205,9 @@ def check(file: SourceFile) -> Iterator[Finding]:
         elif isinstance(node, ast.ImportFrom):
             module = file.imported_module(node)
             for entry in node.names:
+                if entry.name == "*" and module in WIDE_MODULES:
+                    message = f"from {module} import * hides which of its names are used"
+                    yield file.finding("import_tricks", B, node, message)
                 yield from _report(file, node, f"{module}.{entry.name}")
         elif isinstance(node, ast.Attribute | ast.Name | ast.Call | ast.Subscript):
             if isinstance(file.parents.get(node), ast.Attribute):
@@ -193,8 +218,16 @@ def check(file: SourceFile) -> Iterator[Finding]:
 
 
 def listed(name: str) -> str | None:
-    """The most specific entry that covers a dotted name; None when none does."""
+    """The most specific entry that covers a dotted name; None when none does.
+
+    A module reached through another, such as `tempfile._os.system`, counts as itself.
+    """
     parts = name.split(".")
+    for start in range(len(parts) - 1, 0, -1):
+        if parts[start].lstrip("_") in WIDE_MODULES and start < len(parts) - 1:
+            inner = listed(".".join([parts[start].lstrip("_"), *parts[start + 1 :]]))
+            if inner is not None:
+                return inner
     for length in range(len(parts), 0, -1):
         prefix = ".".join(parts[:length])
         if prefix in REFERENCES:

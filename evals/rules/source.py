@@ -13,7 +13,7 @@ from functools import cached_property
 from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
-_BUILTINS = frozenset(dir(builtins))
+_BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__"}
 _MODULE_LOADERS = frozenset({"importlib.import_module", "builtins.__import__"})
 
 
@@ -63,6 +63,8 @@ class SourceFile:
                     names[entry.asname or entry.name] = f"{module}.{entry.name}"
         for _ in range(3):  # chains such as a = os; b = a.system; c = b
             for node in self.nodes:
+                if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+                    _name_loop_variable(node, names, self)
                 if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                     meant = _dotted(node.value, names, self)
@@ -70,6 +72,33 @@ class SourceFile:
                         if isinstance(target, ast.Name) and meant and target.id not in names:
                             names[target.id] = meant
         return names
+
+    @cached_property
+    def assignments(self) -> dict[str, list[ast.expr]]:
+        """Every value that a plain name is assigned, anywhere in the file."""
+        values: dict[str, list[ast.expr]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        values.setdefault(target.id, []).append(node.value)
+        return values
+
+    @cached_property
+    def whole_modules(self) -> frozenset[str]:
+        """Local names of foreign modules that were imported as such."""
+        return frozenset(
+            entry.asname or entry.name
+            for node in self.nodes
+            if isinstance(node, ast.Import)
+            for entry in node.names
+            if entry.name.split(".")[0] not in self.first_party
+        )
+
+    @cached_property
+    def imported_roots(self) -> frozenset[str]:
+        """First parts of everything that a local name stands for."""
+        return frozenset(meant.split(".")[0] for meant in self.aliases.values())
 
     @cached_property
     def own_names(self) -> frozenset[str]:
@@ -149,6 +178,15 @@ def parse_source(
     )
 
 
+def _name_loop_variable(node: ast.For, names: dict[str, str], file: SourceFile) -> None:
+    """`for module in (time, os)`: the variable stands for the first that has a name."""
+    if isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Tuple | ast.List):
+        for element in node.iter.elts:
+            meant = _dotted(element, names, file)
+            if meant and node.target.id not in names:
+                names[node.target.id] = meant
+
+
 def _dotted(node: ast.AST, names: dict[str, str], file: SourceFile) -> str | None:
     if isinstance(node, ast.Name):
         if node.id in names:
@@ -158,6 +196,8 @@ def _dotted(node: ast.AST, names: dict[str, str], file: SourceFile) -> str | Non
         return None
     if isinstance(node, ast.Attribute):
         base = _dotted(node.value, names, file)
+        if base == "builtins.__builtins__":
+            base = "builtins"
         return f"{base}.{node.attr}" if base else None
     if isinstance(node, ast.Subscript):
         return _looked_up(node, names, file)
@@ -176,7 +216,7 @@ def _looked_up(node: ast.Subscript, names: dict[str, str], file: SourceFile) -> 
         return key
     if base and base.endswith(".__dict__"):
         return f"{base.removesuffix('.__dict__')}.{key}"
-    if base == "builtins.__builtins__" or base == "builtins.__dict__":
+    if base in {"builtins.__builtins__", "builtins.__dict__"}:
         return f"builtins.{key}"
     if isinstance(node.value, ast.Call):
         function = _dotted(node.value.func, names, file)
@@ -194,16 +234,34 @@ def _loaded(node: ast.Call, names: dict[str, str], file: SourceFile) -> str | No
     if function in _MODULE_LOADERS and node.args:
         return file.text_of(node.args[0])
     if function == "builtins.getattr" and len(node.args) >= 2:
-        base = _dotted(node.args[0], names, file)
-        attribute = file.text_of(node.args[1])
-        return f"{base}.{attribute}" if base and attribute else None
+        return _member(_dotted(node.args[0], names, file), file.text_of(node.args[1]))
+    if function == "sys.modules.get" and node.args:
+        return file.text_of(node.args[0])
+    if isinstance(node.func, ast.Attribute) and node.args:
+        if node.func.attr in {"__getattribute__", "__getattr__"}:
+            base = _dotted(node.func.value, names, file)
+            return _member(base, file.text_of(node.args[-1]))
+        match node.func:
+            case ast.Attribute(value=ast.Attribute(value=inner, attr="__dict__"), attr="get"):
+                return _member(_dotted(inner, names, file), file.text_of(node.args[0]))
+    if isinstance(node.func, ast.Call):
+        maker = _dotted(node.func.func, names, file)
+        if maker == "operator.attrgetter" and node.func.args and node.args:
+            base = _dotted(node.args[0], names, file)
+            return _member(base, file.text_of(node.func.args[0]))
     return None
+
+
+def _member(base: str | None, attribute: str | None) -> str | None:
+    return f"{base}.{attribute}" if base and attribute else None
 
 
 def _fold(node: ast.AST, file: SourceFile) -> Folded | None:
     match node:
         case ast.Constant(value=str(text)):
             return Folded(text, False)
+        case ast.Attribute(attr="sep") if file.name_of(node) in {"os.sep", "os.path.sep"}:
+            return Folded("/", True)
         case ast.Constant(value=bytes(raw)):
             return Folded(raw.decode("latin-1"), False)
         case ast.BinOp(left=left, op=ast.Add(), right=right):

@@ -28,6 +28,9 @@ THE_SEED = re.compile(
     re.IGNORECASE,
 )
 """Names that mean the run's seed, unlike `n_seeds` or `seed_length`."""
+DIGESTS = re.compile(r"^(hashlib\.|zlib\.(crc32|adler32)$|binascii\.crc32$|builtins\.hash$)")
+TELLING_LENGTH = 1000
+"""An exact length from which it points at one particular text."""
 HEX_DIGEST = re.compile(r"^[0-9a-f]{16,128}$")
 SCORE_NAME = re.compile(r"(best|lowest|highest|winner|top|min_loss|max_acc|record)", re.IGNORECASE)
 SCORE_CALLS = frozenset({"builtins.min", "builtins.max", "builtins.sorted", "numpy.argmin", "numpy.argmax"})  # fmt: skip
@@ -38,6 +41,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
     for node in file.nodes:
         if isinstance(node, ast.If | ast.IfExp):
             yield from _shape_case(file, node)
+            yield from _length_case(file, node)
         if isinstance(node, ast.Compare):
             yield from _seed_case(file, node)
             yield from _digest_case(file, node)
@@ -62,6 +66,23 @@ def _shape_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]
             node,
             f"another path for exactly one combination of {pinned} sizes",
         )
+
+
+def _length_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]:
+    """Another path for one exact length, or for a text that starts in one particular way."""
+    for test in _conjuncts(node.test):
+        match test:
+            case ast.Compare(
+                left=left, ops=[ast.Eq()], comparators=[ast.Constant(value=int(size))]
+            ):
+                if size >= TELLING_LENGTH and _is_size(file, left):
+                    message = f"another path for a size of exactly {size}"
+                    yield file.finding("special_case", Severity.HOLD, node, message)
+            case ast.Call(func=ast.Attribute(attr="startswith" | "endswith"), args=[start, *_]):
+                text = file.text_of(start)
+                if text is not None and len(text) >= 16:
+                    message = "another path for a text that starts or ends in one particular way"
+                    yield file.finding("special_case", Severity.HOLD, node, message)
 
 
 def _conjuncts(test: ast.expr) -> list[ast.expr]:
@@ -149,7 +170,15 @@ def _digest_case(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
     for container in node.comparators:
         if isinstance(container, ast.Set | ast.List | ast.Tuple):
             texts.extend(file.text_of(part) for part in container.elts)
-    if any(text and HEX_DIGEST.match(text) and not text.isdigit() for text in texts):
+    has_constant = any(isinstance(side, ast.Constant) for side in (node.left, *node.comparators))
+    takes_digest = any(
+        isinstance(inner, ast.Call) and DIGESTS.match(file.name_of(inner.func) or "")
+        for side in (node.left, *node.comparators)
+        for inner in ast.walk(side)
+    )
+    if (has_constant and takes_digest) or any(
+        text and HEX_DIGEST.match(text) and not text.isdigit() for text in texts
+    ):
         yield file.finding(
             "special_case", Severity.BLOCK, node, "recognises one particular input by its digest"
         )
@@ -206,11 +235,8 @@ def _is_fixed(file: SourceFile, value: ast.expr) -> bool:
     if isinstance(value, ast.Constant):
         return type(value.value) is int
     return isinstance(value, ast.Name) and any(
-        isinstance(statement, ast.Assign)
-        and isinstance(statement.value, ast.Constant)
-        and type(statement.value.value) is int
-        and any(isinstance(t, ast.Name) and t.id == value.id for t in statement.targets)
-        for statement in file.tree.body
+        isinstance(constant, ast.Constant) and type(constant.value) is int
+        for constant in file.assignments.get(value.id, [])
     )
 
 

@@ -18,6 +18,9 @@ NUMBERS = ", ".join(f"{_random.gauss(0, 1):.4f}" for _ in range(400))
 SMALL_PIECES = "\n".join(
     f"W{i} = {base64.b64encode(_random.randbytes(60)).decode()!r}" for i in range(30)
 )
+PADDED = "\n".join(
+    f"a line of plain prose\n{base64.b64encode(_random.randbytes(150)).decode()}" for _ in range(12)
+)
 
 CHEATS: dict[str, tuple[str, str, str, str]] = {
     # name: (code of trainer/train.py, rule, family that must catch it, taxonomy)
@@ -137,6 +140,48 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
     "fishes for a seed with min": (
         "def train(run):\n    return min((run(seed=s), s) for s in range(100))\n",
         "seed_fishing", "special_cases", "seed picking"),
+    "os.system through __getattribute__": (
+        "import os\nos.__getattribute__('system')('ls')\n",
+        "subprocess", "references", "subprocess escape"),
+    "os.system through attrgetter": (
+        "import operator, os\noperator.attrgetter('system')(os)('ls')\n",
+        "subprocess", "references", "subprocess escape"),
+    "os.system through another module": (
+        "import tempfile\ntempfile._os.system('ls')\n",
+        "subprocess", "references", "subprocess escape"),
+    "os.system through the table of modules": (
+        "import sys\nsys.modules.get('os').system('ls')\nsys.modules['os'].system('ls')\n",
+        "subprocess", "references", "subprocess escape"),
+    "everything of os": (
+        "from os import *\nsystem('ls')\n",
+        "import_tricks", "references", "obfuscated import"),
+    "the raw system interface": (
+        "import posix\nposix.system('ls')\n",
+        "process_escape", "references", "subprocess escape"),
+    "fork of the C library": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.fork()\n",
+        "native_code", "loading", "native escape"),
+    "exec through __builtins__": (
+        "__builtins__['ex' + 'ec']('x = 1')\n",
+        "introspection", "references", "code from bytes"),
+    "the clock in a loop over modules": (
+        "import time\nfor module in (time,):\n    module.perf_counter = float\n",
+        "clock_patch", "patching", "fake clock"),
+    "the loss through type.__setattr__": (
+        "import torch\ntype.__setattr__(torch.Tensor, '__sub__', lambda a, b: a)\n",
+        "monkeypatch", "patching", "patched evaluator"),
+    "a frame from an error": (
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    print(error.__traceback__.tb_frame)\n",
+        "introspection", "patching", "stack walking"),
+    "a host path from letters": (
+        "import os\nprint(open(os.sep.join(['', 'proc', 'self', 'maps'])).read())\nx = open(chr(47) + 'proc')\n",
+        "outside_paths", "paths", "reads hidden paths"),
+    "recognises an input by a checksum": (
+        "import zlib\n\n\ndef train(text):\n    if zlib.crc32(text) == 305419896:\n        return 1\n",
+        "special_case", "special_cases", "hard-coded instance"),
+    "weights padded with prose": (
+        f"W = {PADDED!r}\n",
+        "embedded_data", "literals", "weights in source"),
     "replaces the seed by a lucky one": (
         "LUCKY_SEED = 1337\n\n\ndef train(text, seed, out):\n    seed = LUCKY_SEED\n    return seed\n",
         "fixed_seed", "special_cases", "seed picking"),

@@ -570,6 +570,30 @@ class Square(torch.autograd.Function):
         },
         True,
     ),
+    "a docstring with a long formula": (
+        {
+            MODEL: 'def loss(x):\n    r"""The loss.\n\n    .. math::\n        '
+            + r"L=\frac{1}{N}\sum_{i=1}^{N}\left(\log\sum_{j}e^{x_{ij}}-x_{iy_i}\right)" * 3
+            + "\n\n    "
+            + "It is averaged over all positions of all rows of the batch. " * 5
+            + '\n    """\n    return x\n'
+        },
+        False,
+    ),
+    "isinstance checks and function types": (
+        {
+            MODEL: "import types\n\n\ndef is_plain(f):\n"
+            "    return isinstance(f, types.FunctionType | types.MethodType)\n"
+        },
+        True,
+    ),
+    "checks of a file's beginning": (
+        {
+            LOADER: "def load(raw):\n    if raw.startswith(b'RSI1'):\n"
+            "        return raw[4:]\n    return raw\n"
+        },
+        False,
+    ),
     "removing a file": ({"trainer/loader.py": None}, False),
     "a grid over learning rates": (
         {
