@@ -1,8 +1,12 @@
 """Keeps a log pane on the newest output stream of a round, fetching each piece once."""
 
+from collections.abc import Sequence
+
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import LogChunk
+from rsi.evals.types import Measurement, Outcome
 from rsi.tui.cockpit import Cockpit
+from rsi.tui.phrases import size
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.logview import LogView
 
@@ -24,6 +28,14 @@ class LogFollower:
             self._shown = None
             log.heading = "Output"
             log.clear_text()
+
+    def show_runs(self, measurements: Sequence[Measurement], log: LogView) -> None:
+        """Show a line a run, where no output is kept."""
+        wanted = ("runs", str(len(measurements)))
+        if wanted != self._shown:
+            self._shown = wanted
+            log.heading = f"Runs ({len(measurements)})"
+            log.set_text("\n".join(run_line(each) for each in measurements))
 
     def follow(
         self, cockpit: Cockpit, round_id: str, streams: tuple[str, ...], log: LogView
@@ -60,3 +72,22 @@ class LogFollower:
             self._is_fetching = False
 
         when_done(log, cockpit.ask_ledger(fetch), arrived, failed)
+
+
+def run_line(run: Measurement) -> str:
+    """One measured run: which, what it came to, what the machine did meanwhile."""
+    parts = [f"{run.purpose.value} {run.pair + 1} {run.arm.value:<9}"]
+    if run.outcome is Outcome.OK and run.metric_value is not None:
+        parts.append(f"{run.metric_value:.4g}")
+    else:
+        parts.append(f"✖ {run.outcome.value} {run.detail}")
+    if run.wall_s is not None:
+        parts.append(f"{run.wall_s:.1f} s wall")
+    parts += [f"{name} {value:.4g}" for name, value in run.quality.items()]
+    if run.max_rss_bytes is not None:
+        parts.append(size(run.max_rss_bytes))
+    if run.disturbance.load_1m is not None:
+        parts.append(f"load {run.disturbance.load_1m:.1f}")
+    if run.disturbance.is_disturbed:
+        parts.append("▲ disturbed")
+    return " · ".join(parts)

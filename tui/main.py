@@ -36,13 +36,6 @@ def _open_on(campaign_id: str) -> None:
     open_on(campaign_id)
 
 
-def _cockpit(campaign_id: str) -> None:
-    """Handed to the verbs that show a campaign live, so that only they import Textual."""
-    from rsi.tui.start import open_campaign
-
-    open_campaign(campaign_id)
-
-
 def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 

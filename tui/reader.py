@@ -382,7 +382,7 @@ def _load_task_facts(root: str, track: str) -> _TaskFacts:
         return _TaskFacts()
     metric = task.metric
     return _TaskFacts(
-        metric=f"{metric.name} ({metric.unit})",
+        metric=f"{metric.name}, {metric.unit}",
         is_lower_better=metric.direction is Direction.LOWER,
         minimum_effect=metric.minimum_effect,
         plausible_ratio=metric.plausible_ratio,

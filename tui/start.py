@@ -112,22 +112,6 @@ def _run(home: Home, *, is_read_only: bool, first_mode: str, campaign_id: str | 
         return app.return_code or EXIT_OK
 
 
-def open_campaign(campaign_id: str) -> None:
-    """Open the cockpit on one campaign's live view; returns when the person leaves it."""
-    from rsi.tui.app import CockpitApp
-    from rsi.tui.settings import load_settings, settings_path
-
-    home = Home.find()
-    with open_ledger(home, is_read_only=False) as ledger, _logging_to(home):
-        CockpitApp(
-            ledger,
-            home=home,
-            settings=load_settings(settings_path(home.root)),
-            first_mode="run",
-            campaign_id=campaign_id,
-        ).run()
-
-
 @contextmanager
 def _logging_to(home: Home) -> Iterator[None]:
     """Send log lines to a file while the cockpit owns the terminal."""

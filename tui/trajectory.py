@@ -4,6 +4,7 @@ Payloads are untrusted and of any version: what is not understood is shown as JS
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ HEADLINE_CHARACTERS = 160
 EDIT_TOOLS = frozenset({"edit", "write"})
 """Tools that change files; a shell command may as well, and says so where code is reconstructed."""
 RUN_TOOLS = frozenset({"measure"})
+_FENCE = re.compile(r"</?data-[0-9a-f]+[^>\n]*>")
 
 
 class Group(StrEnum):
@@ -115,11 +117,11 @@ def _one_line(event: TrajectoryEvent) -> str:
     payload = event.payload
     match event.kind:
         case TrajectoryKind.MODEL:
-            text = " ".join(payloads.texts_of(payload, "texts")) or _block_text(payload)
+            text = " ".join(payloads.texts_of(payload, "texts")).strip() or _block_text(payload)
         case TrajectoryKind.TOOL_CALL:
             text = _call_text(payload)
         case TrajectoryKind.TOOL_RESULT:
-            text = f"→ {payloads.text_of(payload, 'text') or payload.get('facts') or ''}"
+            text = f"→ {_without_fence(payloads.text_of(payload, 'text')) or payload.get('facts') or ''}"
         case TrajectoryKind.SYSTEM:
             text = f"system prompt, {payloads.text_of(payload, 'model')}"
         case _:
@@ -133,7 +135,13 @@ def _block_text(payload: Json) -> str:
     blocks = payloads.list_of(payload, "blocks")
     parts = [payloads.text_of(each, "text", "name") for each in blocks if isinstance(each, Mapping)]
     text = " ".join(parts) or payloads.text_of(payload, "text")
-    return text or "(only tool calls)"
+    calls = list(payloads.list_of(payload, "layout")).count("tool_call")
+    return text or f"calls {calls} {'tool' if calls == 1 else 'tools'}"
+
+
+def _without_fence(text: str) -> str:
+    """A tool's answer without the marks that fence untrusted text off for the model."""
+    return _FENCE.sub(" ", text[: HEADLINE_CHARACTERS * 4])
 
 
 def _call_text(payload: Json) -> str:

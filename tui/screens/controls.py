@@ -30,7 +30,9 @@ COLUMNS = (
     Column(title="", width=10),
     Column(title="what was planted", min_width=10, priority=1),
 )
-BAR_CELLS = 28
+BAR_CELLS = 20
+LEAST_SHOWN_S = 0.5
+"""Steps that took less in all are left out of the bars."""
 
 
 class ControlsScreen(CockpitScreen):
@@ -207,6 +209,8 @@ def time_lines(found: Controls) -> list[Line]:
     longest = max(seconds for _, seconds in found.step_s)
     lines: list[Line] = [(("where the time goes  ", Role.DIM), (duration(total), Role.TEXT))]
     for step, seconds in found.step_s:
+        if seconds < LEAST_SHOWN_S:
+            continue
         cells = round(seconds / longest * BAR_CELLS)
         is_worst = step is found.bottleneck
         name = "wait for you" if step.value == "decide" else step.value

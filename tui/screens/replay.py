@@ -69,6 +69,7 @@ class ReplayScreen(ReplayViews):
         self._of: tuple[str, AgentRole] | None = None
         self._hidden: frozenset[Group] = frozenset()
         self._is_loading = False
+        self._has_more = False
         self._wanted_pages: set[int] = set()
         self._follows = False
         self._timer: Timer | None = None
@@ -175,7 +176,8 @@ class ReplayScreen(ReplayViews):
                 if is_first:
                     store.add_page(0, events[:PAGE_EVENTS])
                 self._refill(go_to_end=self._follows and was_at_end)
-            if len(events) == amount:
+            self._has_more = len(events) == amount
+            if self._has_more:
                 self._load(round_id, agent)
 
         self.fetch(lambda ledger: ledger.events(round_id, agent, after, amount), arrived)
@@ -266,7 +268,7 @@ class ReplayScreen(ReplayViews):
             (f" {round_id} ", Role.TITLE), word,
             (f"  {agent.value}  ", Role.ACCENT),
             (f"step {at + 1 if total else 0} of {count(total)}", Role.TEXT),
-            ("+ " if self._is_loading else " ", Role.DIM),
+            ("+ " if self._has_more else " ", Role.DIM),
             (_progress(at, total, 10), Role.ACCENT),
         ]  # fmt: skip
         if self._hidden:

@@ -1,6 +1,7 @@
 """One campaign, live: which step each round is in, what its agent does, how its evidence narrows."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -10,8 +11,10 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind, Step
+from rsi.evals.types import Arm, Measurement
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
+from rsi.tui.curves import Series
 from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
 from rsi.tui.log_follower import LogFollower
 from rsi.tui.phrases import campaign_state, clock, duration, interval, round_word, usd
@@ -32,7 +35,7 @@ from rsi.tui.widgets.vtable import Column, Row, VTable
 COLUMNS = (
     Column(title="#", width=4, align="right"),
     Column(title="steps", width=12),
-    Column(title="now", width=15),
+    Column(title="now", width=16),
     Column(title="effect", width=19, priority=1),
     Column(title="predicted", width=9, align="right", priority=4),
     Column(title="cost", width=7, align="right", priority=3),
@@ -86,7 +89,7 @@ class RunScreen(SteeringActions):
             ),
         )
         self.query_one("#curve", CurveView).empty = (
-            EMPTY_LINE, line("No curve: runs print step=… loss=… while they train.", Role.DIM),
+            EMPTY_LINE, line("Curves come with the first run.", Role.DIM),
         )  # fmt: skip
         self.query_one("#effect", EffectView).empty = (
             EMPTY_LINE, line("No pair measured yet.", Role.DIM),
@@ -160,8 +163,12 @@ class RunScreen(SteeringActions):
             agent.set_lines(())
             self._log.show_nothing(log)
             return
-        curve.heading = f"Training: {detail.curve_name}" if detail.curve_name else "Training"
-        curve.set_series(detail.curves)
+        if detail.curves:
+            curve.heading, curve.x_label = f"Training: {detail.curve_name}", "step"
+            curve.set_series(detail.curves)
+        else:
+            curve.heading, curve.x_label = f"Runs: {campaign.metric or 'deciding value'}", "pair"
+            curve.set_series(run_series(detail.measurements))
         least = None if campaign.minimum_effect is None else 1 + campaign.minimum_effect
         effect.set_points(detail.points, final=detail.view.effect, least_ratio=least)
         at_end = agent.scroll_offset.y >= agent.max_scroll_y - 1
@@ -169,7 +176,10 @@ class RunScreen(SteeringActions):
         agent.set_note(((f"{len(detail.tail)} latest steps", Role.DIM),) if detail.tail else ())
         if at_end:
             agent.action_last()
-        self._log.follow(self.cockpit, detail.view.id, detail.streams, log)
+        if detail.streams:
+            self._log.follow(self.cockpit, detail.view.id, detail.streams, log)
+        else:
+            self._log.show_runs(detail.measurements, log)
 
     def _headline(self, campaign: CampaignView | None) -> tuple[list[Span], list[Span]]:
         if campaign is None:
@@ -348,6 +358,18 @@ def step_strip(view: RoundView) -> str:
         else:
             signs.append("·")
     return "".join(signs)
+
+
+def run_series(measurements: Sequence[Measurement]) -> tuple[Series, ...]:
+    """The deciding value of every run by pair, an arm a curve; a failed run is a gap."""
+    curves = []
+    for arm in Arm:
+        runs = [each for each in measurements if each.arm is arm]
+        values = (math.nan if each.metric_value is None else each.metric_value for each in runs)
+        if runs:
+            xs = tuple(float(number) for number in range(1, len(runs) + 1))
+            curves.append(Series(name=arm.value, xs=xs, ys=tuple(values)))
+    return tuple(curves)
 
 
 def agent_lines(detail: RoundDetail) -> list[Line]:
