@@ -68,10 +68,10 @@ class Bench:
 def view(bench: Bench, arguments: Arguments) -> Answer:
     """Lines of a file with numbers, or the files of a folder."""
     path = str(arguments["path"])
-    listing = bench.workspace.listing(path)
-    if listing is not None:
-        return Answer(text=fence(listing, source="view"))
-    lines = _lines(bench.workspace.read(path).text)
+    found = bench.workspace.look(path)
+    if isinstance(found, str):
+        return Answer(text=fence(found, source="view"))
+    lines = _lines(found.text)
     first = max(1, cast(int, arguments.get("first_line", 1)))
     if lines and first > len(lines):
         return Answer(text=f"{path} has only {len(lines)} lines.", is_error=True)

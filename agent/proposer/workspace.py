@@ -68,13 +68,14 @@ class Workspace:
         """Put the champion's files in place."""
         self._sandbox.put(tree, REPO)
 
-    def read(self, path: str) -> RepoFile:
-        """One text file.
+    def look(self, path: str) -> RepoFile | str:
+        """One text file, or the sizes and names of the files below a folder.
 
         Raises:
-            WorkspaceError: Missing, a folder, too large or not text.
+            WorkspaceError: Missing, too large or not text.
         """
-        head, body = self._read(path)
+        job = {"verb": "read", "path": relative(path), "max_bytes": MAX_FILE_BYTES}
+        head, body = _parse(self._run(job, GRACE_S))
         match head["kind"]:
             case "file":
                 try:
@@ -85,7 +86,8 @@ class Workspace:
                     path=relative(path), text=text, is_executable=bool(head["executable"])
                 )
             case "folder":
-                raise WorkspaceError(f"{path} is a folder")
+                more = "\n[more files not listed]" if head["cut"] else ""
+                return body.decode("utf-8", "replace") + more
             case "large":
                 raise WorkspaceError(f"{path} has {head['size']} bytes; read parts with the shell")
             case "missing":
@@ -94,14 +96,16 @@ class Workspace:
             case _:
                 raise WorkspaceError(f"{path} is not a regular file")
 
-    def listing(self, path: str) -> str | None:
-        """Sizes and names of the files below a folder; None when it is not a folder."""
-        head, body = self._read(path)
-        if head["kind"] != "folder":
-            return None
-        return body.decode("utf-8", "replace") + (
-            "\n[more files not listed]" if head["cut"] else ""
-        )
+    def read(self, path: str) -> RepoFile:
+        """One text file.
+
+        Raises:
+            WorkspaceError: Missing, a folder, too large or not text.
+        """
+        found = self.look(path)
+        if isinstance(found, str):
+            raise WorkspaceError(f"{path} is a folder")
+        return found
 
     def write(self, path: str, text: str, *, is_executable: bool = False) -> None:
         """Create or replace one file."""
@@ -140,10 +144,6 @@ class Workspace:
         )
         kept = [e for e in tree if not DROPPED_FOLDERS.intersection(e.path.split("/"))]
         return tuple(sorted(kept, key=lambda entry: entry.path))
-
-    def _read(self, path: str) -> tuple[dict[str, object], bytes]:
-        job = {"verb": "read", "path": relative(path), "max_bytes": MAX_FILE_BYTES}
-        return _parse(self._run(job, GRACE_S))
 
     def _run(self, job: dict[str, object], wall_s: float) -> ExecResult:
         result = self._sandbox.exec(
