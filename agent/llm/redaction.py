@@ -6,7 +6,8 @@ nobody told us of. Does not: promise that an unknown secret of an unknown shape 
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 from urllib.parse import quote
 
 MASK = "[secret]"
@@ -52,6 +53,18 @@ class Redactor:
                 return [self.json(item) for item in value]
             case _:
                 return value
+
+
+def redacting(
+    sink: Callable[[str, str, Mapping[str, object]], None], redactor: Redactor
+) -> Callable[[str, str, Mapping[str, object]], None]:
+    """A sink that takes secrets out of every payload before it passes it on."""
+
+    def pass_on(agent: str, kind: str, payload: Mapping[str, object]) -> None:
+        cleaned = redactor.json(payload)
+        sink(agent, kind, cast(Mapping[str, object], cleaned))
+
+    return pass_on
 
 
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "risk": str,
     "parts": list,
     "measure": bool,
+    "revision": (str, list),
     "give_up": str,
     "critique": dict,
     "finding": list,
@@ -51,6 +52,8 @@ class ScriptedRound:
     """Names of the patches, for messages."""
     diffs: tuple[str, ...]
     """Texts of the patches in order; empty when the round gives up or plays turns."""
+    revised_diffs: tuple[str, ...]
+    """Played instead when a critic or a person sent the candidate back; empty plays the same again."""
     hypothesis: str
     predicted_ratio: float
     risk: str
@@ -122,12 +125,12 @@ def _round(
         raise ModelSpecError(f"{where}: expected exactly one of patch, give_up and turn")
     if "patch" in entry and (absent := {"hypothesis", "predicted_ratio"} - set(entry)):
         raise ModelSpecError(f"{where}: a patch needs {sorted(absent)}")
-    patches = entry.get("patch", [])
-    names = [patches] if isinstance(patches, str) else cast(list[str], patches)
+    names, revised = _names(entry.get("patch", [])), _names(entry.get("revision", []))
     give_up = entry.get("give_up")
     return ScriptedRound(
         label=", ".join(names),
         diffs=tuple(_diff_text(name, where, folder, task) for name in names),
+        revised_diffs=tuple(_diff_text(name, where, folder, task) for name in revised),
         hypothesis=str(entry.get("hypothesis", "")),
         predicted_ratio=float(cast(float, entry.get("predicted_ratio", 1.0))),
         risk=str(entry.get("risk", "none stated")),
@@ -138,6 +141,10 @@ def _round(
         critique=cast(Mapping[str, object] | None, entry.get("critique")),
         findings=tuple(cast(list[Mapping[str, object]], entry.get("finding", []))),
     )
+
+
+def _names(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else cast(list[str], value)
 
 
 def _turn(turn: object, where: str) -> Turn:

@@ -34,6 +34,10 @@ _PLAYERS: Mapping[str, Callable[[ScriptedRound], players.Player]] = {
 """Which part to play, told by the tool that only that role has."""
 
 
+SENT_BACK_MARKS = ("\n## Your last version was sent back", "\n## A person asked for this change")
+"""Headings of the proposer's brief, as `rsi.agent.proposer.prompt` writes them."""
+
+
 class ScriptedModel:
     """Plays one round of a script."""
 
@@ -87,13 +91,16 @@ class ScriptedModel:
             latency_s=0.0,
         )
 
+    def _revised(self) -> ScriptedRound:
+        return replace(self._entry, diffs=self._entry.revised_diffs or self._entry.diffs)
+
     def _next(self, request: Request) -> tuple[Block, ...]:
         """Play the part from its start, feeding it every answer that it has had."""
         names = {tool.name for tool in request.tools}
         part = next((play for name, play in _PLAYERS.items() if name in names), None)
         if part is None:
             return (Text(text="Nothing in the script answers this."),)
-        player = part(self._entry)
+        player = part(self._revised() if _is_sent_back(request) else self._entry)
         try:
             blocks = next(player)
             for message in request.messages[1:]:
@@ -102,6 +109,13 @@ class ScriptedModel:
         except StopIteration:
             return (Text(text="The script has nothing more to say."),)
         return blocks
+
+
+def _is_sent_back(request: Request) -> bool:
+    """Whether the brief says that this idea was handed in before and came back."""
+    first = request.messages[0] if request.messages else None
+    texts = [block.text for block in first.blocks if isinstance(block, Text)] if first else []
+    return any(mark in text for text in texts for mark in SENT_BACK_MARKS)
 
 
 def _results(message: Message) -> tuple[ToolResult, ...]:
@@ -117,6 +131,6 @@ def _numbered(blocks: tuple[Block, ...], turn: int) -> tuple[Block, ...]:
 
 def _finished(reason: str) -> ScriptedRound:
     return ScriptedRound(
-        label="", diffs=(), hypothesis="", predicted_ratio=1.0, risk="", parts=(), measure=False,
+        label="", diffs=(), revised_diffs=(), hypothesis="", predicted_ratio=1.0, risk="", parts=(), measure=False,
         give_up=reason, turns=(), critique=None, findings=(),
     )  # fmt: skip

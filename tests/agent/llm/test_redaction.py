@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from rsi.agent.llm.keys import KeyRing
-from rsi.agent.llm.redaction import MASK, Redactor, secret_values
+from rsi.agent.llm.redaction import MASK, Redactor, redacting, secret_values
 
 CANARY = "canary+key/with=odd&chars-8c1d"
 
@@ -81,3 +81,10 @@ def test_a_key_from_a_command_is_known_to_the_redactor():
     ring = KeyRing({"RSI_ANTHROPIC_KEY_COMMAND": f"printf %s {CANARY}"})
     assert ring.key_for("anthropic") == CANARY
     assert json.dumps(ring.redactor().json({"x": CANARY})) == json.dumps({"x": MASK})
+
+
+def test_a_sink_can_be_wrapped_so_that_no_event_holds_a_secret():
+    events = []
+    sink = redacting(lambda *event: events.append(event), Redactor([CANARY]))
+    sink("proposer", "tool_result", {"text": f"KEY={CANARY}", "is_error": False})
+    assert events == [("proposer", "tool_result", {"text": f"KEY={MASK}", "is_error": False})]

@@ -96,6 +96,19 @@ rename to shape.py
     assert file_of(proposal.tree, "shape.py").content.endswith(b"STEPS = 50\n")
 
 
+def test_a_candidate_that_was_sent_back_is_revised(lab):
+    other = SQUARE.replace("+    square = radius * radius", "+    square = radius**2")
+    toml = ENTRY + 'revision = "power"\n'
+    model = lab.scripted(toml, square=SQUARE, power=other)
+    first = lab.run(model)
+    assert b"radius * radius\n" in file_of(first.tree, "model.py").content
+    for reason in ({"critique": "use a power"}, {"feedback": "use a power"}):
+        revised = lab.run(lab.scripted(toml, square=SQUARE, power=other), **reason)
+        assert b"square = radius**2" in file_of(revised.tree, "model.py").content
+        told = [payload["text"] for _, kind, payload in lab.events if kind == "user"]
+        assert "use a power" in told[-1]
+
+
 def test_an_empty_patch_submits_the_champion_unchanged(lab):
     proposal = lab.run(lab.scripted(ENTRY, square=""))
     assert proposal.outcome is ProposalOutcome.SUBMITTED
