@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--python", type=Path, required=True)
     parser.add_argument("--against", default="", help="parent solution; empty for the baseline")
     parser.add_argument("solutions", nargs="*")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     bench = Bench(
         profile=arguments.profile, track=arguments.track, python=arguments.python.absolute()
     )

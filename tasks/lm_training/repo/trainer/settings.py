@@ -36,7 +36,15 @@ PROFILES = {
         validate_every=25,
     ),
     "full": TrainingSettings(
-        steps=1000,
+        steps=800,
+        batch_size=32,
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        dropout=0.1,
+        validate_every=100,
+    ),
+    "full, open_family": TrainingSettings(
+        steps=3000,
         batch_size=32,
         learning_rate=1e-3,
         weight_decay=0.01,
@@ -44,3 +52,8 @@ PROFILES = {
         validate_every=100,
     ),
 }
+
+
+def settings_of(profile: str, track: str) -> TrainingSettings:
+    """Settings of a profile; a track with a target of its own may have its own."""
+    return PROFILES.get(f"{profile}, {track}", PROFILES[profile])

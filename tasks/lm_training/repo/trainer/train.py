@@ -10,7 +10,7 @@ from torch.nn import functional
 from trainer.batches import Batches
 from trainer.evaluate import bits_per_byte
 from trainer.model import VOCABULARY, Model, export_weights
-from trainer.settings import PROFILES
+from trainer.settings import settings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def train(
         seed: Seed of initial weights, dropout and batches.
     """
     torch.manual_seed(seed)
-    config, run = settings["model"], PROFILES[profile]
+    config, run = settings["model"], settings_of(profile, settings["track"])
     model = Model(config, run.dropout)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay, foreach=False
