@@ -16,7 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rsi.tasks.lm_training.calibration.reference import drift, mean_curve, reference_cpu_s
+from rsi.tasks.lm_training.calibration.reference import (
+    CurvePoint,
+    OffTheCurveError,
+    drift,
+    mean_curve,
+    reference_cpu_s,
+)
 from rsi.tasks.lm_training.calibration.runs import (
     FOLDER,
     Bench,
@@ -36,6 +42,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--python", type=Path, required=True)
     parser.add_argument("--against", default="", help="parent solution; empty for the baseline")
+    parser.add_argument(
+        "--without-slice", action="store_true", help="skip the baseline slices of beside-curve"
+    )
     parser.add_argument("solutions", nargs="*")
     arguments = parser.parse_intermixed_args()
     bench = Bench(
@@ -49,7 +58,7 @@ def main() -> None:
         if arguments.what == "pairs":
             measure_pairs(bench, seeds, solution, arguments.against)
         else:
-            measure_beside_curve(bench, seeds, solution)
+            measure_beside_curve(bench, seeds, solution, has_slice=not arguments.without_slice)
 
 
 def measure_curve(bench: Bench, seeds: Sequence[int]) -> None:
@@ -82,27 +91,41 @@ def measure_pairs(bench: Bench, seeds: Sequence[int], solution: str, against: st
     _store(bench, f"pairs_{name}", _pair_summary(pairs))
 
 
-def measure_beside_curve(bench: Bench, seeds: Sequence[int], solution: str) -> None:
+def measure_beside_curve(
+    bench: Bench, seeds: Sequence[int], solution: str, *, has_slice: bool
+) -> None:
     """Run a solution beside short slices of the baseline and read its speedup off the stored curve.
 
     The ratio compares with the baseline at the profile's limit, if the candidate meets it: a better
     loss earns nothing.
     """
-    stored = json.loads(_path(bench).read_text(encoding="utf-8"))
+    # The fixed_model track's file: both tracks start from the same trainer and the same model.
+    path = FOLDER / f"{bench.profile.name}_fixed_model.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
     curve = mean_curve(stored["reference"]["runs"])
     limit = bench.profile.quality[0].limit
     runs = []
     with bench.tree(()) as baseline, bench.tree((solution,)) as tree:
         for seed in seeds:
             with bench.instance(seed) as instance:
-                before = bench.slice(baseline, instance, 1000 + seed)
+                before = bench.slice(baseline, instance, 1000 + seed) if has_slice else None
                 run = bench.run(tree, instance, 1000 + seed)
-                after = bench.slice(baseline, instance, 2000 + seed)
-            slice_cpu_s = math.sqrt(before.cpu_s * after.cpu_s)
-            now = drift(curve, step=before.step, slice_cpu_s=slice_cpu_s)
+                after = bench.slice(baseline, instance, 2000 + seed) if has_slice else None
+            now = 1.0
+            if before is not None and after is not None:
+                slice_cpu_s = math.sqrt(before.cpu_s * after.cpu_s)
+                now = drift(curve, step=before.step, slice_cpu_s=slice_cpu_s)
             is_met = run.hidden_bpb is not None and limit is not None and run.hidden_bpb <= limit
-            ratio = reference_cpu_s(curve, limit) * now / run.cpu_s if is_met and limit else None
-            runs.append({"seed": seed, "drift": now, "ratio": ratio, **asdict(run), "curve": None})
+            ratio = _ratio(curve, limit, run.cpu_s / now) if is_met and limit else None
+            runs.append(
+                {
+                    "seed": seed,
+                    "drift": now if has_slice else None,
+                    "ratio": ratio,
+                    **asdict(run),
+                    "curve": None,
+                }
+            )
             _say(f"{solution} seed={seed} {_summary(run)} drift={now:.3f} ratio={ratio}")
     content: dict[str, object] = {"limit_bpb": limit, "runs": runs}
     logs = [math.log(run["ratio"]) for run in runs if run["ratio"] is not None]
@@ -111,6 +134,16 @@ def measure_beside_curve(bench: Bench, seeds: Sequence[int], solution: str) -> N
         content |= {"ratio": ratio, "ratio_low": low, "ratio_high": high}
         _say(f"{solution} ratio {ratio:.2f} [{low:.2f}, {high:.2f}]")
     _store(bench, f"{solution}_beside_reference", content)
+
+
+def _ratio(curve: Sequence[CurvePoint], limit: float, cpu_s: float) -> float | None:
+    """Speedup over the baseline at the limit; None where the stored curve does not reach it."""
+    try:
+        return reference_cpu_s(curve, limit) / cpu_s
+    except OffTheCurveError as problem:
+        at_least = curve[-1].cpu_s / cpu_s
+        _say(f"more than {at_least:.1f} times the baseline, which did not get there: {problem}")
+        return None
 
 
 def _pair_summary(pairs: Sequence[Mapping[str, Mapping[str, object]]]) -> dict[str, object]:
