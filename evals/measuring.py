@@ -23,7 +23,7 @@ from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
 from rsi.evals.machine_lock import cache_folder, machine_lock
 from rsi.evals.pairing import DISTURBED_CLOCKS
-from rsi.evals.running import Runner, Slot, TaskRunner, run_arm
+from rsi.evals.running import OnOutput, Runner, Slot, TaskRunner, run_arm
 from rsi.evals.score import score
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
 from rsi.sandboxes.errors import SandboxError
@@ -64,6 +64,7 @@ def measure(
     round_id: str,
     recorded: Sequence[Measurement] = (),
     on_measurement: Callable[[Measurement], None] | None = None,
+    on_output: OnOutput | None = None,
     should_stop: Callable[[], bool] | None = None,
     alpha: float | None = None,
     gpus: tuple[str, ...] = (),
@@ -84,6 +85,7 @@ def measure(
         round_id: Label of the sandboxes, part of every seed.
         recorded: Measurements already stored for this round; finished runs are not repeated.
         on_measurement: Called with each new measurement as soon as it exists.
+        on_output: Called with what each run printed; see `run_arm`.
         should_stop: Asked before every run; True ends measuring with what there is.
         alpha: One-sided error rate of this stage; None takes the plan's.
         gpus: UUIDs of the GPUs passed through to both arms.
@@ -106,6 +108,7 @@ def measure(
         round_id=round_id,
         runner=runner or TaskRunner(backend=backend, cpus=_cores(profile), gpus=gpus),
         on_measurement=on_measurement or (lambda _: None),
+        on_output=on_output,
         should_stop=should_stop or (lambda: False),
     )
     source = source_facts(champion_tree, candidate_tree)
@@ -214,6 +217,7 @@ class _Session:
     round_id: str
     runner: Runner
     on_measurement: Callable[[Measurement], None]
+    on_output: OnOutput | None
     should_stop: Callable[[], bool]
 
     def run_pair(self, pair: int, done: Sequence[Measurement]) -> list[Measurement]:
@@ -251,7 +255,9 @@ class _Session:
             label=self.round_id,
         )
         tree = self.trees[arm]
-        measurement = run_arm(self.runner, self.task, self.profile, tree, instance, slot)
+        measurement = run_arm(
+            self.runner, self.task, self.profile, tree, instance, slot, on_output=self.on_output
+        )
         self.on_measurement(measurement)
         logger.info(
             "round=%s step=measure pair=%d arm=%s outcome=%s",

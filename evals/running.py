@@ -4,6 +4,7 @@ Does not: choose seeds or order. Invariant: whatever the candidate did becomes a
 host or harness is an exception.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -11,7 +12,7 @@ from rsi.evals.disturbance import disturbance_between, read_machine
 from rsi.evals.errors import MeasurementError
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError
-from rsi.sandboxes.types import Backend, ExecOutcome, FileTree
+from rsi.sandboxes.types import Backend, ExecOutcome, ExecResult, FileTree
 from rsi.tasks import runner as task_runner
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import CandidateRun, Clock, Grade, GradeOutcome, Instance, Profile, Task
@@ -97,10 +98,29 @@ class Slot:
     label: str
 
 
+OnOutput = Callable[[Slot, ExecResult], None]
+
+
 def run_arm(
-    runner: Runner, task: Task, profile: Profile, tree: FileTree, instance: Instance, slot: Slot
+    runner: Runner,
+    task: Task,
+    profile: Profile,
+    tree: FileTree,
+    instance: Instance,
+    slot: Slot,
+    *,
+    on_output: OnOutput | None = None,
 ) -> Measurement:
     """Run one arm once and grade it.
+
+    Args:
+        runner: How a task is run.
+        task: What is run.
+        profile: Its size and limits.
+        tree: Source of the arm.
+        instance: What it runs on.
+        slot: Where the run belongs.
+        on_output: Receives what the run printed, for people to read; it never takes part in a score.
 
     Raises:
         MeasurementError: The sandbox or the harness failed; nothing is known about the candidate.
@@ -109,6 +129,8 @@ def run_arm(
         before = read_machine()
         run = runner.run_candidate(task, profile, tree, instance, slot.training_seed, slot.label)
         disturbance = disturbance_between(before, read_machine(), run.execution.cpu_s)
+        if on_output is not None:
+            on_output(slot, run.execution)
         graded = None
         if run.output is not None:
             graded = runner.grade(task, profile, instance, run.output, slot.label)
