@@ -32,7 +32,8 @@ class Caller:
     sink: Sink
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     sleep: Callable[[float], None] = time.sleep
-    draw: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 (jitter)
+    draw: random.Random = field(default_factory=random.Random)
+    """Of the jitter only; workers must not all come back at once."""
     cost: Cost = field(default_factory=Cost)
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from rsi.agent.llm.errors import ModelSpecError
 
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

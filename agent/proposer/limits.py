@@ -12,8 +12,8 @@ class ProposerLimits:
     wall_s: float = 3600.0
     """Seconds from the first turn, pauses excluded."""
     max_measures: int = 8
-    max_output_tokens: int = 8192
-    """Of one reply."""
+    max_output_tokens: int = 16_000
+    """Of one reply, thinking included."""
     shown_chars: int = 12_000
     """Longest tool output shown at once; the rest is read by `read_output`."""
     kept_output_bytes: int = 400_000

@@ -26,7 +26,7 @@ from rsi.agent.proposer.prompt import first_message, tool_specs
 from rsi.agent.proposer.stalls import StallWatch
 from rsi.agent.proposer.start import Start
 from rsi.agent.proposer.tools import Bench, Submission
-from rsi.agent.proposer.turns import AGENT, End, Loop
+from rsi.agent.proposer.turns import AGENT, End, Loop, patient_sleep
 from rsi.agent.proposer.workspace import Workspace
 from rsi.agent.scaffolds import Scaffold
 from rsi.agent.types import (
@@ -77,7 +77,7 @@ def propose(
         scaffold: Prompts, tool set and settings.
         measure: Runs a tree on public data.
         search_notebook: Answers the notebook tool.
-        limits: Limits; the scaffold's settings go over them.
+        limits: Limits; None takes the task's time. The scaffold's settings go over them.
         retry: When failed calls are repeated.
         on_delta: Receives streaming pieces for a live view.
         start: The middle of an earlier run to go on from; its sandbox is this one, already rebuilt.
@@ -90,7 +90,7 @@ def propose(
         ModelError: The provider failed for good or for too long.
         ScaffoldError: The scaffold names a tool that does not exist.
     """
-    limits = (limits or ProposerLimits()).with_settings(scaffold.proposer)
+    limits = (limits or default_limits(task)).with_settings(scaffold.proposer)
     bench = _bench(sandbox, brief, limits, start, measure, search_notebook)
     caller = Caller(
         model=model,
@@ -98,6 +98,7 @@ def propose(
         purse=purse,
         sink=sink,
         policy=retry or RetryPolicy(),
+        sleep=patient_sleep(steering, time.sleep),
     )
     loop = Loop(
         caller=caller,
@@ -115,6 +116,13 @@ def propose(
     loop.record_start(brief, scaffold, start)
     ending = loop.run()
     return _proposal(ending, loop, scaffold)
+
+
+def default_limits(task: Task) -> ProposerLimits:
+    """The limits of a proposal when nobody sets any: the task's own time, if it has one."""
+    if task.agent_timeout_s is None:
+        return ProposerLimits()
+    return ProposerLimits(wall_s=task.agent_timeout_s)
 
 
 def _bench(

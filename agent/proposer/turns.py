@@ -43,6 +43,7 @@ from rsi.agent.types import (
 from rsi.sandboxes.errors import SandboxBrokenError
 
 AGENT = AgentRole.PROPOSER.value
+NAP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,28 @@ class End:
 
     outcome: ProposalOutcome
     reason: str
+
+
+class StoppedError(Exception):
+    """A person stopped the round while a call waited to be repeated."""
+
+
+def patient_sleep(steering: Steering, sleep: Callable[[float], None]) -> Callable[[float], None]:
+    """A sleep that a person can end: waits for a provider may take minutes.
+
+    Raises (when called):
+        StoppedError: The round must stop now.
+    """
+
+    def nap(seconds: float) -> None:
+        left = seconds
+        while left > 0:
+            if not steering.wait_for_go():
+                raise StoppedError
+            sleep(min(left, NAP_S))
+            left -= NAP_S
+
+    return nap
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +131,8 @@ class Loop:
             started = self.clock()
             try:
                 ending = self._turn()
+            except StoppedError:
+                return End(outcome=ProposalOutcome.STOPPED, reason="a person stopped the round")
             except BudgetExceededError as error:
                 return End(outcome=ProposalOutcome.OUT_OF_BUDGET, reason=str(error))
             except (SandboxGoneError, SandboxBrokenError) as error:

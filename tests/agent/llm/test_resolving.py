@@ -28,7 +28,7 @@ def resolve(spec, environ=None, **more):
         ("openai:gpt-5?colour=red", r"unknown option \['colour'\]"),
         ("openai:gpt-5?timeout_s=soon", "timeout_s='soon'"),
         ("openai:gpt-5?tools=xml", "native or text"),
-        ("openai:gpt-5?reasoning=much", "reasoning must be one of low"),
+        ("openai:gpt-5?reasoning=much", "reasoning must be one of none"),
         ("openai:gpt-5?price=cheap", "free, or dollars"),
         ("openai:gpt-5?cache=maybe", "true or false"),
         ("scripted:nowhere", "no script found; tried nowhere"),

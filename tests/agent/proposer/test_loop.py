@@ -125,6 +125,13 @@ def test_a_person_is_heard_at_the_next_turn_and_can_stop_the_round(lab):
     assert ("proposer", "user", {"text": told, "source": "person"}) in lab.events
 
 
+def test_a_stop_is_heard_while_a_call_waits_to_be_repeated(lab):
+    lab.person.stop_at = 2
+    busy = ModelBusyError("429", retry_after_s=300.0)
+    proposal = lab.run(Puppet(busy, GIVE_UP))
+    assert proposal.outcome is ProposalOutcome.STOPPED
+
+
 def test_a_message_before_the_first_turn_joins_the_brief(lab):
     lab.person.words = {1: ["be bold"]}
     puppet = Puppet(GIVE_UP)
