@@ -86,7 +86,7 @@ class ProcessBackend:
                     kill=warden.kill,
                     interpreter=warden.interpreter,
                     variables=variables,
-                    translate=_translator(spec, folder),
+                    translate=_translator(spec, folder, python.folder),
                 )
                 with opened(cell) as sandbox:
                     yield sandbox
@@ -114,17 +114,14 @@ def _command(limits: Limits, group: cgroups.Cgroup | None) -> list[str]:
     return ["/bin/sh", "-ec", f'{join}exec "$@"', "rsi-warden", *warden]
 
 
-def _translator(spec: SandboxSpec, folder: Path) -> Callable[[str], str]:
-    """Turns paths of the inside, at the start of a word or behind "=" or ":", into paths of the host."""
+def _translator(spec: SandboxSpec, folder: Path, python: Path) -> Callable[[str], str]:
+    """Turns paths of the inside, at the start of a word or behind "=" or ":", into paths of the host.
+
+    Paths that are the host's already (the folder itself, the environment, mounted sources) stay as they are.
+    """
     places = {mount.target.rstrip("/"): str(mount.source) for mount in spec.mounts}
     places |= {"/work": str(folder / "work"), "/tmp": str(folder / "tmp")}  # noqa: S108 - inside
+    places |= {path: path for path in (str(folder), str(python), *places.values())}
     longest_first = sorted(places, key=len, reverse=True)
     inside = re.compile(r"(^|[=:])(" + "|".join(map(re.escape, longest_first)) + r")(?=/|:|$)")
-    own = str(folder)
-
-    def translate(text: str) -> str:
-        if text == own or text.startswith(own + "/"):
-            return text
-        return inside.sub(lambda match: match[1] + places[match[2]], text)
-
-    return translate
+    return lambda text: inside.sub(lambda match: match[1] + places[match[2]], text)

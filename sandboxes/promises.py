@@ -127,9 +127,9 @@ def _bounds_file_counts(bench: Bench) -> str | None:
 
 
 def _ends_every_process(bench: Bench) -> str | None:
-    escape = "(setsid sh -c 'sleep 0.5; touch /work/survivor' >/dev/null 2>&1 &) & exit 0"
+    escape = "(setsid sh -c 'sleep 0.5; touch survivor' >/dev/null 2>&1 &) & exit 0"
     bench.shared.exec(["sh", "-c", escape])
-    left = bench.shared.exec(["sh", "-c", "sleep 0.8; ls /work"]).stdout
+    left = bench.shared.exec(["sh", "-c", "sleep 0.8; ls"]).stdout
     return "a process with its own session survived its command" if b"survivor" in left else None
 
 
@@ -139,10 +139,10 @@ def _counts_cpu(bench: Bench) -> str | None:
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n    "
     )
     orphan += (
-        burn.replace("\n", "\n    ") + "\n    open('/work/burnt', 'w').close()\n    os._exit(0)\n"
+        burn.replace("\n", "\n    ") + "\n    open('burnt', 'w').close()\n    os._exit(0)\n"
     )
     orphan += (
-        "while not os.path.exists('/work/burnt'): time.sleep(0.005)\nos.unlink('/work/burnt')\n"
+        "while not os.path.exists('burnt'): time.sleep(0.05)\nos.unlink('burnt')\n"
     )
     for what, program in (("of the command", burn), ("of a double fork", orphan)):
         result = bench.shared.exec(["python", "-I", "-S", "-c", program])

@@ -53,6 +53,7 @@ def test_a_machine_with_nothing_gets_a_sentence_that_helps(tmp_path):
         "DOCKER_HOST": f"unix://{tmp_path}/none.sock",
         "HOME": str(tmp_path),
     }
+    environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     ended = subprocess.run(
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False
     )
