@@ -73,7 +73,7 @@ def judge(
     """
     plan = plan_for(profile.plan, purpose, alpha)
     runs = sort_runs(task.metric, measurements, purpose)
-    ratios = _log_ratios(task.metric, runs)
+    ratios = log_ratios_of(task.metric, runs)
     state = None if ratios is None else decide(ratios, plan, task.metric.minimum_effect)
     quality = tuple(check_quality(rule, runs.valid) for rule in profile.quality)
     guards = (
@@ -156,7 +156,7 @@ def _weighed(
     return (True, Verdict.REFUTED, reason)
 
 
-def _log_ratios(metric: Metric, runs: Runs) -> list[float] | None:
+def log_ratios_of(metric: Metric, runs: Runs) -> list[float] | None:
     """Log of how many times better the candidate was in each pair; None when a value is not positive.
 
     A time is always positive; only a value from a result file can be zero or less, and a candidate that
