@@ -25,11 +25,11 @@ class Spot:
 
     commit: str
     value: float
-    """log(speedup) against the baseline."""
+    """log(speedup) against the campaign's root."""
     visits: int
     """Rounds that started here, open ones included."""
     round_id: str | None
-    """None for the baseline."""
+    """None for the root, and for a champion of another campaign."""
     niche: str = ""
     island: int = 0
 
@@ -39,15 +39,25 @@ def draw_for(seed: int, number: int, what: str) -> random.Random:
     return random.Random(f"{seed}/{number}/{what}")  # noqa: S311 (a search, not a secret)
 
 
+def root_of(facts: Facts) -> str:
+    """The commit that the campaign started from: where its first round began, or the champion."""
+    first = min(facts.nodes, key=lambda node: node.number, default=None)
+    return facts.champion if first is None else first.parent
+
+
 def frontier(facts: Facts, nodes: Sequence[Node] | None = None) -> tuple[Spot, ...]:
-    """Baseline and measured candidates, best first.
+    """The campaign's root and its measured candidates, best first.
+
+    A champion that neither is (another campaign moved it) joins at the best value known here: it was
+    accepted, and how it compares with these candidates was not measured.
 
     Args:
         facts: Rounds so far.
         nodes: Only these candidates; None takes all.
     """
     visits = Counter(node.parent for node in facts.nodes)
-    spots = [Spot(commit=facts.baseline, value=0.0, visits=visits[facts.baseline], round_id=None)]
+    root = root_of(facts)
+    spots = [Spot(commit=root, value=0.0, visits=visits[root], round_id=None)]
     spots += [
         Spot(
             commit=node.commit,
@@ -60,6 +70,11 @@ def frontier(facts: Facts, nodes: Sequence[Node] | None = None) -> tuple[Spot, .
         for node in (facts.nodes if nodes is None else nodes)
         if node.commit is not None and node.value is not None
     ]
+    known = {root, *(node.commit for node in facts.nodes)}
+    if facts.champion not in known:
+        best = max(spot.value for spot in spots)
+        foreign = facts.champion
+        spots.append(Spot(commit=foreign, value=best, visits=visits[foreign], round_id=None))
     return tuple(sorted(spots, key=lambda spot: (-spot.value, spot.round_id or "")))
 
 

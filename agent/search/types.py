@@ -21,8 +21,8 @@ class Node:
     parent: str
     """Commit that it started from."""
     value: float | None
-    """log(speedup) against the baseline, measured along its ancestry; None when it failed, was stopped, or
-    was not measured yet."""
+    """log(speedup) against the commit that the campaign started from, added along its ancestry; None when
+    it failed, was refused by score, review or gate, was rolled back, or was not measured yet."""
     is_open: bool = False
     """Still under way; it counts as a visit of its parent, so that parallel rounds spread out."""
     is_promoted: bool = False
@@ -41,7 +41,7 @@ class Facts:
     """All that a strategy may know."""
 
     baseline: str
-    """Commit of round 0; its value is 0."""
+    """Commit of the lineage's round 0, for the record; a search starts from the champion it finds."""
     champion: str
     nodes: Sequence[Node] = ()
     models: Sequence[str] = ()

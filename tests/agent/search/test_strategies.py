@@ -130,7 +130,22 @@ def test_an_archive_keeps_the_best_of_each_niche_and_shows_the_neighbours_idea()
     assert all("r2" in plan.inspirations for plan in plans)
 
 
-def test_the_frontier_has_the_baseline_and_is_sorted():
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_later_campaign_starts_from_the_champion_that_it_finds(flag):
+    strategy = choose_strategy(flag)
+    assert strategy.plan(facts(champion="old"), 3).parent == "old"
+    past = [node(1, parent="old"), node(2, parent="old", value=-0.2)]
+    for seed in range(20):
+        assert strategy.plan(facts(*past, champion="old"), seed).parent in ("old", "c2")
+
+
+def test_a_champion_that_another_campaign_moved_is_built_on():
+    past = [node(1, value=0.3), node(2, value=0.1)]
+    spots = frontier(facts(*past, champion="foreign"))
+    assert [spot.commit for spot in spots] == ["foreign", "c1", "c2", "base"]
+
+
+def test_the_frontier_has_the_root_and_is_sorted():
     spots = frontier(facts(node(1, value=-0.1), node(2, value=0.2)))
     assert [spot.commit for spot in spots] == ["c2", "base", "c1"]
 
