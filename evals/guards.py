@@ -86,6 +86,22 @@ def check_harness_guards(
     return tuple(_result(name, float(count), 0.0) for name, count in sorted(failures.items()))
 
 
+def check_distinct_answers(
+    pairs: Sequence[tuple[Measurement, Measurement]],
+) -> tuple[GuardResult, ...]:
+    """A candidate whose answers repeat over instances, where the champion's do not, has not worked for them.
+
+    Speaks only where the harness states a digest of every answer and the champion's all differ.
+    """
+    champion = [left.result.get("reply_digest") for left, _ in pairs]
+    candidate = [right.result.get("reply_digest") for _, right in pairs]
+    if len(pairs) < 2 or not all(isinstance(digest, str) for digest in (*champion, *candidate)):
+        return ()
+    if len(set(champion)) < len(champion):
+        return ()
+    return (_result("repeated answers", float(len(candidate) - len(set(candidate))), 0.0),)
+
+
 def _result(name: str, value: float | None, bound: float) -> GuardResult:
     """A value that could not be had keeps no guard: absence is not evidence."""
     is_kept = value is not None and value <= bound

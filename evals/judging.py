@@ -6,7 +6,12 @@ Does not: run anything. Invariant: measuring and scoring can never disagree, bec
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rsi.evals.guards import SourceFacts, check_guards, check_harness_guards
+from rsi.evals.guards import (
+    SourceFacts,
+    check_distinct_answers,
+    check_guards,
+    check_harness_guards,
+)
 from rsi.evals.pairing import Runs, sort_runs
 from rsi.evals.quality import QualityCheck, QualityState, breaks_limit, check_quality
 from rsi.evals.sequential import FIRST_LOOK, MIN_PAIRS, SequentialState, decide, log_ratio
@@ -79,6 +84,7 @@ def judge(
     guards = (
         *check_guards(profile.guards, runs.valid, source),
         *check_harness_guards(runs.valid),
+        *check_distinct_answers(runs.valid),
     )
     stop, verdict, reason = (
         _failed(runs)

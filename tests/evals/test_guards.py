@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from rsi.evals.errors import EvidenceError
-from rsi.evals.guards import check_guards, check_harness_guards, source_facts
+from rsi.evals.guards import (
+    check_distinct_answers,
+    check_guards,
+    check_harness_guards,
+    source_facts,
+)
 from rsi.evals.types import Arm
 from rsi.sandboxes.types import FileEntry
 from rsi.tasks.types import GuardRule
@@ -76,3 +81,31 @@ def test_the_harness_guards_must_hold_in_every_run(run_of) -> None:
     assert result.name == "harness beats_oracle"
     assert result.value == 1.0
     assert not result.is_kept
+
+
+def _answers(run_of, champion: list[object], candidate: list[object]) -> list[object]:
+    return [
+        (
+            replace(run_of(Arm.CHAMPION, i, 1.0), result={"reply_digest": a}),
+            replace(run_of(Arm.CANDIDATE, i, 1.0), result={"reply_digest": b}),
+        )
+        for i, (a, b) in enumerate(zip(champion, candidate, strict=True))
+    ]
+
+
+def test_the_same_answer_to_different_instances_breaks_a_guard(run_of) -> None:
+    (fine,) = check_distinct_answers(_answers(run_of, ["a", "b", "c"], ["x", "y", "z"]))
+    (broken,) = check_distinct_answers(_answers(run_of, ["a", "b", "c"], ["x", "x", "z"]))
+    assert fine.is_kept
+    assert not broken.is_kept
+    assert broken.value == 1.0
+
+
+def test_equal_answers_of_both_arms_in_a_pair_are_honest(run_of) -> None:
+    (same,) = check_distinct_answers(_answers(run_of, ["a", "b"], ["a", "b"]))
+    assert same.is_kept
+
+
+def test_where_the_champion_repeats_itself_nothing_is_concluded(run_of) -> None:
+    assert check_distinct_answers(_answers(run_of, ["a", "a"], ["x", "x"])) == ()
+    assert check_distinct_answers(_answers(run_of, [None, None], ["x", "x"])) == ()
