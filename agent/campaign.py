@@ -1,4 +1,4 @@
-"""One campaign: rounds in turn, each starting from the champion that the one before left.
+"""One campaign: rounds in turn, each starting from the champion that the one before left, controls between them.
 
 The one place that catches every error of a round: it is recorded, the round is closed as harness_error, and
 two in a row end the campaign. Nothing of it is held against a candidate.
@@ -7,6 +7,7 @@ two in a row end the campaign. Nothing of it is held against a candidate.
 import logging
 
 from rsi.agent.budget import exhausted, spent
+from rsi.agent.controls import Slot, schedule
 from rsi.agent.engine import Durable
 from rsi.agent.errors import AgentError
 from rsi.agent.round import run_round
@@ -21,7 +22,6 @@ from rsi.agent.store.records import (
     RoundRecord,
     Step,
     StepRecord,
-    round_id_of,
     utc_now,
 )
 from rsi.agent.workshop import Workshop, open_workshop
@@ -59,13 +59,13 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
 
 def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
     errors = 0
-    for number in range(1, shop.config.rounds + 1):
-        word = _next(shop, durable, number)
+    for slot in schedule(shop.task, shop.config.rounds, shop.config.control_every):
+        word = _next(shop, durable, slot)
         if word == "stop":
             return CampaignEventKind.STOPPED, "a person stopped it"
         if word != "round":
             return CampaignEventKind.FINISHED, word
-        desk = shop.desk(round_id_of(shop.campaign.id, number))
+        desk = shop.desk(slot.round_id(shop.campaign.id))
         try:
             ended = run_round(desk, durable)
         except Exception as error:
@@ -83,17 +83,17 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
     return CampaignEventKind.FINISHED, "all rounds done"
 
 
-def _next(shop: Workshop, durable: Durable, number: int) -> str:
+def _next(shop: Workshop, durable: Durable, slot: Slot) -> str:
     """What comes now: "round" with its record written, "stop", or why the campaign is over."""
     for look in range(1_000_000):
-        word = durable.step(f"next/{number}/{look}", lambda: _look(shop, number))
+        word = durable.step(f"next/{slot.number}/{look}", lambda: _look(shop, slot))
         if word != "paused":
             return word
         durable.wait(RESUME_TOPIC)
     raise AgentError(f"campaign {shop.campaign.id} was paused and resumed too often")
 
 
-def _look(shop: Workshop, number: int) -> str:
+def _look(shop: Workshop, slot: Slot) -> str:
     campaign_id = shop.campaign.id
     if shop.steering.is_stopping():
         return "stop"
@@ -107,24 +107,32 @@ def _look(shop: Workshop, number: int) -> str:
     used = spent(
         shop.ledger.charges(campaign_id),
         wall_s=(utc_now() - started).total_seconds(),
-        candidates=number - 1,
+        candidates=slot.ideas_before,
     )
     limit = exhausted(budget_of(shop), used)
     if limit is not None:
         return f"the budget of {limit} is spent"
-    champion = shop.lineage.champion()
-    plan = plan_round(shop, number, champion)
-    shop.ledger.add_round(
-        RoundRecord(
-            id=round_id_of(campaign_id, number),
-            campaign_id=campaign_id,
-            number=number,
-            champion_commit=champion,
-            created_at=utc_now(),
-            parent_commit=None if plan.parent == champion else plan.parent,
-        )
-    )
+    shop.ledger.add_round(_record(shop, slot))
     return "round"
+
+
+def _record(shop: Workshop, slot: Slot) -> RoundRecord:
+    champion, parent = shop.lineage.champion(), None
+    if slot.control is None:
+        plan = plan_round(shop, slot.number, champion)
+        parent = None if plan.parent == champion else plan.parent
+    elif slot.control.patch is not None:
+        # A task's patches are made against its own repo, whatever the champion has become.
+        champion = shop.lineage.baseline()
+    return RoundRecord(
+        id=slot.round_id(shop.campaign.id),
+        campaign_id=shop.campaign.id,
+        number=slot.number,
+        champion_commit=champion,
+        created_at=utc_now(),
+        parent_commit=parent,
+        is_control=slot.control is not None,
+    )
 
 
 def _audit(shop: Workshop) -> str:

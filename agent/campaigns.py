@@ -73,6 +73,9 @@ class CampaignConfig:
     is_unknown_price_allowed: bool = False
     campaign_alpha: float = 0.01
     """Chance of any false promotion in the whole campaign."""
+    control_every: int = 0
+    """Ideas between two control times, the first one before any idea; 0 plans none. `rsi run` asks for some by
+    default; this default is for campaigns that were queued when there were none, which must go on as begun."""
     seed: str = field(default_factory=lambda: secrets.token_hex(16))
     """Master seed, hex; every instance and training seed derives from it. Never enters a sandbox."""
 
@@ -103,6 +106,10 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
     if config.autonomy not in tuple(Autonomy):
         raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 1, 2 and 3")
+    if config.control_every < 0:
+        raise CampaignConfigError(
+            f"control_every is {config.control_every}; give the ideas between two control times, or 0 for none"
+        )
     for name in ("budget_usd", "budget_tokens", "budget_wall_s", "budget_device_s", "review_votes"):
         value = getattr(config, name)
         if value is not None and value <= 0:

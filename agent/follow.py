@@ -6,6 +6,7 @@ from typing import cast
 from rsi.agent.safe import safe_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step, StepRecord
+from rsi.agent.tally import round_label
 
 SILENT = frozenset({Step.OPEN, Step.BRIEF})
 """Steps that say nothing a follower waits for."""
@@ -38,7 +39,7 @@ class Follower:
                     continue
                 self._said.add(key)
                 if step.step not in SILENT:
-                    yield f"round {record.number:<3} {describe_step(step)}"
+                    yield f"round {round_label(record):<3} {describe_step(step)}"
         for event in late:
             reason = event.payload.get("reason", "")
             yield f"{self._campaign_id}  {event.kind.value}" + (f": {reason}" if reason else "")
@@ -48,7 +49,7 @@ class Follower:
         rounds = self._ledger.rounds(self._campaign_id)
         if not rounds:
             return ""
-        latest = rounds[-1]
+        latest = max(rounds, key=lambda each: each.created_at)
         steps = self._ledger.steps(latest.id)
         order = list(Step)
         attempt = max((each.attempt for each in steps), default=0)
@@ -59,7 +60,7 @@ class Follower:
             runs = f" run {len(self._ledger.measurements(latest.id, attempt=attempt)) + 1}"
         if step is Step.PROPOSE:
             runs = f" step {self._ledger.event_count(latest.id)}"
-        return f"round {latest.number} {step.value}{runs}"
+        return f"round {round_label(latest)} {step.value}{runs}"
 
 
 def describe_step(step: StepRecord) -> str:

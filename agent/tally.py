@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from rsi.agent.controls import ACTOR, has_passed
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, RoundRecord, Step, StepRecord
@@ -47,6 +48,12 @@ class RoundLine:
     """What was planted here to test the pipeline; None for an honest idea."""
     commit: str | None
     decided_by: str | None
+    has_reached_gate: bool = False
+    """True when nothing stopped what was planted here before the gate; False for honest ideas."""
+
+    @property
+    def label(self) -> str:
+        return round_label(self.record)
 
     @property
     def ended_as(self) -> str:
@@ -66,6 +73,8 @@ class RoundLine:
         """A planted cheat that ended in one of the outcomes that were named for it beforehand."""
         if self.planted is None or not self.is_planted_cheat:
             return False
+        if self.has_reached_gate and self.decided_by == ACTOR:
+            return False  # only its being a control kept it from promotion
         expected = cast(list[str], self.planted.get("expect", []))
         # "held" at the gate ends as a rejection, whoever rejects it.
         return self.ended_as in expected or ("held" in expected and self.ended_as == "rejected")
@@ -100,8 +109,13 @@ class Tally:
         )
 
 
+def round_label(record: RoundRecord) -> str:
+    """What people call a round: "3" for the third idea, "c1" for the first control."""
+    return f"c{-record.number}" if record.is_control else str(record.number)
+
+
 def round_lines(ledger: Ledger, campaign_id: str) -> tuple[RoundLine, ...]:
-    """Every round of a campaign with how it stands."""
+    """Every round of a campaign with how it stands, controls first."""
     return tuple(round_line(ledger, each) for each in ledger.rounds(campaign_id))
 
 
@@ -118,6 +132,7 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
     committed = latest[Step.COMMIT].payload if Step.COMMIT in latest else {}
     reported = latest[Step.REPORT].payload if Step.REPORT in latest else {}
     report = cast(Mapping[str, object], reported.get("report", {}))
+    planted = cast(Mapping[str, object] | None, opened.get("planted"))
     return RoundLine(
         record=record,
         state=state,
@@ -125,17 +140,22 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
         predicted_ratio=cast(float | None, proposed.get("predicted_ratio")),
         effect=_effect(latest.get(Step.SCORE)),
         reason=str(report.get("why", "") or reported.get("reason", "")),
-        planted=cast(Mapping[str, object] | None, opened.get("planted")),
+        planted=planted,
         commit=cast(str | None, committed.get("commit")),
         decided_by=decisions[-1].actor if decisions else None,
+        has_reached_gate=planted is not None and has_passed(steps, planted),
     )
 
 
 def tally(ledger: Ledger, campaign_id: str) -> Tally:
-    """Count a campaign's rounds; planted cheats are counted by themselves."""
+    """Count a campaign's ideas; planted cheats are counted by themselves, other controls not at all."""
     lines = round_lines(ledger, campaign_id)
     cheats = [each for each in lines if each.is_planted_cheat]
-    verdicts = Counter(each.state.verdict for each in lines if not each.is_planted_cheat)
+    verdicts = Counter(
+        each.state.verdict
+        for each in lines
+        if not each.is_planted_cheat and not each.record.is_control
+    )
     return Tally(
         promoted=sum(each.state.verdict is RoundVerdict.PROMOTED for each in lines),
         refuted=verdicts[RoundVerdict.REFUTED],

@@ -124,7 +124,10 @@ class RoundDesk:
     @property
     def alpha(self) -> float:
         """One-sided error rate of one stage of this candidate."""
-        return stage_alpha(alpha_for(self.record.number, self.shop.config.campaign_alpha))
+        # Controls are numbered downwards from -1 and judged like a campaign's first candidate; they are never
+        # promoted, so they take nothing from its budget.
+        number = max(1, self.record.number)
+        return stage_alpha(alpha_for(number, self.shop.config.campaign_alpha))
 
     def step(self, name: Step, attempt: int | None = None) -> StepRecord | None:
         """A finished step of this attempt, or of the one named."""

@@ -77,6 +77,13 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-unknown-price", action="store_true", help="use models whose price is not known"
     )
+    parser.add_argument(
+        "--controls",
+        type=int,
+        metavar="N",
+        help="plant controls (a null patch, a known gain and loss, a cheat) before the first idea and after "
+        "every N ideas; 0 for none (default: 10, and none in profiles that claim nothing)",
+    )
     parser.add_argument("--seed", help="master seed, 32 hex digits (default: drawn)")
     parser.add_argument(
         "--detach", action="store_true", help="queue it and return; a worker runs it"

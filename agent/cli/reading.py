@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Mapping
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
+from rsi.agent.controls import standing_of
 from rsi.agent.follow import describe_step
 from rsi.agent.gate import case_at_gate
+from rsi.agent.report.wording import planted_text
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignState, CampaignSummary, Step
 from rsi.agent.tally import RoundLine, round_line, round_lines, tally
@@ -47,6 +49,7 @@ def rounds(args: argparse.Namespace) -> int:
         summary = chosen_campaign(ledger, args.campaign)
         found = round_lines(ledger, summary.record.id)
         line = tally(ledger, summary.record.id).line
+        standing = standing_of(ledger, summary.record)
     rows = [
         (
             each.record.id,
@@ -60,7 +63,12 @@ def rounds(args: argparse.Namespace) -> int:
     emit(
         args,
         list(found),
-        [*table(("round", "ended as", "effect", "predicted", "hypothesis"), rows), "", line],
+        [
+            *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
+            "",
+            *(f"controls of this lineage: {each}" for each in standing.lines),
+            line,
+        ],
     )
     return 0
 
@@ -163,9 +171,7 @@ def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
 def _mark(line: RoundLine) -> str:
     if line.planted is None:
         return ""
-    if not line.is_planted_cheat:
-        return " (planted null)"
-    return " (planted cheat, caught)" if line.is_caught else " (planted cheat)"
+    return f" ({planted_text(line)})"
 
 
 def _seconds(value: float | None) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rsi.agent.campaigns import Autonomy, CampaignConfig, CampaignConfigError
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
+from rsi.agent.controls import default_every
 from rsi.agent.follow import Follower
 from rsi.agent.launching import Launch, ensure_worker, launch
 from rsi.agent.store.home import Home
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Queue a campaign, start a worker if none runs, and follow it."""
     task = load_task(args.task, track=args.track)
     profile = profile_of(task, args.profile).name
-    config = config_from(args, str(task.root))
+    every = default_every(task.profiles[profile]) if args.controls is None else args.controls
+    config = replace(config_from(args, str(task.root)), control_every=every)
     here = home().create()
     with Ledger.open(here) as ledger:
         queued = launch(here, ledger, task, profile=profile, config=config, lineage=args.lineage)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import cast
 
+from rsi.agent.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.errors import LineageError
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
@@ -88,6 +89,10 @@ class CampaignReport:
     time: tuple[StageTime, ...]
     """By falling share; empty when no step has finished."""
     is_chain_intact: bool
+    controls: ControlStanding
+    """What the controls on this lineage have shown."""
+    task_controls: ControlStanding
+    """The same over all lineages of this task, track and profile."""
 
     @property
     def bottleneck(self) -> Stage | None:
@@ -127,6 +132,8 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         spend=tuple(ledger.spend(campaign_id).values()),
         time=stage_times([each.steps for each in reported]),
         is_chain_intact=ledger.verify_chain().is_intact,
+        controls=standing_of(ledger, summary.record),
+        task_controls=task_standing(ledger, summary.record),
     )
 
 

@@ -12,10 +12,12 @@ from rsi.agent.report.wording import (
     cost_lines,
     duration_text,
     interval_text,
+    is_wrong,
     planted_text,
     prediction_text,
     short,
     speedup_sentence,
+    standing_lines,
     time_sentence,
     why_text,
 )
@@ -119,7 +121,7 @@ def _round_row(each: ReportedRound) -> str:
     word = f'<b class="won">{_safe(line.ended_as)}</b>' if won else _safe(line.ended_as)
     by = f'<br><span class="soft">{_safe(line.decided_by)}</span>' if line.decided_by else ""
     return (
-        f'<tr><td class="number">{line.record.number}</td>'
+        f'<tr><td class="number">{_safe(line.label)}</td>'
         f'<td class="idea">{_safe(line.hypothesis or "(no hypothesis)")}{details}{diff}</td><td>{word}{by}</td>'
         f'<td class="number">{effect}{confirmed}</td><td class="number">{_safe(prediction_text(line))}</td>'
         f'<td class="number">{_safe(duration_text(each.wall_s))}</td></tr>'
@@ -136,7 +138,7 @@ def _lineage(report: CampaignReport) -> str:
         verb = "rolled back to" if move.kind is PromotionKind.ROLLBACK else "round"
         items.append(
             f'<li><span class="mono">{_safe(short(move.new_commit))}</span> {verb} '
-            f"{each.line.record.number}: {_safe(each.line.hypothesis)} "
+            f"{_safe(each.line.label)}: {_safe(each.line.hypothesis)} "
             f"({_safe(interval_text(each.line.effect))}), {_safe(move.actor)}</li>"
         )
     return f"<h2>Lineage</h2><ol start='0'>{''.join(items)}</ol>"
@@ -145,16 +147,22 @@ def _lineage(report: CampaignReport) -> str:
 def _cheats(report: CampaignReport) -> str:
     planted = [each.line for each in report.rounds if each.line.planted is not None]
     if not planted:
-        return "<h2>Controls</h2><p>Nothing was planted in this campaign.</p>"
+        return f"<h2>Controls</h2>{_standing(report)}<p>Nothing was planted in this campaign.</p>"
     items = []
     for line in planted:
-        is_missed = line.is_planted_cheat and not line.is_caught
-        text = _safe(f"round {line.record.number}: {planted_text(line)}, ended as {line.ended_as}")
+        is_missed = is_wrong(line)
+        text = _safe(f"round {line.label}: {planted_text(line)}, ended as {line.ended_as}")
         items.append(f'<li><b class="cheat">{text}</b></li>' if is_missed else f"<li>{text}</li>")
     return (
-        f"<h2>Controls</h2><p>Cheats caught: {report.tally.cheats_caught}/{report.tally.cheats}.</p>"
+        f"<h2>Controls</h2>{_standing(report)}"
+        f"<p>Cheats caught: {report.tally.cheats_caught}/{report.tally.cheats}.</p>"
         f"<ul>{''.join(items)}</ul>"
     )
+
+
+def _standing(report: CampaignReport) -> str:
+    mark = ' class="mono"' if not report.controls.lock.is_locked else ' class="mono tally"'
+    return "".join(f"<p{mark}>{_safe(line)}</p>" for line in standing_lines(report))
 
 
 def _time(report: CampaignReport) -> str:

@@ -11,6 +11,7 @@ from rsi.agent.report.wording import (
     prediction_text,
     short,
     speedup_sentence,
+    standing_lines,
     time_sentence,
     why_text,
 )
@@ -65,7 +66,7 @@ def _round_row(each: ReportedRound) -> str:
     notes = [text for text in (planted_text(line), why_text(each)) if text]
     idea = line.hypothesis or "(no hypothesis)"
     cells = (
-        str(line.record.number),
+        line.label,
         _safe(". ".join([idea, *notes])),
         _safe(line.ended_as),
         _safe(interval_text(line.effect)),
@@ -83,23 +84,26 @@ def _lineage(report: CampaignReport) -> str:
         line = by_id[move.round_id]
         verb = "rolled back" if move.kind is PromotionKind.ROLLBACK else "promoted"
         lines.append(
-            f"- `{short(move.new_commit)}` {verb} by {_safe(move.actor)}, round {line.record.number}: "
+            f"- `{short(move.new_commit)}` {verb} by {_safe(move.actor)}, round {line.label}: "
             f"{_safe(line.hypothesis)} ({_safe(interval_text(line.effect))})"
         )
     return "\n".join(lines)
 
 
 def _controls(report: CampaignReport) -> str:
+    standing = "\n".join(f"- {_safe(line)}" for line in standing_lines(report))
     planted = [each.line for each in report.rounds if each.line.planted is not None]
     if not planted:
-        return "Nothing was planted in this campaign."
+        return f"{standing}\n\nNothing was planted in this campaign."
     head = f"Cheats caught: {report.tally.cheats_caught}/{report.tally.cheats}."
     return "\n".join(
         [
+            standing,
+            "",
             head,
             "",
             *(
-                f"- round {line.record.number}: {_safe(planted_text(line))}, ended as {_safe(line.ended_as)}"
+                f"- round {line.label}: {_safe(planted_text(line))}, ended as {_safe(line.ended_as)}"
                 for line in planted
             ),
         ]

@@ -100,7 +100,7 @@ def _effect_row(each: ReportedRound, number: int, low: float, high: float) -> st
         return ""
     y = TOP + ROW * number + 8
     kind = _kind(each)
-    name = f"{each.line.record.number} {each.line.hypothesis or each.line.ended_as}"
+    name = f"{each.line.label} {each.line.hypothesis or each.line.ended_as}"
     title = f"round {name}: {interval_text(effect)}, {each.line.ended_as}"
     x = _x(effect.estimate, low, high)
     return (

@@ -33,9 +33,31 @@ def planted_text(line: RoundLine) -> str:
     if line.planted is None:
         return ""
     name = str(line.planted.get("name", ""))
-    if not line.is_planted_cheat:
-        return f"planted null patch {name}"
-    return f"planted cheat {name}: {'caught' if line.is_caught else 'NOT CAUGHT'}"
+    if line.state.verdict is None:
+        return f"planted {line.planted['kind']} {name}"
+    if line.is_planted_cheat:
+        return f"planted cheat {name}: {'caught' if line.is_caught else 'NOT CAUGHT'}"
+    if line.planted["kind"] == "positive":
+        return f"known gain {name}: {'found' if line.has_reached_gate else 'MISSED'}"
+    kind = "null patch" if line.planted["kind"] == "null" else "known loss"
+    return f"planted {kind} {name}" + (": FALSE PROMOTION" if line.has_reached_gate else "")
+
+
+def is_wrong(line: RoundLine) -> bool:
+    """Whether what was planted in a round went where it must not go, or was not found."""
+    if line.planted is None or line.state.verdict is None:
+        return False
+    if line.is_planted_cheat:
+        return not line.is_caught
+    return line.has_reached_gate != (line.planted["kind"] == "positive")
+
+
+def standing_lines(report: CampaignReport) -> tuple[str, ...]:
+    """Measured control quality on the lineage, and over the task where other lineages add to it."""
+    lines = tuple(f"This lineage: {line}." for line in report.controls.lines)
+    if len(report.task_controls.results) > len(report.controls.results):
+        lines += (f"All lineages of this task: {report.task_controls.lines[0]}.",)
+    return lines
 
 
 def prediction_text(line: RoundLine) -> str:

@@ -54,7 +54,8 @@ def critique_of(desk: RoundDesk) -> StepResult:
     hypothesis = str(proposed["hypothesis"])
     diff = shop.lineage.diff(str(committed["parent"]), str(committed["commit"]))
     alike = [each.text for each in notebook.duplicates(reports, hypothesis=hypothesis, diff=diff)]
-    if shop.config.critic == NO_CRITIC:
+    # A control measures the evaluator; a critic could only keep it away from there.
+    if shop.config.critic == NO_CRITIC or desk.record.is_control:
         return StepResult(
             outcome="ok",
             payload={"stance": "go", "text": "", "model": NO_CRITIC, "duplicates": alike},
@@ -96,13 +97,17 @@ def critique_of(desk: RoundDesk) -> StepResult:
 
 
 def past_reports(desk: RoundDesk) -> tuple[RoundReport, ...]:
-    """Reports of all finished rounds on this lineage, oldest first, negatives included."""
+    """Reports of all ideas on this lineage that are finished, oldest first, negatives included.
+
+    Controls are left out: they are no ideas, and who proposes must not learn what is planted.
+    """
     steps = desk.ledger.steps_of(lineage=desk.shop.campaign.lineage, step=Step.REPORT)
-    return tuple(
+    reports = tuple(
         decode(RoundReport, encode(each.payload["report"]))
         for each in steps
         if "report" in each.payload and each.round_id != desk.round_id
     )
+    return tuple(each for each in reports if each.round_number > 0)
 
 
 def _inspirations(desk: RoundDesk, reports: Sequence[RoundReport]) -> tuple[RoundReport, ...]:

@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 from rsi.agent.errors import StaleChampionError
 from rsi.agent.gate import GateError, case_at_gate, decision_on, policy_decision
+from rsi.agent.steps.controlling import control_decision_on
 from rsi.agent.steps.reporting import round_report
 from rsi.agent.steps.result import StepResult
-from rsi.agent.store.records import DecisionAction, PromotionRecord, Step, utc_now
+from rsi.agent.store.records import DecisionAction, DecisionRecord, PromotionRecord, Step, utc_now
 from rsi.agent.workshop import RoundDesk
 
 
@@ -15,7 +16,10 @@ def look_at_gate(desk: RoundDesk) -> str:
     case = case_at_gate(desk.ledger.steps(desk.round_id), desk.ledger.decisions(desk.round_id))
     if case is None or desk.shop.steering.is_stopping():
         return "decided"
-    decision = policy_decision(case, desk.shop.config.autonomy)
+    if desk.record.is_control:
+        decision: DecisionRecord | None = control_decision_on(desk, case)
+    else:
+        decision = policy_decision(case, desk.shop.config.autonomy)
     if decision is None:
         return "waiting"
     desk.ledger.add_decision(decision)

@@ -68,7 +68,7 @@ def review(desk: RoundDesk) -> StepResult:
         "score_digest": screen.digest,
         "held_by": [],
         "tier": "screened",
-        "panel": spoken.summary,
+        **spoken.facts(),
     }
     blocking = [each for each in findings if each.severity is Severity.BLOCK]
     if blocking:

@@ -9,6 +9,7 @@ from rsi.agent.proposer.loop import propose as run_proposer
 from rsi.agent.proposer.start import Start
 from rsi.agent.recorder import Recorder
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
+from rsi.agent.steps.controlling import planted_control, propose_control
 from rsi.agent.steps.dev_run import dev_run
 from rsi.agent.steps.models import model_of, purse_of
 from rsi.agent.steps.result import StepResult
@@ -38,17 +39,23 @@ def open_round(desk: RoundDesk) -> StepResult:
             "backend": desk.shop.backend.name,
             "assurance": desk.shop.backend.assurance.value,
             "planted": planted_entry(desk),
-            "plan": asdict(plan_round(desk.shop, desk.record.number, desk.record.champion_commit)),
+            "plan": None if desk.record.is_control else _plan(desk),
         },
     )
 
 
+def _plan(desk: RoundDesk) -> dict[str, object]:
+    return asdict(plan_round(desk.shop, desk.record.number, desk.record.champion_commit))
+
+
 def planted_entry(desk: RoundDesk) -> dict[str, object] | None:
-    """What a script plants in this round to test the pipeline, named before anything is measured.
+    """What a control or a script plants in this round to test the pipeline, named before anything is measured.
 
     Known only to the ledger: no later step reads it, so a planted cheat is judged like any candidate.
     """
     shop = desk.shop
+    if desk.record.is_control:
+        return planted_control(desk)
     if not shop.config.proposer.startswith("scripted:"):
         return None
     script = load_script(shop.config.proposer.partition(":")[2], shop.task)
@@ -84,6 +91,8 @@ def write_brief(desk: RoundDesk) -> StepResult:
 def propose(desk: RoundDesk) -> StepResult:
     """The agent edits in its own sandbox and hands in a tree with a hypothesis."""
     shop = desk.shop
+    if desk.record.is_control:
+        return propose_control(desk)
     brief = _stored_brief(desk)
     plan = cast(Mapping[str, object], desk.opened().get("plan") or {})
     model = model_of(desk, str(plan.get("model") or shop.config.proposer))

@@ -31,6 +31,8 @@ def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
     for record in shop.ledger.rounds(shop.campaign.id):
         if record.number >= number:
             break
+        if record.is_control:
+            continue
         node = _node(record, shop.ledger.steps(record.id), values)
         nodes.append(node)
         if node.commit is not None and node.value is not None:

@@ -198,7 +198,10 @@ def _summaries() -> Select[tuple[object, ...]]:
 
 def _round_count() -> ColumnElement[int]:
     counted = rounds.alias()
-    query = select(func.count()).where(counted.c.campaign_id == campaigns.c.id)
+    # Controls have numbers below 1 and are no ideas.
+    query = select(func.count()).where(
+        counted.c.campaign_id == campaigns.c.id, counted.c.number > 0
+    )
     return query.correlate(campaigns).scalar_subquery().label("rounds")
 
 
