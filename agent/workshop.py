@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.errors import AgentError
+from rsi.agent.llm.keys import KeyRing
 from rsi.agent.scaffolds import DEFAULT as DEFAULT_SCAFFOLD
 from rsi.agent.scaffolds import Scaffold, load_scaffold
 from rsi.agent.steering import CampaignSteering
@@ -49,6 +50,8 @@ class Workshop:
     backend: Backend
     scaffold: Scaffold
     steering: CampaignSteering
+    keys: KeyRing
+    """Where provider keys come from; one for the campaign, so that what it learnt is redacted everywhere."""
 
     def desk(self, round_id: str) -> "RoundDesk":
         """The desk of one open round."""
@@ -90,6 +93,7 @@ def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Works
         backend=backend,
         scaffold=load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD),
         steering=CampaignSteering(ledger, campaign.id),
+        keys=KeyRing(),
     )
     shop.lineage.import_baseline(read_tree(task.repo), shop.baseline_message)
     return shop

@@ -15,7 +15,7 @@ _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL)", re.I
 _NOT_SECRET_NAME = re.compile(r"(_COMMAND|_FILE|_PATH|_URL)$", re.IGNORECASE)
 _SHORTEST_SECRET_CHARS = 8
 _SHAPES = re.compile(
-    r"sk-[A-Za-z0-9_-]{16,}"  # Anthropic, OpenAI and most of their imitators
+    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"  # Anthropic, OpenAI and most of their imitators
     r"|AIza[0-9A-Za-z_-]{30,}"  # Google
     r"|AKIA[0-9A-Z]{16}"  # AWS key id
     r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from rsi.agent import brief as briefs
 from rsi.agent import notebook
 from rsi.agent.critic import Candidate, criticise
-from rsi.agent.recorder import Recorder
-from rsi.agent.steps.models import model_of, purse_of
+from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.records import Step
@@ -77,7 +76,7 @@ def critique_of(desk: RoundDesk) -> StepResult:
         critique = criticise(
             candidate,
             model_of(desk, shop.config.critic),
-            sink=Recorder(desk.ledger, desk.round_id),
+            sink=sink_of(desk),
             purse=purse_of(desk),
             scaffold=shop.scaffold,
         )

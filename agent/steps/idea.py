@@ -7,11 +7,10 @@ from typing import cast
 from rsi.agent.llm.script import load_script
 from rsi.agent.proposer.loop import propose as run_proposer
 from rsi.agent.proposer.start import Start
-from rsi.agent.recorder import Recorder
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
 from rsi.agent.steps.controlling import planted_control, propose_control
 from rsi.agent.steps.dev_run import dev_run
-from rsi.agent.steps.models import model_of, purse_of
+from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.records import AgentRole, Step
@@ -107,7 +106,7 @@ def propose(desk: RoundDesk) -> StepResult:
             model,
             shop.task,
             sandbox,
-            sink=Recorder(desk.ledger, desk.round_id),
+            sink=sink_of(desk),
             purse=purse_of(desk),
             steering=shop.steering,
             scaffold=shop.scaffold,

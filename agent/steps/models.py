@@ -2,11 +2,14 @@
 
 from rsi.agent.budget import Budget, LedgerPurse
 from rsi.agent.llm.base import Model
+from rsi.agent.llm.redaction import redacting
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Reply
+from rsi.agent.recorder import Recorder
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole
 from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.types import Sink
 from rsi.agent.workshop import RoundDesk, Workshop
 
 
@@ -20,6 +23,7 @@ def model_of(desk: RoundDesk, spec: str) -> Model:
         spec,
         task=desk.shop.task,
         round_number=desk.record.number,
+        keys=desk.shop.keys,
         allow_unknown_price=desk.shop.config.is_unknown_price_allowed,
         recorded=lambda round_id: recorded_replies(desk.ledger, round_id),
     )
@@ -29,6 +33,11 @@ def recorded_replies(ledger: Ledger, round_id: str) -> tuple[Reply, ...]:
     """What the proposer's model said in a round, for `replay:`."""
     recording = last_recording(ledger.events(round_id, AgentRole.PROPOSER))
     return tuple(turn.reply for turn in recording.turns)
+
+
+def sink_of(desk: RoundDesk) -> Sink:
+    """Where the agents' steps go: the ledger, with every known key blotted out first."""
+    return redacting(Recorder(desk.ledger, desk.round_id), desk.shop.keys.redactor())
 
 
 def purse_of(desk: RoundDesk) -> LedgerPurse:

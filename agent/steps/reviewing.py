@@ -1,22 +1,23 @@
 """The reviewer's part of step 9: a model with fresh context that must try to refute the hypothesis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rsi.agent.follow import score_line
-from rsi.agent.recorder import Recorder
 from rsi.agent.reviewer.injection import injection_findings
 from rsi.agent.reviewer.panel import ReviewCase, review
-from rsi.agent.steps.models import model_of, purse_of
+from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import Step
 from rsi.agent.types import BudgetExceededError
 from rsi.agent.workshop import RoundDesk
-from rsi.evals.types import Finding, Score, Severity
+from rsi.evals.types import Arm, Finding, Score, Severity
 
 RULES_ONLY = "rules"
 MAX_FILES = 12
 MAX_FILE_BYTES = 40_000
+MAX_LOG_BYTES = 20_000
+MAX_STREAMS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,14 @@ class ModelReview:
     findings: tuple[Finding, ...]
     summary: str
     """The votes in words; empty when only rules reviewed."""
+    votes: tuple[Mapping[str, object], ...] = ()
+    """Each vote by itself, so that a disagreement stays visible: voter, its worst severity, its findings."""
+    agreement: float | None = None
+    """Share of votes that say the most common thing; None without votes."""
+
+    def facts(self) -> dict[str, object]:
+        """What the step's row keeps of it."""
+        return {"panel": self.summary, "votes": list(self.votes), "agreement": self.agreement}
 
 
 def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Finding]) -> ModelReview:
@@ -33,16 +42,17 @@ def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Findi
     diff = desk.shop.lineage.diff(
         str(desk.payload(Step.COMMIT)["parent"]), str(desk.payload(Step.COMMIT)["commit"])
     )
-    findings = injection_findings(diff, {})
+    printed = _printed(desk)
+    findings = injection_findings(diff, printed)
     spec = desk.shop.config.reviewer
     if spec == RULES_ONLY:
         return ModelReview(findings=findings, summary="")
     try:
         panel = review(
-            _case(desk, score, [*rule_findings, *findings], diff),
+            _case(desk, score, [*rule_findings, *findings], diff, printed),
             [model_of(desk, spec)],
             votes=desk.shop.config.review_votes,
-            sink=Recorder(desk.ledger, desk.round_id),
+            sink=sink_of(desk),
             purse=purse_of(desk),
             scaffold=desk.shop.scaffold,
         )
@@ -57,10 +67,41 @@ def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Findi
             source=spec,
         )
         return ModelReview(findings=(*findings, unreviewed), summary=str(error))
-    return ModelReview(findings=(*findings, *panel.findings), summary=panel.panel.summary)
+    return ModelReview(
+        findings=(*findings, *panel.findings),
+        summary=panel.panel.summary,
+        votes=tuple(
+            {
+                "voter": each.voter,
+                "worst": each.worst,
+                "findings": [asdict(finding) for finding in each.findings],
+            }
+            for each in panel.panel.votes
+        ),
+        agreement=panel.panel.agreement,
+    )
 
 
-def _case(desk: RoundDesk, score: Score, rules: Sequence[Finding], diff: str) -> ReviewCase:
+def _printed(desk: RoundDesk) -> dict[str, str]:
+    """The end of what the candidate's runs printed, by stream."""
+    streams = [
+        each for each in desk.ledger.log_streams(desk.round_id) if Arm.CANDIDATE in each.split("/")
+    ]
+    return {
+        stream: b"".join(each.content for each in desk.ledger.log(desk.round_id, stream))[
+            -MAX_LOG_BYTES:
+        ].decode("utf-8", "replace")
+        for stream in streams[-MAX_STREAMS:]
+    }
+
+
+def _case(
+    desk: RoundDesk,
+    score: Score,
+    rules: Sequence[Finding],
+    diff: str,
+    printed: Mapping[str, str],
+) -> ReviewCase:
     task, rule = desk.shop.task, desk.shop.task.candidate
     before = {each.path: each.content for each in desk.champion_tree}
     changed = {
@@ -81,5 +122,5 @@ def _case(desk: RoundDesk, score: Score, rules: Sequence[Finding], diff: str) ->
         diff=diff,
         files=dict(sorted(changed.items())[:MAX_FILES]),
         rule_findings=tuple(rules),
-        logs="",
+        logs="\n".join(f"[{name}]\n{text}" for name, text in printed.items()),
     )

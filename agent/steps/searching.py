@@ -52,7 +52,7 @@ def _node(record: RoundRecord, steps: tuple[StepRecord, ...], values: Mapping[st
     opened = latest[Step.OPEN].payload if Step.OPEN in latest else {}
     proposed = latest[Step.PROPOSE].payload if Step.PROPOSE in latest else {}
     plan = cast(Mapping[str, object], opened.get("plan") or {})
-    gain = _gain(latest.get(Step.SCORE))
+    gain = None if _is_turned_down(latest) else _gain(latest.get(Step.SCORE))
     # A commit from before this campaign has no value here; its own value counts as the champion's 0.
     start = values.get(record.champion_commit, 0.0)
     cost = cast(Mapping[str, object], proposed.get("cost") or {})
@@ -70,6 +70,14 @@ def _node(record: RoundRecord, steps: tuple[StepRecord, ...], values: Mapping[st
         model=str(proposed.get("model", "")),
         island=cast(int, plan.get("island", 0)),
         niche=str(files[0]["path"]) if files else "",
+    )
+
+
+def _is_turned_down(latest: Mapping[Step, StepRecord]) -> bool:
+    """Whether review or gate refused it: nothing is built on a candidate that may be a cheat."""
+    review, decided = latest.get(Step.REVIEW), latest.get(Step.DECIDE)
+    return (review is not None and review.outcome not in {"ok", "held"}) or (
+        decided is not None and decided.outcome != "approve"
     )
 
 

@@ -152,7 +152,7 @@ def _run(events: Sequence[TrajectoryEvent]) -> Recording:
     head, body = events[0], events[1:]
     starts = [i for i, event in enumerate(body) if event.kind is TrajectoryKind.MODEL]
     first = starts[0] if starts else len(body)
-    ends = [*starts[1:], len(body)]
+    ends = [*starts[1:], len(body)] if starts else []
     brief = [
         str(event.payload["text"])
         for event in body[:first]
