@@ -5,12 +5,14 @@ Invariant: a check that could not be carried out counts as broken.
 """
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Collection
 
+from rsi.sandboxes.checks import Bench, CheckResult, CheckState, Promise
 from rsi.sandboxes.errors import SandboxError
-from rsi.sandboxes.types import Assurance, Backend, Environment, Limits, Sandbox, SandboxSpec
+from rsi.sandboxes.promises import PROMISES
+from rsi.sandboxes.types import Assurance, Backend, Environment, Limits, SandboxSpec
+
+__all__ = ["PROBE_LIMITS", "CheckResult", "CheckState", "run_conformance"]
 
 MEBIBYTE = 1 << 20
 PROBE_LIMITS = Limits(
@@ -24,63 +26,6 @@ PROBE_LIMITS = Limits(
     open_files=128,
 )
 """Small enough that every limit can be reached in a moment and harms nobody when it fails."""
-
-
-class CheckState(StrEnum):
-    """How a promise stands."""
-
-    KEPT = "kept"
-    BROKEN = "broken"
-    NOT_PROMISED = "not_promised"
-    """The backend says openly that it does not protect this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What a check works on."""
-
-    backend: Backend
-    spec: SandboxSpec
-    shared: Sandbox
-    """Open during all gentle checks; a check that may kill its sandbox opens its own."""
-
-    def limited(self, **changes: object) -> SandboxSpec:
-        """The spec with some limits changed."""
-        return replace(self.spec, limits=replace(self.spec.limits, **changes))  # type: ignore[arg-type]  # fields of Limits
-
-    def run(self, program: str, *, sandbox: Sandbox | None = None) -> str:
-        """Run a Python program inside; returns what it printed, or how it failed."""
-        result = (sandbox or self.shared).exec(["python", "-c", program])
-        text = result.stdout.decode("utf-8", "replace").strip()
-        if result.exit_code == 0:
-            return text
-        last = result.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        return f"{text} [{result.outcome.value} {result.exit_code}: {''.join(last)}]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """One promise and how to try it."""
-
-    name: str
-    text: str
-    """The promise as a sentence."""
-    check: Callable[[Bench], str | None]
-    """None when it is kept, else what happened instead."""
-    needs_wall: bool = True
-    """Not promised by a backend without isolation."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    """How one promise stands on one backend."""
-
-    name: str
-    text: str
-    state: CheckState
-    detail: str
-    """What happened instead; empty when kept."""
-    wall_s: float
 
 
 def run_conformance(
@@ -100,8 +45,6 @@ def run_conformance(
         BackendUnavailableError: The backend cannot run here.
         EnvironmentBuildError: The environment could not be prepared.
     """
-    from rsi.sandboxes.promises import PROMISES  # the promises import this module's types
-
     spec = SandboxSpec(
         environment=environment or Environment(name="conformance"),
         limits=PROBE_LIMITS,

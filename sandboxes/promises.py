@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rsi.sandboxes.conformance import Bench, Promise
+from rsi.sandboxes.checks import Bench, Promise
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError
 from rsi.sandboxes.probes import (
     CALL_PROGRAM,
@@ -138,12 +138,8 @@ def _counts_cpu(bench: Bench) -> str | None:
     orphan = (
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n    "
     )
-    orphan += (
-        burn.replace("\n", "\n    ") + "\n    open('burnt', 'w').close()\n    os._exit(0)\n"
-    )
-    orphan += (
-        "while not os.path.exists('burnt'): time.sleep(0.05)\nos.unlink('burnt')\n"
-    )
+    orphan += burn.replace("\n", "\n    ") + "\n    open('burnt', 'w').close()\n    os._exit(0)\n"
+    orphan += "while not os.path.exists('burnt'): time.sleep(0.05)\nos.unlink('burnt')\n"
     for what, program in (("of the command", burn), ("of a double fork", orphan)):
         result = bench.shared.exec(["python", "-I", "-S", "-c", program])
         if not CPU_BURST_S - 0.02 <= result.cpu_s <= CPU_BURST_S + CPU_TOLERANCE_S:

@@ -4,7 +4,7 @@ import io
 import tarfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsi.sandboxes.errors import FileTreeError
@@ -34,6 +34,7 @@ def foreign_tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ENTRIES, max_size=6, unique_by=lambda entry: entry.path), st.integers(1, 5000))
 def test_what_is_packed_is_read_back(entries, step):
     try:
@@ -142,6 +143,7 @@ def test_a_stream_that_stops_early_is_refused():
         read(stream[:1500])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=3000))
 def test_noise_is_refused_or_empty_never_a_crash(noise):
     try:

@@ -88,6 +88,7 @@ def run_many(backend, make_spec, count: int) -> None:
             assert sandbox.exec(["echo", str(at)]).outcome is ExecOutcome.OK
 
 
+@pytest.mark.slow
 def test_ten_sandboxes_leave_nothing(backend, make_spec):
     # The engine's client keeps a bounded number of idle connections: let it reach its bound first.
     run_many(backend, make_spec, 30 if backend.name == "docker" else 2)

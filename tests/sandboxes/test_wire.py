@@ -1,7 +1,7 @@
 """Frames and capped buffers hold whatever the other side sends."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsi.sandboxes.errors import SandboxBrokenError
@@ -10,6 +10,7 @@ from rsi.sandboxes.wire import FrameReader, OutputCap, Report, command_frames, f
 KINDS = st.sampled_from([b"O", b"S", b"F"])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(KINDS, st.binary(max_size=300))), st.integers(1, 50))
 def test_frames_survive_any_cutting(frames, step):
     stream = b"".join(frame(kind, payload) for kind, payload in frames)
@@ -31,6 +32,7 @@ def test_a_malformed_report_is_ours_to_refuse(payload):
         Report.parse(payload)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=400)), st.integers(1, 300))
 def test_kept_output_is_the_whole_or_its_two_ends(chunks, limit):
     cap = OutputCap(limit)
