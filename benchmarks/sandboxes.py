@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--work-rounds", type=int, default=5)
     parser.add_argument("--many", type=int, default=200)
     options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # somebody may be watching through a pipe
     backends = [each.backend for each in available_backends() if each.availability.is_available]
     for backend in backends:
         backend.prepare(ENVIRONMENT, lambda line: print(f"  {line}", file=sys.stderr))
