@@ -11,6 +11,7 @@ from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.errors import AgentError
 from rsi.agent.gate import decide
 from rsi.agent.launching import ensure_worker, launch
+from rsi.agent.llm.errors import ModelError
 from rsi.agent.rollbacks import roll_back
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -108,7 +109,7 @@ def queue(
                 ledger, RequestKind.MESSAGE, campaign_id=record.id, payload={"text": first_message}
             )
         ensure_worker(home, ledger, is_detached=True)
-    except (AgentError, TaskError, SandboxError, TypeError) as error:
+    except (AgentError, ModelError, TaskError, SandboxError, TypeError) as error:
         raise ActionRefusedError(str(error)) from error
     return record
 

@@ -40,7 +40,7 @@ def test_no_file_means_defaults(tmp_path):
 def test_each_mistake_names_file_and_key(tmp_path, text, said):
     path = tmp_path / "cockpit.toml"
     path.write_text(text)
-    with pytest.raises(SettingsError, match="cockpit.toml") as caught:
+    with pytest.raises(SettingsError, match=r"cockpit\.toml") as caught:
         load_settings(path)
     assert said in str(caught.value)
 

@@ -18,7 +18,7 @@ class FilterInput(SafeInput):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "drop", "Drop", show=False, priority=True),
-        Binding("enter,down", "keep", "Keep", show=False),
+        Binding("down", "submit", "Keep", show=False),
     ]
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class FilterInput(SafeInput):
         self.add_class("-open")
         self.focus()
 
-    def action_keep(self) -> None:
+    async def action_submit(self) -> None:
         self.post_message(self.Submitted(self, self.value))
         self._close()
 

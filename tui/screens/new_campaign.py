@@ -87,7 +87,7 @@ class NewCampaign(ModalScreen[None]):
         border: round $accent; background: $background; padding: 0 1;
     }
     NewCampaign .row { height: 1; }
-    NewCampaign .row Bar { width: 11; background: $background; }
+    NewCampaign .row .label { width: 11; background: $background; }
     NewCampaign .row Input { height: 1; border: none; background: $surface; padding: 0 1; }
     NewCampaign .row Input:focus { border: none; background: $panel; }
     NewCampaign #notes { height: 4; margin: 1 0 0 0; }
@@ -123,7 +123,7 @@ class NewCampaign(ModalScreen[None]):
             yield Paper(heading="New campaign", dom_id="title")
             for field in FIELDS:
                 with Horizontal(classes="row"):
-                    yield Bar(dom_id=f"label-{field.name}")
+                    yield Bar(dom_id=f"label-{field.name}", classes="label")
                     text = self._values.get(field.name, field.text)
                     if field.choices or field.name in {"task", "track", "profile"}:
                         yield Choice(field.choices or (text,), text, dom_id=f"field-{field.name}")

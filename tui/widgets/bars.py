@@ -21,8 +21,8 @@ class Bar(Widget):
     Bar { height: 1; width: 1fr; background: $surface; color: $foreground; }
     """
 
-    def __init__(self, *, dom_id: str | None = None) -> None:
-        super().__init__(id=dom_id)
+    def __init__(self, *, dom_id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=dom_id, classes=classes)
         self.left: Line = ()
         self.right: Line = ()
         self._pen: Pen | None = None
