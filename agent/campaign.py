@@ -12,7 +12,7 @@ from rsi.agent.engine import Durable
 from rsi.agent.errors import AgentError
 from rsi.agent.round import run_round
 from rsi.agent.steps.audit import audit_champion, audit_facts
-from rsi.agent.steps.models import budget_of
+from rsi.agent.steps.models import budget_of, refused_limit
 from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -112,6 +112,9 @@ def _look(shop: Workshop, slot: Slot) -> str:
     limit = exhausted(budget_of(shop), used)
     if limit is not None:
         return f"the budget of {limit} is spent"
+    refused = refused_limit(shop)
+    if refused is not None:
+        return f"the budget of {refused} is spent: what is left does not pay for another call"
     shop.ledger.add_round(_record(shop, slot))
     return "round"
 

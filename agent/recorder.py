@@ -1,14 +1,7 @@
-"""Writes what agents do into the ledger as it happens, in one numbered stream per agent and round.
+"""Writes what agents do into the ledger as it happens, in one numbered stream per agent and round."""
 
-Invariant: no secret of the worker's environment is written, whoever said it; a provider or a proxy may
-repeat the key in what looks like the model's own words.
-"""
-
-import os
 from collections.abc import Mapping
-from typing import cast
 
-from rsi.agent.llm.redaction import Redactor, secret_values
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, TrajectoryEvent, TrajectoryKind, utc_now
 
@@ -20,7 +13,6 @@ class Recorder:
         self._ledger = ledger
         self._round_id = round_id
         self._next: dict[AgentRole, int] = {}
-        self._redactor = Redactor(secret_values(os.environ))
 
     def __call__(self, agent: str, kind: str, payload: Mapping[str, object]) -> None:
         """Store one event before anybody acts on it."""
@@ -30,7 +22,6 @@ class Recorder:
         usage = payload.get("usage")
         tokens = usage if isinstance(usage, Mapping) else {}
         usd = payload.get("usd")
-        cleaned = cast(Mapping[str, object], self._redactor.json(payload))
         self._ledger.add_events(
             [
                 TrajectoryEvent(
@@ -39,7 +30,7 @@ class Recorder:
                     seq=self._next[role],
                     at=utc_now(),
                     kind=TrajectoryKind(kind),
-                    payload=cleaned,
+                    payload=payload,
                     input_tokens=_sum(
                         tokens, "input_uncached_tokens", "cache_read_tokens", "cache_write_tokens"
                     ),

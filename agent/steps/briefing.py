@@ -72,16 +72,19 @@ def critique_of(desk: RoundDesk) -> StepResult:
         duplicates=alike,
         attempt=desk.attempt,
     )
+    purse = purse_of(desk)
     try:
         critique = criticise(
             candidate,
             model_of(desk, shop.config.critic),
             sink=sink_of(desk),
-            purse=purse_of(desk),
+            purse=purse,
             scaffold=shop.scaffold,
         )
     except BudgetExceededError as error:
-        return StepResult(outcome="out_of_budget", payload={"reason": str(error)})
+        return StepResult(
+            outcome="out_of_budget", payload={"reason": str(error), "refused": purse.refused}
+        )
     return StepResult(
         outcome=OUTCOME_BY_STANCE[critique.stance],
         payload={

@@ -100,6 +100,7 @@ def propose(desk: RoundDesk) -> StepResult:
         limits=agent_limits(shop.profile.limits),
         label=f"{desk.round_id}/agent",
     )
+    purse = purse_of(desk)
     with shop.backend.open(spec) as sandbox:
         proposal = run_proposer(
             brief,
@@ -107,7 +108,7 @@ def propose(desk: RoundDesk) -> StepResult:
             shop.task,
             sandbox,
             sink=sink_of(desk),
-            purse=purse_of(desk),
+            purse=purse,
             steering=shop.steering,
             scaffold=shop.scaffold,
             start=_fork_start(desk, sandbox),
@@ -129,6 +130,7 @@ def propose(desk: RoundDesk) -> StepResult:
             "model": proposal.model,
             "scaffold_digest": proposal.scaffold_digest,
             "cost": asdict(proposal.cost),
+            "refused": purse.refused,
         },
     )
 

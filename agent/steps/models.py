@@ -1,5 +1,9 @@
 """The models and the money of one round."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
 from rsi.agent.budget import Budget, LedgerPurse
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.redaction import redacting
@@ -9,7 +13,7 @@ from rsi.agent.recorder import Recorder
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole
 from rsi.agent.trajectory.recording import last_recording
-from rsi.agent.types import Sink
+from rsi.agent.types import BudgetExceededError, Sink
 from rsi.agent.workshop import RoundDesk, Workshop
 
 
@@ -40,9 +44,30 @@ def sink_of(desk: RoundDesk) -> Sink:
     return redacting(Recorder(desk.ledger, desk.round_id), desk.shop.keys.redactor())
 
 
-def purse_of(desk: RoundDesk) -> LedgerPurse:
+@dataclass(slots=True, kw_only=True)
+class RoundPurse(LedgerPurse):
+    """A purse that remembers which limit turned a call away."""
+
+    refused: dict[str, object] | None = None
+    """The limit's name and what it allowed then; None while every call was paid."""
+
+    def reserve(
+        self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
+    ) -> str:
+        """Reserve as `LedgerPurse` does, and note a refusal."""
+        try:
+            return LedgerPurse.reserve(
+                self, role=role, model=model, upper_bound_usd=upper_bound_usd, tokens=tokens
+            )
+        except BudgetExceededError as error:
+            allowed = self.campaign_budget().limits().get(error.limit)
+            self.refused = {"limit": error.limit, "allowed": allowed}
+            raise
+
+
+def purse_of(desk: RoundDesk) -> RoundPurse:
     """The purse of a round, bound by the campaign's limits as they are at each call."""
-    return LedgerPurse(
+    return RoundPurse(
         ledger=desk.ledger,
         campaign_id=desk.shop.campaign.id,
         round_id=desk.round_id,
@@ -60,6 +85,23 @@ def budget_of(shop: Workshop) -> Budget:
         wall_s=_number(wishes.get("wall_s", config.budget_wall_s)),
         device_s=_number(wishes.get("device_s", config.budget_device_s)),
     )
+
+
+def refused_limit(shop: Workshop) -> str | None:
+    """Name of the limit that turned a call of the latest idea away, unless it was raised since.
+
+    What is left is above zero then, but pays for no further call, so another round would start in vain.
+    """
+    ideas = [each for each in shop.ledger.rounds(shop.campaign.id) if not each.is_control]
+    limits = budget_of(shop).limits()
+    for step in shop.ledger.steps(ideas[-1].id) if ideas else ():
+        refused = cast(Mapping[str, object] | None, step.payload.get("refused"))
+        if refused is not None:
+            limit, before = str(refused["limit"]), cast(float | None, refused["allowed"])
+            now = limits.get(limit)
+            if now is not None and before is not None and now <= before:
+                return limit
+    return None
 
 
 def _number(value: object) -> float | None:
