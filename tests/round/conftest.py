@@ -57,7 +57,15 @@ def ledger(home):
 def queue(home, ledger, backend_name, tmp_path):
     """Queue a scripted campaign on the toy task; returns its id."""
 
-    def go(entries, *, autonomy=Autonomy.POLICY, task="toy", profile="smoke", **settings):
+    def go(
+        entries,
+        *,
+        autonomy=Autonomy.POLICY,
+        task="toy",
+        profile="smoke",
+        lineage=None,
+        **settings,
+    ):
         script = tmp_path / "script.toml"
         script.write_text("\n".join(entries), encoding="utf-8")
         loaded = load_task(task)
