@@ -77,7 +77,14 @@ def queue(home, ledger, backend_name, tmp_path):
             backend=backend_name,
             seed=SEED,
         )
-        launched = launch(home, ledger, loaded, profile=profile, config=replace(config, **settings))
+        launched = launch(
+            home,
+            ledger,
+            loaded,
+            profile=profile,
+            config=replace(config, **settings),
+            lineage=lineage,
+        )
         return launched.campaign.id
 
     return go
