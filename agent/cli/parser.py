@@ -167,6 +167,57 @@ def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", help="folder for report.html and report.md")
 
 
+def _what_if(parser: argparse.ArgumentParser) -> None:
+    _campaign_optional(parser)
+    parser.add_argument(
+        "--minimum-effect", type=float, help="smallest gain that counts, 0.02 is 2 %%"
+    )
+    parser.add_argument("--alpha", type=float, help="one-sided error rate of one stage")
+    parser.add_argument(
+        "--statistic",
+        choices=("sequential", "fixed-n", "keep-if-better"),
+        default="sequential",
+        help="sequential: as campaigns decide; fixed-n: so many pairs and one look; keep-if-better: one run of "
+        "each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pairs", type=int, help="pairs of fixed-n (default: the plan's smallest number)"
+    )
+    parser.add_argument(
+        "--no-rules", action="store_true", help="without rules, reviewer, plausibility"
+    )
+    parser.add_argument(
+        "--no-quality", action="store_true", help="without quality rules and guards"
+    )
+    parser.add_argument(
+        "--no-confirmation", action="store_true", help="promote on the screen alone"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="list every round, not only changed ones"
+    )
+
+
+def _remeasured(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sandbox", help="backend to run in (default: the campaign's)")
+    parser.add_argument("--pairs", type=int, help="pairs of each comparison (default: the plan's)")
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lineage", help="name of the lineage")
+    parser.add_argument(
+        "--leave-one-out",
+        action="store_true",
+        help="also measure the champion without each promotion",
+    )
+    _remeasured(parser)
+
+
+def _ablate(parser: argparse.ArgumentParser) -> None:
+    _round(parser)
+    parser.add_argument("--by", choices=("file", "hunk"), default="file", help="size of a part")
+    _remeasured(parser)
+
+
 def _message(parser: argparse.ArgumentParser) -> None:
     _campaign(parser)
     parser.add_argument("text", help="what to say to the agent at its next turn")
@@ -207,6 +258,15 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ("fork", "replaying", "go on from the middle of a recorded round", _fork),
     ("export", "exporting", "write trajectories in other tools' formats", _export),
     ("rescore", "replaying", "compute a round's score again from stored samples", _round),
+    ("controls", "judging", "what planted controls say about the evaluator", _campaign_optional),
+    (
+        "what-if",
+        "judging",
+        "decide a campaign again under another rule, from stored samples",
+        _what_if,
+    ),
+    ("audit", "judging", "measure a lineage's champion against its baseline again", _audit),
+    ("ablate", "judging", "measure a candidate without each of its parts", _ablate),
     ("report", "reporting", "write a campaign's report as HTML and Markdown", _report),
     ("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
     ("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),

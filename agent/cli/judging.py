@@ -1,0 +1,127 @@
+"""Verbs that judge the judge: controls, what-if, audit, ablate."""
+
+import argparse
+
+from rsi.agent.ablation import Grain, PartVerdict
+from rsi.agent.cli.context import (
+    chosen_campaign,
+    emit,
+    home,
+    note,
+    open_to_read,
+    open_to_write,
+    table,
+)
+from rsi.agent.cli.reading import show_interval
+from rsi.agent.controls import standing_of, task_standing
+from rsi.agent.stack_audit import Audit, audit_candidate, audit_lineage
+from rsi.agent.what_if import Redecided, Rule, Ruling, Statistic
+from rsi.agent.what_if import what_if as decide_again
+
+
+def controls(args: argparse.Namespace) -> int:
+    """Measured false-promotion and detection rates; exit status 1 when promotions are locked."""
+    with open_to_read() as ledger:
+        record = chosen_campaign(ledger, args.campaign).record
+        own, whole = standing_of(ledger, record), task_standing(ledger, record)
+    rows = [
+        (each.kind.value, each.name, each.ending, "yes" if each.reached_gate else "no")
+        for each in own.results
+    ]
+    lines = [
+        *table(("kind", "planted", "ended as", "reached the gate"), rows),
+        "",
+        *(f"lineage {own.lineage}: {line}" for line in own.lines),
+        f"all lineages of {own.task}: {whole.lines[0]}",
+    ]
+    emit(args, {"lineage": own, "task": whole}, lines)
+    return 1 if own.lock.is_locked else 0
+
+
+def what_if(args: argparse.Namespace) -> int:
+    """All past decisions of a campaign again under another rule."""
+    rule = Rule(
+        statistic=Statistic(args.statistic),
+        minimum_effect=args.minimum_effect,
+        alpha=args.alpha,
+        pairs=args.pairs,
+        has_rules=not args.no_rules,
+        has_quality=not args.no_quality,
+        has_confirmation=not args.no_confirmation,
+    )
+    with open_to_read() as ledger:
+        campaign_id = chosen_campaign(ledger, args.campaign).record.id
+        found = decide_again(ledger, home(), campaign_id, rule)
+    changed = [each for each in found.rounds if args.all or each.is_changed]
+    lines = [*found.lines]
+    if changed:
+        lines += ["", *table(("round", "planted", "was", "would be", "because"), _rows(changed))]
+    else:
+        lines.append("no round would have ended otherwise")
+    lines += ["", "each round is judged against the champion that it was measured against then"]
+    emit(args, found, lines)
+    return 0
+
+
+def _rows(rounds: list[Redecided]) -> list[tuple[str, ...]]:
+    """Rows of the table of changed rounds."""
+    return [(each.label, each.planted, each.was, _would(each), each.why) for each in rounds]
+
+
+def audit(args: argparse.Namespace) -> int:
+    """A lineage's champion against its baseline again; exit status 1 when it is no better or carries barnacles."""
+    with open_to_write() as ledger:
+        found = audit_lineage(
+            home(),
+            ledger,
+            args.lineage,
+            backend=args.sandbox,
+            pairs=args.pairs,
+            is_leave_one_out=args.leave_one_out,
+            progress=note,
+        )
+    return _tell(args, found, "baseline", "champion")
+
+
+def ablate(args: argparse.Namespace) -> int:
+    """A candidate without each of its parts; exit status 1 when a part does not help."""
+    with open_to_write() as ledger:
+        found = audit_candidate(
+            home(),
+            ledger,
+            args.round,
+            grain=Grain(args.by),
+            backend=args.sandbox,
+            pairs=args.pairs,
+            progress=note,
+        )
+    return _tell(args, found, "champion", "candidate")
+
+
+def _tell(args: argparse.Namespace, found: Audit, reference: str, subject: str) -> int:
+    effect = found.score.effect
+    idle = [
+        each for each in found.parts if each.verdict in {PartVerdict.BARNACLE, PartVerdict.HARMS}
+    ]
+    lines = [
+        f"{found.about}: {subject} {found.subject[:12]} is {show_interval(effect) or 'not comparable'} "
+        f"against the {reference} {found.reference[:12]}, on fresh seeds ({found.score.reason})"
+    ]
+    if found.parts:
+        rows = [(each.part, each.verdict.value, each.reason) for each in found.parts]
+        lines += ["", *table(("part", "verdict", "what it is worth"), rows), ""]
+        lines.append(
+            f"{len(idle)} of {len(found.parts)} parts do not help: "
+            + "; ".join(e.part for e in idle)
+            if idle
+            else f"none of {len(found.parts)} parts is shown to be a barnacle"
+        )
+    emit(args, found, lines)
+    is_better = effect is not None and effect.low > 1
+    return 0 if is_better and not idle else 1
+
+
+def _would(each: Redecided) -> str:
+    if each.planted and each.ruling is Ruling.PROMOTED:
+        return "reach the gate"
+    return each.ruling.value
