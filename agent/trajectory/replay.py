@@ -42,10 +42,10 @@ class Divergence:
 
     @property
     def text(self) -> str:
-        """What differs, as the first lines of a diff."""
+        """What differs, as the first lines of a diff; what may differ is masked."""
         lines = difflib.unified_diff(
-            self.recorded.splitlines(), self.replayed.splitlines(), "recorded", "replayed",
-            lineterm="", n=1,
+            masked(self.recorded).splitlines(), masked(self.replayed).splitlines(),
+            "recorded", "replayed", lineterm="", n=1,
         )  # fmt: skip
         shown = list(lines)[:_SHOWN_LINES]
         return f"turn {self.turn}, {self.tool}:\n" + "\n".join(shown)
