@@ -11,6 +11,7 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import Step, StepRecord
+from rsi.evals.floor import with_floor
 from rsi.evals.guards import source_facts
 from rsi.evals.score import score
 from rsi.evals.types import Purpose
@@ -65,7 +66,9 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
     for purpose, before in stored.items():
         again = score(
             task,
-            task.profiles[campaign.profile],
+            with_floor(
+                task.profiles[campaign.profile], cast(float | None, opened.payload.get("floor_s"))
+            ),
             ledger.measurements(round_id, purpose, attempt=attempt),
             purpose=purpose,
             alpha=cast(float, opened.payload["alpha"]),

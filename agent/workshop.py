@@ -23,6 +23,7 @@ from rsi.agent.store.records import CampaignRecord, RoundRecord, Step, StepRecor
 from rsi.agent.store.state import RoundVerdict, round_state
 from rsi.agent.trees import decode_tree
 from rsi.evals.budget import alpha_for, stage_alpha
+from rsi.evals.floor import with_floor
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.loader import load_task
@@ -148,6 +149,12 @@ class RoundDesk:
         """What the round's opening fixed, whatever the attempt."""
         record = self.step(Step.OPEN, 0)
         return {} if record is None else record.payload
+
+    @property
+    def scoring_profile(self) -> Profile:
+        """The profile with the do-nothing floor that was measured when the campaign began."""
+        floor_s = self.opened().get("floor_s")
+        return with_floor(self.shop.profile, floor_s if isinstance(floor_s, float) else None)
 
     def candidate_tree(self) -> FileTree:
         """The candidate's files as committed."""

@@ -17,10 +17,11 @@ def candidate_variables(profile: Profile, training_seed: int) -> dict[str, str]:
         "RSI_PROFILE": profile.name,
         "RSI_BUDGET_JSON": _compact(_budget(profile)),
         "RSI_SEED": str(training_seed),
+        # One fixed value would turn luck of the dictionary's layout into a bias that no repetition averages out.
+        "PYTHONHASHSEED": str(training_seed % 2**32),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OMP_WAIT_POLICY": "PASSIVE",
-        "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

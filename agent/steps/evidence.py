@@ -171,7 +171,7 @@ def _keep_output(desk: RoundDesk, slot: Slot, run: ExecResult) -> None:
 def _score(desk: RoundDesk, purpose: Purpose) -> Score:
     return score_measurements(
         desk.shop.task,
-        desk.shop.profile,
+        desk.scoring_profile,
         desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
         purpose=purpose,
         alpha=desk.alpha,

@@ -19,6 +19,7 @@ from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.trees import encode_tree
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.agent.workshop import RoundDesk
+from rsi.evals.floor import measure_floor
 from rsi.sandboxes.types import FileTree, Limits, Sandbox, SandboxSpec
 
 AGENT_WALL_S = 1800.0
@@ -35,6 +36,7 @@ def open_round(desk: RoundDesk) -> StepResult:
             "champion_commit": desk.record.champion_commit,
             "baseline_commit": lineage.baseline(),
             "alpha": desk.alpha,
+            "floor_s": floor_of(desk),
             "backend": desk.shop.backend.name,
             "assurance": desk.shop.backend.assurance.value,
             "planted": planted_entry(desk),
@@ -45,6 +47,17 @@ def open_round(desk: RoundDesk) -> StepResult:
 
 def _plan(desk: RoundDesk) -> dict[str, object]:
     return asdict(plan_round(desk.shop, desk.record.number, desk.record.champion_commit))
+
+
+def floor_of(desk: RoundDesk) -> float | None:
+    """Seconds of a run that does nothing, measured once a campaign; None where no host clock decides."""
+    for record in desk.ledger.rounds(desk.shop.campaign.id):
+        opened = desk.ledger.step(record.id, Step.OPEN)
+        if opened is not None and "floor_s" in opened.payload:
+            return cast(float | None, opened.payload["floor_s"])
+    shop = desk.shop
+    baseline = shop.lineage.tree(shop.lineage.baseline())
+    return measure_floor(shop.task, shop.profile, shop.backend, baseline, label=desk.round_id)
 
 
 def planted_entry(desk: RoundDesk) -> dict[str, object] | None:

@@ -140,7 +140,7 @@ def test_a_candidate_sees_its_files_the_public_part_and_nothing_else(
     }
     assert variables["OMP_NUM_THREADS"] == variables["MKL_NUM_THREADS"] == "1"
     assert variables["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert variables["PYTHONHASHSEED"] == "0"
+    assert variables["PYTHONHASHSEED"] == variables["RSI_SEED"]
     fixed = {"PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY",
              "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LC_CTYPE", "PWD", "SHLVL", "_"}  # fmt: skip
     assert set(variables) - set(told) <= fixed
