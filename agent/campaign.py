@@ -58,7 +58,7 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
 
 
 def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
-    errors = 0
+    errors, reason = 0, ""
     for slot in schedule(shop.task, shop.config.rounds, shop.config.control_every):
         word = _next(shop, durable, slot)
         if word == "stop":
@@ -79,7 +79,10 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
         log.info("round=%s ended=%s", desk.round_id, ended)
         errors = errors + 1 if ended == "harness_error" else 0
         if errors >= MAX_HARNESS_ERRORS:
-            return CampaignEventKind.FAILED, f"{errors} rounds in a row failed on our side"
+            return (
+                CampaignEventKind.FAILED,
+                f"{errors} rounds in a row failed on our side: {reason}",
+            )
     return CampaignEventKind.FINISHED, "all rounds done"
 
 

@@ -50,7 +50,7 @@ class CampaignSteering:
         )
 
     def budgets(self) -> dict[str, object]:
-        """Latest wish for each limit, by its name."""
+        """Latest wish for each limit, by its setting's name such as "budget_usd"."""
         wishes: dict[str, object] = {}
         for each in self._requests():
             if each.kind is RequestKind.BUDGET:

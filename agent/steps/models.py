@@ -76,14 +76,14 @@ def purse_of(desk: RoundDesk) -> RoundPurse:
 
 
 def budget_of(shop: Workshop) -> Budget:
-    """The campaign's limits, with what a person changed since it was queued."""
+    """The campaign's limits, with what a person changed since under the settings' own names."""
     wishes = shop.steering.budgets()
     config = shop.config
     return Budget(
-        usd=_number(wishes.get("usd", config.budget_usd)),
-        tokens=_whole(wishes.get("tokens", config.budget_tokens)),
-        wall_s=_number(wishes.get("wall_s", config.budget_wall_s)),
-        device_s=_number(wishes.get("device_s", config.budget_device_s)),
+        usd=_number(wishes.get("budget_usd", config.budget_usd)),
+        tokens=_whole(wishes.get("budget_tokens", config.budget_tokens)),
+        wall_s=_number(wishes.get("budget_wall_s", config.budget_wall_s)),
+        device_s=_number(wishes.get("budget_device_s", config.budget_device_s)),
     )
 
 
