@@ -293,3 +293,14 @@ def _add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         if name == "check":
             word.add_argument("--profile", help="size to run (default: the smallest)")
             word.add_argument("--sandbox", default="auto", help="backend to run in")
+            word.add_argument(
+                "--deep",
+                action="store_true",
+                help="also measure noise, smallest detectable effect and headroom, and run every cheat",
+            )
+            word.add_argument(
+                "--pairs", type=int, default=8, help="pairs of the same code (default: %(default)s)"
+            )
+            word.add_argument(
+                "--write", metavar="FILE", help="with --deep: keep the numbers as JSON"
+            )

@@ -1,12 +1,18 @@
 """Verbs about tasks: list, show, check."""
 
 import argparse
+import secrets
+from collections.abc import Callable
+from pathlib import Path
 
 from rsi.agent.cli.context import emit, note, table
+from rsi.agent.cli.trust_page import calibration_text, trust_page
 from rsi.agent.safe import safe_text
+from rsi.agent.task_trust import Examiner, examine
 from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import Backend
 from rsi.tasks.check import CheckLine, check_task
-from rsi.tasks.loader import list_tasks, load_task
+from rsi.tasks.loader import list_tasks, load_task, profile_of
 from rsi.tasks.types import Task
 
 
@@ -41,10 +47,36 @@ def check(args: argparse.Namespace) -> int:
     show_line = (
         None if args.json else (lambda line: print(safe_text(_check_line(line)), flush=True))
     )
+    if args.deep:
+        return _check_deeply(args, task, backend, show_line)
     report = check_task(task, args.profile, backend, show_line)
     verdict = "usable" if report.is_ok else "not usable: see FAIL above"
     emit(args, report, [f"{task.name} ({task.track}, {report.profile}): {verdict}"])
     return 0 if report.is_ok else 1
+
+
+def _check_deeply(
+    args: argparse.Namespace,
+    task: Task,
+    backend: Backend,
+    show_line: Callable[[CheckLine], None] | None,
+) -> int:
+    """Measure noise, reach and headroom, run the cheats, and say whether this evaluator can be trusted."""
+    profile = profile_of(task, args.profile)
+    examiner = Examiner(
+        task=task,
+        profile=profile,
+        backend=backend,
+        secret=secrets.token_bytes(16),
+        progress=note,
+    )
+    report = examine(examiner, aa_pairs=args.pairs, on_line=show_line)
+    if args.write:
+        path = Path(args.write)
+        path.write_text(calibration_text(report), encoding="utf-8")
+        note(f"calibration written to {path}")
+    emit(args, report, trust_page(report, task))
+    return 0 if report.is_trusted else 1
 
 
 def _check_line(line: CheckLine) -> str:

@@ -1,5 +1,6 @@
 """Controls go through the real pipeline, are counted, and lock promotions when the evaluator fails them."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from rsi.agent.controls import (
     schedule,
     standing_of,
 )
-from rsi.agent.gate import GateCase, policy_decision
+from rsi.agent.gate import GateCase, case_at_gate, policy_decision
 from rsi.agent.report.files import write_report
 from rsi.agent.store.records import DecisionAction, Step
 from rsi.agent.tally import round_lines, tally
@@ -100,7 +101,7 @@ def test_a_campaign_runs_its_controls_and_promotes_none_of_them(home, ledger, qu
 
 @pytest.mark.slow
 def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_so(
-    ledger, queue, work, idea, start_worker, gate, tmp_path
+    ledger, queue, work, idea, start_worker, gate, until, tmp_path
 ):
     """The first "null" is a task's lie: it is faster, so an honest evaluator lets it through, and locks."""
     lying = _toy_with_a_null_that_is_a_gain(tmp_path)
@@ -124,10 +125,11 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
         [idea("03_score_pairs_not_positions", 1.25)], task=lying, autonomy=Autonomy.PERSON
     )
     with start_worker():
+        until(lambda: _at_gate(ledger, third), timeout_s=400)
         case = gate.case(third)
         assert any("locked" in each for each in case.held_by)
         decided = gate.say(case, DecisionAction.APPROVE, "the null was mislabelled")
-        gate.wait_for_end(third)
+        until(lambda: ledger.promotions(round_id=case.round_id) or None, timeout_s=400)
     assert decided.is_override
     assert round_lines(ledger, third)[0].ended_as == "promoted"
 
@@ -160,10 +162,14 @@ def test_a_control_at_the_gate_is_rejected_with_what_it_means(kind, expect, is_h
     assert words in said.reason
 
 
+def _at_gate(ledger, campaign_id):
+    for record in ledger.rounds(campaign_id):
+        return case_at_gate(ledger.steps(record.id), ledger.decisions(record.id))
+    return None
+
+
 def _toy_with_a_null_that_is_a_gain(tmp_path):
     """A copy of the toy task that calls its first real gain a null patch."""
-    import shutil
-
     source = load_task("toy").root
     folder = tmp_path / "tasks" / "lying"
     shutil.copytree(source, folder)
