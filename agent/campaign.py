@@ -83,6 +83,9 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
                 CampaignEventKind.FAILED,
                 f"{errors} rounds in a row failed on our side: {reason}",
             )
+    # A stop in the last round finds no next one to keep from starting.
+    if durable.step("over", lambda: "stop" if shop.steering.is_stopping() else "done") == "stop":
+        return CampaignEventKind.STOPPED, "a person stopped it"
     return CampaignEventKind.FINISHED, "all rounds done"
 
 
