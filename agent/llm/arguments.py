@@ -32,7 +32,8 @@ def call_problem(call: ToolCall, tools: Mapping[str, ToolSpec]) -> str | None:
         return None
     return (
         f"The call of {call.name!r} cannot be used: {problem}\n"
-        f"Its arguments must be one JSON object matching {json.dumps(tool.parameters)}"
+        # The ledger does not keep the order of keys, and a replay must get the same words.
+        f"Its arguments must be one JSON object matching {json.dumps(tool.parameters, sort_keys=True)}"
     )
 
 
@@ -61,7 +62,7 @@ def _object_problem(
     for name in cast(list[str], schema.get("required", [])):
         if name not in value:
             return f"{where} lacks {name!r}."
-    for name, item in value.items():
+    for name, item in sorted(value.items()):
         if name not in properties:
             return f"{where} has {name!r}, which is not one of {sorted(properties)}."
         if problem := value_problem(item, properties[name], f"{where}.{name}"):
