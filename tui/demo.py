@@ -5,15 +5,22 @@ was really measured, on another day; the screens say that it is recorded.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import DecisionRecord, PromotionRecord, Step, StepRecord, WorkerRecord
+from rsi.agent.store.records import (
+    DecisionRecord,
+    PromotionRecord,
+    Step,
+    StepRecord,
+    WorkerRecord,
+    utc_now,
+)
 from rsi.tui.recording import Recording, load, unpack_code, write_row
 
 RECORDING = Path(__file__).parent / "recorded" / "campaign.tar.xz"
@@ -27,10 +34,28 @@ BEAT_S = 5.0
 class Player:
     """Writes a recording into a ledger, the first part at once, the rest at a pace that can be watched."""
 
-    def __init__(self, recording: Recording, ledger: Ledger, *, played_s: float = PLAYED_S) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        ledger: Ledger,
+        *,
+        played_s: float = PLAYED_S,
+        first: int | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Prepare; nothing is written before `start`.
+
+        Args:
+            recording: What to play.
+            ledger: An empty ledger.
+            played_s: Seconds that the part after the beginning takes.
+            first: Rows that are there from the start; None takes `first_part`.
+            now: The clock that the facts are dated by.
+        """
         self._recording = recording
         self._ledger = ledger
-        self._first = first_part(recording)
+        self._now = now
+        self._first = first_part(recording) if first is None else first
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._play, name="rsi-demo", daemon=True)
         rows = recording.rows
@@ -38,18 +63,20 @@ class Player:
         rest_s = rows[-1].at_s - self._zero_s
         self._speed = max(1.0, rest_s / played_s)
 
-    def start(self) -> None:
+    def start(self, *, is_playing: bool = True) -> None:
         """Write the first part, then go on in the background."""
-        now = datetime.now(UTC)
+        now = self._now()
         for row in self._recording.rows[: self._first]:
             write_row(self._ledger, row, now - timedelta(seconds=self._zero_s - row.at_s))
         self._beat()
-        self._thread.start()
+        if is_playing:
+            self._thread.start()
 
     def stop(self) -> None:
         """Stop playing."""
         self._stopping.set()
-        self._thread.join(timeout=2)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
 
     def _play(self) -> None:
         before_s = self._zero_s
@@ -62,7 +89,7 @@ class Player:
             is_held = isinstance(row.fact, DecisionRecord)
             if not self._wait(wait_s):
                 return
-            write_row(self._ledger, row, datetime.now(UTC))
+            write_row(self._ledger, row, self._now())
         while self._wait(BEAT_S):
             self._beat()
 
@@ -76,7 +103,7 @@ class Player:
         return not self._stopping.wait(max(0.0, seconds))
 
     def _beat(self) -> None:
-        now = datetime.now(UTC)
+        now = self._now()
         self._ledger.heartbeat(
             WorkerRecord(
                 id="recorded",
@@ -108,9 +135,21 @@ def first_part(recording: Recording) -> int:
 
 @contextmanager
 def demo_home(
-    path: Path = RECORDING, *, played_s: float = PLAYED_S
+    path: Path = RECORDING,
+    *,
+    played_s: float = PLAYED_S,
+    is_whole: bool = False,
+    is_playing: bool = True,
+    now: Callable[[], datetime] = utc_now,
 ) -> Iterator[tuple[Home, Ledger]]:
     """A temporary home in which a recording is played.
+
+    Args:
+        path: The recording.
+        played_s: Seconds that the part after the beginning takes.
+        is_whole: Everything is there from the start.
+        is_playing: Go on after the first part.
+        now: The clock that the facts are dated by.
 
     Raises:
         RecordingError: The recording cannot be read.
@@ -120,8 +159,9 @@ def demo_home(
         home = Home(root=Path(folder)).create()
         unpack_code(recording, home)
         with Ledger.open(home) as ledger:
-            player = Player(recording, ledger, played_s=played_s)
-            player.start()
+            first = len(recording.rows) if is_whole else None
+            player = Player(recording, ledger, played_s=played_s, first=first, now=now)
+            player.start(is_playing=is_playing)
             try:
                 yield home, ledger
             finally:

@@ -93,10 +93,12 @@ def usd(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: "41 s", "12 m", "3 h 05 m", "2 d 4 h"."""
+    """Two units at most: "41 s", "2 m 05 s", "12 m", "3 h 05 m", "2 d 4 h"."""
     total = max(0, round(seconds))
     if total < 100:
         return f"{total} s"
+    if total < 600:
+        return f"{total // 60} m {total % 60:02} s"
     if total < 6_000:
         return f"{total // 60} m"
     if total < 172_800:

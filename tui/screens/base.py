@@ -145,9 +145,7 @@ class CockpitScreen(Screen[None]):
 
     def _right_spans(self, view: View) -> list[Span]:
         spans: list[Span] = []
-        if self.cockpit.is_demo:
-            spans.append(("recorded demo ", Role.NOTE))
-        elif self.cockpit.is_read_only:
+        if self.cockpit.is_read_only and not self.cockpit.is_demo:
             spans.append(("read-only ", Role.WARN))
         spans.append((f"{usd(view.spend_usd)} ", Role.BAR))
         return spans
@@ -157,6 +155,8 @@ class CockpitScreen(Screen[None]):
             since = self.cockpit.age(view.read_at) if view.read_at else DASH
             return [(f" ✖ ledger cannot be read for {since}: {view.problem} ", Role.BAD)]
         spans = [self._heartbeat(view)]
+        if self.cockpit.is_demo:
+            spans.insert(0, (" ▶ recorded ", Role.NOTE))
         spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))
         if view.gate:
             spans.append((f"· ▲ gate {len(view.gate)} ", Role.WARN))
@@ -175,7 +175,7 @@ class CockpitScreen(Screen[None]):
         return f" ▲ no heartbeat {self.cockpit.age(view.workers[0].heartbeat_at)} ", Role.WARN
 
     def _source_spans(self, view: View) -> list[Span]:
-        return [(f"{view.source} ", Role.BAR)]
+        return [] if self.cockpit.is_demo else [(f"{view.source} ", Role.BAR)]
 
     @on(TabBar.Chosen)
     def _on_tab(self, event: TabBar.Chosen) -> None:

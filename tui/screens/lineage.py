@@ -47,11 +47,11 @@ class LineageScreen(SteeringActions):
     DEFAULT_CSS = """
     LineageScreen #lineage-head { background: $background; }
     LineageScreen #lineage-body { height: 1fr; layout: vertical; }
-    LineageScreen.-wide #lineage-body { layout: horizontal; }
+    LineageScreen.-broad #lineage-body { layout: horizontal; }
     LineageScreen #tree { width: 100%; height: 1fr; }
     LineageScreen #board { width: 100%; height: 1fr; }
-    LineageScreen.-wide #tree { width: 1fr; height: 100%; }
-    LineageScreen.-wide #board { width: 1fr; height: 100%; padding: 0 0 0 1; }
+    LineageScreen.-broad #tree { width: 1fr; height: 100%; }
+    LineageScreen.-broad #board { width: 1fr; height: 100%; padding: 0 0 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LINEAGE)
     scope = Scope.LINEAGE
@@ -171,13 +171,12 @@ class LineageScreen(SteeringActions):
     def _board_row(self, index: int) -> Row:
         place = self._board[index]
         if place is None:
-            rule = "─" * 60
             return (
                 ("", Role.DIM),
                 ("not significant below", Role.WARN),
-                (rule, Role.RULE),
                 ("", Role.DIM),
-                (rule, Role.RULE),
+                ("", Role.DIM),
+                ("", Role.DIM),
             )
         view = place.view
         effect = view.effect

@@ -32,9 +32,9 @@ COLUMNS = (
     Column(title="size", width=6, priority=5),
     Column(title="round", width=7, align="right", priority=2),
     Column(title="prom", width=4, align="right", priority=3),
-    Column(title="speedup", width=8, align="right", priority=3),
-    Column(title="cost", width=8, align="right", priority=1),
-    Column(title="now", width=16, priority=1),
+    Column(title="speedup", width=8, align="right", priority=1),
+    Column(title="cost", width=7, align="right", priority=2),
+    Column(title="now", width=15),
     Column(title="age", width=9, align="right", priority=4),
 )
 _OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED,
@@ -54,8 +54,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     DEFAULT_CSS = """
     QueueScreen #queue-body { height: 1fr; }
-    QueueScreen #campaigns { width: 3fr; }
-    QueueScreen #about { width: 2fr; display: none; padding: 0 0 0 1; }
+    QueueScreen #campaigns { width: 5fr; }
+    QueueScreen #about { width: 3fr; display: none; padding: 0 0 0 1; }
     QueueScreen.-wide #about { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
@@ -175,6 +175,16 @@ class QueueScreen(SteeringActions, CockpitScreen):
             paper.set_lines([])
             return
         lines = about_lines(summary, self.cockpit.age)
+        speedup = view.speedups.get(summary.record.id)
+        if speedup is not None:
+            lines.insert(
+                1,
+                (
+                    ("speedup   ", Role.DIM),
+                    (interval(speedup), Role.GOOD),
+                    (" over the baseline", Role.DIM),
+                ),
+            )
         campaign = view.campaign
         if campaign is not None and campaign.id == summary.record.id:
             lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style
 from textual.binding import BindingType
 from textual.message import Message
+from textual.strip import Strip
 
 from rsi.tui.commands import Scope, bindings
 from rsi.tui.diffs import Diff, DiffLine, Hunk, colour_lines, paired_rows
-from rsi.tui.draw import MINUS, Line, Role, Span, fit, wrap
+from rsi.tui.draw import EMPTY_LINE, MINUS, Line, Role, Span, fit, wrap
 from rsi.tui.safe import MAX_LINE_CHARACTERS, safe_line
 from rsi.tui.widgets.lines import LinesView
 
@@ -40,6 +42,8 @@ class _Row:
     spans: Line
     over: Role | None = None
     new_line: int | None = None
+    sides: tuple[tuple[Line, Role | None], tuple[Line, Role | None]] | None = None
+    """Old and new side by side, each with a role laid over it; None for a row in one piece."""
 
 
 class DiffView(LinesView):
@@ -208,6 +212,23 @@ class DiffView(LinesView):
     def over_at(self, index: int) -> Role | None:
         return self._rows[index].over
 
+    def strip_at(self, index: int, base: Style) -> Strip:
+        sides = self._rows[index].sides
+        if sides is None:
+            return super().strip_at(index, base)
+        half = _half_of(max(10, self.size.width - 2))
+        mark = self.line_at(index)[:1]
+        (left, left_over), (right, right_over) = sides
+        pen = self.pen
+        return Strip.join(
+            [
+                pen.strip(mark, 1, base),
+                pen.strip(left, half, base, over=left_over),
+                pen.strip((("│", Role.RULE),), 1, base),
+                pen.strip(right, self.size.width - half - 2, base, over=right_over),
+            ]
+        )
+
     def _layout(self) -> None:
         width = max(10, self.size.width - 2)
         key = (self._key, self.diff, width, self.is_split, self.notes)
@@ -354,21 +375,32 @@ def _unified_rows(number: int, hunk: Hunk, coloured: _Coloured, width: int) -> l
     return rows
 
 
+def _half_of(width: int) -> int:
+    return (width - 1) // 2
+
+
 def _split_rows(number: int, hunk: Hunk, coloured: _Coloured, width: int) -> list[_Row]:
-    half = (width - 1) // 2
+    half = _half_of(width)
     rows = []
     for left, right in paired_rows(hunk):
         lefts = _half_lines(left, left.old if left else None, coloured, half)
         rights = _half_lines(right, right.new if right else None, coloured, half)
-        blank: Line = ((" " * half, Role.DIM),)
         for part in range(max(len(lefts), len(rights))):
-            spans = (
-                *(lefts[part] if part < len(lefts) else blank),
-                ("│", Role.RULE),
-                *(rights[part] if part < len(rights) else blank),
+            sides = (
+                _side(lefts, part, left),
+                _side(rights, part, right),
             )
-            rows.append(_Row(number, spans, None, right.new if right and part == 0 else None))
+            new_line = right.new if right and part == 0 else None
+            rows.append(
+                _Row(number, (*sides[0][0], ("│", Role.RULE), *sides[1][0]), None, new_line, sides)
+            )
     return rows
+
+
+def _side(lines: Sequence[Line], part: int, of: DiffLine | None) -> tuple[Line, Role | None]:
+    if of is None or part >= len(lines):
+        return EMPTY_LINE, None
+    return lines[part], _LOOKS.get(of.sign, (None, Role.DIM))[0]
 
 
 def _half_lines(
@@ -376,20 +408,13 @@ def _half_lines(
 ) -> list[Line]:
     if each is None:
         return []
-    sign = each.sign
-    over, sign_role = _LOOKS.get(sign, (None, Role.DIM))
-    body = half - _NUMBER_CELLS - 2
+    sign_role = _LOOKS.get(each.sign, (None, Role.DIM))[1]
     out: list[Line] = []
-    for part, piece in enumerate(wrap(coloured.spans(each), max(5, body))):
-        used = sum(len(fit_text) for fit_text, _ in piece)
-        head = str(shown or "").rjust(_NUMBER_CELLS - 1) + " " if part == 0 else " " * _NUMBER_CELLS
-        spans: list[Span] = [
-            (head, Role.DIM),
-            ((sign if part == 0 else "↳") + " ", sign_role),
-            *piece,
-        ]
-        spans.append((" " * max(0, body - used), over or Role.TEXT))
-        out.append(tuple(spans))
+    for part, piece in enumerate(wrap(coloured.spans(each), max(5, half - _NUMBER_CELLS - 2))):
+        number = str(shown or "").rjust(_NUMBER_CELLS - 1) + " "
+        head = number if part == 0 else " " * _NUMBER_CELLS
+        sign = each.sign if part == 0 else "↳"
+        out.append(((head, Role.DIM), (sign + " ", sign_role), *piece))
     return out
 
 

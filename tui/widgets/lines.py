@@ -128,12 +128,16 @@ class LinesView(ScrollView, can_focus=True):
         index = y - len(sticky) + self.scroll_offset.y
         count = self.line_count()
         if index < count:
-            return self._draw(
-                self.line_at(index), base, over=self.over_at(index), scroll_x=self.scroll_offset.x
-            )
+            return self.strip_at(index, base)
         if count == 0 and y - len(sticky) < len(self.empty):
             return self._draw((("  ", Role.DIM), *self.empty[y - len(sticky)]), base)
         return Strip.blank(self.size.width, base)
+
+    def strip_at(self, index: int, base: Style) -> Strip:
+        """The cells of one line."""
+        return self._draw(
+            self.line_at(index), base, over=self.over_at(index), scroll_x=self.scroll_offset.x
+        )
 
     def _draw(
         self, spans: Line, base: Style, *, over: Role | None = None, scroll_x: int = 0
