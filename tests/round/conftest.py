@@ -144,9 +144,9 @@ def idea():
 
 @pytest.fixture
 def until(ledger):
-    """Waits for a fact in the ledger; fails with what there is after a minute."""
+    """Waits for a fact in the ledger; fails with what there is after five minutes."""
 
-    def go(claim, timeout_s=60.0):
+    def go(claim, timeout_s=300.0):
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if (found := claim()) is not None:

@@ -1,0 +1,114 @@
+"""Rounds of a recorded campaign are run again, gone on from, and taken elsewhere."""
+
+import json
+
+import pytest
+
+from rsi.agent.cli.entry import main
+from rsi.agent.store.records import AgentRole, CampaignState
+from rsi.agent.tally import round_lines
+from rsi.agent.trajectory.atif import from_atif, to_atif
+from rsi.agent.trajectory.recording import last_recording
+
+WANDERING = """[[round]]
+[[round.turn]]
+text = "Three calls at once."
+calls = [{tool = "view", arguments = {path = "."}}, {tool = "view", arguments = {path = "nowhere.py"}},
+  {tool = "shell", arguments = {command = "python run.py; echo done $?; python -c 'print(object())'"}}]
+[[round.turn]]
+calls = [{tool = "shell", arguments = {command = "seq 1 20000"}}, {tool = "view", arguments = {_raw = '{"path'}}]
+[[round.turn]]
+calls = [{tool = "write", arguments = {path = "bigram/notes.txt", content = "n1\\n"}},
+  {tool = "edit", arguments = {path = "bigram/notes.txt", old = "absent", new = "x"}},
+  {tool = "edit", arguments = {path = "bigram/notes.txt", old = "n1", new = "n2"}},
+  {tool = "shell", arguments = {command = "cat bigram/notes.txt; exit 3"}}]
+[[round.turn]]
+calls = [{tool = "measure"}]
+[[round.turn]]
+calls = [{tool = "search_notebook", arguments = {query = "sums"}}]
+[[round.turn]]
+calls = [{tool = "give_up", arguments = {reason = "seen enough"}}]
+"""
+
+
+def recording_of(ledger, round_id):
+    return last_recording(ledger.events(round_id, AgentRole.PROPOSER))
+
+
+@pytest.mark.slow
+def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, idea, tmp_path, capfd):
+    measured = idea("01_edits_the_entry") + "measure = true\n"
+    campaign_id = queue([measured, WANDERING, idea("07_wrong_name")])
+    status, log = work()
+    assert status == 0, log
+    lines = round_lines(ledger, campaign_id)
+    assert [each.ended_as for each in lines] == ["not_admitted", "no_patch", "crashed"]
+
+    for line in lines:
+        capfd.readouterr()
+        code = main(["replay", line.record.id, "--run", "--json"])
+        found = json.loads(capfd.readouterr().out)
+        assert code == 0, found
+        assert found["divergence"] is None
+        calls = sum(len(t.reply.tool_calls) for t in recording_of(ledger, line.record.id).turns)
+        assert found["calls"] + found["from_record"] == calls
+
+    forked = lines[0].record.id
+    words = ["fork", forked, "--step", "2", "--say", "leave run.py alone", "--json"]
+    assert main(words) == 0
+    fork_id = json.loads(capfd.readouterr().out)["campaign"]
+    assert fork_id != campaign_id
+    assert ledger.campaign_summary(fork_id).state is CampaignState.FINISHED
+    (fork_line,) = round_lines(ledger, fork_id)
+    assert fork_line.ended_as == "not_admitted"
+    before, after = recording_of(ledger, forked), recording_of(ledger, fork_line.record.id)
+    assert [each.is_copied for each in after.turns[:3]] == [True, True, False]
+    assert [each.reply.blocks for each in after.turns[:2]] == [
+        each.reply.blocks for each in before.turns[:2]
+    ]
+    assert after.outcome == "submitted"
+    told = [text for each in after.turns for text in each.told]
+    assert any("leave run.py alone" in each for each in told)
+    assert main(["replay", fork_line.record.id, "--run"]) == 0
+
+    export(ledger, campaign_id, [each.record.id for each in lines], tmp_path / "out")
+
+
+def export(ledger, campaign_id, round_ids, out):
+    assert main(["export", campaign_id, "--format", "atif", "--out", str(out / "atif")]) == 0
+    for round_id in round_ids:
+        stored = recording_of(ledger, round_id)
+        text = (out / "atif" / f"{round_id}.json").read_text(encoding="utf-8")
+        document, again = json.loads(text), from_atif(text)
+        assert [each.reply.blocks for each in again.turns] == [
+            each.reply.blocks for each in stored.turns
+        ]
+        assert to_atif(again, version=document["agent"]["version"]) == document
+
+    words = ["export", campaign_id, "--format", "sft", "--out", str(out / "sft.jsonl")]
+    assert main(words) == 0
+    assert (out / "sft.jsonl").read_text(encoding="utf-8") == "", "nothing was accepted"
+    assert main([*words, "--with-rejected"]) == 0
+    examples = [json.loads(each) for each in (out / "sft.jsonl").read_text().splitlines()]
+    assert [each["metadata"]["label"] for each in examples] == ["rejected"] * len(round_ids)
+    for each in examples:
+        assert each["messages"][0]["role"] == "system"
+        calls = [c["id"] for m in each["messages"] for c in m.get("tool_calls") or ()]
+        answered = [m["tool_call_id"] for m in each["messages"] if m["role"] == "tool"]
+        assert calls == answered
+
+    path = out / "log.json"
+    assert main(["export", campaign_id, "--format", "inspect", "--out", str(path)]) == 0
+    inspected = json.loads(path.read_text(encoding="utf-8"))
+    assert inspected["status"] == "success"
+    assert len(inspected["samples"]) == len(round_ids)
+
+
+@pytest.mark.slow
+def test_the_inspect_log_of_a_campaign_is_read_by_inspect_itself(queue, work, idea, tmp_path):
+    log_module = pytest.importorskip("inspect_ai.log")
+    campaign_id = queue([idea("01_edits_the_entry")])
+    work()
+    path = tmp_path / "log.json"
+    assert main(["export", campaign_id, "--format", "inspect", "--out", str(path)]) == 0
+    assert len(log_module.read_eval_log(str(path)).samples) == 1
