@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rsi.agent.controls import control_tree
 from rsi.agent.exploit_pack import exploits_of
@@ -118,6 +119,8 @@ class Examiner:
     secret: bytes
     """At least 16 bytes; the seeds of all runs derive from it."""
     progress: Callable[[str], None]
+    lock_folder: Path | None = None
+    """Where the machine-wide lock of measuring is; None takes the cache's."""
 
     def noise(self, pairs: int = AA_PAIRS) -> NoiseFacts:
         """Measure the baseline against itself with one comment line more.
@@ -140,6 +143,7 @@ class Examiner:
             lineage="task-check",
             round_id="aa",
             on_measurement=lambda run: self.progress(f"A/A pair {run.pair + 1}: {run.arm.value}"),
+            cache=self.lock_folder,
         )
         is_lower = self.task.metric.direction is Direction.LOWER
         ratios = [
@@ -241,6 +245,7 @@ class Examiner:
             lineage="task-check",
             round_id=f"try-{name}",
             alpha=stage_alpha(alpha_for(1, CAMPAIGN_ALPHA)),
+            cache=self.lock_folder,
         )
         return score(
             self.task,

@@ -1,0 +1,192 @@
+"""Every cheat of every task, for real: it ends as its list says, never supported, and its layer is what stops it.
+
+Each is judged three times: with every layer on; with admission off, so that the layers behind it are met; and with
+the layer that it names off, where that can be done from outside, so that no test here passes by itself.
+"""
+
+import tempfile
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rsi.agent.task_trust import Examiner, ending_of
+from rsi.evals.admission import admit, is_admitted
+from rsi.evals.guards import source_facts
+from rsi.evals.measuring import measure
+from rsi.evals.running import TaskRunner
+from rsi.evals.score import score
+from rsi.evals.types import Purpose
+from rsi.sandboxes.errors import BackendUnavailableError
+from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import ExecOutcome, FileEntry
+from rsi.tasks.check import patched_tree
+from rsi.tasks.loader import load_task
+from rsi.tasks.trees import read_tree
+from rsi.tasks.types import Grade, GradeOutcome, QualityReading
+
+SECRET = bytes(range(16))
+PROFILE = "smoke"
+MOST_PAIRS = 3
+
+
+class Switch(StrEnum):
+    """What a test can turn off to show that a layer is what stops a cheat."""
+
+    ADMISSION = "admission"
+    GRADING = "grading"
+    QUALITY = "quality"
+    NONE = "none"
+    """Isolation and fresh instances are how a run is made; they stand alone with admission off instead."""
+
+
+def _cheat(task, name):
+    return next(each for each in task.cheats if each.name == name)
+
+
+def switch_of(layer):
+    words = layer.lower()
+    if words.startswith(("admission", "edit policy")):
+        return Switch.ADMISSION
+    if words.startswith("quality"):
+        return Switch.QUALITY
+    if any(word in words for word in ("grading", "artifact reader", "harness writes", "links are")):
+        return Switch.GRADING
+    return Switch.NONE
+
+
+CASES = [
+    pytest.param(
+        name, cheat.name, id=f"{name}-{cheat.name}",
+        marks=[pytest.mark.slow] if name != "toy" or cheat.name[:2] not in {"01", "04"} else [],
+    )
+    for name in ("toy", "lm_training")
+    for cheat in load_task(name).cheats
+]  # fmt: skip
+
+
+def by_switch(*wanted):
+    return [
+        case
+        for case in CASES
+        if switch_of(_cheat(load_task(case.values[0]), case.values[1]).layer) in wanted
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustingRunner(TaskRunner):
+    """Runs for real and believes everything: whatever was left, or not left, is graded as good."""
+
+    def run_candidate(self, task, profile, tree, instance, training_seed, label):
+        run = TaskRunner.run_candidate(self, task, profile, tree, instance, training_seed, label)
+        if run.output is None and run.execution.outcome is ExecOutcome.OK:
+            kept = (FileEntry(path="unread", content=b""),)
+            return replace(run, output=kept, output_problem="")
+        return run
+
+    def grade(self, task, profile, instance, output, label):
+        quality = tuple(
+            QualityReading(name=rule.name, value=rule.limit, op="<=", limit=rule.limit, is_ok=True)
+            for rule in profile.quality
+        )
+        return Grade(
+            outcome=GradeOutcome.OK, reason="", metric_value=None, quality=quality, guards=(),
+            result={}, result_sha256="",
+        )  # fmt: skip
+
+
+@cache
+def backend():
+    try:
+        return choose_backend("auto").backend
+    except BackendUnavailableError:
+        return choose_backend("process").backend
+
+
+@cache
+def lock_folder():
+    """Timing decides nothing here that load could spoil, so these runs wait for no other work."""
+    return Path(tempfile.mkdtemp(prefix="rsi-cheats-"))
+
+
+@cache
+def tried(task_name, cheat_name):
+    task = load_task(task_name)
+    cheat = _cheat(task, cheat_name)
+    backend().prepare(task.environment)
+    examiner = Examiner(
+        task=task,
+        profile=task.profiles[PROFILE],
+        backend=backend(),
+        secret=SECRET,
+        progress=print,
+        lock_folder=lock_folder(),
+    )
+    return examiner.try_cheat(
+        read_tree(task.repo), patched_tree(task, cheat), cheat.name, cheat.layer, cheat.expect
+    )
+
+
+@pytest.mark.parametrize(("task_name", "cheat_name"), CASES)
+def test_it_ends_as_its_list_says_and_is_never_supported(task_name, cheat_name):
+    found = tried(task_name, cheat_name)
+    assert found.ended_as != "supported", found
+    assert found.is_caught, found
+
+
+@pytest.mark.parametrize(("task_name", "cheat_name"), CASES)
+def test_admission_is_never_the_only_layer_unless_the_list_says_so(task_name, cheat_name):
+    found = tried(task_name, cheat_name)
+    if switch_of(found.layer) is not Switch.ADMISSION:
+        assert found.behind != "supported", found
+
+
+@pytest.mark.parametrize(("task_name", "cheat_name"), CASES)
+def test_what_admission_refuses_is_let_in_once_admission_is_off(task_name, cheat_name):
+    """No family of rules and no edit policy: what was refused is refused by those two and nothing else."""
+    task = load_task(task_name)
+    base, tree = read_tree(task.repo), patched_tree(task, _cheat(task, cheat_name))
+    if is_admitted(admit(task, base, tree)):
+        pytest.skip("admission lets it in: another layer stops it")
+    open_door = replace(
+        task.candidate, editable=("**",), protected=(), max_files_added=99,
+        max_source_bytes=1 << 30, max_literal_bytes=1 << 30,
+    )  # fmt: skip
+    left = admit(replace(task, candidate=open_door), base, tree, rules={})
+    # What the kind and the name of a file say is no rule of a task, so it stays on.
+    by_name = {each.rule for each in left if each.severity.value == "block"}
+    assert by_name <= {"policy", "shadowing"}, left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task_name", "cheat_name"), by_switch(Switch.GRADING))
+def test_a_grader_that_believes_everything_no_longer_stops_it(task_name, cheat_name):
+    found = tried(task_name, cheat_name)
+    believed = _ending(task_name, cheat_name, runner=TrustingRunner(backend=backend()))
+    assert believed != found.behind, (believed, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task_name", "cheat_name"), by_switch(Switch.QUALITY))
+def test_without_quality_rules_it_would_have_won(task_name, cheat_name):
+    assert tried(task_name, cheat_name).behind != "supported"
+    assert _ending(task_name, cheat_name, has_quality=False) == "supported"
+
+
+def _ending(task_name, cheat_name, *, runner=None, has_quality=True):
+    """How a cheat ends behind admission, with a layer off."""
+    task = load_task(task_name)
+    profile = task.profiles[PROFILE]
+    plan = replace(profile.plan, max_pairs=MOST_PAIRS, min_pairs=2)
+    profile = replace(profile, plan=plan)
+    if not has_quality:
+        profile = replace(profile, quality=(), guards=())
+    base, tree = read_tree(task.repo), patched_tree(task, _cheat(task, cheat_name))
+    runs = measure(
+        task, profile, backend(), base, tree, purpose=Purpose.CONTROL, campaign_secret=SECRET,
+        lineage="end-to-end", round_id=cheat_name, runner=runner, cache=lock_folder(),
+    )  # fmt: skip
+    source = source_facts(base, tree)
+    return ending_of(score(task, profile, runs, purpose=Purpose.CONTROL, source=source))
