@@ -194,17 +194,19 @@ def control_results(
         campaign_ids: Which campaigns, when no lineage is given.
     """
     if lineage is not None:
-        steps = ledger.steps_of(lineage=lineage)
+        opened = ledger.steps_of(lineage=lineage, step=Step.OPEN)
     else:
-        steps = tuple(step for each in campaign_ids for step in ledger.steps_of(campaign_id=each))
-    by_round: dict[str, list[StepRecord]] = {}
-    for step in steps:
-        by_round.setdefault(step.round_id, []).append(step)
+        opened = tuple(
+            step
+            for each in campaign_ids
+            for step in ledger.steps_of(campaign_id=each, step=Step.OPEN)
+        )
     found = []
-    for round_id, own in by_round.items():
-        planted = next((s.payload.get("planted") for s in own if s.step is Step.OPEN), None)
+    for step in opened:
+        planted = step.payload.get("planted")
         if isinstance(planted, Mapping):
-            result = _result(ledger, round_id, own, cast(Mapping[str, object], planted))
+            facts = cast(Mapping[str, object], planted)
+            result = _result(ledger, step.round_id, ledger.steps(step.round_id), facts)
             found += [] if result is None else [result]
     return tuple(found)
 
