@@ -9,7 +9,7 @@ import logging
 from rsi.agent.budget import exhausted, spent
 from rsi.agent.controls import Slot, schedule
 from rsi.agent.engine import Durable
-from rsi.agent.errors import AgentError
+from rsi.agent.pausing import wait_while_paused, worked_s
 from rsi.agent.round import run_round
 from rsi.agent.steps.audit import audit_champion, audit_facts
 from rsi.agent.steps.models import budget_of, refused_limit
@@ -28,7 +28,6 @@ from rsi.agent.workshop import Workshop, open_workshop
 
 MAX_HARNESS_ERRORS = 2
 """Failures of ours in a row that end a campaign: the third would fail the same way."""
-RESUME_TOPIC = "resume"
 
 log = logging.getLogger(__name__)
 
@@ -91,28 +90,17 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
 
 def _next(shop: Workshop, durable: Durable, slot: Slot) -> str:
     """What comes now: "round" with its record written, "stop", or why the campaign is over."""
-    for look in range(1_000_000):
-        word = durable.step(f"next/{slot.number}/{look}", lambda: _look(shop, slot))
-        if word != "paused":
-            return word
-        durable.wait(RESUME_TOPIC)
-    raise AgentError(f"campaign {shop.campaign.id} was paused and resumed too often")
+    wait_while_paused(shop, durable, f"next/{slot.number}/go")
+    return durable.step(f"next/{slot.number}", lambda: _look(shop, slot))
 
 
 def _look(shop: Workshop, slot: Slot) -> str:
     campaign_id = shop.campaign.id
     if shop.steering.is_stopping():
         return "stop"
-    if shop.steering.is_paused():
-        _event(shop.ledger, campaign_id, CampaignEventKind.PAUSED)
-        return "paused"
-    events = shop.ledger.campaign_events(campaign_id)
-    if events[-1].kind is CampaignEventKind.PAUSED:
-        _event(shop.ledger, campaign_id, CampaignEventKind.RESUMED)
-    started = next(each.at for each in events if each.kind is CampaignEventKind.STARTED)
     used = spent(
         shop.ledger.charges(campaign_id),
-        wall_s=(utc_now() - started).total_seconds(),
+        wall_s=worked_s(shop.ledger.campaign_events(campaign_id), utc_now()),
         candidates=slot.ideas_before,
     )
     limit = exhausted(budget_of(shop), used)

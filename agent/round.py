@@ -11,6 +11,7 @@ from itertools import count
 
 from rsi.agent.engine import Durable
 from rsi.agent.gate import MAX_ATTEMPTS
+from rsi.agent.pausing import HELD_BEFORE, wait_while_paused
 from rsi.agent.steps.closing import decide, look_at_gate, promote, report
 from rsi.agent.steps.evidence import admit, measure, review, score
 from rsi.agent.steps.idea import commit, critique, open_round, propose, write_brief
@@ -35,6 +36,8 @@ def run_round(desk: RoundDesk, durable: Durable) -> str:
 
     def step(name: Step, work: Callable[[RoundDesk], StepResult]) -> str:
         key = f"{desk.round_id}/{desk.attempt}/{name.value}"
+        if name in HELD_BEFORE:
+            wait_while_paused(desk.shop, durable, f"{key}/go")
         return durable.step(key, lambda: _recorded(desk, name, work))
 
     step(Step.OPEN, open_round)
@@ -80,7 +83,10 @@ def _recorded(desk: RoundDesk, name: Step, work: Callable[[RoundDesk], StepResul
     if before is not None:
         return before.outcome
     started_at, started_s = utc_now(), desk.monotonic_s()
-    result = work(desk)
+    if name in HELD_BEFORE and desk.shop.steering.is_stopping():
+        result = StepResult(outcome="stopped", payload={"reason": "a person stopped the campaign"})
+    else:
+        result = work(desk)
     desk.ledger.add_step(
         StepRecord(
             round_id=desk.round_id,

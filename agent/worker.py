@@ -18,6 +18,7 @@ from types import FrameType
 from rsi.agent.campaign import run_campaign
 from rsi.agent.engine import Durable, EngineClient, serve
 from rsi.agent.errors import LedgerError
+from rsi.agent.pausing import RESUME_TOPIC
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -31,7 +32,6 @@ from rsi.agent.store.records import (
 HEARTBEAT_S = 5.0
 DEAD_AFTER_S = 60.0
 """A worker on another host that was silent for so long is taken for dead."""
-RESUME_TOPIC = "resume"
 OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.STOPPING})
 
 log = logging.getLogger(__name__)

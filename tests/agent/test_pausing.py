@@ -1,0 +1,34 @@
+"""The time that a wall-clock budget counts."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rsi.agent.pausing import worked_s
+from rsi.agent.store.records import CampaignEvent, CampaignEventKind
+
+START = datetime(2026, 11, 20, tzinfo=UTC)
+QUEUED, STARTED, PAUSED, RESUMED = (
+    CampaignEventKind.QUEUED,
+    CampaignEventKind.STARTED,
+    CampaignEventKind.PAUSED,
+    CampaignEventKind.RESUMED,
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected_s"),
+    [
+        ([(QUEUED, 0)], 0.0),
+        ([(QUEUED, 0), (STARTED, 40)], 60.0),
+        ([(STARTED, 0), (PAUSED, 10)], 10.0),
+        ([(STARTED, 0), (PAUSED, 10), (RESUMED, 70)], 40.0),
+        ([(STARTED, 0), (PAUSED, 10), (RESUMED, 20), (PAUSED, 30), (RESUMED, 90)], 30.0),
+    ],
+)
+def test_waiting_in_the_queue_and_pauses_are_not_counted(events, expected_s):
+    stored = [
+        CampaignEvent(campaign_id="c", kind=kind, at=START + timedelta(seconds=at))
+        for kind, at in events
+    ]
+    assert worked_s(stored, START + timedelta(seconds=100)) == expected_s
