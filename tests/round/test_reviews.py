@@ -1,0 +1,127 @@
+"""Critic and reviewer inside whole campaigns: what they say binds, and is kept."""
+
+import math
+
+import pytest
+from tests.agent.llm.servers import Say
+from tests.round.scripted_server import GPT, playing
+
+from rsi.agent.budget import usd_by_role
+from rsi.agent.campaigns import Autonomy
+from rsi.agent.gate import GateError
+from rsi.agent.llm.types import ToolCall
+from rsi.agent.store.records import ChargeRole, DecisionAction, Step
+from rsi.agent.tally import round_lines
+
+GAIN = "02_row_sums_once"
+
+
+def with_critique(entry, stance, text):
+    return entry + f'[round.critique]\nstance = "{stance}"\ntext = "{text}"\n'
+
+
+def with_finding(entry, severity):
+    return entry + (
+        f'[[round.finding]]\nrule = "doubtful"\nseverity = "{severity}"\nfile = "bigram/fit.py"\n'
+        'line = 3\nmessage = "It may read what it should not."\n'
+    )
+
+
+@pytest.mark.slow
+def test_the_critic_sends_a_candidate_back_once_and_withdraws_another_before_it_is_measured(
+    ledger, queue, work, idea, tmp_path
+):
+    entries = [
+        with_critique(idea("07_wrong_name"), "revise", "The name it calls does not exist."),
+        with_critique(idea(GAIN), "withdraw", "Tried twice."),
+    ]
+    campaign_id = queue(entries, critic=f"scripted:{tmp_path / 'script.toml'}")
+    status, log = work(timeout_s=900)
+    assert status == 0, log
+    first, second = round_lines(ledger, campaign_id)
+    assert [first.ended_as, second.ended_as] == ["crashed", "withdrawn"]
+    steps = ledger.steps(first.record.id)
+    said = [each for each in steps if each.step is Step.CRITIQUE]
+    assert [(each.attempt, each.outcome) for each in said] == [(0, "revise"), (1, "ok")]
+    assert all("does not exist" in str(each.payload["text"]) for each in said)
+    brief = ledger.step(first.record.id, Step.BRIEF, 1)
+    assert "does not exist" in str(brief.payload["critique"])
+    assert [e.attempt for e in steps if e.step is Step.MEASURE] == [1]
+    assert not ledger.measurements(second.record.id)
+    kept = ledger.step(second.record.id, Step.CRITIQUE, 0)
+    assert kept.payload["text"] == "Tried twice."
+
+
+@pytest.mark.slow
+def test_a_block_rejects_a_hold_waits_for_a_person_and_silence_promotes(
+    ledger, queue, idea, tmp_path, start_worker, gate
+):
+    entries = [with_finding(idea(GAIN), "block"), with_finding(idea(GAIN), "hold"), idea(GAIN)]
+    campaign_id = queue(
+        entries,
+        reviewer=f"scripted:{tmp_path / 'script.toml'}",
+        autonomy=Autonomy.LOW_RISK,
+    )
+    with start_worker():
+        case = gate.case(campaign_id)
+        blocked, held = round_lines(ledger, campaign_id)
+        assert blocked.ended_as == "rejected"
+        assert not ledger.decisions(blocked.record.id), "a block needs nobody's decision"
+        assert case.round_id == held.record.id
+        assert any("doubtful" in each for each in case.held_by)
+        assert not ledger.promotions()
+        with pytest.raises(GateError, match="reason"):
+            gate.say(case, DecisionAction.APPROVE)
+        gate.say(case, DecisionAction.REJECT, "the doubt stands")
+        gate.wait_for_end(campaign_id)
+    ended = [each.ended_as for each in round_lines(ledger, campaign_id)]
+    assert ended == ["rejected", "rejected", "promoted"]
+    (finding,) = ledger.step(blocked.record.id, Step.REVIEW, 0).payload["findings"]
+    assert (finding["severity"], finding["file"], finding["line"]) == ("block", "bigram/fit.py", 3)
+
+
+@pytest.mark.slow
+def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_purse(
+    ledger, queue, work, idea, tmp_path, monkeypatch
+):
+    votes = ["block", "hold", None]
+
+    def vote(_number, request):
+        if "report" not in {tool.name for tool in request.tools}:
+            return None
+        severity = votes.pop(0)
+        finding = {"rule": "doubtful", "severity": severity, "message": f"A {severity}."}
+        call = ToolCall(
+            id="v", name="report", arguments={"findings": [finding] if severity else []}
+        )
+        return Say(blocks=(call,))
+
+    with playing(tmp_path, ledger, monkeypatch) as provider:
+        provider.trouble = vote
+        campaign_id = queue(
+            [idea(GAIN)], proposer=GPT, critic=GPT, reviewer=GPT, review_votes=3, budget_usd=5.0
+        )
+        provider.campaign_id = campaign_id
+        status, log = work(timeout_s=900)
+    assert status == 0, log
+    (line,) = round_lines(ledger, campaign_id)
+    assert line.ended_as == "rejected"
+    review = ledger.step(line.record.id, Step.REVIEW, 0)
+    assert review.outcome == "held", "one block of three is a hold, not a verdict"
+    shown = review.payload["votes"]
+    assert [each["worst"] for each in shown] == ["block", "hold", None]
+    assert len({each["voter"] for each in shown}) == 3
+    assert review.payload["agreement"] == pytest.approx(1 / 3)
+    assert "1 of 3 votes block" in review.payload["panel"]
+
+    charges = ledger.charges(campaign_id)
+    by_role = usd_by_role(charges)
+    roles = (ChargeRole.PROPOSER, ChargeRole.CRITIC, ChargeRole.REVIEWER)
+    assert all(by_role[role] > 0 for role in roles)
+    total = math.fsum(each.actual_usd for each in charges)
+    assert math.fsum(by_role.values()) == pytest.approx(total)
+    calls = [each for each in charges if each.role is not ChargeRole.DEVICE]
+    assert len(calls) == len(provider.seen)
+    assert sum(each.role is ChargeRole.REVIEWER for each in calls) == 3
+    recorded = math.fsum(each.cost_usd or 0.0 for each in ledger.events(line.record.id))
+    assert recorded == pytest.approx(total), "the trajectories tell the same sum"
