@@ -26,6 +26,7 @@ class EventStore:
         self._seqs = array("q")
         self._groups = bytearray()
         self._errors = bytearray()
+        self._calls = bytearray()
         self._costs = array("d")
         self._tokens = array("q")
         self._pages: OrderedDict[int, tuple[TrajectoryEvent, ...]] = OrderedDict()
@@ -55,6 +56,7 @@ class EventStore:
             self._seqs.append(event.seq)
             self._groups.append(_GROUPS.index(group_of(event)))
             self._errors.append(is_error(event))
+            self._calls.append(event.kind is TrajectoryKind.TOOL_CALL)
             self._costs.append(self.cost_at(len(self._costs) - 1) + (event.cost_usd or 0.0))
             tokens = (event.input_tokens or 0) + (event.output_tokens or 0)
             self._tokens.append(self.tokens_at(len(self._tokens) - 1) + tokens)
@@ -100,6 +102,10 @@ class EventStore:
     def is_error_at(self, position: int) -> bool:
         """Whether something went wrong in an event."""
         return bool(self._errors[position])
+
+    def is_call_at(self, position: int) -> bool:
+        """Whether an event asks for a tool, rather than being its answer."""
+        return bool(self._calls[position])
 
     def cost_at(self, position: int) -> float:
         """Dollars up to and with an event."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from rsi.agent.errors import AgentError
 from rsi.agent.store.home import Home
-from rsi.agent.store.ledger import Ledger
 from rsi.tui.errors import CockpitError
+from rsi.tui.opening import open_ledger
 
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 5
@@ -129,17 +129,6 @@ def _logging_to(home: Home) -> Iterator[None]:
     finally:
         handler.close()
         root.handlers = before
-
-
-def open_ledger(home: Home, *, is_read_only: bool) -> Ledger:
-    """The home's ledger; made when there is none and writing is allowed.
-
-    Raises:
-        AgentError: It cannot be opened; the message says what to do.
-    """
-    if not is_read_only:
-        home.create()
-    return Ledger.open(home, read_only=is_read_only)
 
 
 def print_keys() -> None:

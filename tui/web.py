@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
+from rsi.agent.store.home import Home
 from rsi.tui.errors import WebError
+from rsi.tui.opening import open_ledger
 from rsi.tui.web_session import CockpitProcess
 
 COOKIE = "rsi_token"
@@ -97,7 +99,11 @@ def application(rights: Rights, words: list[str]) -> web.Application:
     tabs: set[CockpitProcess] = set()
     for path in FILES:
         app.router.add_get(path, _file)
-    app.router.add_get("/socket", lambda request: _socket(request, words, tabs))
+
+    async def open_tab(request: web.Request) -> web.StreamResponse:
+        return await _socket(request, words, tabs)
+
+    app.router.add_get("/socket", open_tab)
 
     async def close(_: web.Application) -> None:
         await asyncio.gather(*(each.close() for each in tabs))
@@ -188,6 +194,7 @@ def serve(args: argparse.Namespace) -> int:
 
     Raises:
         WebError: The address is taken, or a setting cannot work.
+        AgentError: The ledger cannot be opened.
     """
     if args.allow_decisions and args.demo:
         raise WebError(
@@ -203,6 +210,9 @@ def serve(args: argparse.Namespace) -> int:
         extra_origins=args.origin,
         may_decide=args.allow_decisions,
     )
+    if not args.demo:
+        # A tab that cannot open the ledger would only go blank; say it here, where somebody reads.
+        open_ledger(Home.find(), is_read_only=not args.allow_decisions).close()
     words = ["--demo"] if args.demo else [] if args.allow_decisions else ["--read-only"]
     what = "may decide" if args.allow_decisions else "read-only"
     sys.stdout.write(

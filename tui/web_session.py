@@ -83,9 +83,10 @@ class CockpitProcess:
 
     async def close(self) -> None:
         """End it; kill it when it does not."""
-        if self._process.returncode is not None:
-            return
         await self._send(b"M", json.dumps({"type": "quit"}).encode())
+        stdin = self._process.stdin
+        if stdin is not None:
+            stdin.close()
         try:
             await asyncio.wait_for(self._process.wait(), END_S)
         except TimeoutError:

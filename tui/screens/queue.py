@@ -165,7 +165,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
         if waiting:
             return "▲ waits for you", Role.WARN
         if each.latest_step is None or each.state not in _OPEN:
-            return (each.latest_outcome or DASH, Role.DIM)
+            return DASH, Role.DIM
         return f"after {each.latest_step.value}", Role.DIM
 
     def _show_about(self, view: View) -> None:
@@ -194,7 +194,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
                      (f"  {interval(each.effect)}", Role.TEXT))
                 )  # fmt: skip
                 if each.hypothesis:
-                    lines.append(((f"      {each.hypothesis[:200]}", Role.DIM),))
+                    lines.append(((f"          {each.hypothesis[:200]}", Role.DIM),))
         paper.set_lines(lines)
 
     # --- events and actions ---

@@ -314,7 +314,9 @@ class ReplayScreen(ReplayViews):
         else:
             wanted = _JUMPS[what]
             found = self.store.next_position(
-                self.position, by, lambda at: self.store.group_at(at) is wanted
+                self.position,
+                by,
+                lambda at: self.store.group_at(at) is wanted and self.store.is_call_at(at),
             )
         if found is None:
             self.cockpit.say(f"no {what} {'after' if by > 0 else 'before'} this step")
