@@ -19,8 +19,8 @@ from rsi.evals.measuring import measure
 from rsi.evals.running import TaskRunner
 from rsi.evals.score import score
 from rsi.evals.types import Purpose
-from rsi.sandboxes.errors import BackendUnavailableError
-from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
+from rsi.sandboxes.select import AUTOMATIC, choose_backend
 from rsi.sandboxes.types import ExecOutcome, FileEntry
 from rsi.tasks.check import patched_tree
 from rsi.tasks.loader import load_task
@@ -98,11 +98,17 @@ class TrustingRunner(TaskRunner):
 
 
 @cache
-def backend():
-    try:
-        return choose_backend("auto").backend
-    except BackendUnavailableError:
-        return choose_backend("process").backend
+def backend(task_name):
+    """The strongest sandbox that can be made ready here; the plain process only where there is none."""
+    environment = load_task(task_name).environment
+    for name in (*AUTOMATIC, "process"):
+        try:
+            found = choose_backend(name).backend
+            found.prepare(environment)
+        except (BackendUnavailableError, EnvironmentBuildError):
+            continue
+        return found
+    raise AssertionError(f"no sandbox can be made ready for {task_name}")
 
 
 @cache
@@ -115,11 +121,10 @@ def lock_folder():
 def tried(task_name, cheat_name):
     task = load_task(task_name)
     cheat = _cheat(task, cheat_name)
-    backend().prepare(task.environment)
     examiner = Examiner(
         task=task,
         profile=task.profiles[PROFILE],
-        backend=backend(),
+        backend=backend(task_name),
         secret=SECRET,
         progress=print,
         lock_folder=lock_folder(),
@@ -164,7 +169,7 @@ def test_what_admission_refuses_is_let_in_once_admission_is_off(task_name, cheat
 @pytest.mark.parametrize(("task_name", "cheat_name"), by_switch(Switch.GRADING))
 def test_a_grader_that_believes_everything_no_longer_stops_it(task_name, cheat_name):
     found = tried(task_name, cheat_name)
-    believed = _ending(task_name, cheat_name, runner=TrustingRunner(backend=backend()))
+    believed = _ending(task_name, cheat_name, runner=TrustingRunner(backend=backend(task_name)))
     assert believed != found.behind, (believed, found)
 
 
@@ -185,7 +190,7 @@ def _ending(task_name, cheat_name, *, runner=None, has_quality=True):
         profile = replace(profile, quality=(), guards=())
     base, tree = read_tree(task.repo), patched_tree(task, _cheat(task, cheat_name))
     runs = measure(
-        task, profile, backend(), base, tree, purpose=Purpose.CONTROL, campaign_secret=SECRET,
+        task, profile, backend(task_name), base, tree, purpose=Purpose.CONTROL, campaign_secret=SECRET,
         lineage="end-to-end", round_id=cheat_name, runner=runner, cache=lock_folder(),
     )  # fmt: skip
     source = source_facts(base, tree)
