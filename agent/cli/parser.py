@@ -223,6 +223,13 @@ def _message(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", help="what to say to the agent at its next turn")
 
 
+def _budget(parser: argparse.ArgumentParser) -> None:
+    _campaign(parser)
+    parser.add_argument("--usd", type=float, help="dollars that the models may cost in all")
+    parser.add_argument("--tokens", type=int, help="tokens that the models may use in all")
+    parser.add_argument("--hours", type=float, help="wall hours of the campaign, pauses excluded")
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sandbox", default="auto", help="backend to examine")
     parser.add_argument("--quick", action="store_true", help="leave the conformance checks out")
@@ -250,10 +257,11 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ("reject", "deciding", "turn the candidate of a round down", _reason),
     ("revise", "deciding", "send the candidate of a round back with a note", _reason),
     ("rollback", "deciding", "move a lineage's champion back", _rollback),
-    ("pause", "steering", "let a campaign finish its round, then wait", _campaign),
+    ("pause", "steering", "let a campaign finish its step, then wait", _campaign),
     ("resume", "steering", "go on with a paused campaign", _campaign),
     ("stop", "steering", "end a campaign now, keeping everything", _campaign),
     ("message", "steering", "say something to the agent at its next turn", _message),
+    ("budget", "steering", "change what a running campaign may use", _budget),
     ("replay", "replaying", "an agent's steps in a round, one by one", _replay),
     ("fork", "replaying", "go on from the middle of a recorded round", _fork),
     ("export", "exporting", "write trajectories in other tools' formats", _export),

@@ -1,6 +1,7 @@
-"""Verbs that steer a running campaign: pause, resume, stop, message."""
+"""Verbs that steer a running campaign: pause, resume, stop, message, budget."""
 
 import argparse
+from collections.abc import Mapping
 
 from rsi.agent.cli.context import emit, open_to_write
 from rsi.agent.cli.deciding import person
@@ -14,8 +15,12 @@ class CampaignOverError(AgentError):
     """The campaign has ended; nothing can be asked of it."""
 
 
+class NoBudgetError(AgentError, ValueError):
+    """No limit was named, or one that is not above zero."""
+
+
 def pause(args: argparse.Namespace) -> int:
-    """Let a campaign finish its step, then wait."""
+    """Let a campaign finish its step or the agent its turn, then wait."""
     return _ask(args, RequestKind.PAUSE, "pauses after its present step")
 
 
@@ -34,8 +39,28 @@ def message(args: argparse.Namespace) -> int:
     return _ask(args, RequestKind.MESSAGE, "hears it at its next turn", {"text": args.text})
 
 
+def budget(args: argparse.Namespace) -> int:
+    """Change what a campaign may use in all; it binds at the next call.
+
+    Raises:
+        NoBudgetError: No limit was named, or one that is not above zero.
+    """
+    named = {
+        "budget_usd": args.usd,
+        "budget_tokens": args.tokens,
+        "budget_wall_s": None if args.hours is None else args.hours * 3600,
+    }
+    limits: dict[str, object] = {name: limit for name, limit in named.items() if limit is not None}
+    if not limits or any(limit is not None and not limit > 0 for limit in named.values()):
+        raise NoBudgetError("name a limit above zero: --usd, --tokens or --hours")
+    return _ask(args, RequestKind.BUDGET, "is bound by it at its next call", limits)
+
+
 def _ask(
-    args: argparse.Namespace, kind: RequestKind, effect: str, payload: dict[str, str] | None = None
+    args: argparse.Namespace,
+    kind: RequestKind,
+    effect: str,
+    payload: Mapping[str, object] | None = None,
 ) -> int:
     with open_to_write() as ledger:
         summary = ledger.campaign_summary(args.campaign)

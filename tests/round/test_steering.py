@@ -6,6 +6,7 @@ import pytest
 from tests.round.scripted_server import GPT, playing
 
 from rsi.agent.campaigns import Autonomy
+from rsi.agent.cli.entry import main
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEventKind,
@@ -201,7 +202,8 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
 
     again = queue([LOOKS] * 2, proposer=GPT, budget_usd=0.02)
     provider.campaign_id, provider.trouble = again, lambda _number, _request: None
-    ask(RequestKind.BUDGET, again, budget_usd=5.0)
+    assert main(["budget", again, "--usd", "0"]) != 0
+    assert main(["budget", again, "--usd", "5"]) == 0
     status, log = work()
     assert status == 0, log
     assert [each.ended_as for each in round_lines(ledger, again)] == ["no_patch", "no_patch"]
