@@ -106,7 +106,7 @@ def application(rights: Rights, words: list[str]) -> web.Application:
     app.router.add_get("/socket", open_tab)
 
     async def close(_: web.Application) -> None:
-        await asyncio.gather(*(each.close() for each in tabs))
+        await asyncio.gather(*(each.close() for each in tuple(tabs)))
 
     app.on_shutdown.append(close)
     return app
@@ -171,16 +171,21 @@ async def _socket(
             if message.type is WSMsgType.TEXT:
                 await process.handle(message.data)
     finally:
-        tabs.discard(process)
+        # Counted until it has ended, so that shutting down waits for it as well.
         await process.close()
+        tabs.discard(process)
         drawing.cancel()
     return socket
 
 
 async def _draw(process: CockpitProcess, socket: web.WebSocketResponse) -> None:
-    async for text in process.screen():
-        await socket.send_str(text)
-    await socket.close()
+    try:
+        async for text in process.screen():
+            await socket.send_str(text)
+        await socket.close()
+    except ConnectionError:
+        # The tab was closed while its last picture was on the way.
+        return
 
 
 def _bounded(text: str | None, low: int, high: int, fallback: int) -> int:

@@ -25,6 +25,7 @@ class CockpitProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._ending: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, words: list[str], *, columns: int, rows: int) -> Self:
@@ -82,11 +83,15 @@ class CockpitProcess:
             await self._send(b"M", json.dumps(size).encode())
 
     async def close(self) -> None:
-        """End it; kill it when it does not."""
+        """End it, once, whoever asks; a caller that is cancelled does not stop the ending."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         await self._send(b"M", json.dumps({"type": "quit"}).encode())
-        stdin = self._process.stdin
-        if stdin is not None:
-            stdin.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         try:
             await asyncio.wait_for(self._process.wait(), END_S)
         except TimeoutError:
