@@ -202,21 +202,34 @@ class Examiner:
     def try_cheat(
         self, base: FileTree, tree: FileTree, name: str, layer: str, expect: Sequence[str]
     ) -> TriedCheat:
-        """Admit a cheat, and run it whether it was admitted or not."""
+        """Admit a cheat, and run it whether it was admitted or not; a generic one only if nobody noticed it."""
         findings = admit(self.task, base, tree)
+        first = next((each for each in findings if each.severity is not Severity.NOTE), None)
+        if layer == PACK and first is not None:
+            # A generic exploit gains nothing by itself: once someone is told, a run says no more.
+            ended = "held" if is_admitted(findings) else "not_admitted"
+            return self._tried(name, layer, expect, ended, f"admission: {first.rule}", None)
         said = self._score(base, tree, name, cap=CHEAT_PAIRS)
         behind = ending_of(said)
-        if not is_admitted(findings):
-            first = next(each for each in findings if each.severity is Severity.BLOCK)
+        if first is not None and not is_admitted(findings):
             ended, by = "not_admitted", f"admission: {first.rule}"
-        elif (behind == "supported" or layer == PACK) and any(
-            each.severity is Severity.HOLD for each in findings
-        ):
-            ended, by = "held", f"a person: {findings[0].rule}"
+        elif behind == "supported" and first is not None:
+            ended, by = "held", f"a person: {first.rule}"
         elif behind == "supported" and not said.is_plausible:
             ended, by = "held", f"a person: {said.plausibility}"
         else:
             ended, by = behind, said.reason
+        return self._tried(name, layer, expect, ended, by, behind)
+
+    def _tried(
+        self,
+        name: str,
+        layer: str,
+        expect: Sequence[str],
+        ended: str,
+        by: str,
+        behind: str | None,
+    ) -> TriedCheat:
         tried = TriedCheat(
             name=name,
             layer=layer,
@@ -226,7 +239,8 @@ class Examiner:
             behind=behind,
         )
         word = "caught" if tried.is_caught else "NOT AS NAMED"
-        self.progress(f"cheat {name}: {ended} ({by}), {word}; without admission {behind}")
+        off = "" if behind is None else f"; without admission {behind}"
+        self.progress(f"cheat {name}: {ended} ({by}), {word}{off}")
         return tried
 
     def _score(self, base: FileTree, tree: FileTree, name: str, cap: int | None = None) -> Score:
