@@ -115,8 +115,9 @@ def round_label(record: RoundRecord) -> str:
 
 
 def round_lines(ledger: Ledger, campaign_id: str) -> tuple[RoundLine, ...]:
-    """Every round of a campaign with how it stands, controls first."""
-    return tuple(round_line(ledger, each) for each in ledger.rounds(campaign_id))
+    """Every round of a campaign with how it stands, in the order they were opened, controls among them."""
+    opened = sorted(ledger.rounds(campaign_id), key=lambda each: each.created_at)
+    return tuple(round_line(ledger, each) for each in opened)
 
 
 def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:

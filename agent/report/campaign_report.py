@@ -198,7 +198,9 @@ def _confirmed(review: Mapping[str, object]) -> Interval | None:
 def _champion(promotions: Sequence[PromotionRecord], lines: Sequence[RoundLine]) -> str | None:
     if promotions:
         return promotions[-1].new_commit
-    return lines[-1].record.champion_commit if lines else None
+    # A control may be measured against the baseline, whatever the champion is.
+    ideas = [each for each in lines if not each.record.is_control]
+    return ideas[-1].record.champion_commit if ideas else None
 
 
 def _text_of(payload: Mapping[str, object], key: str) -> str | None:
