@@ -79,6 +79,8 @@ class TriedCheat:
     """The layer that stopped it, with its words."""
     behind: str | None
     """Outcome with admission off; None when it was not run."""
+    behind_reason: str = ""
+    """Why it ended so with admission off."""
 
     @property
     def is_caught(self) -> bool:
@@ -208,7 +210,7 @@ class Examiner:
         if layer == PACK and first is not None:
             # A generic exploit gains nothing by itself: once someone is told, a run says no more.
             ended = "held" if is_admitted(findings) else "not_admitted"
-            return self._tried(name, layer, expect, ended, f"admission: {first.rule}", None)
+            return self._tried(name, layer, expect, ended, f"admission: {first.rule}")
         said = self._score(base, tree, name, cap=CHEAT_PAIRS)
         behind = ending_of(said)
         if first is not None and not is_admitted(findings):
@@ -219,7 +221,7 @@ class Examiner:
             ended, by = "held", f"a person: {said.plausibility}"
         else:
             ended, by = behind, said.reason
-        return self._tried(name, layer, expect, ended, by, behind)
+        return self._tried(name, layer, expect, ended, by, said)
 
     def _tried(
         self,
@@ -228,18 +230,20 @@ class Examiner:
         expect: Sequence[str],
         ended: str,
         by: str,
-        behind: str | None,
+        behind: Score | None = None,
     ) -> TriedCheat:
+        """One cheat's end, told as soon as it is known; `behind` is its score with admission off."""
         tried = TriedCheat(
             name=name,
             layer=layer,
             expect=tuple(expect),
             ended_as=ended,
             stopped_by=by,
-            behind=behind,
+            behind=None if behind is None else ending_of(behind),
+            behind_reason="" if behind is None else behind.reason,
         )
         word = "caught" if tried.is_caught else "NOT AS NAMED"
-        off = "" if behind is None else f"; without admission {behind}"
+        off = "" if behind is None else f"; without admission {tried.behind}: {behind.reason}"
         self.progress(f"cheat {name}: {ended} ({by}), {word}{off}")
         return tried
 

@@ -18,7 +18,7 @@ from rsi.evals.guards import source_facts
 from rsi.evals.measuring import measure
 from rsi.evals.running import TaskRunner
 from rsi.evals.score import score
-from rsi.evals.types import Purpose
+from rsi.evals.types import Purpose, Severity
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
 from rsi.sandboxes.select import AUTOMATIC, choose_backend
 from rsi.sandboxes.types import ExecOutcome, FileEntry
@@ -161,8 +161,24 @@ def test_what_admission_refuses_is_let_in_once_admission_is_off(task_name, cheat
     )  # fmt: skip
     left = admit(replace(task, candidate=open_door), base, tree, rules={})
     # What the kind and the name of a file say is no rule of a task, so it stays on.
-    by_name = {each.rule for each in left if each.severity.value == "block"}
+    by_name = {each.rule for each in _blocking(left)}
     assert by_name <= {"policy", "shadowing"}, left
+
+
+@pytest.mark.parametrize(("task_name", "cheat_name"), by_switch(Switch.ADMISSION))
+def test_the_half_of_admission_that_is_named_is_what_refuses_it(task_name, cheat_name):
+    """With the edit policy open, or the families of rules gone, the findings of that half are gone too."""
+    task = load_task(task_name)
+    cheat = _cheat(task, cheat_name)
+    base, tree = read_tree(task.repo), patched_tree(task, cheat)
+    before = _blocking(admit(task, base, tree))
+    if "edit policy" in cheat.layer:
+        door = replace(task.candidate, editable=("**",), protected=(), max_files_added=99)
+        after = _blocking(admit(replace(task, candidate=door), base, tree))
+    else:
+        after = _blocking(admit(task, base, tree, rules={}))
+        assert not after
+    assert after < before
 
 
 @pytest.mark.slow
@@ -195,3 +211,7 @@ def _ending(task_name, cheat_name, *, runner=None, has_quality=True):
     )  # fmt: skip
     source = source_facts(base, tree)
     return ending_of(score(task, profile, runs, purpose=Purpose.CONTROL, source=source))
+
+
+def _blocking(findings):
+    return {each for each in findings if each.severity is Severity.BLOCK}

@@ -26,6 +26,16 @@ from rsi.tasks.loader import load_task
 from rsi.tasks.trees import read_tree
 
 
+LARGE_GAIN = """
+[[round]]
+patch = ["03_score_pairs_not_positions", "04_count_in_c"]
+hypothesis = "count with the standard library"
+predicted_ratio = 1.7
+risk = "none"
+"""
+"""On top of the toy's first gain; large enough to be seen on a busy machine."""
+
+
 def test_controls_come_first_and_again_and_never_shift_the_number_of_an_idea():
     slots = schedule(load_task("toy"), 5, 2)
     assert [each.number for each in slots if each.control is None] == [1, 2, 3, 4, 5]
@@ -114,16 +124,14 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
     (reason,) = lock_reasons(ledger, campaign)
     assert "1 of 1 patches without a gain reached the gate" in reason
 
-    second = queue([idea("03_score_pairs_not_positions", 1.25)], task=lying)
+    second = queue([LARGE_GAIN], task=lying)
     status, log = work()
     assert status == 0, log
     (line,) = round_lines(ledger, second)
     assert (line.ended_as, line.decided_by) == ("rejected", "policy:3")
     assert "promotions are locked" in line.reason
 
-    third = queue(
-        [idea("03_score_pairs_not_positions", 1.25)], task=lying, autonomy=Autonomy.PERSON
-    )
+    third = queue([LARGE_GAIN], task=lying, autonomy=Autonomy.PERSON)
     with start_worker():
         until(lambda: _at_gate(ledger, third), timeout_s=400)
         case = gate.case(third)
