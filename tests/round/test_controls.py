@@ -25,7 +25,6 @@ from rsi.evals.controls import Control, ControlKind
 from rsi.tasks.loader import load_task
 from rsi.tasks.trees import read_tree
 
-
 LARGE_GAIN = """
 [[round]]
 patch = ["03_score_pairs_not_positions", "04_count_in_c"]
