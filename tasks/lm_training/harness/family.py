@@ -16,6 +16,10 @@ MAX_LAYERS = 8
 MAX_WIDTH = 512
 MAX_CONTEXT = 512
 """Bytes of one window."""
+MAX_HEADS = 16
+"""Each head has a table of scores between all positions of a window; more would fill the grader's memory."""
+WORK_PER_SCORE = 8
+"""What one attention score costs besides its products (scale, mask, exponential, sum), in multiply-adds."""
 NGRAM_ORDERS = (2, 3, 4, 5, 6)
 """Lengths of byte strings that may have hashed embeddings."""
 MAX_NGRAM_ROWS = 1 << 17
@@ -63,7 +67,7 @@ def read_config(value: object) -> ModelConfig:
         raise InvalidArtifact(f"config.json has missing or unknown keys: {wrong}")
     _require_range(value, "layers", 0, MAX_LAYERS)
     _require_range(value, "width", 8, MAX_WIDTH)
-    _require_range(value, "heads", 1, value["width"])
+    _require_range(value, "heads", 1, MAX_HEADS)
     _require_range(value, "context", 8, MAX_CONTEXT)
     _require_range(value, "mlp_width", 0, 4 * MAX_WIDTH)
     _require_range(value, "ngram_rows", 0, MAX_NGRAM_ROWS)
@@ -110,9 +114,9 @@ def parameter_count(config: ModelConfig) -> int:
 
 
 def multiplications_per_byte(config: ModelConfig) -> int:
-    """Multiply-adds of one forward pass per scored byte; bounds what grading costs."""
+    """Work of one forward pass per scored byte; bounds what grading costs."""
     per_layer = 4 * config.width**2 + 2 * config.width * config.mlp_width
-    attention = 2 * config.width * config.context
+    attention = (2 * config.width + WORK_PER_SCORE * config.heads) * config.context
     return config.layers * (per_layer + attention) + VOCABULARY * config.width
 
 
