@@ -26,8 +26,9 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.worker import engine_url, live_workers
+from rsi.sandboxes.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
-from rsi.tasks.types import Task
+from rsi.tasks.types import Device, Task
 
 START_WAIT_S = 30.0
 
@@ -70,6 +71,8 @@ def launch(
     """
     check_config(config, task, profile)
     choose_strategy(config.strategy)
+    if task.device is Device.CUDA:
+        require_gpus()
     if config.scaffold is not None:
         load_scaffold(Path(config.scaffold))
     try:

@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument("--json", action="store_true", help="print JSON, one document")
         add(verb)
     _add_task(verbs)
+    _add_images(verbs)
     return parser
 
 
@@ -312,3 +313,20 @@ def _add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
             word.add_argument(
                 "--write", metavar="FILE", help="with --deep: keep the numbers as JSON"
             )
+
+
+def _add_images(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    images = verbs.add_parser("images", help="build, list and prune Docker images of tasks")
+    images.set_defaults(module="rsi.agent.cli.images", function="list_", json=False)
+    words = images.add_subparsers(title="words", metavar="WORD")
+    for name, text in (
+        ("build", "build a task's image, or find it in the cache"),
+        ("list", "images that rsi built"),
+        ("prune", "remove images that newer ones replaced"),
+    ):
+        word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        function = "list_" if name == "list" else name
+        word.set_defaults(module="rsi.agent.cli.images", function=function)
+        word.add_argument("--json", action="store_true", help="print JSON, one document")
+        if name == "build":
+            word.add_argument("task", help="name of a task, or the folder of yours")

@@ -5,7 +5,8 @@ instances and hidden splits.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from rsi.agent.controls import lock_reasons
@@ -19,7 +20,12 @@ from rsi.evals.measuring import measure as measure_pairs
 from rsi.evals.running import Slot
 from rsi.evals.score import score as score_measurements
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
+from rsi.sandboxes.devices import find_gpus, leased_gpus
 from rsi.sandboxes.types import ExecResult
+from rsi.tasks.types import Device, Task
+
+GPU_WAIT_S = 3600.0
+"""How long to wait for a GPU that another worker times on."""
 
 
 def admit(desk: RoundDesk) -> StepResult:
@@ -118,22 +124,24 @@ def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
             reserved_at=utc_now(),
         )
     )
-    runs = measure_pairs(
-        shop.task,
-        shop.profile,
-        shop.backend,
-        desk.champion_tree,
-        desk.candidate_tree(),
-        purpose=purpose,
-        campaign_secret=shop.secret,
-        lineage=shop.campaign.lineage,
-        round_id=desk.candidate_ref,
-        recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
-        on_measurement=lambda each: _keep(desk, each),
-        on_output=lambda slot, run: _keep_output(desk, slot, run),
-        should_stop=shop.steering.is_stopping,
-        alpha=desk.alpha,
-    )
+    with timing_gpus(shop.task) as gpus:
+        runs = measure_pairs(
+            shop.task,
+            shop.profile,
+            shop.backend,
+            desk.champion_tree,
+            desk.candidate_tree(),
+            purpose=purpose,
+            campaign_secret=shop.secret,
+            lineage=shop.campaign.lineage,
+            round_id=desk.candidate_ref,
+            recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
+            on_measurement=lambda each: _keep(desk, each),
+            on_output=lambda slot, run: _keep_output(desk, slot, run),
+            should_stop=shop.steering.is_stopping,
+            alpha=desk.alpha,
+            gpus=gpus,
+        )
     desk.ledger.settle(
         charge,
         actual_usd=0.0,
@@ -141,6 +149,16 @@ def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
         device_s=sum(each.wall_s or 0.0 for each in runs),
     )
     return runs
+
+
+@contextmanager
+def timing_gpus(task: Task) -> Iterator[tuple[str, ...]]:
+    """UUIDs of the GPU that a task's runs get, held alone while they are timed; none for CPU tasks."""
+    if task.device is Device.CPU or (task.device is Device.ANY and not find_gpus()):
+        yield ()
+        return
+    with leased_gpus(wait_s=GPU_WAIT_S) as held:
+        yield tuple(each.uuid for each in held)
 
 
 def _keep(desk: RoundDesk, measurement: Measurement) -> None:
