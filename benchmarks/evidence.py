@@ -175,7 +175,7 @@ def hog() -> Iterator[None]:
     done = threading.Event()
 
     def switch() -> None:
-        chance = random.Random(1)  # noqa: S311 - when to burn, no secret
+        chance = random.Random(1)
         while not done.is_set():
             for order in (signal.SIGCONT, signal.SIGSTOP):
                 os.kill(burner.pid, order)

@@ -4,8 +4,6 @@ Medians of several starts each, taken in turn so that a busy machine troubles al
 child, not wall seconds: they say what the start costs, not who else was running.
 """
 
-# ruff: noqa: T201
-
 import os
 import resource
 import statistics

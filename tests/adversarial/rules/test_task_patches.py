@@ -23,9 +23,7 @@ TASKS = {
 SOLUTIONS = [(name, solution) for name, task in TASKS.items() for solution in task.solutions]
 CHEATS = [(name, cheat) for name, task in TASKS.items() for cheat in task.cheats]
 NOT_ADMITTED = [
-    (name, cheat)
-    for name, cheat in CHEATS
-    if cheat.layer.startswith(("admission", "edit policy"))
+    (name, cheat) for name, cheat in CHEATS if cheat.layer.startswith(("admission", "edit policy"))
 ]
 TOY_CHEATS = [cheat for name, cheat in CHEATS if name == "toy"]
 
