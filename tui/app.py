@@ -46,11 +46,14 @@ from rsi.tui.screens.settings import SettingsScreen
 from rsi.tui.settings import Settings, save_settings, settings_path
 from rsi.tui.theme import MONO_NAME, THEME_NAMES, textual_themes
 from rsi.tui.view import View
+from rsi.tui.widgets.vtable import VTable
 
 T = TypeVar("T")
 
 CLOCK_S = 1.0
-"""How often ages and the worker's state are redrawn."""
+"""How often the worker's state is redrawn."""
+AGES_EVERY = 5
+"""Ticks of the clock between redrawing the ages in tables."""
 
 
 class NoControl(LineFilter):
@@ -138,9 +141,10 @@ class CockpitApp(App[None]):
         self._ledger = ledger
         self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rsi-aside")
         self._next_view: View | None = None
+        self._ticks = 0
         self._known_gate: frozenset[str] | None = None
-        self._no_control = NoControl()
-        self._no_color = NoColor()
+        self._filters_always: tuple[LineFilter, ...] = (NoControl(),)
+        self._mono_filters: tuple[LineFilter, ...] = (*self._filters_always, NoColor())
         for theme in textual_themes():
             self.register_theme(theme)
         self.theme = MONO_NAME if os.environ.get("NO_COLOR") else self.settings.theme
@@ -180,8 +184,13 @@ class CockpitApp(App[None]):
 
     def _on_clock(self) -> None:
         screen = self.screen_behind_dialogues
-        if isinstance(screen, CockpitScreen):
-            screen.draw_bars()
+        if not isinstance(screen, CockpitScreen):
+            return
+        screen.draw_bars()
+        self._ticks += 1
+        if self._ticks % AGES_EVERY == 0:
+            for table in screen.query(VTable):
+                table.refresh()
 
     def _notice_gate(self, view: View) -> None:
         """Say that something arrived at the gate, once, without opening it."""
@@ -274,8 +283,8 @@ class CockpitApp(App[None]):
         )
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = [*super().get_line_filters(), self._no_control]
-        return [*filters, self._no_color] if self.theme == MONO_NAME else filters
+        # Every colour of our themes is a true one, so the filters that translate colours have nothing to do.
+        return self._mono_filters if self.theme == MONO_NAME else self._filters_always
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         return ()

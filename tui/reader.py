@@ -6,6 +6,7 @@ Runs on the feed's thread. Invariant: only reads; the same ledger state gives th
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,13 +28,13 @@ from rsi.agent.store.records import (
 )
 from rsi.agent.store.tables import FACT_TABLES
 from rsi.evals.pairing import DISTURBED_CLOCKS
-from rsi.evals.types import Interval, Score
+from rsi.evals.types import Interval, Measurement, Score
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import Direction
 from rsi.tui import payloads
 from rsi.tui.code import Code
 from rsi.tui.diffs import parse_diff
-from rsi.tui.pairs import pair_points
+from rsi.tui.pairs import PairPoint, pair_points
 from rsi.tui.rounds import round_view
 from rsi.tui.training import CurveReader
 from rsi.tui.trajectory import Headline, headline
@@ -94,6 +95,9 @@ class Reader:
         self._tasks: dict[str, _TaskFacts] = {}
         self._interest: Interest | None = None
         self._is_list_stale = True
+        self._by_id: dict[str, CampaignSummary] = {}
+        self._states: Counter[CampaignState] = Counter()
+        self._spend_usd = 0.0
         self._speedups: dict[str, Interval] = {}
         self._ended: dict[str, datetime] = {}
         self._lineage: tuple[RoundView, ...] = ()
@@ -134,6 +138,10 @@ class Reader:
             round=self._round,
             lineage=self._lineage,
             speedups=self._speedups,
+            by_id=self._by_id,
+            running=self._states[CampaignState.RUNNING],
+            queued=self._states[CampaignState.QUEUED],
+            spend_usd=self._spend_usd,
             read_at=utc_now(),
             decided=tuple(d for rows in self._decisions.values() for d in rows)[-50:],
             is_read_only=self._ledger.is_read_only,
@@ -147,6 +155,9 @@ class Reader:
     def _read_list(self) -> None:
         started = time.thread_time()
         self._campaigns = self._ledger.campaigns()
+        self._by_id = {each.record.id: each for each in self._campaigns}
+        self._states = Counter(each.state for each in self._campaigns)
+        self._spend_usd = sum(each.spend_usd for each in self._campaigns)
         self._gate = self._waiting()
         self._read_speedups()
         self._list_cost_s = time.thread_time() - started
@@ -298,29 +309,46 @@ class Reader:
             diff = old.diff if old is not None and old.diff_text == text else parse_diff(text)
         else:
             text, diff = self._round.diff_text, self._round.diff
-        measured = self._ledger.measurements(wanted)
-        streams = self._ledger.log_streams(wanted)
-        if is_other or self._curves is None:
+        old = None if is_other else self._round
+        measured, points = self._runs(wanted, changed, old)
+        streams = (
+            old.streams if old and "log_chunks" not in changed else self._ledger.log_streams(wanted)
+        )
+        if old is None or self._curves is None:
             self._curves = CurveReader(self._ledger, wanted)
         name, curves = self._curves.read(streams, measured)
-        facts = _TaskFacts() if self._campaign is None else self._task_facts(self._campaign.summary)
+        has_spoken = old is None or "trajectory" in changed
         self._round = RoundDetail(
             view=view,
             diff=diff,
             diff_text=text,
             measurements=measured,
-            points=pair_points(
-                measured,
-                is_lower_better=facts.is_lower_better,
-                is_spoiled_by_load=facts.is_spoiled_by_load,
-            ),
+            points=points,
             curves=curves,
             curve_name=name,
             critique=payloads.text_of(view.payload(Step.CRITIQUE), "text"),
             streams=streams,
-            tail=self._tail(wanted),
-            agents=tuple(r for r in AgentRole if self._ledger.event_count(wanted, r)),
+            tail=self._tail(wanted) if has_spoken or old is None else old.tail,
+            agents=self._agents(wanted) if has_spoken or old is None else old.agents,
         )
+
+    def _runs(
+        self, round_id: str, changed: set[str], old: RoundDetail | None
+    ) -> tuple[tuple[Measurement, ...], tuple[PairPoint, ...]]:
+        """The round's measurements and its pairs, read again only when there are new ones."""
+        if old is not None and "measurements" not in changed:
+            return old.measurements, old.points
+        measured = self._ledger.measurements(round_id)
+        facts = _TaskFacts() if self._campaign is None else self._task_facts(self._campaign.summary)
+        points = pair_points(
+            measured,
+            is_lower_better=facts.is_lower_better,
+            is_spoiled_by_load=facts.is_spoiled_by_load,
+        )
+        return measured, points
+
+    def _agents(self, round_id: str) -> tuple[AgentRole, ...]:
+        return tuple(each for each in AgentRole if self._ledger.next_event_seq(round_id, each))
 
     def _tail(self, round_id: str) -> tuple[Headline, ...]:
         """The latest steps of all agents; each event is read once, though the pane shows it many times."""

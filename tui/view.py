@@ -12,7 +12,6 @@ from rsi.agent.gate import GateCase
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEvent,
-    CampaignState,
     CampaignSummary,
     ChargeRole,
     DecisionRecord,
@@ -199,21 +198,15 @@ class View:
     decided: tuple[DecisionRecord, ...] = field(default=())
     is_read_only: bool = False
 
+    by_id: Mapping[str, CampaignSummary] = field(default_factory=dict)
+    """The same campaigns by id."""
+    running: int = 0
+    """Campaigns under way."""
+    queued: int = 0
+    """Campaigns that wait for a worker."""
+    spend_usd: float = 0.0
+    """Dollars of all campaigns listed."""
+
     def summary(self, campaign_id: str | None) -> CampaignSummary | None:
         """One campaign's line, None when it is not there."""
-        return next((each for each in self.campaigns if each.record.id == campaign_id), None)
-
-    @property
-    def running(self) -> int:
-        """Campaigns under way."""
-        return sum(each.state is CampaignState.RUNNING for each in self.campaigns)
-
-    @property
-    def queued(self) -> int:
-        """Campaigns that wait for a worker."""
-        return sum(each.state is CampaignState.QUEUED for each in self.campaigns)
-
-    @property
-    def spend_usd(self) -> float:
-        """Dollars of all campaigns listed."""
-        return sum(each.spend_usd for each in self.campaigns)
+        return None if campaign_id is None else self.by_id.get(campaign_id)

@@ -128,6 +128,9 @@ class CockpitScreen(Screen[None]):
 
     def draw_bars(self) -> None:
         """Redraw tabs, state and keys; cheap when nothing changed."""
+        if not self.query(KeyBar):
+            # A timer may come when the screen is being made or taken down.
+            return
         view = self.cockpit.view
         tabs = [
             (mode, key, f"{title}({len(view.gate)})" if mode == "gate" and view.gate else title)

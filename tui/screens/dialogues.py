@@ -82,7 +82,7 @@ class Dialogue(ModalScreen[str | None]):
 
         def size_to_lines() -> None:
             paper._wrap()
-            paper.styles.height = paper.line_count() + len(paper.sticky_lines())
+            paper.styles.height = paper.line_count() + paper.sticky_count
             paper.lines_changed()
 
         self.call_after_refresh(size_to_lines)

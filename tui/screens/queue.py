@@ -70,6 +70,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self._shown: tuple[CampaignSummary, ...] = ()
         self._sorting = 0
         self._pattern = ""
+        self._arranged: tuple[object, ...] | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal(id="queue-body"):
@@ -101,12 +102,13 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self.table.focus()
 
     def show(self, view: View) -> None:
-        _, key = SORTINGS[self._sorting]
-        shown = [each for each in view.campaigns if self._keeps(each)]
-        if self._sorting:
-            shown.sort(key=key)
-        self._shown = tuple(shown)
-        self.table.set_rows([each.record.id for each in shown], self._row)
+        arranged = (view.campaigns, view.gate, view.speedups, self._sorting, self._pattern)
+        before = self._arranged
+        if before is None or any(a is not b for a, b in zip(arranged, before, strict=True)):
+            # Ten thousand campaigns are arranged when the list changed, not at every look.
+            self._arranged = arranged
+            self._arrange(view)
+        shown = self._shown
         parts: list[Span] = [(SORTINGS[self._sorting][0], Role.DIM)]
         if self._pattern:
             parts.insert(0, (f"/{self._pattern}  ", Role.WARN))
@@ -117,6 +119,14 @@ class QueueScreen(SteeringActions, CockpitScreen):
             )
         self.table.set_note((*parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM)))
         self._show_about(view)
+
+    def _arrange(self, view: View) -> None:
+        _, key = SORTINGS[self._sorting]
+        shown = [each for each in view.campaigns if self._keeps(each)]
+        if self._sorting:
+            shown.sort(key=key)
+        self._shown = tuple(shown)
+        self.table.set_rows([each.record.id for each in shown], self._row)
 
     def is_possible(self, command: Command) -> bool:
         state = None if self.steered is None else self.steered.state

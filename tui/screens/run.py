@@ -140,8 +140,10 @@ class RunScreen(SteeringActions):
     def show(self, view: View) -> None:
         campaign = self.campaign
         is_at_end = self.table.cursor >= len(self._rounds) - 1
-        self._rounds = () if campaign is None else campaign.rounds
-        self.table.set_rows([each.id for each in self._rounds], self._row)
+        rounds = () if campaign is None else campaign.rounds
+        if rounds is not self._rounds:
+            self._rounds = rounds
+            self.table.set_rows([each.id for each in rounds], self._row)
         if is_at_end and self._rounds and not self.table.is_moved_by_person:
             self.table.move_cursor(len(self._rounds) - 1)
         self.query_one("#headline", Bar).set_line(*self._headline(campaign))

@@ -62,6 +62,10 @@ class EffectView(LinesView):
             return (head, (f"▲ {point.remark}", Role.WARN))
         return (head, *self._bar(point.interval, point.ratio, Role.SERIES_B))
 
+    @property
+    def sticky_count(self) -> int:
+        return super().sticky_count + (self._scale() is not None)
+
     def sticky_lines(self) -> tuple[Line, ...]:
         heading = super().sticky_lines()
         scale = self._scale()

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -69,6 +69,7 @@ class LinesView(ScrollView, can_focus=True):
         self.cursor = 0
         self._pen: Pen | None = None
         self._pen_theme = ""
+        self._base: Style | None = None
 
     # --- what a subclass gives ---
 
@@ -90,6 +91,11 @@ class LinesView(ScrollView, can_focus=True):
         """Lines that stay on top; the heading by default."""
         return (self._heading_line(),) if self.heading else ()
 
+    @property
+    def sticky_count(self) -> int:
+        """Number of `sticky_lines`, without making them."""
+        return 1 if self.heading else 0
+
     # --- drawing ---
 
     @property
@@ -108,29 +114,41 @@ class LinesView(ScrollView, can_focus=True):
         """Call after the lines changed: keeps the cursor inside, updates the scroll bar, repaints."""
         count = self.line_count()
         self.cursor = max(0, min(self.cursor, count - 1))
-        height = count + len(self.sticky_lines())
+        height = count + self.sticky_count
         width = self.longest_line()
         if self.virtual_size != Size(width, height):
-            self.virtual_size = Size(width, height)
+            self._resize_virtually(Size(width, height))
             if self.scroll_offset.y > self.max_scroll_y:
                 self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.refresh()
+
+    def _resize_virtually(self, size: Size) -> None:
+        """Change the number of lines without laying the whole screen out again, unless the scroll bar comes or goes."""
+        has_bar = size.height > self.container_size.height
+        if has_bar != self.show_vertical_scrollbar or size.width != self.virtual_size.width:
+            self.virtual_size = size
+            return
+        self.set_reactive(ScrollView.virtual_size, size)
+        if has_bar:
+            self.vertical_scrollbar.window_virtual_size = size.height
 
     def longest_line(self) -> int:
         """Cells of the longest line; 1 where lines never scroll sideways."""
         return 1
 
     def render_line(self, y: int) -> Strip:
-        base = self.rich_style
-        sticky = self.sticky_lines()
-        if y < len(sticky):
-            return self._draw(sticky[y], base)
-        index = y - len(sticky) + self.scroll_offset.y
+        if self._base is None:
+            self._base = self.rich_style
+        base = self._base
+        sticky = self.sticky_count
+        if y < sticky:
+            return self._draw(self.sticky_lines()[y], base)
+        index = y - sticky + self.scroll_offset.y
         count = self.line_count()
         if index < count:
             return self.strip_at(index, base)
-        if count == 0 and y - len(sticky) < len(self.empty):
-            return self._draw((("  ", Role.DIM), *self.empty[y - len(sticky)]), base)
+        if count == 0 and y - sticky < len(self.empty):
+            return self._draw((("  ", Role.DIM), *self.empty[y - sticky]), base)
         return Strip.blank(self.size.width, base)
 
     def strip_at(self, index: int, base: Style) -> Strip:
@@ -171,7 +189,7 @@ class LinesView(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._pen = None
+        self._pen = self._base = None
 
     def on_resize(self) -> None:
         self.lines_changed()
@@ -181,7 +199,7 @@ class LinesView(ScrollView, can_focus=True):
     @property
     def page_lines(self) -> int:
         """Lines visible at once."""
-        return max(1, self.size.height - len(self.sticky_lines()))
+        return max(1, self.size.height - self.sticky_count)
 
     def action_move(self, lines: int) -> None:
         if self.has_cursor:
@@ -210,12 +228,18 @@ class LinesView(ScrollView, can_focus=True):
     def move_cursor(self, index: int) -> None:
         """Put the cursor on a line and keep it visible."""
         index = max(0, min(index, self.line_count() - 1))
-        moved = index != self.cursor
+        before, top = self.cursor, self.scroll_offset.y
         self.cursor = index
         self.show_line(index)
-        if moved:
-            self.refresh()
+        if index != before:
+            if self.scroll_offset.y == top:
+                self._refresh_lines(before, index)
             self.post_message(self.CursorMoved(self, index))
+
+    def _refresh_lines(self, *indices: int) -> None:
+        """Repaint some lines only: a key press must not cost a whole screen."""
+        offset = self.sticky_count - self.scroll_offset.y
+        self.refresh(*(Region(0, index + offset, self.size.width, 1) for index in indices))
 
     def show_line(self, index: int) -> None:
         """Scroll as little as needed to make a line visible."""
@@ -227,7 +251,7 @@ class LinesView(ScrollView, can_focus=True):
 
     def index_at(self, event: events.Click) -> int | None:
         """Number of the line that was clicked, None outside of the lines."""
-        y = event.y - len(self.sticky_lines())
+        y = event.y - self.sticky_count
         index = y + self.scroll_offset.y
         return index if y >= 0 and index < self.line_count() else None
 

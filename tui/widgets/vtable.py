@@ -107,6 +107,10 @@ class VTable(LinesView):
                 spans.append((" ", Role.TEXT))
         return tuple(spans)
 
+    @property
+    def sticky_count(self) -> int:
+        return super().sticky_count + self.has_header
+
     def sticky_lines(self) -> tuple[Line, ...]:
         heading = super().sticky_lines()
         if not self.has_header:
