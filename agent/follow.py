@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from rsi.agent.budget import Budget, spent, warnings
+from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.safe import safe_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step, StepRecord
@@ -21,6 +23,7 @@ class Follower:
         self._campaign_id = campaign_id
         self._said: set[tuple[str, Step, int]] = set()
         self._events = 0
+        self._warned: set[tuple[str, float]] = set()
 
     def news(self) -> Iterator[str]:
         """Lines about everything since the last call."""
@@ -40,9 +43,25 @@ class Follower:
                 self._said.add(key)
                 if step.step not in SILENT:
                     yield f"round {round_label(record):<3} {describe_step(step)}"
+        yield from self._budget_news()
         for event in late:
             reason = event.payload.get("reason", "")
             yield f"{self._campaign_id}  {event.kind.value}" + (f": {reason}" if reason else "")
+
+    def _budget_news(self) -> Iterator[str]:
+        """Each limit once when it is half used, and once when it is nearly used."""
+        config = CampaignConfig.from_json(self._ledger.campaign(self._campaign_id).config)
+        budget = Budget(
+            usd=config.budget_usd,
+            tokens=config.budget_tokens,
+            device_s=config.budget_device_s,
+        )
+        if not budget.limits():
+            return
+        for warning in warnings(budget, spent(self._ledger.charges(self._campaign_id))):
+            if (warning.limit, warning.share) not in self._warned:
+                self._warned.add((warning.limit, warning.share))
+                yield f"{self._campaign_id}  budget: {warning.text}"
 
     def now(self) -> str:
         """What is under way, for a status line; empty when nothing is."""

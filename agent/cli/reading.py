@@ -3,13 +3,14 @@
 import argparse
 from collections.abc import Mapping
 
+from rsi.agent.budget import usd_by_role
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.controls import standing_of
 from rsi.agent.follow import describe_step
 from rsi.agent.gate import case_at_gate
 from rsi.agent.report.wording import planted_text
 from rsi.agent.store.lineage import Lineage
-from rsi.agent.store.records import CampaignState, CampaignSummary, Step
+from rsi.agent.store.records import CampaignState, CampaignSummary, ChargeRole, Step
 from rsi.agent.tally import RoundLine, round_line, round_lines, tally
 from rsi.agent.worker import live_workers
 from rsi.evals.types import Interval
@@ -49,6 +50,7 @@ def rounds(args: argparse.Namespace) -> int:
         summary = chosen_campaign(ledger, args.campaign)
         found = round_lines(ledger, summary.record.id)
         line = tally(ledger, summary.record.id).line
+        by_role = usd_by_role(ledger.charges(summary.record.id))
         standing = standing_of(ledger, summary.record)
     rows = [
         (
@@ -67,6 +69,7 @@ def rounds(args: argparse.Namespace) -> int:
             *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
             "",
             *(f"controls of this lineage: {each}" for each in standing.lines),
+            *([f"spent: {_dollars(by_role)}"] if any(by_role.values()) else []),
             line,
         ],
     )
@@ -172,6 +175,11 @@ def _mark(line: RoundLine) -> str:
     if line.planted is None:
         return ""
     return f" ({planted_text(line)})"
+
+
+def _dollars(by_role: Mapping[ChargeRole, float]) -> str:
+    paid = [(role.value, usd) for role, usd in by_role.items() if usd]
+    return ", ".join(f"{name} ${usd:.4f}" for name, usd in paid)
 
 
 def _seconds(value: float | None) -> str:

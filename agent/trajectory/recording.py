@@ -153,6 +153,9 @@ def _run(events: Sequence[TrajectoryEvent]) -> Recording:
     starts = [i for i, event in enumerate(body) if event.kind is TrajectoryKind.MODEL]
     first = starts[0] if starts else len(body)
     ends = [*starts[1:], len(body)] if starts else []
+    if starts and not _is_whole(body[starts[-1] :]):
+        # A kill -9 while a reply was written down: nobody acted on it, so the run ends before it.
+        starts, ends = starts[:-1], ends[:-1]
     brief = [
         str(event.payload["text"])
         for event in body[:first]
@@ -181,6 +184,15 @@ def _run(events: Sequence[TrajectoryEvent]) -> Recording:
         base_commit=str(system.get("base_commit", "")),
         at=head.at,
     )
+
+
+def _is_whole(events: Sequence[TrajectoryEvent]) -> bool:
+    """Whether every block that a reply's layout names was written down."""
+    layout = cast(list[str], events[0].payload["layout"])
+    kinds = [event.kind for event in events]
+    return kinds.count(TrajectoryKind.TOOL_CALL) >= layout.count("tool_call") and kinds.count(
+        TrajectoryKind.THINKING
+    ) >= layout.count("reasoning")
 
 
 def _turn(events: Sequence[TrajectoryEvent], number: int) -> Turn:
