@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsi.agent.controls import control_tree
-from rsi.agent.exploit_pack import exploits_of
+from rsi.agent.exploit_pack import NOTICED, exploits_of
 from rsi.evals.admission import admit, is_admitted
 from rsi.evals.budget import alpha_for, stage_alpha
 from rsi.evals.controls import Control, ControlKind
@@ -207,8 +207,8 @@ class Examiner:
         """Admit a cheat, and run it whether it was admitted or not; a generic one only if nobody noticed it."""
         findings = admit(self.task, base, tree)
         first = next((each for each in findings if each.severity is not Severity.NOTE), None)
-        if layer == PACK and first is not None:
-            # A generic exploit gains nothing by itself: once someone is told, a run says no more.
+        if tuple(expect) == NOTICED and first is not None:
+            # It changes nothing by itself: once someone is told of it, a run says no more.
             ended = "held" if is_admitted(findings) else "not_admitted"
             return self._tried(name, layer, expect, ended, f"admission: {first.rule}")
         said = self._score(base, tree, name, cap=CHEAT_PAIRS)
