@@ -29,7 +29,7 @@ from rsi.tasks.types import Grade, GradeOutcome, QualityReading
 
 SECRET = bytes(range(16))
 PROFILE = "smoke"
-LARGER_PROFILE = {"09_looks_at_the_next_byte": "demo"}
+LARGER_PROFILE = {"09_looks_at_the_next_byte": "demo", "16_trains_a_smaller_model": "demo"}
 """Cheats that a run of the smoke profile is too short for: they neither gain nor lose there."""
 MOST_PAIRS = 3
 
