@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument(
         "--without-slice", action="store_true", help="skip the baseline slices of beside-curve"
     )
+    parser.add_argument("--at-bpb", type=float, help="compare at this loss instead of the limit")
     parser.add_argument("solutions", nargs="*")
     arguments = parser.parse_intermixed_args()
     bench = Bench(
@@ -58,7 +59,13 @@ def main() -> None:
         if arguments.what == "pairs":
             measure_pairs(bench, seeds, solution, arguments.against)
         else:
-            measure_beside_curve(bench, seeds, solution, has_slice=not arguments.without_slice)
+            measure_beside_curve(
+                bench,
+                seeds,
+                solution,
+                has_slice=not arguments.without_slice,
+                at_bpb=arguments.at_bpb,
+            )
 
 
 def measure_curve(bench: Bench, seeds: Sequence[int]) -> None:
@@ -92,18 +99,18 @@ def measure_pairs(bench: Bench, seeds: Sequence[int], solution: str, against: st
 
 
 def measure_beside_curve(
-    bench: Bench, seeds: Sequence[int], solution: str, *, has_slice: bool
+    bench: Bench, seeds: Sequence[int], solution: str, *, has_slice: bool, at_bpb: float | None
 ) -> None:
     """Run a solution beside short slices of the baseline and read its speedup off the stored curve.
 
-    The ratio compares with the baseline at the profile's limit, if the candidate meets it: a better
-    loss earns nothing.
+    The ratio compares with the baseline at the profile's limit (or at `at_bpb`), if the candidate meets
+    it: a better loss earns nothing.
     """
     # The fixed_model track's file: both tracks start from the same trainer and the same model.
     path = FOLDER / f"{bench.profile.name}_fixed_model.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
     curve = mean_curve(stored["reference"]["runs"])
-    limit = bench.profile.quality[0].limit
+    limit = bench.profile.quality[0].limit if at_bpb is None else at_bpb
     runs = []
     with bench.tree(()) as baseline, bench.tree((solution,)) as tree:
         for seed in seeds:
@@ -133,7 +140,8 @@ def measure_beside_curve(
         ratio, low, high = log_ratio_interval(logs)
         content |= {"ratio": ratio, "ratio_low": low, "ratio_high": high}
         _say(f"{solution} ratio {ratio:.2f} [{low:.2f}, {high:.2f}]")
-    _store(bench, f"{solution}_beside_reference", content)
+    suffix = "" if at_bpb is None else f"_at_{at_bpb}"
+    _store(bench, f"{solution}_beside_reference{suffix}", content)
 
 
 def _ratio(curve: Sequence[CurvePoint], limit: float, cpu_s: float) -> float | None:
