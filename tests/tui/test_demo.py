@@ -15,6 +15,7 @@ from rsi.tui.errors import RecordingError
 from rsi.tui.recording import load, record, save, unpack_code, write_row
 
 
+@pytest.mark.slow
 def test_a_recording_comes_back_as_it_was_and_rebuilds_ledger_and_code(sample, tmp_path):
     made = record(sample.ledger, sample.home, "c1120-4f2a")
     save(made, tmp_path / "one.tar.xz")
@@ -67,6 +68,7 @@ def test_the_shipped_recording_is_of_a_real_campaign():
     assert '"seed"' not in text
 
 
+@pytest.mark.slow
 async def test_every_screen_is_alive_soon_after_the_demo_starts():
     started = time.monotonic()
     with demo_home() as (home, ledger):
@@ -84,6 +86,7 @@ async def test_every_screen_is_alive_soon_after_the_demo_starts():
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_a_player_plays_on_to_the_end(sample, tmp_path):
     made = record(sample.ledger, sample.home, "c1120-4f2a")
     home = Home(root=tmp_path / "other").create()

@@ -79,6 +79,7 @@ async def test_approving_needs_every_hunk_seen_and_a_second_key(sample):
         assert "Nothing waits." in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_keys_typed_ahead_of_the_candidate_do_nothing(sample):
     app = cockpit(sample)
     async with app.run_test(size=(200, 70)) as pilot:
@@ -104,6 +105,7 @@ async def test_a_candidate_that_arrives_takes_neither_screen_nor_focus(sample):
         assert any("gate" in each.message for each in app._notifications)
 
 
+@pytest.mark.slow
 async def test_a_score_that_changed_meanwhile_is_refused(sample):
     app = cockpit(sample)
     async with app.run_test(size=(200, 70)) as pilot:
@@ -123,6 +125,7 @@ async def test_a_score_that_changed_meanwhile_is_refused(sample):
         assert [each.actor for each in sample.ledger.decisions(case.round_id)] == ["person:eve"]
 
 
+@pytest.mark.slow
 async def test_going_against_what_holds_it_needs_a_reason(sample):
     sample.play(sample.campaign("c1120-held"), (HELD,))
     app = cockpit(sample)
@@ -154,6 +157,7 @@ async def test_going_against_what_holds_it_needs_a_reason(sample):
 @pytest.mark.parametrize(
     ("key", "action"), [("r", DecisionAction.REJECT), ("c", DecisionAction.REVISE)]
 )
+@pytest.mark.slow
 async def test_turning_down_and_sending_back_carry_a_reason(sample, key, action):
     app = cockpit(sample)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -169,6 +173,7 @@ async def test_turning_down_and_sending_back_carry_a_reason(sample, key, action)
         assert (decision.action, decision.reason) == (action, "too risky")
 
 
+@pytest.mark.slow
 async def test_read_only_can_look_and_nothing_else(sample):
     app = cockpit(sample, is_read_only=True)
     async with app.run_test(size=(200, 70)) as pilot:
@@ -182,6 +187,7 @@ async def test_read_only_can_look_and_nothing_else(sample):
         assert not sample.ledger.requests(unhandled_only=False)
 
 
+@pytest.mark.slow
 async def test_moving_to_another_candidate_starts_the_grace_anew(sample):
     sample.play(sample.campaign("c1120-more"), IDEAS[-1:])
     app = cockpit(sample)
@@ -197,6 +203,7 @@ async def test_moving_to_another_candidate_starts_the_grace_anew(sample):
         assert screen.diff._key != first, "the former candidate's code is gone"
 
 
+@pytest.mark.slow
 async def test_findings_jump_into_the_diff_and_stand_beside_their_line(sample):
     app = cockpit(sample)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -213,6 +220,7 @@ async def test_findings_jump_into_the_diff_and_stand_beside_their_line(sample):
             assert word in text
 
 
+@pytest.mark.slow
 async def test_more_pairs_are_asked_for_as_a_request(sample):
     app = cockpit(sample)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -223,6 +231,7 @@ async def test_more_pairs_are_asked_for_as_a_request(sample):
         assert (request.kind, request.round_id) == (RequestKind.AUDIT, screen.item.round.id)
 
 
+@pytest.mark.slow
 async def test_what_similar_attempts_did_is_shown(sample):
     again = Idea(title="bf16 autocast around the whole forward pass", ends="gate", ratio=1.2,
                  files=(("train.py", FAST_TRAIN + "\ny = 2\n"),))  # fmt: skip
@@ -237,6 +246,7 @@ async def test_what_similar_attempts_did_is_shown(sample):
         await until(pilot, lambda: any("like it" in each[0][0] for each in case.lines))
 
 
+@pytest.mark.slow
 async def test_editing_sends_the_change_back_as_a_patch(sample, monkeypatch, tmp_path):
     script = tmp_path / "editor.sh"
     script.write_text('#!/bin/sh\necho "# by hand" >> "$1"\n')

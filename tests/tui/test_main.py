@@ -55,12 +55,14 @@ def test_without_a_terminal_rsi_says_what_to_type(tmp_path):
     assert "rsi --help" in done.stderr
 
 
+@pytest.mark.slow
 def test_keys_are_printed_for_the_settings_file(tmp_path):
     done = run("tui", "--keys", home=tmp_path)
     assert done.returncode == 0
     assert "gate.approve" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "said"),
     [("theme = 3", "expected text"), ("[keys]\n'x.y' = 'a'", "no command 'x.y'")],
@@ -73,6 +75,7 @@ def test_a_mistake_in_the_settings_ends_with_one_sentence(tmp_path, content, sai
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_read_only_without_a_ledger_says_so(tmp_path):
     done = run("tui", "--read-only", home=tmp_path)
     assert done.returncode == 5
@@ -80,6 +83,7 @@ def test_read_only_without_a_ledger_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == [], "looking leaves nothing behind"
 
 
+@pytest.mark.slow
 def test_a_damaged_ledger_is_said_and_left_alone(tmp_path):
     (tmp_path / "ledger.sqlite3").write_bytes(b"not a database at all" * 100)
     done = run("tui", home=tmp_path)

@@ -157,6 +157,7 @@ def test_the_check_itself_finds_what_it_looks_for():
     )
 
 
+@pytest.mark.slow
 def test_no_surface_lets_hostile_text_act_on_the_terminal(hostile_home):
     terminal = Terminal(hostile_home)
     try:
@@ -179,6 +180,7 @@ def test_no_surface_lets_hostile_text_act_on_the_terminal(hostile_home):
     assert "⟦U+202E⟧" in seen
 
 
+@pytest.mark.slow
 def test_toasts_and_refusals_are_plain(hostile_home):
     terminal = Terminal(hostile_home, "--screen", "gate")
     try:
@@ -192,6 +194,7 @@ def test_toasts_and_refusals_are_plain(hostile_home):
     assert offences(terminal.raw) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["NO_COLOR", "TERM"])
 def test_it_works_without_colour(hostile_home, variable):
     value = {"NO_COLOR": "1", "TERM": "xterm-mono"}[variable]
@@ -209,6 +212,7 @@ def test_it_works_without_colour(hostile_home, variable):
         assert b"48;2;" not in terminal.raw
 
 
+@pytest.mark.slow
 def test_closing_the_terminal_ends_the_cockpit_and_touches_nothing(hostile_home):
     before = (hostile_home / "ledger.sqlite3").read_bytes()
     terminal = Terminal(hostile_home, "--read-only")

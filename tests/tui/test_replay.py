@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import START, Sample
 
@@ -11,12 +12,14 @@ from rsi.tui.event_store import PAGE_EVENTS, EventStore, PositionIds
 from rsi.tui.screens.dialogues import Show
 from rsi.tui.trajectory import Group, code_as_of, event_lines, headline
 
+pytestmark = pytest.mark.slow
 ROUND = "c1120-4f2a-0005"
 
 
 def event(
     seq: int, kind: TrajectoryKind = TrajectoryKind.NOTE, **payload: object
 ) -> TrajectoryEvent:
+
     return TrajectoryEvent(
         round_id=ROUND, agent=AgentRole.PROPOSER, seq=seq, at=START, kind=kind, payload=payload
     )

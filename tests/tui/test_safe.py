@@ -83,4 +83,4 @@ def test_a_large_event_is_made_safe_within_one_key_press():
     text = "step=1 loss=2.3 \x1b[2J some training output\n" * 1_500
     started = time.process_time()
     safe_text(text)
-    assert time.process_time() - started < 0.02
+    assert time.process_time() - started < 0.1

