@@ -211,9 +211,16 @@ class Examiner:
             # It changes nothing by itself: once someone is told of it, a run says no more.
             ended = "held" if is_admitted(findings) else "not_admitted"
             return self._tried(name, layer, expect, ended, f"admission: {first.rule}")
-        said = self._score(base, tree, name, cap=CHEAT_PAIRS)
+        is_refused = first is not None and not is_admitted(findings)
+        try:
+            said = self._score(base, tree, name, cap=CHEAT_PAIRS)
+        except MeasurementError as error:
+            if first is None or not is_refused:
+                raise
+            self.progress(f"cheat {name}: could not be measured with admission off: {error}")
+            return self._tried(name, layer, expect, "not_admitted", f"admission: {first.rule}")
         behind = ending_of(said)
-        if first is not None and not is_admitted(findings):
+        if first is not None and is_refused:
             ended, by = "not_admitted", f"admission: {first.rule}"
         elif behind == "supported" and first is not None:
             ended, by = "held", f"a person: {first.rule}"
