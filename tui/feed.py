@@ -7,6 +7,7 @@ Reading pages of trajectories and logs goes through the same thread, so that a s
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 TICK_S = 0.25
 """Time between looks; a look at an unchanged ledger costs one small query."""
+QUIET_TICK_S = 1.0
+QUIET_AFTER_S = 20.0
+"""A ledger that was quiet for so long is looked at less often, until something changes or the person does something."""
 RETRY_S = 2.0
 """Time between looks while the ledger cannot be read."""
 
@@ -50,6 +54,7 @@ class Feed:
         self._interest = Interest()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        self._changed_s = time.monotonic()
         self._view = View(at=utc_now(), source=ledger.label, is_read_only=ledger.is_read_only)
         self._thread = threading.Thread(target=self._run, name="rsi-feed", daemon=True)
 
@@ -68,6 +73,7 @@ class Feed:
         """Say what the visible screen needs; the next look comes at once."""
         if interest != self._interest:
             self._interest = interest
+            self._changed_s = time.monotonic()
             self._jobs.put(None)
 
     def wake(self) -> None:
@@ -117,10 +123,12 @@ class Feed:
             self._publish(replace(self._view, at=utc_now(), problem=str(error)))
             return RETRY_S
         if view is not None:
+            self._changed_s = time.monotonic()
             self._publish(view)
         elif self._view.problem:
             self._publish(replace(self._view, at=utc_now(), problem=""))
-        return TICK_S
+        is_quiet = time.monotonic() - self._changed_s > QUIET_AFTER_S
+        return QUIET_TICK_S if is_quiet else TICK_S
 
     def _publish(self, view: View) -> None:
         self._view = view

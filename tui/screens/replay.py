@@ -94,6 +94,8 @@ class ReplayScreen(ReplayViews):
             (("2", Role.KEY), (" choose a round there", Role.DIM)),
             (("H L", Role.KEY), (" other rounds", Role.DIM)),
         )
+        # Stepping shows what comes next, and does not repaint the list at every step.
+        self.table.scroll_share = 0.5
         self.table.focus()
 
     @property

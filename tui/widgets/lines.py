@@ -67,6 +67,8 @@ class LinesView(ScrollView, can_focus=True):
         self.empty: tuple[Line, ...] = ()
         """Shown when there is no line at all: a sentence with the next key."""
         self.cursor = 0
+        self.scroll_share = 0.0
+        """Share of a page to scroll at once when the cursor leaves it; 0 scrolls by single lines."""
         self._pen: Pen | None = None
         self._pen_theme = ""
         self._base: Style | None = None
@@ -242,12 +244,14 @@ class LinesView(ScrollView, can_focus=True):
         self.refresh(*(Region(0, index + offset, self.size.width, 1) for index in indices))
 
     def show_line(self, index: int) -> None:
-        """Scroll as little as needed to make a line visible."""
-        top = self.scroll_offset.y
+        """Scroll so that a line is visible; as little as needed, or by the widget's share of a page."""
+        top, page = self.scroll_offset.y, self.page_lines
+        ahead = int(page * self.scroll_share)
         if index < top:
-            self.scroll_to(y=index, animate=False, force=True)
-        elif index >= top + self.page_lines:
-            self.scroll_to(y=index - self.page_lines + 1, animate=False, force=True)
+            self.scroll_to(y=max(0, index - ahead), animate=False, force=True)
+        elif index >= top + page:
+            target = min(self.max_scroll_y, index - page + 1 + ahead)
+            self.scroll_to(y=target, animate=False, force=True)
 
     def index_at(self, event: events.Click) -> int | None:
         """Number of the line that was clicked, None outside of the lines."""
