@@ -100,6 +100,8 @@ def _queue(
         proposer=f"scripted:{SCRIPT}",
         autonomy=Autonomy.PERSON if decide == "person" else Autonomy.POLICY,
         backend=backend,
+        # A handful of rounds on a machine that may be crowded: the profile claims a screen, not a promotion.
+        campaign_alpha=0.05,
     )
     # A lineage of its own: every demo starts from the baseline and never moves a champion of yours.
     lineage = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{config.seed[:4]}"
