@@ -145,6 +145,9 @@ class CockpitApp(App[None]):
         self._known_gate: frozenset[str] | None = None
         self._filters_always: tuple[LineFilter, ...] = (NoControl(),)
         self._mono_filters: tuple[LineFilter, ...] = (*self._filters_always, NoColor())
+        self._dress()
+
+    def _dress(self) -> None:
         for theme in textual_themes():
             self.register_theme(theme)
         self.theme = MONO_NAME if os.environ.get("NO_COLOR") else self.settings.theme

@@ -31,12 +31,7 @@ class Place:
 def tree_rows(
     rounds: Sequence[RoundView], promotions: Sequence[PromotionRecord]
 ) -> tuple[TreeRow, ...]:
-    """The baseline, and below each champion the candidates that started from it, in order of time.
-
-    Args:
-        rounds: Of one lineage, oldest first; those without a commit are left out.
-        promotions: Of the lineage, oldest first.
-    """
+    """The baseline, and below each champion the candidates that started from it; all oldest first."""
     with_code = [each for each in rounds if each.commit is not None and not each.planted]
     children: dict[str, list[RoundView]] = {}
     for each in with_code:

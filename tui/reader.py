@@ -33,7 +33,7 @@ from rsi.tasks.errors import TaskError
 from rsi.tasks.types import Direction
 from rsi.tui import payloads
 from rsi.tui.code import Code
-from rsi.tui.diffs import parse_diff
+from rsi.tui.diffs import Diff, parse_diff
 from rsi.tui.pairs import PairPoint, pair_points
 from rsi.tui.rounds import round_view
 from rsi.tui.training import CurveReader
@@ -303,13 +303,8 @@ class Reader:
         if view is None:
             record = self._ledger.round(wanted)
             view = self._round_view(record, self._ledger.steps(wanted), spend_usd=0.0)
-        if is_other or "steps" in changed or self._round is None:
-            text = self._diff_text(view)
-            old = self._round
-            diff = old.diff if old is not None and old.diff_text == text else parse_diff(text)
-        else:
-            text, diff = self._round.diff_text, self._round.diff
         old = None if is_other else self._round
+        text, diff = self._diff(view, changed, old)
         measured, points = self._runs(wanted, changed, old)
         streams = (
             old.streams if old and "log_chunks" not in changed else self._ledger.log_streams(wanted)
@@ -331,6 +326,16 @@ class Reader:
             tail=self._tail(wanted) if has_spoken or old is None else old.tail,
             agents=self._agents(wanted) if has_spoken or old is None else old.agents,
         )
+
+    def _diff(
+        self, view: RoundView, changed: set[str], old: RoundDetail | None
+    ) -> tuple[str, Diff]:
+        """The candidate's diff, parsed again only when it is another text."""
+        if old is not None and "steps" not in changed:
+            return old.diff_text, old.diff
+        text = self._diff_text(view)
+        is_same = old is not None and old.diff_text == text
+        return text, old.diff if is_same and old is not None else parse_diff(text)
 
     def _runs(
         self, round_id: str, changed: set[str], old: RoundDetail | None

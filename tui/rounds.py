@@ -1,10 +1,11 @@
 """One round's facts as one value; what every list of rounds is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rsi.agent.gate import case_at_gate
 from rsi.agent.store.records import (
     DecisionRecord,
+    Json,
     PromotionRecord,
     RoundRecord,
     Step,
@@ -24,25 +25,12 @@ def round_view(
     *,
     spend_usd: float = 0.0,
 ) -> RoundView:
-    """Put a round together.
-
-    Args:
-        record: The round.
-        steps: Its finished steps, in the order they finished.
-        decisions: Decisions on it, oldest first.
-        promotions: Promotions by it, oldest first.
-        spend_usd: What its models cost, dollars.
-    """
-    latest: dict[Step, StepRecord] = {each.step: each for each in steps}
-
-    def payload(step: Step) -> Mapping[str, object]:
-        found = latest.get(step)
-        return {} if found is None else found.payload
-
-    propose, review = payload(Step.PROPOSE), payload(Step.REVIEW)
-    report = payloads.mapping_of(payload(Step.REPORT), "report")
-    planted = payloads.mapping_of(payload(Step.OPEN), "planted")
-    findings = [*payloads.findings_of(payload(Step.ADMIT)), *payloads.findings_of(review)]
+    """Put a round together from its facts, each kind oldest first; `spend_usd` is what its models cost."""
+    latest: dict[Step, Json] = {each.step: each.payload for each in steps}
+    propose, review = latest.get(Step.PROPOSE, {}), latest.get(Step.REVIEW, {})
+    report = payloads.mapping_of(latest.get(Step.REPORT, {}), "report")
+    planted = payloads.mapping_of(latest.get(Step.OPEN, {}), "planted")
+    findings = (*payloads.findings_of(latest.get(Step.ADMIT, {})), *payloads.findings_of(review))
     return RoundView(
         record=record,
         state=round_state(steps, decisions, promotions),
@@ -50,9 +38,9 @@ def round_view(
         steps=tuple(steps),
         hypothesis=payloads.text_of(propose, "hypothesis", "title"),
         predicted_ratio=payloads.number_of(propose, "predicted_ratio"),
-        score=payloads.score_of(payload(Step.SCORE)),
+        score=payloads.score_of(latest.get(Step.SCORE, {})),
         confirm=payloads.value_of(Score, review.get("confirm")),
-        commit=payloads.text_of(payload(Step.COMMIT), "commit") or None,
+        commit=payloads.text_of(latest.get(Step.COMMIT, {}), "commit") or None,
         lesson=payloads.text_of(report, "lesson"),
         why=payloads.text_of(report, "why") or _reason_of(steps),
         findings=tuple(dict.fromkeys(findings)),

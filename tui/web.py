@@ -25,6 +25,7 @@ from rsi.tui.web_session import CockpitProcess
 
 COOKIE = "rsi_token"
 TOKEN_VARIABLE = "RSI_WEB_TOKEN"  # noqa: S105 - the name of a variable
+LEAST_TOKEN_CHARACTERS = 16
 MAX_TABS = 8
 """Each tab is a process; a page that reloads in a loop must not fill the machine."""
 MAX_MESSAGE_BYTES = 1 << 20
@@ -205,13 +206,10 @@ def serve(args: argparse.Namespace) -> int:
         raise WebError(
             "--demo shows a recording; there is nothing to decide, leave --allow-decisions out"
         )
-    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
-    if len(token) < 16:
-        raise WebError(f"{TOKEN_VARIABLE} has {len(token)} characters; use 16 or more")
     rights = rights_for(
         args.host,
         args.port,
-        token=token,
+        token=_token(),
         extra_origins=args.origin,
         may_decide=args.allow_decisions,
     )
@@ -219,17 +217,7 @@ def serve(args: argparse.Namespace) -> int:
         # A tab that cannot open the ledger would only go blank; say it here, where somebody reads.
         open_ledger(Home.find(), is_read_only=not args.allow_decisions).close()
     words = ["--demo"] if args.demo else [] if args.allow_decisions else ["--read-only"]
-    what = "may decide" if args.allow_decisions else "read-only"
-    sys.stdout.write(
-        f"cockpit ({what}) at http://{args.host}:{args.port}/?token={token}\n"
-        "whoever has this address has these rights; Ctrl-C ends it, campaigns go on\n"
-    )
-    sys.stdout.flush()
-    if args.host not in {"127.0.0.1", "localhost", "::1"}:
-        sys.stderr.write(
-            "rsi: this address can be reached from other machines without encryption; "
-            "put a proxy with TLS in front of it and name it with --origin\n"
-        )
+    _announce(args.host, args.port, rights)
     try:
         web.run_app(
             application(rights, words), host=args.host, port=args.port, print=None, access_log=None
@@ -239,3 +227,26 @@ def serve(args: argparse.Namespace) -> int:
             f"cannot listen on {args.host}:{args.port} ({error.strerror}); try --port"
         ) from error
     return 0
+
+
+def _token() -> str:
+    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
+    if len(token) < LEAST_TOKEN_CHARACTERS:
+        raise WebError(
+            f"{TOKEN_VARIABLE} has {len(token)} characters; use {LEAST_TOKEN_CHARACTERS} or more"
+        )
+    return token
+
+
+def _announce(host: str, port: int, rights: Rights) -> None:
+    what = "may decide" if rights.may_decide else "read-only"
+    sys.stdout.write(
+        f"cockpit ({what}) at http://{host}:{port}/?token={rights.token}\n"
+        "whoever has this address has these rights; Ctrl-C ends it, campaigns go on\n"
+    )
+    sys.stdout.flush()
+    if host not in {"127.0.0.1", "localhost", "::1"}:
+        sys.stderr.write(
+            "rsi: this address can be reached from other machines without encryption; "
+            "put a proxy with TLS in front of it and name it with --origin\n"
+        )
