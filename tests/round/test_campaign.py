@@ -1,10 +1,14 @@
 """Whole campaigns on the toy task, through the real engine, ledger, git, sandbox and scripted model."""
 
+import pytest
+
 from rsi.agent.campaigns import Autonomy
 from rsi.agent.rescoring import rescore_round
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
 from rsi.agent.tally import round_lines, tally
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_campaign_promotes_gains_builds_on_them_and_stops_the_rest(

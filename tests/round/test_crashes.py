@@ -10,8 +10,9 @@ from rsi.evals.types import Purpose
 
 PLACES = [f"{step.value}:{when}" for step in Step for when in ("before", "after")]
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_campaign_survives_a_kill_before_and_after_each_of_the_twelve_steps(
     ledger, queue, work, idea
 ):

@@ -1,0 +1,34 @@
+"""A campaign on the flagship's smoke profile, end to end: a cheat, a crash, and a gain that is promoted."""
+
+import pytest
+
+from rsi.agent.store.lineage import Lineage
+from rsi.agent.tally import round_lines, tally
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_campaign_trains_real_models_and_promotes_a_real_gain(
+    home, ledger, queue, work, idea, monkeypatch
+):
+    # The environment with PyTorch is shared with every other use of it on this machine.
+    monkeypatch.delenv("RSI_CACHE", raising=False)
+    campaign_id = queue(
+        [
+            idea("04_trains_in_an_orphan", 3.0),
+            idea("10_crash", 1.05),
+            idea("02_flat_adamw", 1.8),
+        ],
+        task="lm_training",
+        profile="smoke",
+    )
+    status, log = work(timeout_s=800)
+    assert status == 0, log
+    lines = round_lines(ledger, campaign_id)
+    assert [each.ended_as for each in lines] == ["not_admitted", "crashed", "promoted"]
+    found = tally(ledger, campaign_id)
+    assert (found.cheats, found.cheats_caught, found.promoted) == (1, 1, 1)
+    assert found.speedup is not None
+    assert found.speedup.low > 1.0
+    lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
+    assert lineage.champion() == lines[2].commit
