@@ -76,6 +76,8 @@ def queue(home, ledger, backend_name, tmp_path):
             autonomy=autonomy,
             backend=backend_name,
             seed=SEED,
+            # Tests share their machine; how small the error rate is kept is shown by simulation elsewhere.
+            campaign_alpha=0.05,
         )
         launched = launch(
             home,
