@@ -481,7 +481,9 @@ def bench_peers(python: Path, folder: Path) -> list[Row]:
     path.write_text(
         json.dumps({"messages": messages, "info": {}, "trajectory_format": "mini-swe-agent-1"})
     )
-    terminal = Terminal([str(python), "-m", "minisweagent.run.utilities.inspector", str(path)], folder)
+    terminal = Terminal(
+        [str(python), "-m", "minisweagent.run.utilities.inspector", str(path)], folder
+    )
     try:
         terminal.wait_for(rb"system|thought 0", 180)
         paint = terminal.cpu_s

@@ -20,7 +20,6 @@ from rsi.tui.widgets.logview import LogView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, VTable
 
-
 SLACK = 5
 """Budgets are judged by benchmarks/tui.py on a quiet machine; a test only catches a slip of another order."""
 
