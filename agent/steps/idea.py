@@ -171,6 +171,10 @@ def commit(desk: RoundDesk) -> StepResult:
         payload={
             "commit": candidate,
             "parent": base,
+            # In the ledger too, so that a cockpit on another machine can show it.
+            "diff_sha256": desk.ledger.put_blob(
+                shop.lineage.diff(base, candidate).encode("utf-8", "backslashreplace")
+            ),
             "files": [asdict(each) for each in stats],
             "lines_added": sum(each.added_lines or 0 for each in stats),
             "lines_removed": sum(each.removed_lines or 0 for each in stats),

@@ -135,9 +135,10 @@ def start_worker(home):
 def idea():
     """Writes one entry of a script."""
 
-    def go(patch, predicted=1.5):
+    def go(*patches, predicted=1.5):
+        listed = ", ".join(f'"{each}"' for each in patches)
         return (
-            f'[[round]]\npatch = "{patch}"\nhypothesis = "try {patch}"\n'
+            f'[[round]]\npatch = [{listed}]\nhypothesis = "try {patches[-1]}"\n'
             f'predicted_ratio = {float(predicted)}\nrisk = "none"\n'
         )
 

@@ -71,7 +71,7 @@ def test_the_null_patch_changes_one_comment_and_is_admitted(name):
 
 @pytest.mark.slow
 def test_a_campaign_runs_its_controls_and_promotes_none_of_them(home, ledger, queue, work, idea):
-    campaign_id = queue([idea("02_row_sums_once", 2.5)], control_every=5)
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)], control_every=5)
     status, log = work(timeout_s=500)
     assert status == 0, log
     lines = round_lines(ledger, campaign_id)
@@ -114,7 +114,7 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
 ):
     """The first "null" is a task's lie: it is faster, so an honest evaluator lets it through, and locks."""
     lying = _toy_with_a_null_that_is_a_gain(tmp_path)
-    first = queue([idea("02_row_sums_once", 2.5)], task=lying)
+    first = queue([idea("02_row_sums_once", predicted=2.5)], task=lying)
     status, log = work()
     assert status == 0, log
     campaign = ledger.campaign(first)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def test_a_campaign_survives_a_kill_before_and_after_each_of_the_twelve_steps(
     ledger, queue, work, idea
 ):
-    entries = [idea("02_row_sums_once", 2.5)]
+    entries = [idea("02_row_sums_once", predicted=2.5)]
     campaign_id = queue(entries)
     for place in PLACES:
         status, log = work(place)
@@ -45,7 +45,7 @@ def test_a_campaign_survives_a_kill_before_and_after_each_of_the_twelve_steps(
 def test_a_kill_in_the_middle_of_measuring_repeats_only_the_run_in_flight(
     ledger, queue, idea, start_worker, until, work
 ):
-    campaign_id = queue([idea("02_row_sums_once", 2.5)])
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)])
 
     def some_runs():
         rounds = ledger.rounds(campaign_id)

@@ -15,9 +15,9 @@ def test_a_campaign_trains_real_models_and_promotes_a_real_gain(
     monkeypatch.delenv("RSI_CACHE", raising=False)
     campaign_id = queue(
         [
-            idea("04_trains_in_an_orphan", 3.0),
-            idea("10_crash", 1.05),
-            idea("02_flat_adamw", 1.8),
+            idea("04_trains_in_an_orphan", predicted=3.0),
+            idea("10_crash", predicted=1.05),
+            idea("02_flat_adamw", predicted=1.8),
         ],
         task="lm_training",
         profile="smoke",

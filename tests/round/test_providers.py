@@ -43,7 +43,7 @@ def scripted_reference():
 def test_a_campaign_through_a_real_sdk_promotes_what_the_script_itself_promotes(
     sdk, home, ledger, queue, work, idea, provider, scripted_reference
 ):
-    entries = [idea(*each) for each in IDEAS]
+    entries = [idea(patch, predicted=ratio) for patch, ratio in IDEAS]
     if not scripted_reference:
         scripted_id = queue(entries, lineage="scripted")
         status, log = work(timeout_s=900)

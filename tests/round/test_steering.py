@@ -125,7 +125,7 @@ def test_a_pause_between_rounds_is_told_and_a_paused_campaign_can_be_stopped(
 def test_a_stop_while_measuring_ends_the_round_without_a_verdict(
     ledger, queue, idea, ask, start_worker, until, gate
 ):
-    campaign_id = queue([idea("02_row_sums_once", 2.5)] * 2)
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)] * 2)
 
     def has_runs():
         rounds = ledger.rounds(campaign_id)
@@ -145,7 +145,7 @@ def test_a_stop_while_measuring_ends_the_round_without_a_verdict(
 def test_a_pause_while_measuring_holds_before_the_review_and_no_review_is_paid_after_a_stop(
     ledger, queue, idea, ask, start_worker, until, gate, provider
 ):
-    campaign_id = queue([idea("02_row_sums_once", 2.5)], reviewer=GPT)
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)], reviewer=GPT)
     provider.campaign_id = campaign_id
 
     def has_runs():
@@ -170,7 +170,7 @@ def test_a_pause_while_measuring_holds_before_the_review_and_no_review_is_paid_a
 def test_a_decision_at_the_gate_of_a_paused_campaign_counts_and_no_round_follows(
     ledger, queue, idea, ask, start_worker, until, gate
 ):
-    campaign_id = queue([idea("02_row_sums_once", 2.5)] * 2, autonomy=Autonomy.PERSON)
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)] * 2, autonomy=Autonomy.PERSON)
     with start_worker():
         case = gate.case(campaign_id)
         ask(RequestKind.PAUSE, campaign_id)
