@@ -17,7 +17,7 @@ def test_a_campaign_trains_real_models_and_promotes_a_real_gain(
         [
             idea("04_trains_in_an_orphan", predicted=3.0),
             idea("10_crash", predicted=1.05),
-            idea("02_flat_adamw", predicted=1.8),
+            idea("02_flat_adamw", "03_batched_heads", "04_fewer_better_steps", predicted=3.0),
         ],
         task="lm_training",
         profile="smoke",
