@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 
 EPILOG = """\
-without a verb rsi opens the cockpit in the terminal.
+without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
 
 exit codes: 0 done; 1 the answer is no; 2 wrong words; 3 not found; 4 refused at the gate;
             5 something needed is not available; 6 bad input; 70 internal error; 130 interrupted
