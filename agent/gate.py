@@ -4,6 +4,7 @@ Invariant: silence never approves; a decision names the commit and the score dig
 one that goes against the evidence is an override with a reason.
 """
 
+import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,11 @@ class GateCase:
     attempt: int
     held_by: tuple[str, ...]
     """Why policy alone may not promote it, and a person only with a reason; empty when nothing holds it."""
+
+
+def person() -> str:
+    """Who sits at this terminal, as decisions and requests name them."""
+    return f"person:{getpass.getuser()}"
 
 
 def case_at_gate(

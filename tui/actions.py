@@ -4,12 +4,11 @@ Everything else in this room reads. Invariant: each function writes at most one 
 entry, and says in one sentence why when it writes nothing.
 """
 
-import getpass
 from collections.abc import Mapping
 
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.errors import AgentError
-from rsi.agent.gate import decide
+from rsi.agent.gate import decide, person
 from rsi.agent.launching import ensure_worker, launch
 from rsi.agent.llm.errors import ModelError
 from rsi.agent.rollbacks import roll_back
@@ -28,11 +27,6 @@ from rsi.sandboxes.errors import SandboxError
 from rsi.tasks.errors import TaskError
 from rsi.tasks.loader import load_task, profile_of
 from rsi.tui.errors import ActionRefusedError
-
-
-def person() -> str:
-    """The actor written beside what this person does."""
-    return f"person:{getpass.getuser()}"
 
 
 def record_decision(

@@ -26,6 +26,7 @@ from rsi.agent.store.records import (
     StepRecord,
     utc_now,
 )
+from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.store.tables import FACT_TABLES
 from rsi.evals.pairing import DISTURBED_CLOCKS
 from rsi.evals.types import Interval, Measurement, Score
@@ -45,7 +46,6 @@ LIST_SHARE = 0.05
 
 SPEEDUPS_SHOWN = 200
 """Campaigns, from the newest, whose measured speedup is looked up for the list."""
-ENDED_STATES = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 TAIL_EVENTS = 60
 """Steps of agents shown live; the replay shows all."""
 

@@ -1,19 +1,13 @@
 """Verbs of the gate: approve, reject, revise, rollback."""
 
 import argparse
-import getpass
 
 from rsi.agent.cli.context import emit, home, open_to_write
 from rsi.agent.errors import UnknownCommitError
-from rsi.agent.gate import decide
+from rsi.agent.gate import decide, person
 from rsi.agent.rollbacks import roll_back
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import DecisionAction
-
-
-def person() -> str:
-    """Who sits at this terminal."""
-    return f"person:{getpass.getuser()}"
 
 
 def approve(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from rsi.agent.report.files import write_report
 from rsi.agent.safe import safe_text
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignState
+from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.tally import round_lines, tally
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
 from rsi.sandboxes.select import AUTOMATIC, choose_backend
@@ -28,7 +28,6 @@ from rsi.tasks.loader import load_task, profile_of
 from rsi.tasks.types import Task
 
 SCRIPT = "demo"
-ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -109,7 +108,7 @@ def _queue(
 
 
 def _leave_cockpit(ledger: Ledger, campaign_id: str) -> None:
-    if ledger.campaign_summary(campaign_id).state not in ENDED:
+    if ledger.campaign_summary(campaign_id).state not in ENDED_STATES:
         note(
             f"the cockpit is closed; campaign {campaign_id} goes on, its lines follow here "
             "(Ctrl-C stops it, `rsi` opens the cockpit again)"

@@ -15,13 +15,13 @@ from rsi.agent.launching import Launch, ensure_worker, launch
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
+from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.tally import round_lines, tally
 from rsi.agent.worker import live_workers, run_worker
 from rsi.tasks.loader import load_task, profile_of
 
 DEFAULT_MODEL = "scripted:demo"
 FOLLOW_POLL_S = 0.3
-ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 STOP_WAIT_S = 20.0
 SILENCE_S = 20.0
 """A campaign under way without any live worker for so long gets a word to the person."""
@@ -120,7 +120,7 @@ def follow_to_end(
                 status.clear()
                 note(line)
             told = _tell_waiting(ledger, campaign_id, told, status)
-        if state in ENDED:
+        if state in ENDED_STATES:
             status.clear()
             break
         if live_workers(ledger):

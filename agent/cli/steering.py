@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Mapping
 
 from rsi.agent.cli.context import emit, open_to_write
-from rsi.agent.cli.deciding import person
 from rsi.agent.errors import AgentError
-from rsi.agent.store.records import CampaignState, RequestKind, utc_now
-
-ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
+from rsi.agent.gate import person
+from rsi.agent.store.records import RequestKind, utc_now
+from rsi.agent.store.state import ENDED_STATES
 
 
 class CampaignOverError(AgentError):
@@ -64,7 +63,7 @@ def _ask(
 ) -> int:
     with open_to_write() as ledger:
         summary = ledger.campaign_summary(args.campaign)
-        if summary.state in ENDED:
+        if summary.state in ENDED_STATES:
             raise CampaignOverError(f"campaign {args.campaign} is {summary.state.value} already")
         record = ledger.add_request(
             kind, actor=person(), at=utc_now(), campaign_id=args.campaign, payload=payload

@@ -15,6 +15,9 @@ from rsi.agent.store.records import (
     StepRecord,
 )
 
+ENDED_STATES = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
+"""Campaigns in these states do nothing more."""
+
 
 class RoundPhase(StrEnum):
     """What a round is doing."""

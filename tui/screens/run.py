@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind, Step
+from rsi.agent.store.state import ENDED_STATES
 from rsi.evals.types import Arm, Measurement
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
@@ -44,7 +45,6 @@ COLUMNS = (
 )
 SILENT_AFTER = timedelta(minutes=10)
 """A campaign under way without any new fact for so long is presumed stuck."""
-_ENDED = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 
 
 class RunScreen(SteeringActions):
@@ -211,7 +211,7 @@ class RunScreen(SteeringActions):
 
     def _elapsed(self, campaign: CampaignView) -> str:
         summary = campaign.summary
-        if summary.state in _ENDED:
+        if summary.state in ENDED_STATES:
             return duration((summary.changed_at - summary.record.created_at).total_seconds())
         return self.cockpit.age(summary.record.created_at)
 
@@ -259,7 +259,7 @@ class RunScreen(SteeringActions):
             case "run.filter" | "run.previous_campaign" | "run.next_campaign":
                 return True
             case _:
-                return state is not None and state not in _ENDED
+                return state is not None and state not in ENDED_STATES
 
     @on(LinesView.CursorMoved, "#rounds")
     def _moved(self) -> None:
