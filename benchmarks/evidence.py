@@ -36,6 +36,7 @@ from rsi.evals.simulation import (
 )
 from rsi.evals.types import Purpose, Score
 from rsi.sandboxes.process import ProcessBackend
+from rsi.sandboxes.turns import Seat
 from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits, SandboxSpec
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
@@ -120,6 +121,7 @@ class LoopRunner:
     """Runs a loop of as many units as the tree's file says, in a real sandbox; quality plays no part."""
 
     backend: ProcessBackend
+    takes_turns: bool = True
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
@@ -142,10 +144,14 @@ class LoopRunner:
         instance: Instance,
         training_seed: int,
         label: str,
+        *,
+        seat: Seat | None = None,
     ) -> CandidateRun:
         spec = SandboxSpec(environment=task.environment, limits=profile.limits, label=label)
         with self.backend.open(spec) as sandbox:
-            execution = sandbox.exec(("python", "-c", WORKLOAD, tree[0].content.decode()))
+            execution = sandbox.exec(
+                ("python", "-c", WORKLOAD, tree[0].content.decode()), seat=seat
+            )
         return CandidateRun(
             execution=execution,
             output=tree,

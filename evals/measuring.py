@@ -1,8 +1,8 @@
 """Measure a candidate against a champion in interleaved pairs until the evidence suffices.
 
-Both arms of a pair share the instance and the training seed and run back to back, alone on the machine.
-Which arm goes first is drawn for every block of two pairs and mirrored within it (ABBA), so a steady drift
-cancels. Does not: decide (`judging.py`), time (the sandbox does), or remember (`on_measurement` does).
+Both arms of a pair share the instance and the training seed. Where CPU seconds decide they run at the same time in
+alternating slices on the same cores, one at a time; on other clocks back to back, alone on the machine. Which arm goes
+first is drawn for every block of two pairs and mirrored within it (ABBA), so a steady drift cancels. Does not: decide (`judging.py`), time (the sandbox does), or remember (`on_measurement` does).
 Invariant: a run is a function of the secret, the purpose and the pair, so a crash repeats the run in flight
 and nothing else.
 """
@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TypedDict
 
 from rsi.evals.disturbance import quietest_cores, wait_until_quiet
@@ -23,14 +24,14 @@ from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
 from rsi.evals.machine_lock import cache_folder, machine_lock
 from rsi.evals.pairing import DISTURBED_CLOCKS
-from rsi.evals.running import OnOutput, Runner, Slot, TaskRunner, run_arm
+from rsi.evals.running import OnOutput, Runner, Slot, TaskRunner, run_arm, run_in_turns
 from rsi.evals.score import score
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
 from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.errors import TaskError
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
-from rsi.tasks.types import Instance, Profile, Task
+from rsi.tasks.types import Clock, Instance, Profile, Task
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def measure(
         recorded: Measurements already stored for this round; finished runs are not repeated.
         on_measurement: Called with each new measurement as soon as it exists.
         on_output: Called with what each run printed; see `run_arm`.
-        should_stop: Asked before every run; True ends measuring with what there is.
+        should_stop: Asked before every run and during those that take turns; True ends measuring with what there is.
         alpha: One-sided error rate of this stage; None takes the plan's.
         gpus: UUIDs of the GPUs passed through to both arms.
         runner: How a task is run; None runs it for real on `backend`, pinned to the quietest cores.
@@ -224,13 +225,14 @@ class _Session:
         """Run the arms of one pair that are not in `done`, in the drawn order."""
         if self.task.metric.clock in DISTURBED_CLOCKS and not wait_until_quiet(QUIET_WAIT_S):
             logger.warning("round=%s step=measure no quiet second came", self.round_id)
+        slots = self._slots(pair)
         finished = {run.arm: run for run in done if run.pair == pair}
+        if not finished and self.runner.takes_turns and self.task.metric.clock is Clock.CPU_S:
+            return self._run_in_turns(slots, _cpu_medians(done))
         fresh: list[Measurement] = []
         instance = None
-        for position, arm in enumerate(
-            arm_order(self.secret, **self._names(), purpose=self.purpose, pair=pair)
-        ):
-            if arm in finished:
+        for slot in slots:
+            if slot.arm in finished:
                 continue
             candidate = finished.get(Arm.CANDIDATE)
             if candidate is not None and candidate.outcome is not Outcome.OK:
@@ -239,34 +241,61 @@ class _Session:
                 break
             if instance is None:
                 instance = self._instance(pair)
-            finished[arm] = self._run(arm, pair, position, instance)
-            fresh.append(finished[arm])
+            finished[slot.arm] = self._keep(
+                run_arm(
+                    self.runner,
+                    self.task,
+                    self.profile,
+                    self.trees[slot.arm],
+                    instance,
+                    slot,
+                    on_output=self.on_output,
+                )
+            )
+            fresh.append(finished[slot.arm])
         return fresh
 
-    def _run(self, arm: Arm, pair: int, position: int, instance: Instance) -> Measurement:
-        slot = Slot(
-            arm=arm,
-            purpose=self.purpose,
-            pair=pair,
-            position=position,
-            training_seed=training_seed(
-                self.secret, **self._names(), purpose=self.purpose, pair=pair
-            ),
-            label=self.round_id,
+    def _run_in_turns(self, slots: Sequence[Slot], medians: dict[Arm, float]) -> list[Measurement]:
+        if self.should_stop():
+            return []
+        fresh = run_in_turns(
+            self.runner,
+            self.task,
+            self.profile,
+            [(slot, self.trees[slot.arm]) for slot in slots],
+            self._instance(slots[0].pair),
+            needs_s=[medians.get(slot.arm) for slot in slots],
+            on_output=self.on_output,
+            should_stop=self.should_stop,
         )
-        tree = self.trees[arm]
-        measurement = run_arm(
-            self.runner, self.task, self.profile, tree, instance, slot, on_output=self.on_output
-        )
+        return [self._keep(each) for each in fresh]
+
+    def _keep(self, measurement: Measurement) -> Measurement:
         self.on_measurement(measurement)
         logger.info(
             "round=%s step=measure pair=%d arm=%s outcome=%s",
             self.round_id,
-            pair,
-            arm,
+            measurement.pair,
+            measurement.arm,
             measurement.outcome,
         )
         return measurement
+
+    def _slots(self, pair: int) -> list[Slot]:
+        names = self._names()
+        seed = training_seed(self.secret, **names, purpose=self.purpose, pair=pair)
+        order = arm_order(self.secret, **names, purpose=self.purpose, pair=pair)
+        return [
+            Slot(
+                arm=arm,
+                purpose=self.purpose,
+                pair=pair,
+                position=position,
+                training_seed=seed,
+                label=self.round_id,
+            )
+            for position, arm in enumerate(order)
+        ]
 
     def _instance(self, pair: int) -> Instance:
         seed = derive_instance_seed(
@@ -283,6 +312,15 @@ class _Session:
 
     def _names(self) -> _SeedNames:
         return {"task": self.task.name, "lineage": self.lineage, "round_id": self.round_id}
+
+
+def _cpu_medians(done: Sequence[Measurement]) -> dict[Arm, float]:
+    """CPU seconds of each arm so far; empty unless both are known."""
+    spent: dict[Arm, list[float]] = {arm: [] for arm in Arm}
+    for run in done:
+        if run.outcome is Outcome.OK and run.cpu_s:
+            spent[run.arm].append(run.cpu_s)
+    return {arm: median(values) for arm, values in spent.items()} if all(spent.values()) else {}
 
 
 def _next_pair(done: Sequence[Measurement]) -> int:

@@ -1,28 +1,36 @@
-"""One arm of one pair: run it, grade it, write down what happened.
+"""The arms of one pair: run them, grade them, write down what happened.
 
 Does not: choose seeds or order. Invariant: whatever the candidate did becomes an `Outcome`; only the failure of
 host or harness is an exception.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from rsi.evals.disturbance import disturbance_between, read_machine
 from rsi.evals.errors import MeasurementError
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
-from rsi.sandboxes.errors import SandboxError
+from rsi.sandboxes.errors import SandboxError, TurnsAbandonedError
+from rsi.sandboxes.turns import Seat, Turns
 from rsi.sandboxes.types import Backend, ExecOutcome, ExecResult, FileTree
 from rsi.tasks import runner as task_runner
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import CandidateRun, Clock, Grade, GradeOutcome, Instance, Profile, Task
 
+STOP_POLL_S = 0.25
 DETAIL_CHARACTERS = 400
 """How much of the end of a failed run's stderr is kept with the measurement."""
 
 
 class Runner(Protocol):
     """How a task is run; the real one is `TaskRunner`."""
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether two runs may be asked for at once, to be run in turns."""
+        ...
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
@@ -36,6 +44,8 @@ class Runner(Protocol):
         instance: Instance,
         training_seed: int,
         label: str,
+        *,
+        seat: Seat | None = None,
     ) -> CandidateRun: ...
 
     def grade(
@@ -51,6 +61,7 @@ class TaskRunner:
     cpus: tuple[int, ...] | None = None
     """Cores that both arms are pinned to; None leaves the choice to the kernel."""
     gpus: tuple[str, ...] = ()
+    takes_turns: bool = True
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
@@ -67,6 +78,8 @@ class TaskRunner:
         instance: Instance,
         training_seed: int,
         label: str,
+        *,
+        seat: Seat | None = None,
     ) -> CandidateRun:
         return task_runner.run_candidate(
             task,
@@ -78,6 +91,7 @@ class TaskRunner:
             label,
             cpus=self.cpus,
             gpus=self.gpus,
+            seat=seat,
         )
 
     def grade(
@@ -111,7 +125,7 @@ def run_arm(
     *,
     on_output: OnOutput | None = None,
 ) -> Measurement:
-    """Run one arm once and grade it.
+    """Run one arm once, alone, and grade it.
 
     Args:
         runner: How a task is run.
@@ -129,16 +143,117 @@ def run_arm(
         before = read_machine()
         run = runner.run_candidate(task, profile, tree, instance, slot.training_seed, slot.label)
         disturbance = disturbance_between(before, read_machine(), run.execution.cpu_s)
-        if on_output is not None:
-            on_output(slot, run.execution)
-        graded = None
-        if run.output is not None:
-            graded = runner.grade(task, profile, instance, run.output, slot.label)
+        return _graded(runner, task, profile, instance, slot, run, disturbance, on_output)
     except (SandboxError, TaskError) as error:
-        raise MeasurementError(
-            f"{task.name}, pair {slot.pair} of {slot.purpose}, {slot.arm}: {error}"
-        ) from error
+        raise _failure(task, slot, error) from error
+
+
+def run_in_turns(
+    runner: Runner,
+    task: Task,
+    profile: Profile,
+    arms: Sequence[tuple[Slot, FileTree]],
+    instance: Instance,
+    *,
+    needs_s: Sequence[float | None],
+    on_output: OnOutput | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Measurement]:
+    """Run the arms of a pair in alternating slices on the same cores, and grade them when both have ended.
+
+    Args:
+        runner: How a task is run; it has to take turns.
+        task: What is run.
+        profile: Its size and limits.
+        arms: Where each run belongs and its source, in the order of their first slices.
+        instance: What they run on.
+        needs_s: CPU seconds that each arm is thought to need; None while nothing is known.
+        on_output: As for `run_arm`.
+        should_stop: Asked several times a second; True ends both runs.
+
+    Returns:
+        The measurements in the order of `arms`; empty when stopped. A candidate that failed is alone: its champion
+        was ended with it.
+
+    Raises:
+        MeasurementError: As for `run_arm`.
+    """
+    decisive = next(at for at, (slot, _) in enumerate(arms) if slot.arm is Arm.CANDIDATE)
+    before = read_machine()
+    with Turns(needs_s, decisive=decisive) as turns, ThreadPoolExecutor(len(arms)) as pool:
+
+        def go(slot: Slot, tree: FileTree, seat: Seat) -> CandidateRun | None:
+            try:
+                return runner.run_candidate(
+                    task, profile, tree, instance, slot.training_seed, slot.label, seat=seat
+                )
+            except TurnsAbandonedError:
+                return None
+            except BaseException:
+                turns.abandon()
+                raise
+            finally:
+                seat.leave()
+
+        futures = [
+            pool.submit(go, slot, tree, seat)
+            for (slot, tree), seat in zip(arms, turns.seats, strict=True)
+        ]
+        is_stopped = _watch(futures, turns, should_stop)
+    runs = []
+    for (slot, _), future in zip(arms, futures, strict=True):
+        try:
+            runs.append((slot, future.result()))
+        except (SandboxError, TaskError) as error:
+            raise _failure(task, slot, error) from error
+    if is_stopped:
+        return []
+    ended = [(slot, run) for slot, run in runs if run is not None]
+    spent_s = sum(run.execution.cpu_s for _, run in ended)
+    disturbance = disturbance_between(before, read_machine(), spent_s)
+    measurements = []
+    for slot, run in ended:
+        try:
+            measurements.append(
+                _graded(runner, task, profile, instance, slot, run, disturbance, on_output)
+            )
+        except (SandboxError, TaskError) as error:
+            raise _failure(task, slot, error) from error
+    return measurements
+
+
+def _watch(
+    futures: Sequence[Future[CandidateRun | None]], turns: Turns, should_stop: Callable[[], bool]
+) -> bool:
+    """Wait for all; True when they were ended because somebody asked for it."""
+    is_stopped = False
+    while wait(futures, timeout=STOP_POLL_S).not_done:
+        if not is_stopped and should_stop():
+            is_stopped = True
+            turns.abandon()
+    return is_stopped
+
+
+def _graded(
+    runner: Runner,
+    task: Task,
+    profile: Profile,
+    instance: Instance,
+    slot: Slot,
+    run: CandidateRun,
+    disturbance: Disturbance,
+    on_output: OnOutput | None,
+) -> Measurement:
+    if on_output is not None:
+        on_output(slot, run.execution)
+    graded = None
+    if run.output is not None:
+        graded = runner.grade(task, profile, instance, run.output, slot.label)
     return _measurement(task, instance, slot, run, graded, disturbance)
+
+
+def _failure(task: Task, slot: Slot, error: Exception) -> MeasurementError:
+    return MeasurementError(f"{task.name}, pair {slot.pair} of {slot.purpose}, {slot.arm}: {error}")
 
 
 def _measurement(

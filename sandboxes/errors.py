@@ -3,6 +3,7 @@
 SandboxError
 ├── BackendUnavailableError   the backend cannot run here; the message says how to get it
 ├── SandboxBrokenError        an open sandbox stopped obeying (engine gone, start failed)
+├── TurnsAbandonedError       the command was ended because nobody needs its result any more
 ├── FileTreeError             a file tree broke a rule (escape, size, kind); also a ValueError
 ├── EnvironmentBuildError     an image or environment could not be prepared
 └── LeaseTimeoutError         a device stayed in use elsewhere; also a TimeoutError
@@ -19,6 +20,10 @@ class BackendUnavailableError(SandboxError):
 
 class SandboxBrokenError(SandboxError):
     """The sandbox itself failed; nothing about the command inside may be concluded."""
+
+
+class TurnsAbandonedError(SandboxError):
+    """The command was ended in the middle, because of what happened beside it; see `turns.Turns.abandon`."""
 
 
 class FileTreeError(SandboxError, ValueError):

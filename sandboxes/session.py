@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Protocol
 
-from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError
+from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError, TurnsAbandonedError
 from rsi.sandboxes.filetree import TarReader, pack_tree
+from rsi.sandboxes.turns import Pace, Seat
 from rsi.sandboxes.types import Assurance, ExecOutcome, ExecResult, FileEntry, Limits
 from rsi.sandboxes.wire import FrameReader, OutputCap, Report, Transport, command_frames, frame
 
@@ -83,7 +84,8 @@ class _Talk:
     """One command's conversation with the warden."""
 
     outgoing: deque[memoryview]
-    deadline: float
+    wall_s: float
+    pace: Pace
     on_stdout: Callable[[bytes], None]
     on_stderr: Callable[[bytes], None]
     ending: ExecOutcome | None = None
@@ -91,6 +93,10 @@ class _Talk:
     report: Report | None = None
     is_partial: bool = False
     """The first outgoing frame was sent in part and has to be completed."""
+
+    def hurry(self, urgent: bytes) -> None:
+        """Send a frame before all others, but not into the middle of one."""
+        self.outgoing.insert(int(self.is_partial), memoryview(urgent))
 
 
 class WardenSandbox:
@@ -123,20 +129,23 @@ class WardenSandbox:
         stdin: bytes = b"",
         wall_s: float | None = None,
         variables: Mapping[str, str] | None = None,
+        seat: Seat | None = None,
     ) -> ExecResult:
         """Run one command to its end; see `Sandbox.exec`."""
         limits = self._cell.limits
         wall = limits.wall_s if wall_s is None else min(wall_s, limits.wall_s)
         stdout, stderr = OutputCap(limits.output_bytes), OutputCap(limits.output_bytes)
-        with self._lock:
+        with self._lock, contextlib.ExitStack() as leaving:
+            if seat is not None:
+                leaving.callback(seat.leave)
             talk = self._start(
                 argv, cwd=cwd, stdin=stdin, wall_s=wall, variables=variables or {},
-                on_stdout=stdout.add, on_stderr=stderr.add,
+                on_stdout=stdout.add, on_stderr=stderr.add, seat=seat,
             )  # fmt: skip
             self._cell.meter.begin()
-            started = time.monotonic()
+            talk.pace.start(time.monotonic())
             self._converse(talk, lambda: stdout.is_flood or stderr.is_flood)
-            wall_used = time.monotonic() - started
+            wall_used = talk.pace.used_s(time.monotonic())
             usage = self._cell.meter.end(talk.report)
             self._settle(talk)
         outcome = _outcome(talk, usage)
@@ -191,6 +200,7 @@ class WardenSandbox:
                 argv, cwd="/", stdin=stdin, wall_s=TRANSFER_TIMEOUT_S, variables={},
                 on_stdout=take, on_stderr=complaint.add,
             )  # fmt: skip
+            talk.pace.start(time.monotonic())
             self._converse(talk, lambda: bool(refusal))
             if talk.ending is not ExecOutcome.OUTPUT_LIMIT:
                 self._settle(talk)
@@ -206,6 +216,7 @@ class WardenSandbox:
         self, argv: Sequence[str], *, cwd: str, stdin: bytes, wall_s: float,
         variables: Mapping[str, str],
         on_stdout: Callable[[bytes], None], on_stderr: Callable[[bytes], None],
+        seat: Seat | None = None,
     ) -> _Talk:  # fmt: skip
         if self._broken is not None:
             raise SandboxBrokenError(f"{self._broken}; open a fresh sandbox")
@@ -218,12 +229,13 @@ class WardenSandbox:
             cwd=translate(cwd),
             environ={name: translate(value) for name, value in environ.items()},
             stdin=stdin,
-            deadline_s=wall_s + WARDEN_SLACK_S,
+            deadline_s=wall_s * (seat.count if seat is not None else 1) + WARDEN_SLACK_S,
         )
         return _Talk(
             outgoing=deque((*self._residue, *(memoryview(each) for each in frames))),
             is_partial=bool(self._residue),
-            deadline=time.monotonic() + wall_s,
+            wall_s=wall_s,
+            pace=Pace(seat),
             on_stdout=on_stdout,
             on_stderr=on_stderr,
         )
@@ -231,52 +243,70 @@ class WardenSandbox:
     def _converse(self, talk: _Talk, is_flooded: Callable[[], bool]) -> None:
         """Relay until the warden reports or everything is dead."""
         transport = self._cell.transport
+        seat = talk.pace.seat
         while talk.report is None:
+            self._keep_pace(talk)
             wait_s = self._check_limits(talk, is_flooded)
-            if wait_s is None:
+            if wait_s is not None and wait_s < 0:
                 return
+            may_send = talk.pace.is_running or talk.ending is not None
+            wanted = {transport.read_fd: select.POLLIN}
+            if talk.outgoing and may_send:
+                wanted[transport.write_fd] = wanted.get(transport.write_fd, 0) | select.POLLOUT
+            if seat is not None:
+                wanted[seat.wake_fd] = select.POLLIN
             poller = select.poll()
-            poller.register(transport.read_fd, select.POLLIN)
-            if talk.outgoing:
-                poller.register(
-                    transport.write_fd,
-                    select.POLLOUT
-                    | (select.POLLIN if transport.write_fd == transport.read_fd else 0),
-                )
-            ready = dict(poller.poll(max(0.0, wait_s) * 1000))
-            if talk.outgoing and ready.get(transport.write_fd, 0) & ~select.POLLIN:
+            for fd, events in wanted.items():
+                poller.register(fd, events)
+            ready = dict(poller.poll(None if wait_s is None else wait_s * 1000))
+            if talk.outgoing and may_send and ready.get(transport.write_fd, 0) & ~select.POLLIN:
                 self._send(talk)
             if ready.get(transport.read_fd, 0) & ~select.POLLOUT:
                 self._receive(talk)
         # Whole frames that were not sent are dropped; a frame that was begun has to be completed.
         self._residue = (talk.outgoing[0],) if talk.is_partial else ()
 
+    def _keep_pace(self, talk: _Talk) -> None:
+        """Stop or continue the command as its seat says."""
+        seat = talk.pace.seat
+        if seat is not None and seat.is_abandoned:
+            self._cell.kill()
+            self._broken = "the sandbox was killed because its turns were abandoned"
+            raise TurnsAbandonedError(
+                "the command was ended in the middle: its turns were abandoned"
+            )
+        if talk.ending is None and (order := talk.pace.order(time.monotonic())) is not None:
+            talk.hurry(frame(order))
+
     def _check_limits(self, talk: _Talk, is_flooded: Callable[[], bool]) -> float | None:
-        """Seconds to wait for the next event; None when the grace is over and all was killed."""
+        """Seconds to wait for the next event, None for no limit; negative when the grace is over and all was killed."""
         now = time.monotonic()
         if talk.hard_deadline is not None:
             if now < talk.hard_deadline:
                 return talk.hard_deadline - now
             self._cell.kill()
             self._broken = "the sandbox was killed because it did not end in time"
-            return None
+            return -1.0
+        if not talk.pace.is_running:
+            return None  # it stands still: nothing of it grows
         is_over, next_look_s = self._cell.meter.watch()
-        if now >= talk.deadline:
+        left_s = talk.wall_s - talk.pace.used_s(now)
+        if left_s <= 0:
             self._order_end(talk, ExecOutcome.TIMEOUT)
         elif is_flooded():
             self._order_end(talk, ExecOutcome.OUTPUT_LIMIT)
         elif is_over:
             self._order_end(talk, ExecOutcome.OOM)
         else:
-            left_s = talk.deadline - now
-            return left_s if next_look_s is None else min(left_s, next_look_s)
+            waits = (left_s, next_look_s, talk.pace.wait_s(now))
+            return min(each for each in waits if each is not None)
         return KILL_GRACE_S
 
     def _order_end(self, talk: _Talk, ending: ExecOutcome) -> None:
         talk.ending = ending
         talk.hard_deadline = time.monotonic() + KILL_GRACE_S
-        begun = [talk.outgoing[0]] if talk.is_partial else []
-        talk.outgoing = deque([*begun, memoryview(frame(b"K"))])
+        talk.outgoing = deque([talk.outgoing[0]] if talk.is_partial else [])
+        talk.hurry(frame(b"K"))
 
     def _send(self, talk: _Talk) -> None:
         first = talk.outgoing[0]
@@ -301,6 +331,8 @@ class WardenSandbox:
                     talk.on_stdout(payload)
                 case b"S":
                     talk.on_stderr(payload)
+                case b"P":
+                    talk.pace.stand_still(time.monotonic())
                 case b"F":
                     talk.report = Report.parse(payload)
                 case _:

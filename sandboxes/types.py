@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from rsi.sandboxes.turns import Seat
+
 
 class Assurance(StrEnum):
     """How strong the wall is, strongest first; stored with each result and shown at the gate."""
@@ -152,6 +154,7 @@ class Sandbox(Protocol):
         stdin: bytes = b"",
         wall_s: float | None = None,
         variables: Mapping[str, str] | None = None,
+        seat: Seat | None = None,
     ) -> ExecResult:
         """Run one command to its end, whatever that is.
 
@@ -161,8 +164,11 @@ class Sandbox(Protocol):
             stdin: Bytes fed to the command, then end of file.
             wall_s: A tighter wall limit than the sandbox's own.
             variables: Variables added for this command only.
+            seat: Run in turns with commands of other sandboxes. The wall limit and `wall_s` then count the time
+                of the command's own turns. The seat is left when the command has ended, however it ended.
 
         Raises:
+            TurnsAbandonedError: The turns were abandoned before the command ended.
             SandboxBrokenError: The sandbox was killed by an earlier limit or its engine is gone.
         """
         ...

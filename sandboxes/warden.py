@@ -7,8 +7,8 @@ Does not: judge. Every number it reports is also bounded from outside where the 
 Invariant: when a "finished" frame leaves, no process of that command is alive.
 
 Frames in both directions: one byte of kind, four bytes of length (big-endian), payload.
-To the warden: X command, I stdin bytes, E end of stdin, K kill the command.
-From it: R ready, O stdout bytes, S stderr bytes, F finished.
+To the warden: X command, I stdin bytes, E end of stdin, K kill the command, P pause it, G let it go on.
+From it: R ready, O stdout bytes, S stderr bytes, P paused, F finished.
 """
 
 # pathlib and subprocess would double the start-up time:
@@ -194,6 +194,11 @@ class Warden:
                 job.is_stdin_over = True
             elif kind == b"K":
                 self.kill_tree()
+            elif kind == b"P":
+                self.signal_all(_signal.SIGSTOP)
+                self.send(b"P", b"")
+            elif kind == b"G":
+                self.signal_all(_signal.SIGCONT)
 
     def relay(self, job: Job, fd: int) -> bool:
         """Pass one chunk on; False at the end of the stream or when nothing is there."""
@@ -242,7 +247,7 @@ class Warden:
     def kill_tree(self) -> None:
         """Kill and reap until no descendant is left, counting what each one used."""
         while True:
-            self.kill_all()
+            self.signal_all(_signal.SIGKILL)
             try:
                 pid, status, usage = os.wait4(-1, 0)
             except ChildProcessError:
@@ -250,14 +255,20 @@ class Warden:
             if self.job is not None:
                 self.job.note(pid, status, usage)
 
-    def kill_all(self) -> None:
-        """SIGKILL every process of the sandbox but this one; the caller repeats it until none is left."""
-        targets = [-1] if self.is_init else descendants(os.getpid())
-        for pid in targets:
-            try:
-                os.kill(pid, _signal.SIGKILL)
-            except OSError:
-                continue
+    def signal_all(self, number: int) -> None:
+        """Send a signal to every process of the sandbox but this one.
+
+        One call reaches all of a PID namespace, and none can fork away from it. Without one the tree is walked
+        until no unknown process appears; whoever kills calls again until none is left.
+        """
+        if self.is_init:
+            deliver(-1, number)
+            return
+        reached: set[int] = set()
+        while fresh := descendants(os.getpid()) - reached:
+            for pid in fresh:
+                deliver(pid, number)
+            reached |= fresh
 
     def alarm(self, *_: object) -> None:
         """The deadline passed and the owner did nothing. A signal sent from inside changes nothing."""
@@ -268,6 +279,14 @@ class Warden:
         """End everything and leave."""
         self.kill_tree()
         os._exit(3)
+
+
+def deliver(pid: int, number: int) -> None:
+    """Send a signal to a process that may be gone."""
+    try:
+        os.kill(pid, number)
+    except OSError:
+        return
 
 
 def become(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from threading import Lock
 
 from rsi.sandboxes.errors import FileTreeError
+from rsi.sandboxes.turns import Seat
 from rsi.sandboxes.types import (
     Backend,
     ExecOutcome,
@@ -131,6 +132,7 @@ def run_candidate(
     *,
     cpus: tuple[int, ...] | None = None,
     gpus: tuple[str, ...] = (),
+    seat: Seat | None = None,
 ) -> CandidateRun:
     """Run a candidate once in a fresh sandbox that holds nothing but it and the public part.
 
@@ -144,9 +146,10 @@ def run_candidate(
         label: Owner of the sandbox, usually a round id.
         cpus: Cores to pin to; None leaves the choice to the kernel.
         gpus: UUIDs of the GPUs passed through.
+        seat: Run in turns with the other arm of its pair; what it left is read when both have ended.
 
     Raises:
-        SandboxError: The sandbox itself failed.
+        SandboxError: The sandbox itself failed, or the turns were abandoned.
         TaskError: The task's pattern is not supported yet.
     """
     _require_artifact_pattern(task)
@@ -165,7 +168,11 @@ def run_candidate(
                 *below("io/out", _EMPTY),
             )
         )
-        execution = sandbox.exec(task.candidate.entry, cwd=_CODE)
+        execution = sandbox.exec(task.candidate.entry, cwd=_CODE, seat=seat)
+        if seat is not None:
+            if execution.outcome is not ExecOutcome.OK:
+                seat.fail()
+            seat.wait_for_others()
         output, problem = _read_output(sandbox, task, execution)
         return CandidateRun(
             execution=execution,

@@ -94,8 +94,10 @@ def by_switch(*wanted):
 class TrustingRunner(TaskRunner):
     """Runs for real and believes everything: whatever was left, or not left, is graded as good."""
 
-    def run_candidate(self, task, profile, tree, instance, training_seed, label):
-        run = TaskRunner.run_candidate(self, task, profile, tree, instance, training_seed, label)
+    def run_candidate(self, task, profile, tree, instance, training_seed, label, *, seat=None):
+        run = TaskRunner.run_candidate(
+            self, task, profile, tree, instance, training_seed, label, seat=seat
+        )
         if run.output is None and run.execution.outcome is ExecOutcome.OK:
             kept = (FileEntry(path="unread", content=b""),)
             return replace(run, output=kept, output_problem="")

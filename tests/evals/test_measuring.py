@@ -42,6 +42,7 @@ class ScriptedRunner:
     calls: list[tuple[str, str, int]] = field(default_factory=list)
     """(tree, commitment of the instance, training seed) of every run, in order."""
     counts: dict[bytes, int] = field(default_factory=dict)
+    takes_turns: bool = False
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
@@ -64,6 +65,8 @@ class ScriptedRunner:
         instance: Instance,
         training_seed: int,
         label: str,
+        *,
+        seat: object = None,
     ) -> CandidateRun:
         name = tree[0].content
         count = self.counts[name] = self.counts.get(name, 0) + 1

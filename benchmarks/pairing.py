@@ -1,0 +1,87 @@
+"""How far the pairs of an unchanged candidate spread, in turns and one after the other: `python benchmarks/pairing.py`.
+
+Alternates both ways of measuring the same A/A pairs of the toy task, with a CPU hog switching on and off beside them.
+The ratio of the two spreads is what turns are worth; squared, it is the factor in pairs.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from evidence import hog
+
+from rsi.evals.measuring import measure
+from rsi.evals.running import TaskRunner
+from rsi.evals.types import Arm, Purpose
+from rsi.sandboxes.select import choose_backend
+from rsi.tasks.loader import load_task, profile_of
+from rsi.tasks.trees import read_tree
+
+
+def log_ratios(backend, task, profile, *, takes_turns: bool, block: int) -> list[float]:
+    """Champion over candidate, log, of one block of A/A pairs."""
+    tree = read_tree(task.repo)
+    with tempfile.TemporaryDirectory() as cache:
+        runs = measure(
+            task,
+            profile,
+            backend,
+            tree,
+            tree,
+            purpose=Purpose.AUDIT,
+            campaign_secret=b"pairing benchmark",
+            lineage="bench",
+            round_id=f"{takes_turns}-{block}",
+            runner=TaskRunner(backend=backend, cpus=(0,), takes_turns=takes_turns),
+            cache=Path(cache),
+        )
+    spent = {(run.pair, run.arm): run.cpu_s for run in runs}
+    pairs = sorted({run.pair for run in runs})
+    return [math.log(spent[p, Arm.CHAMPION] / spent[p, Arm.CANDIDATE]) for p in pairs]
+
+
+def main() -> None:
+    """Run the benchmark and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", default="toy")
+    parser.add_argument("--profile")
+    parser.add_argument("--blocks", type=int, default=4, help="blocks of 8 pairs for each way")
+    parser.add_argument("--quick", action="store_true", help="one block")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    task = load_task(args.task)
+    profile = profile_of(task, args.profile)
+    plan = replace(profile.plan, min_pairs=8, max_pairs=8, confirm_pairs=8)
+    profile = replace(profile, plan=plan)
+    backend = choose_backend("auto").backend
+    backend.prepare(task.environment)
+    found: dict[bool, list[float]] = {True: [], False: []}
+    with hog():
+        for block in range(1 if args.quick else args.blocks):
+            for takes_turns in (bool(block % 2), not block % 2):
+                found[takes_turns] += log_ratios(
+                    backend, task, profile, takes_turns=takes_turns, block=block
+                )
+    spread = {way: statistics.stdev(values) for way, values in found.items()}
+    row = {
+        "task": task.name,
+        "pairs_each": len(found[True]),
+        "spread_in_turns": spread[True],
+        "spread_in_sequence": spread[False],
+        "ratio": spread[False] / spread[True],
+    }
+    if args.json:
+        print(json.dumps(row))
+    else:
+        print(
+            f"{task.name}, {len(found[True])} A/A pairs each: the log-ratio spreads by {spread[True]:.4f} in turns, "
+            f"{spread[False]:.4f} one after the other: {row['ratio']:.1f} times less"
+        )
+
+
+if __name__ == "__main__":
+    main()

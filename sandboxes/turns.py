@@ -1,0 +1,270 @@
+"""Turns: commands in several sandboxes run in alternation on the same cores, one at a time, in short slices.
+
+A machine that is shared with others changes its speed by the second. Two commands that are compared feel the same
+changes only when their slices lie between each other; run one after the other, they feel different ones.
+Does not: measure. A command that waits for its turn is stopped by its warden and uses no CPU.
+Invariant: at most one seat holds the turn, and a seat that left never does.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from typing import Self
+
+FIRST_SLICE_S = 0.05
+"""The shorter slice while nothing is known of the commands."""
+MIN_SLICE_S, MAX_SLICE_S = 0.02, 0.1
+"""Long against a stop (1 ms) and the refilling of a core's caches, short against the changes of a machine."""
+SLICES_PER_COMMAND = 10
+"""What the shorter command should be cut into at least, so that it feels the same machine as the longer one."""
+MAX_SLICE_FACTOR = 8.0
+
+
+class Turns:
+    """One table of seats, one for each command that takes part; a context, open until all have left.
+
+    Args:
+        needs_s: Seconds that each command is thought to need, None while nothing is known. Slices are in this
+            proportion, so that the commands end together and nothing of the longer one runs without its counterpart.
+        first: The seat that begins.
+        decisive: The seat without whose result nobody needs the others'; None for none.
+    """
+
+    def __init__(
+        self,
+        needs_s: Sequence[float | None] = (None, None),
+        *,
+        first: int = 0,
+        decisive: int | None = None,
+    ) -> None:
+        known = [need for need in needs_s if need is not None]
+        shortest = min(known) if len(known) == len(needs_s) else None
+        slice_s = FIRST_SLICE_S
+        if shortest is not None:
+            slice_s = min(max(shortest / SLICES_PER_COMMAND, MIN_SLICE_S), MAX_SLICE_S)
+        self.decisive = decisive
+        self._lock = threading.Lock()
+        self._seats = [
+            Seat(
+                self,
+                index,
+                slice_s * min(need / shortest, MAX_SLICE_FACTOR) if need and shortest else slice_s,
+            )
+            for index, need in enumerate(needs_s)
+        ]
+        self._first = first
+        self._holder: Seat | None = None
+        self.all_left = threading.Event()
+        self._is_abandoned = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            for seat in self._seats:
+                seat.close()
+
+    @property
+    def seats(self) -> Sequence["Seat"]:
+        """The seats, in the order of the needs."""
+        return self._seats
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether every command that still runs is to be ended without a result."""
+        return self._is_abandoned
+
+    def abandon(self) -> None:
+        """End the commands that still run; their `exec` raises `TurnsAbandonedError`."""
+        with self._lock:
+            self._is_abandoned = True
+            for seat in self._seats:
+                seat.wake()
+
+    def arrive(self, seat: "Seat") -> None:
+        """A command is ready to start; nobody has a turn before every seat arrived or left."""
+        with self._lock:
+            seat.has_arrived = True
+            self._begin_if_complete()
+
+    def leave(self, seat: "Seat") -> None:
+        """The command of a seat ended, or will never start."""
+        with self._lock:
+            if seat.has_left:
+                return
+            seat.has_left = True
+            if self._holder is seat:
+                self._pass(seat)
+            else:
+                self._begin_if_complete()
+            if all(each.has_left for each in self._seats):
+                self.all_left.set()
+
+    def pass_on(self, seat: "Seat") -> None:
+        """The slice of the holder is over and its command stands still."""
+        with self._lock:
+            self._pass(seat)
+
+    def holds(self, seat: "Seat") -> bool:
+        """Whether it is this seat's turn."""
+        return self._holder is seat
+
+    def is_alone(self, seat: "Seat") -> bool:
+        """Whether every other seat left."""
+        return all(each.has_left for each in self._seats if each is not seat)
+
+    def _begin_if_complete(self) -> None:
+        if self._holder is None and all(each.has_arrived or each.has_left for each in self._seats):
+            self._pass(self._seats[self._first - 1])
+
+    def _pass(self, seat: "Seat") -> None:
+        count = len(self._seats)
+        following = (self._seats[(seat.index + step) % count] for step in range(1, count + 1))
+        self._holder = next((each for each in following if not each.has_left), None)
+        if self._holder is not None:
+            self._holder.wake()
+
+
+class Seat:
+    """One command's place, usable once."""
+
+    def __init__(self, turns: Turns, index: int, slice_s: float) -> None:
+        self.index = index
+        self.slice_s = slice_s
+        self.has_arrived = False
+        self.has_left = False
+        self._turns = turns
+        self._is_open = True
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
+
+    @property
+    def wake_fd(self) -> int:
+        """Readable when it may have become this seat's turn, or the turns were abandoned."""
+        return self._wake_read
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether the command may run now."""
+        return self._turns.holds(self)
+
+    @property
+    def count(self) -> int:
+        """Seats at this table."""
+        return len(self._turns.seats)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else waits for a turn."""
+        return self._turns.is_alone(self)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the command is to be ended without a result."""
+        return self._turns.is_abandoned
+
+    def arrive(self) -> None:
+        """Ready to start."""
+        self._turns.arrive(self)
+
+    def pass_on(self) -> None:
+        """Give the turn to the next seat."""
+        self._turns.pass_on(self)
+
+    def leave(self) -> None:
+        """Give the turn away for good; safe to call twice."""
+        self._turns.leave(self)
+
+    def fail(self) -> None:
+        """The command did not end well; where this seat is the decisive one, the others are ended too."""
+        self.leave()
+        if self._turns.decisive == self.index:
+            self._turns.abandon()
+
+    def wait_for_others(self) -> None:
+        """Block until every command has ended, so that reading results disturbs none of them."""
+        self.leave()
+        self._turns.all_left.wait()
+
+    def wake(self) -> None:
+        """Make `wake_fd` readable."""
+        if not self._is_open:
+            return
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"!")
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._is_open = False
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def drain(self) -> None:
+        """Forget past wake-ups."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+
+class Pace:
+    """How long one command may and did run: all the time without a seat, in its turns with one."""
+
+    def __init__(self, seat: Seat | None) -> None:
+        self.seat = seat
+        self._used_s = 0.0
+        self._since: float | None = None
+        self._slice_end = 0.0
+        self._has_begun = False
+        self._is_stopping = False
+
+    def start(self, now: float) -> None:
+        """The command is ready to run."""
+        if self.seat is None:
+            self._since = now
+        else:
+            self.seat.arrive()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the command may be running now."""
+        return self._since is not None
+
+    def used_s(self, now: float) -> float:
+        """Seconds that the command could run."""
+        return self._used_s + (now - self._since if self._since is not None else 0.0)
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until something is to be done here; None when a descriptor will tell."""
+        if self.seat is None or self._since is None or self._is_stopping:
+            return None
+        return max(0.0, self._slice_end - now)
+
+    def order(self, now: float) -> bytes | None:
+        """The frame that the warden has to get now: b"P" to stand still, b"G" to go on; None for neither."""
+        seat = self.seat
+        if seat is None:
+            return None
+        seat.drain()
+        if self._since is None:
+            if not seat.has_turn:
+                return None
+            self._since, self._slice_end = now, now + seat.slice_s
+            is_first, self._has_begun = not self._has_begun, True
+            return None if is_first else b"G"
+        if self._is_stopping or now < self._slice_end:
+            return None
+        if seat.is_alone:
+            self._slice_end = now + seat.slice_s
+            return None
+        self._is_stopping = True
+        return b"P"
+
+    def stand_still(self, now: float) -> None:
+        """The warden says that nothing runs any more."""
+        if self.seat is None or self._since is None or not self._is_stopping:
+            return
+        self._used_s = self.used_s(now)
+        self._since, self._is_stopping = None, False
+        self.seat.pass_on()
