@@ -1,18 +1,17 @@
 """How far the pairs of an unchanged candidate spread, in turns and one after the other: `python benchmarks/pairing.py`.
 
-Alternates both ways of measuring the same A/A pairs of the toy task, with a CPU hog switching on and off beside them.
+Alternates both ways of measuring the same A/A pairs of the flagship, with a CPU hog switching on and off beside them.
 The ratio of the two spreads is what turns are worth; squared, it is the factor in pairs.
 """
 
 import argparse
 import json
 import math
+import runpy
 import statistics
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-
-from evidence import hog
 
 from rsi.evals.measuring import measure
 from rsi.evals.running import TaskRunner
@@ -47,19 +46,20 @@ def log_ratios(backend, task, profile, *, takes_turns: bool, block: int) -> list
 def main() -> None:
     """Run the benchmark and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", default="toy")
+    parser.add_argument("--task", default="lm_training")
     parser.add_argument("--profile")
-    parser.add_argument("--blocks", type=int, default=4, help="blocks of 8 pairs for each way")
+    parser.add_argument("--blocks", type=int, default=2, help="blocks of 4 pairs for each way")
     parser.add_argument("--quick", action="store_true", help="one block")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     task = load_task(args.task)
     profile = profile_of(task, args.profile)
-    plan = replace(profile.plan, min_pairs=8, max_pairs=8, confirm_pairs=8)
+    plan = replace(profile.plan, min_pairs=4, max_pairs=4, confirm_pairs=4)
     profile = replace(profile, plan=plan)
     backend = choose_backend("auto").backend
     backend.prepare(task.environment)
     found: dict[bool, list[float]] = {True: [], False: []}
+    hog = runpy.run_path(str(Path(__file__).with_name("evidence.py")))["hog"]
     with hog():
         for block in range(1 if args.quick else args.blocks):
             for takes_turns in (bool(block % 2), not block % 2):
