@@ -3,6 +3,7 @@ PYTHON ?= python3
 venv := .venv
 bin := $(venv)/bin
 ready := $(venv)/.ready
+at_once := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: setup demo test exhaustive docker-test check fix lint types imports fast bench screenshots wheel help
 $(ready): pyproject.toml constraints.txt
@@ -17,7 +18,7 @@ setup: $(ready) ## Make .venv with rsi and all that a contributor needs
 demo: $(ready) ## A real campaign on the flagship task, live, without key, GPU or Docker
 	@$(bin)/rsi demo $(ARGS)
 test: $(ready) ## Every test that can run on this machine
-	@$(bin)/python -m pytest -m "not exhaustive and not docker and not gpu and not live" $(ARGS)
+	@$(bin)/python -m pytest $(at_once) -m "not exhaustive and not docker and not gpu and not live" $(ARGS)
 exhaustive: $(ready) ## Every cheat of the flagship again with its layer off: half an hour
 	@$(bin)/python -m pytest -m exhaustive $(ARGS)
 docker-test: $(ready) ## Tests that need a Docker engine
@@ -32,7 +33,7 @@ types: $(ready) ## mypy --strict
 imports: $(ready) ## The architecture, as import contracts
 	@$(bin)/lint-imports
 fast: $(ready) ## Fast tests alone
-	@$(bin)/python -m pytest -q -m "not slow and not exhaustive and not docker and not gpu and not live" $(ARGS)
+	@$(bin)/python -m pytest -q $(at_once) -m "not slow and not exhaustive and not docker and not gpu and not live" $(ARGS)
 bench: $(ready) ## Benchmarks: ratios measured side by side in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(bin)/python -P $$file $(ARGS) || exit 1; done
 screenshots: $(ready) ## Draw the README's screenshots again from the app itself
