@@ -37,7 +37,7 @@ from rsi.evals.simulation import (
 from rsi.evals.types import Purpose, Score
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.turns import Seat
-from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits, SandboxSpec
+from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits, OnOutput, SandboxSpec
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
     CandidateRules,
@@ -146,6 +146,7 @@ class LoopRunner:
         label: str,
         *,
         seat: Seat | None = None,
+        on_output: OnOutput | None = None,
     ) -> CandidateRun:
         spec = SandboxSpec(environment=task.environment, limits=profile.limits, label=label)
         with self.backend.open(spec) as sandbox:

@@ -24,7 +24,7 @@ from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
 from rsi.evals.machine_lock import cache_folder, machine_lock
 from rsi.evals.pairing import DISTURBED_CLOCKS
-from rsi.evals.running import OnOutput, Runner, Slot, TaskRunner, run_arm, run_in_turns
+from rsi.evals.running import Listener, Runner, Slot, TaskRunner, run_arm, run_in_turns
 from rsi.evals.score import score
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
 from rsi.sandboxes.errors import SandboxError
@@ -65,7 +65,7 @@ def measure(
     round_id: str,
     recorded: Sequence[Measurement] = (),
     on_measurement: Callable[[Measurement], None] | None = None,
-    on_output: OnOutput | None = None,
+    listener: Listener | None = None,
     should_stop: Callable[[], bool] | None = None,
     alpha: float | None = None,
     gpus: tuple[str, ...] = (),
@@ -86,7 +86,7 @@ def measure(
         round_id: Label of the sandboxes, part of every seed.
         recorded: Measurements already stored for this round; finished runs are not repeated.
         on_measurement: Called with each new measurement as soon as it exists.
-        on_output: Called with what each run printed; see `run_arm`.
+        listener: Told what each run prints while it does.
         should_stop: Asked before every run and during those that take turns; True ends measuring with what there is.
         alpha: One-sided error rate of this stage; None takes the plan's.
         gpus: UUIDs of the GPUs passed through to both arms.
@@ -109,7 +109,7 @@ def measure(
         round_id=round_id,
         runner=runner or TaskRunner(backend=backend, cpus=_cores(profile), gpus=gpus),
         on_measurement=on_measurement or (lambda _: None),
-        on_output=on_output,
+        listener=listener,
         should_stop=should_stop or (lambda: False),
     )
     source = source_facts(champion_tree, candidate_tree)
@@ -218,7 +218,7 @@ class _Session:
     round_id: str
     runner: Runner
     on_measurement: Callable[[Measurement], None]
-    on_output: OnOutput | None
+    listener: Listener | None
     should_stop: Callable[[], bool]
 
     def run_pair(self, pair: int, done: Sequence[Measurement]) -> list[Measurement]:
@@ -249,7 +249,7 @@ class _Session:
                     self.trees[slot.arm],
                     instance,
                     slot,
-                    on_output=self.on_output,
+                    listener=self.listener,
                 )
             )
             fresh.append(finished[slot.arm])
@@ -265,7 +265,7 @@ class _Session:
             [(slot, self.trees[slot.arm]) for slot in slots],
             self._instance(slots[0].pair),
             needs_s=[medians.get(slot.arm) for slot in slots],
-            on_output=self.on_output,
+            listener=self.listener,
             should_stop=self.should_stop,
         )
         return [self._keep(each) for each in fresh]

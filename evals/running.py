@@ -7,6 +7,7 @@ host or harness is an exception.
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, assert_never
 
 from rsi.evals.disturbance import disturbance_between, read_machine
@@ -14,7 +15,7 @@ from rsi.evals.errors import MeasurementError
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError, TurnsAbandonedError
 from rsi.sandboxes.turns import Seat, Turns
-from rsi.sandboxes.types import Backend, ExecOutcome, ExecResult, FileTree
+from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, OnOutput
 from rsi.tasks import runner as task_runner
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import CandidateRun, Clock, Grade, GradeOutcome, Instance, Profile, Task
@@ -46,6 +47,7 @@ class Runner(Protocol):
         label: str,
         *,
         seat: Seat | None = None,
+        on_output: OnOutput | None = None,
     ) -> CandidateRun: ...
 
     def grade(
@@ -80,6 +82,7 @@ class TaskRunner:
         label: str,
         *,
         seat: Seat | None = None,
+        on_output: OnOutput | None = None,
     ) -> CandidateRun:
         return task_runner.run_candidate(
             task,
@@ -92,6 +95,7 @@ class TaskRunner:
             cpus=self.cpus,
             gpus=self.gpus,
             seat=seat,
+            on_output=on_output,
         )
 
     def grade(
@@ -112,7 +116,16 @@ class Slot:
     label: str
 
 
-OnOutput = Callable[[Slot, ExecResult], None]
+class Listener(Protocol):
+    """Told what runs print, on the threads that run them; it never takes part in a score."""
+
+    def heard(self, slot: Slot, stream: str, chunk: bytes) -> None:
+        """A run printed this on "stdout" or "stderr"."""
+        ...
+
+    def ended(self, slot: Slot) -> None:
+        """A run is over, however it ended."""
+        ...
 
 
 def run_arm(
@@ -123,7 +136,7 @@ def run_arm(
     instance: Instance,
     slot: Slot,
     *,
-    on_output: OnOutput | None = None,
+    listener: Listener | None = None,
 ) -> Measurement:
     """Run one arm once, alone, and grade it.
 
@@ -134,16 +147,16 @@ def run_arm(
         tree: Source of the arm.
         instance: What it runs on.
         slot: Where the run belongs.
-        on_output: Receives what the run printed, for people to read; it never takes part in a score.
+        listener: Told what the run prints while it does, for people to read.
 
     Raises:
         MeasurementError: The sandbox or the harness failed; nothing is known about the candidate.
     """
     try:
         before = read_machine()
-        run = runner.run_candidate(task, profile, tree, instance, slot.training_seed, slot.label)
+        run = _run(runner, task, profile, tree, instance, slot, None, listener)
         disturbance = disturbance_between(before, read_machine(), run.execution.cpu_s)
-        return _graded(runner, task, profile, instance, slot, run, disturbance, on_output)
+        return _graded(runner, task, profile, instance, slot, run, disturbance)
     except (SandboxError, TaskError) as error:
         raise _failure(task, slot, error) from error
 
@@ -156,7 +169,7 @@ def run_in_turns(
     instance: Instance,
     *,
     needs_s: Sequence[float | None],
-    on_output: OnOutput | None = None,
+    listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Measurement]:
     """Run the arms of a pair in alternating slices on the same cores, and grade them when both have ended.
@@ -168,7 +181,7 @@ def run_in_turns(
         arms: Where each run belongs and its source, in the order of their first slices.
         instance: What they run on.
         needs_s: CPU seconds that each arm is thought to need; None while nothing is known.
-        on_output: As for `run_arm`.
+        listener: As for `run_arm`.
         should_stop: Asked several times a second; True ends both runs.
 
     Returns:
@@ -184,9 +197,7 @@ def run_in_turns(
 
         def go(slot: Slot, tree: FileTree, seat: Seat) -> CandidateRun | None:
             try:
-                return runner.run_candidate(
-                    task, profile, tree, instance, slot.training_seed, slot.label, seat=seat
-                )
+                return _run(runner, task, profile, tree, instance, slot, seat, listener)
             except TurnsAbandonedError:
                 return None
             except BaseException:
@@ -214,12 +225,37 @@ def run_in_turns(
     measurements = []
     for slot, run in ended:
         try:
-            measurements.append(
-                _graded(runner, task, profile, instance, slot, run, disturbance, on_output)
-            )
+            measurements.append(_graded(runner, task, profile, instance, slot, run, disturbance))
         except (SandboxError, TaskError) as error:
             raise _failure(task, slot, error) from error
     return measurements
+
+
+def _run(
+    runner: Runner,
+    task: Task,
+    profile: Profile,
+    tree: FileTree,
+    instance: Instance,
+    slot: Slot,
+    seat: Seat | None,
+    listener: Listener | None,
+) -> CandidateRun:
+    on_output = None if listener is None else partial(listener.heard, slot)
+    try:
+        return runner.run_candidate(
+            task,
+            profile,
+            tree,
+            instance,
+            slot.training_seed,
+            slot.label,
+            seat=seat,
+            on_output=on_output,
+        )
+    finally:
+        if listener is not None:
+            listener.ended(slot)
 
 
 def _watch(
@@ -242,10 +278,7 @@ def _graded(
     slot: Slot,
     run: CandidateRun,
     disturbance: Disturbance,
-    on_output: OnOutput | None,
 ) -> Measurement:
-    if on_output is not None:
-        on_output(slot, run.execution)
     graded = None
     if run.output is not None:
         graded = runner.grade(task, profile, instance, run.output, slot.label)

@@ -17,7 +17,14 @@ from typing import Protocol
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError, TurnsAbandonedError
 from rsi.sandboxes.filetree import TarReader, pack_tree
 from rsi.sandboxes.turns import Pace, Seat
-from rsi.sandboxes.types import Assurance, ExecOutcome, ExecResult, FileEntry, Limits
+from rsi.sandboxes.types import (
+    Assurance,
+    ExecOutcome,
+    ExecResult,
+    FileEntry,
+    Limits,
+    OnOutput,
+)
 from rsi.sandboxes.wire import FrameReader, OutputCap, Report, Transport, command_frames, frame
 
 KILL_GRACE_S = 0.5
@@ -130,6 +137,7 @@ class WardenSandbox:
         wall_s: float | None = None,
         variables: Mapping[str, str] | None = None,
         seat: Seat | None = None,
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run one command to its end; see `Sandbox.exec`."""
         limits = self._cell.limits
@@ -140,7 +148,8 @@ class WardenSandbox:
                 leaving.callback(seat.leave)
             talk = self._start(
                 argv, cwd=cwd, stdin=stdin, wall_s=wall, variables=variables or {},
-                on_stdout=stdout.add, on_stderr=stderr.add, seat=seat,
+                on_stdout=_both(stdout, "stdout", on_output),
+                on_stderr=_both(stderr, "stderr", on_output), seat=seat,
             )  # fmt: skip
             self._cell.meter.begin()
             talk.pace.start(time.monotonic())
@@ -366,6 +375,18 @@ def opened(cell: Cell) -> Iterator[WardenSandbox]:
         yield sandbox
     finally:
         sandbox.close()
+
+
+def _both(cap: OutputCap, name: str, on_output: OnOutput | None) -> Callable[[bytes], None]:
+    """Keep what comes, and show it to whoever listens."""
+    if on_output is None:
+        return cap.add
+
+    def take(chunk: bytes) -> None:
+        cap.add(chunk)
+        on_output(name, chunk)
+
+    return take
 
 
 def _outcome(talk: _Talk, usage: Usage) -> ExecOutcome:

@@ -135,6 +135,8 @@ class FileEntry:
 
 
 FileTree = tuple[FileEntry, ...]
+OnOutput = Callable[[str, bytes], None]
+"""Given the name of a stream and the bytes that came on it."""
 
 
 class Sandbox(Protocol):
@@ -155,6 +157,7 @@ class Sandbox(Protocol):
         wall_s: float | None = None,
         variables: Mapping[str, str] | None = None,
         seat: Seat | None = None,
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run one command to its end, whatever that is.
 
@@ -166,6 +169,7 @@ class Sandbox(Protocol):
             variables: Variables added for this command only.
             seat: Run in turns with commands of other sandboxes. The wall limit and `wall_s` then count the time
                 of the command's own turns. The seat is left when the command has ended, however it ended.
+            on_output: Called with "stdout" or "stderr" and each piece as it comes, on the calling thread.
 
         Raises:
             TurnsAbandonedError: The turns were abandoned before the command ended.

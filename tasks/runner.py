@@ -19,6 +19,7 @@ from rsi.sandboxes.types import (
     ExecResult,
     FileEntry,
     FileTree,
+    OnOutput,
     Sandbox,
     SandboxSpec,
 )
@@ -133,6 +134,7 @@ def run_candidate(
     cpus: tuple[int, ...] | None = None,
     gpus: tuple[str, ...] = (),
     seat: Seat | None = None,
+    on_output: OnOutput | None = None,
 ) -> CandidateRun:
     """Run a candidate once in a fresh sandbox that holds nothing but it and the public part.
 
@@ -147,6 +149,7 @@ def run_candidate(
         cpus: Cores to pin to; None leaves the choice to the kernel.
         gpus: UUIDs of the GPUs passed through.
         seat: Run in turns with the other arm of its pair; what it left is read when both have ended.
+        on_output: Called with what the run prints, as it comes.
 
     Raises:
         SandboxError: The sandbox itself failed, or the turns were abandoned.
@@ -168,7 +171,7 @@ def run_candidate(
                 *below("io/out", _EMPTY),
             )
         )
-        execution = sandbox.exec(task.candidate.entry, cwd=_CODE, seat=seat)
+        execution = sandbox.exec(task.candidate.entry, cwd=_CODE, seat=seat, on_output=on_output)
         if seat is not None:
             if execution.outcome is not ExecOutcome.OK:
                 seat.fail()

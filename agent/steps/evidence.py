@@ -10,18 +10,17 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from rsi.agent.controls import lock_reasons
+from rsi.agent.steps.live_log import LiveLog
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.reviewing import review_by_model
-from rsi.agent.store.records import ChargeRecord, ChargeRole, LogChunk, utc_now
+from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.admission import admit as admission_findings
 from rsi.evals.guards import SourceFacts, source_facts
 from rsi.evals.measuring import measure as measure_pairs
-from rsi.evals.running import Slot
 from rsi.evals.score import score as score_measurements
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
 from rsi.sandboxes.devices import find_gpus, leased_gpus
-from rsi.sandboxes.types import ExecResult
 from rsi.tasks.types import Device, Task
 
 GPU_WAIT_S = 3600.0
@@ -137,7 +136,7 @@ def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
             round_id=desk.candidate_ref,
             recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
             on_measurement=lambda each: _keep(desk, each),
-            on_output=lambda slot, run: _keep_output(desk, slot, run),
+            listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
             should_stop=shop.steering.is_stopping,
             alpha=desk.alpha,
             gpus=gpus,
@@ -163,27 +162,6 @@ def timing_gpus(task: Task) -> Iterator[tuple[str, ...]]:
 
 def _keep(desk: RoundDesk, measurement: Measurement) -> None:
     desk.ledger.add_measurement(desk.round_id, measurement, attempt=desk.attempt)
-
-
-def _keep_output(desk: RoundDesk, slot: Slot, run: ExecResult) -> None:
-    """What a run printed, for the cockpit's curves and logs; a repeated run gets a stream of its own."""
-    stream = f"{slot.purpose.value}/{desk.attempt}/{slot.arm.value}/{slot.pair}"
-    again = sum(
-        each.startswith((f"{stream}/", f"{stream}-"))
-        for each in desk.ledger.log_streams(desk.round_id)
-    )
-    suffix = f"-{again}" if again else ""
-    for name, content in (("stdout", run.stdout), ("stderr", run.stderr)):
-        if content:
-            desk.ledger.add_log(
-                LogChunk(
-                    round_id=desk.round_id,
-                    stream=f"{stream}{suffix}/{name}",
-                    seq=0,
-                    at=utc_now(),
-                    content=content,
-                )
-            )
 
 
 def _score(desk: RoundDesk, purpose: Purpose) -> Score:

@@ -94,9 +94,9 @@ def by_switch(*wanted):
 class TrustingRunner(TaskRunner):
     """Runs for real and believes everything: whatever was left, or not left, is graded as good."""
 
-    def run_candidate(self, task, profile, tree, instance, training_seed, label, *, seat=None):
+    def run_candidate(self, task, profile, tree, instance, training_seed, label, **how):
         run = TaskRunner.run_candidate(
-            self, task, profile, tree, instance, training_seed, label, seat=seat
+            self, task, profile, tree, instance, training_seed, label, **how
         )
         if run.output is None and run.execution.outcome is ExecOutcome.OK:
             kept = (FileEntry(path="unread", content=b""),)

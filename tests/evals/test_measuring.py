@@ -67,6 +67,7 @@ class ScriptedRunner:
         label: str,
         *,
         seat: object = None,
+        on_output: object = None,
     ) -> CandidateRun:
         name = tree[0].content
         count = self.counts[name] = self.counts.get(name, 0) + 1
