@@ -58,6 +58,11 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
 
 def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
     errors, reason = 0, ""
+    begun_at = max(
+        each.at
+        for each in shop.ledger.campaign_events(shop.campaign.id)
+        if each.kind is CampaignEventKind.STARTED
+    )
     for slot in schedule(shop.task, shop.config.rounds, shop.config.control_every):
         word = _next(shop, durable, slot)
         if word == "stop":
@@ -76,7 +81,12 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
             )
             ended = "harness_error"
         log.info("round=%s ended=%s", desk.round_id, ended)
-        errors = errors + 1 if ended == "harness_error" else 0
+        if ended != "harness_error":
+            errors = 0
+        elif shop.ledger.steps(desk.round_id)[-1].started_at >= begun_at:
+            errors += (
+                1  # one from before a person asked for the campaign to go on is not counted again
+            )
         if errors >= MAX_HARNESS_ERRORS:
             return (
                 CampaignEventKind.FAILED,

@@ -17,6 +17,8 @@ APP_VERSION = "rsi-1"
 QUEUE = "campaigns"
 WORKFLOW = "campaign"
 POLL_S = 0.2
+NORMAL_PRIORITY = 1_000_000
+"""Smaller is sooner; far from both ends of what the engine takes."""
 NEVER_S = 10 * 365 * 24 * 3600.0
 """A person may take any time to decide; ten years stand for "until told"."""
 
@@ -45,17 +47,36 @@ class EngineClient:
         DBOS.migrate(url)
         self._client = DBOSClient(system_database_url=url)
 
-    def queue(self, campaign_id: str) -> None:
-        """Put a campaign at the end of the queue; the same id twice is one entry."""
+    def queue(self, campaign_id: str, sooner: int = 0) -> None:
+        """Put a campaign at the end of those as urgent as it; the same id twice is one entry."""
         self._client.enqueue(
             {
                 "queue_name": QUEUE,
                 "workflow_name": WORKFLOW,
                 "workflow_id": campaign_id,
                 "app_version": APP_VERSION,
+                "priority": NORMAL_PRIORITY - sooner,
             },
             campaign_id,
         )
+
+    def requeue(self, campaign_id: str, sooner: int = 0) -> None:
+        """Queue a campaign again that has ended; what it did is remembered by the ledger alone."""
+        self._client.delete_workflow(campaign_id)
+        self.queue(campaign_id, sooner)
+
+    def reorder(self, campaign_id: str, sooner: int) -> bool:
+        """Change the urgency of a campaign that still waits in the queue; False when it does not."""
+        # The engine has no call for it; one statement, so that a worker cannot take it in between.
+        store = self._client._sys_db
+        status = store.tables.workflow_status
+        with store.engine.begin() as connection:
+            changed = connection.execute(
+                status.update()
+                .where(status.c.workflow_uuid == campaign_id, status.c.status == "ENQUEUED")
+                .values(priority=NORMAL_PRIORITY - sooner)
+            )
+        return changed.rowcount == 1
 
     def wake(self, campaign_id: str, topic: str, key: str) -> None:
         """Wake a campaign that waits on `topic`; the same key twice is one call."""

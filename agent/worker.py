@@ -19,6 +19,7 @@ from rsi.agent.campaign import run_campaign
 from rsi.agent.engine import Durable, EngineClient, serve
 from rsi.agent.errors import LedgerError
 from rsi.agent.pausing import RESUME_TOPIC
+from rsi.agent.requests import serve_queue_requests
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -70,6 +71,7 @@ def run_worker(
             signal.signal(name, keeper.on_signal)
         keeper.beat()
         keeper.adopt()
+        serve_queue_requests(ledger, client, keeper.worker.id)  # before the first campaign is taken
 
         def run(campaign_id: str, durable: Durable) -> None:
             run_campaign(home, ledger, campaign_id, durable)
@@ -169,7 +171,8 @@ class _Housekeeping:
             self._client.adopt(campaign_id)
 
     def wake(self) -> None:
-        """Tell waiting campaigns that somebody decided, resumed or stopped."""
+        """Answer the queue's requests; tell waiting campaigns that somebody decided, asked, resumed or stopped."""
+        serve_queue_requests(self._ledger, self._client, self.worker.id)
         for summary in self._ledger.campaigns(limit=100):
             campaign_id, round_id = summary.record.id, summary.latest_round_id
             if summary.state not in OPEN_STATES:
@@ -177,7 +180,8 @@ class _Housekeeping:
             for request in self._ledger.requests(unhandled_only=False, campaign_id=campaign_id):
                 if request.kind in {RequestKind.RESUME, RequestKind.STOP}:
                     self._client.wake(campaign_id, RESUME_TOPIC, f"request-{request.id}")
-                if request.kind is RequestKind.STOP and round_id is not None:
+                is_for_gate = request.kind in {RequestKind.STOP, RequestKind.AUDIT}
+                if is_for_gate and round_id is not None:
                     self._client.wake(campaign_id, round_id, f"request-{request.id}")
             if round_id is not None and summary.latest_step is Step.REVIEW:
                 for decision in self._ledger.decisions(round_id):

@@ -22,6 +22,8 @@ class Purpose(StrEnum):
     SCREEN = "screen"
     CONFIRM = "confirm"
     AUDIT = "audit"
+    EXTRA = "extra"
+    """Asked for by a person at the gate, after the verdict and beside it."""
     CONTROL = "control"
 
 

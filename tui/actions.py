@@ -11,6 +11,7 @@ from rsi.agent.errors import AgentError
 from rsi.agent.gate import decide, person
 from rsi.agent.launching import ensure_worker, launch
 from rsi.agent.llm.errors import ModelError
+from rsi.agent.requests import retry_refusal
 from rsi.agent.rollbacks import roll_back
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -63,9 +64,14 @@ def request(
     """Write a wish for a worker; returns its number.
 
     Raises:
-        ActionRefusedError: The ledger refused it.
+        ActionRefusedError: The ledger refused it, or a campaign that is to go on cannot.
     """
     try:
+        refusal = (
+            retry_refusal(ledger, campaign_id) if campaign_id and kind is RequestKind.RETRY else ""
+        )
+        if refusal:
+            raise ActionRefusedError(f"{campaign_id} cannot go on: {refusal}")
         written = ledger.add_request(
             kind, actor=person(), at=utc_now(),
             campaign_id=campaign_id, round_id=round_id, payload=payload,

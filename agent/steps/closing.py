@@ -5,6 +5,7 @@ from dataclasses import asdict
 from rsi.agent.errors import StaleChampionError
 from rsi.agent.gate import GateError, case_at_gate, decision_on, policy_decision
 from rsi.agent.steps.controlling import control_decision_on
+from rsi.agent.steps.evidence import measure_more_pairs
 from rsi.agent.steps.reporting import round_report
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.records import DecisionAction, DecisionRecord, PromotionRecord, Step, utc_now
@@ -21,6 +22,7 @@ def look_at_gate(desk: RoundDesk) -> str:
     else:
         decision = policy_decision(case, desk.shop.config.autonomy)
     if decision is None:
+        measure_more_pairs(desk)
         return "waiting"
     desk.ledger.add_decision(decision)
     return "decided"

@@ -7,21 +7,24 @@ instances and hidden splits.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rsi.agent.controls import lock_reasons
 from rsi.agent.steps.live_log import LiveLog
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.reviewing import review_by_model
-from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
+from rsi.agent.store.records import ChargeRecord, ChargeRole, HandledMark, RequestKind, utc_now
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.admission import admit as admission_findings
+from rsi.evals.errors import MeasurementError
 from rsi.evals.guards import SourceFacts, source_facts
+from rsi.evals.measuring import AUDIT_ALPHA
 from rsi.evals.measuring import measure as measure_pairs
 from rsi.evals.score import score as score_measurements
+from rsi.evals.sequential import FIRST_LOOK
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
 from rsi.sandboxes.devices import find_gpus, leased_gpus
-from rsi.tasks.types import Device, Task
+from rsi.tasks.types import Device, Profile, Task
 
 GPU_WAIT_S = 3600.0
 """How long to wait for a GPU that another worker times on."""
@@ -98,6 +101,41 @@ def review(desk: RoundDesk) -> StepResult:
     )
 
 
+def measure_more_pairs(desk: RoundDesk) -> None:
+    """What a person at the gate asked for: more pairs on fresh seeds, shown beside the verdict, which stays.
+
+    Each request adds `confirm_pairs`; all extra pairs together give one interval at 95 %.
+    """
+    plan = desk.shop.profile.plan
+    each_time = max(plan.confirm_pairs, FIRST_LOOK)
+    asked = [
+        each
+        for each in desk.ledger.requests(unhandled_only=False, campaign_id=desk.shop.campaign.id)
+        if each.kind is RequestKind.AUDIT and each.round_id == desk.round_id
+    ]
+    for number, request in enumerate(asked, start=1):
+        if request.handled is not None:
+            continue
+        pairs = number * each_time
+        profile = replace(desk.scoring_profile, plan=replace(plan, max_pairs=pairs))
+        try:
+            _measure(desk, Purpose.EXTRA, profile=profile, first_pair=pairs - each_time)
+            found = _score(desk, Purpose.EXTRA, profile=profile, alpha=AUDIT_ALPHA)
+        except MeasurementError as error:
+            outcome, detail = "refused", str(error)
+        else:
+            outcome, detail = "done", f"{found.pairs_used} extra pairs: {found.reason}"
+        desk.ledger.mark_handled(
+            HandledMark(
+                request_id=request.id,
+                at=utc_now(),
+                actor="worker",
+                outcome=outcome,
+                detail=detail,
+            )
+        )
+
+
 def _held_by(findings: Sequence[Finding], scores: Sequence[Score]) -> list[str]:
     reasons = [
         f"{each.rule}: {each.message}" for each in findings if each.severity is not Severity.NOTE
@@ -109,9 +147,11 @@ def _admission_findings(desk: RoundDesk) -> tuple[Finding, ...]:
     return admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
 
 
-def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
+def _measure(
+    desk: RoundDesk, purpose: Purpose, *, profile: Profile | None = None, first_pair: int = 0
+) -> tuple[Measurement, ...]:
     shop = desk.shop
-    charge = f"{desk.candidate_ref}/{purpose.value}"
+    charge = f"{desk.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
     desk.ledger.reserve(
         ChargeRecord(
             id=charge,
@@ -126,7 +166,7 @@ def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
     with timing_gpus(shop.task) as gpus:
         runs = measure_pairs(
             shop.task,
-            shop.profile,
+            profile or shop.profile,
             shop.backend,
             desk.champion_tree,
             desk.candidate_tree(),
@@ -145,7 +185,7 @@ def _measure(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
         charge,
         actual_usd=0.0,
         at=utc_now(),
-        device_s=sum(each.wall_s or 0.0 for each in runs),
+        device_s=sum(each.wall_s or 0.0 for each in runs if each.pair >= first_pair),
     )
     return runs
 
@@ -164,13 +204,19 @@ def _keep(desk: RoundDesk, measurement: Measurement) -> None:
     desk.ledger.add_measurement(desk.round_id, measurement, attempt=desk.attempt)
 
 
-def _score(desk: RoundDesk, purpose: Purpose) -> Score:
+def _score(
+    desk: RoundDesk,
+    purpose: Purpose,
+    *,
+    profile: Profile | None = None,
+    alpha: float | None = None,
+) -> Score:
     return score_measurements(
         desk.shop.task,
-        desk.scoring_profile,
+        profile or desk.scoring_profile,
         desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
         purpose=purpose,
-        alpha=desk.alpha,
+        alpha=desk.alpha if alpha is None else alpha,
         source=_source(desk),
     )
 

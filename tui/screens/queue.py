@@ -249,7 +249,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     def action_retry(self) -> None:
         if self.steered is not None:
-            self.write_request(RequestKind.RETRY, self.steered, "back in the queue")
+            self.write_request(RequestKind.RETRY, self.steered, "goes on when a worker takes it")
 
     def action_priority(self, by: int) -> None:
         if self.steered is not None:
