@@ -1,11 +1,11 @@
 """The case for and against one candidate, as lines: the same on the gate, in the notebook and in the lineage."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rsi.agent.store.records import Step
-from rsi.evals.types import Finding, GuardResult, QualityResult, Score
+from rsi.agent.store.records import Json, Step
+from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score, Severity
 from rsi.tui import payloads
 from rsi.tui.draw import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
 from rsi.tui.phrases import (
@@ -72,11 +72,13 @@ def case_lines(
     )
     if view.confirm and view.score:
         lines.append(_effect_line("searched", view.score))
+    lines += _extra_lines(detail)
     lines.append(_labelled("predicted", (ratio(view.predicted_ratio), Role.DIM)))
     best = view.confirm or view.score
     if best is not None:
         lines += score_lines(best, campaign)
     lines += finding_lines(view.findings)
+    lines += vote_lines(view.payload(Step.REVIEW))
     if detail is not None and detail.critique:
         lines.append(_labelled("critic", (detail.critique, Role.TEXT)))
     risk = payloads.text_of(view.payload(Step.PROPOSE), "risk")
@@ -124,6 +126,59 @@ def finding_lines(findings: Sequence[Finding]) -> list[Line]:
         spans += [(each.message, Role.TEXT), (f" ({each.source})", Role.DIM)]
         lines.append(_labelled("findings" if number == 0 else "", *spans))
     return lines
+
+
+def vote_lines(review: Json) -> list[Line]:
+    """What each vote of the reviewer came to, so that a disagreement is seen; nothing where only rules reviewed."""
+    votes = [each for each in payloads.list_of(review, "votes") if isinstance(each, Mapping)]
+    if not votes:
+        return []
+    agreement = payloads.number_of(review, "agreement")
+    is_split = agreement is not None and agreement < 1.0
+    shown = "they disagree" if is_split else "unanimous" if len(votes) > 1 else "one vote"
+    lines = [
+        _labelled(
+            "reviewer",
+            (payloads.text_of(review, "panel") or shown, Role.WARN if is_split else Role.TEXT),
+        )
+    ]
+    for each in votes:
+        worst, found = payloads.text_of(each, "worst"), payloads.list_of(each, "findings")
+        role = (
+            Role.BAD
+            if worst == Severity.BLOCK
+            else Role.WARN
+            if worst == Severity.HOLD
+            else Role.DIM
+        )
+        rules = ", ".join(
+            dict.fromkeys(
+                payloads.text_of(one, "rule") for one in found if isinstance(one, Mapping)
+            )
+        )
+        spans: list[Span] = [
+            (f"{payloads.text_of(each, 'voter')} ", Role.DIM),
+            (worst or "nothing", role),
+        ]
+        lines.append(_labelled("", *spans, (f" {rules}" if rules else "", Role.TEXT)))
+    return lines
+
+
+def _extra_lines(detail: RoundDetail | None) -> list[Line]:
+    """Pairs that a person asked for after the verdict; they are evidence beside it, not a part of it."""
+    extra = (
+        [] if detail is None else [each for each in detail.points if each.purpose == Purpose.EXTRA]
+    )
+    if not extra:
+        return []
+    known = [each.interval for each in extra if each.interval is not None]
+    text = f"{interval(known[-1])}, " if known else ""
+    return [
+        _labelled(
+            "more pairs",
+            (f"{text}{len(extra)} asked for at the gate, not in the verdict", Role.TEXT),
+        )
+    ]
 
 
 def similar_lines(view: RoundView, campaign: CampaignView | None) -> list[Line]:

@@ -17,6 +17,7 @@ class PairPoint:
 
     label: str
     """Such as "screen 3"."""
+    purpose: str
     ratio: float | None
     """None when one of its runs did not end ok."""
     remark: str
@@ -40,6 +41,7 @@ def pair_points(
         points.append(
             PairPoint(
                 label=f"{purpose} {pair + 1}",
+                purpose=purpose,
                 ratio=ratio,
                 remark=remark,
                 interval=running_interval(logs.get(purpose, ())) if ratio is not None else None,

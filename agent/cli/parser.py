@@ -62,6 +62,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--critic", default="none", help="model that objects before measuring")
     parser.add_argument("--reviewer", default="rules", help="model that reviews besides the rules")
     parser.add_argument(
+        "--review-votes",
+        type=int,
+        default=1,
+        help="how often it reviews each candidate, with a fresh context; a disagreement is shown",
+    )
+    parser.add_argument(
         "--decide",
         choices=("person", "policy"),
         default="person",

@@ -1,7 +1,7 @@
 """Verbs that read: queue, rounds, show, log."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rsi.agent.budget import usd_by_role
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
@@ -10,7 +10,14 @@ from rsi.agent.follow import describe_step
 from rsi.agent.gate import case_at_gate
 from rsi.agent.report.wording import planted_text
 from rsi.agent.store.lineage import Lineage
-from rsi.agent.store.records import CampaignState, CampaignSummary, ChargeRole, Step
+from rsi.agent.store.records import (
+    CampaignState,
+    CampaignSummary,
+    ChargeRole,
+    RequestKind,
+    Step,
+    StepRecord,
+)
 from rsi.agent.tally import RoundLine, round_line, round_lines, tally
 from rsi.agent.worker import live_workers
 from rsi.evals.types import Interval
@@ -85,6 +92,11 @@ def show(args: argparse.Namespace) -> int:
         steps = ledger.steps(record.id)
         measurements = ledger.measurements(record.id)
         case = case_at_gate(steps, ledger.decisions(record.id))
+        extra = [
+            f"more pairs: {each.handled.detail}"
+            for each in ledger.requests(unhandled_only=False, campaign_id=campaign.id)
+            if each.kind is RequestKind.AUDIT and each.round_id == record.id and each.handled
+        ]
     lineage = Lineage.open(home(), campaign.lineage, create=False)
     parent = next(
         (str(each.payload["parent"]) for each in reversed(steps) if "parent" in each.payload),
@@ -102,6 +114,7 @@ def show(args: argparse.Namespace) -> int:
         f"effect      {show_interval(line.effect) or 'not measured'}",
         "",
         *[f"  {describe_step(each)}" for each in steps],
+        *[f"  {each}" for each in (*_votes(steps), *extra)],
         "",
         *table(
             ("purpose", "pair", "arm", "outcome", "CPU s", "wall s", "quality"),
@@ -169,6 +182,19 @@ def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
         f"${each.spend_usd:.2f}",
         f"{record.created_at:%Y-%m-%d %H:%M}",
     )
+
+
+def _votes(steps: Sequence[StepRecord]) -> list[str]:
+    """The reviewer's votes of the last attempt, one a line."""
+    for step in reversed(steps):
+        votes = step.payload.get("votes")
+        if step.step is Step.REVIEW and isinstance(votes, Sequence):
+            return [
+                f"vote of {each['voter']}: {each['worst'] or 'no finding'}"
+                for each in votes
+                if isinstance(each, Mapping)
+            ]
+    return []
 
 
 def _mark(line: RoundLine) -> str:

@@ -88,6 +88,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         other_proposers=tuple((args.model or [])[1:]),
         critic=args.critic,
         reviewer=args.reviewer,
+        review_votes=args.review_votes,
         autonomy=Autonomy.POLICY if args.decide == "policy" else Autonomy.PERSON,
         backend=args.sandbox,
         strategy=args.strategy,

@@ -12,6 +12,7 @@ from rsi.agent.gate import GateError
 from rsi.agent.llm.types import ToolCall
 from rsi.agent.store.records import ChargeRole, DecisionAction, Step
 from rsi.agent.tally import round_lines
+from rsi.tui.evidence import vote_lines
 
 GAIN = "02_row_sums_once"
 
@@ -113,6 +114,12 @@ def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_purse(
     assert len({each["voter"] for each in shown}) == 3
     assert review.payload["agreement"] == pytest.approx(1 / 3)
     assert "1 of 3 votes block" in review.payload["panel"]
+    at_the_gate = ["".join(text for text, _ in each) for each in vote_lines(review.payload)]
+    assert "1 of 3 votes block" in at_the_gate[0]
+    assert [each.split()[-2:] for each in at_the_gate[1:3]] == [
+        ["block", "doubtful"],
+        ["hold", "doubtful"],
+    ]
 
     charges = ledger.charges(campaign_id)
     by_role = usd_by_role(charges)

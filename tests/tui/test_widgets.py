@@ -295,9 +295,9 @@ async def test_curves_and_effects_draw_at_every_size():
             else:
                 wide = Interval(estimate=1.2, low=0.01, high=90.0, confidence=0.95, pairs=2)
                 effect.set_points(
-                    [PairPoint(label="screen 1", ratio=1.2, remark="", interval=None),
-                     PairPoint(label="screen 2", ratio=None, remark="candidate crashed", interval=None),
-                     PairPoint(label="screen 3", ratio=1.3, remark="", interval=wide)],
+                    [PairPoint(label="screen 1", purpose="screen", ratio=1.2, remark="", interval=None),
+                     PairPoint(label="screen 2", purpose="screen", ratio=None, remark="candidate crashed", interval=None),
+                     PairPoint(label="screen 3", purpose="screen", ratio=1.3, remark="", interval=wide)],
                     final=wide, least_ratio=1.02,
                 )  # fmt: skip
             await pilot.press("L", "s", "left", "right")
