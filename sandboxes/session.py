@@ -102,8 +102,9 @@ class _Talk:
     """The first outgoing frame was sent in part and has to be completed."""
 
     def hurry(self, urgent: bytes) -> None:
-        """Send a frame before all others, but not into the middle of one."""
-        self.outgoing.insert(int(self.is_partial), memoryview(urgent))
+        """Send a frame before all others, but not into the middle of one, nor before the command that it is about."""
+        is_command_waiting = bool(self.outgoing) and self.outgoing[0][:1] == b"X"
+        self.outgoing.insert(int(self.is_partial or is_command_waiting), memoryview(urgent))
 
 
 class WardenSandbox:

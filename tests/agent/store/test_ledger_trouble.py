@@ -129,7 +129,7 @@ def test_an_unwritable_home_is_named(tmp_path: Path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 def test_a_home_of_another_user_gives_a_sentence_and_no_trace(tmp_path: Path):
     os.chmod(tmp_path, 0o755)  # noqa: PTH101
-    for parent in list(tmp_path.parents)[:2]:
+    for parent in list(tmp_path.parents)[:3]:
         os.chmod(parent, 0o755)  # noqa: PTH101
     program = (
         "import os, sys\n"
