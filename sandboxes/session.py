@@ -103,7 +103,7 @@ class _Talk:
 
     def hurry(self, urgent: bytes) -> None:
         """Send a frame before all others, but not into the middle of one, nor before the command that it is about."""
-        is_command_waiting = bool(self.outgoing) and self.outgoing[0][:1] == b"X"
+        is_command_waiting = bool(self.outgoing) and bytes(self.outgoing[0][:1]) == b"X"
         self.outgoing.insert(int(self.is_partial or is_command_waiting), memoryview(urgent))
 
 
