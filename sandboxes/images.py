@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -86,7 +87,7 @@ class BuiltImage:
     inputs: str
     """Digest of everything that went in."""
     size_bytes: int
-    created_s: int
+    created_s: float
     """Seconds since 1970."""
 
 
@@ -127,7 +128,10 @@ def list_images(client: docker.DockerClient) -> tuple[BuiltImage, ...]:
             environment=each["Labels"].get(NAME_LABEL, ""),
             inputs=each["Labels"][INPUTS_LABEL],
             size_bytes=each["Size"],
-            created_s=each["Created"],
+            # The listing counts whole seconds: two builds may share one.
+            created_s=datetime.fromisoformat(
+                client.api.inspect_image(each["Id"])["Created"]
+            ).timestamp(),
         )
         for each in found
     )

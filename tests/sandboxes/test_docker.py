@@ -1,5 +1,6 @@
 """What only an engine has: images, profiles, labels, strays."""
 
+import secrets
 import subprocess
 import time
 from dataclasses import replace
@@ -76,7 +77,7 @@ def test_an_image_is_built_once_and_named_by_its_inputs(docker_backend, tmp_path
     (tmp_path / "Dockerfile").write_text(
         "ARG RSI_BASE_IMAGE\nFROM ${RSI_BASE_IMAGE}\nCOPY note.txt /note.txt\nCOPY .rsi /opt/inputs\n"
     )
-    (tmp_path / "note.txt").write_text("one")
+    (tmp_path / "note.txt").write_text(secrets.token_hex())  # no earlier run left this image
     environment = Environment(name="probe-image", dockerfile=tmp_path)
     settings = BuildSettings.from_environ()
     client = docker_backend.client
