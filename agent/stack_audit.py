@@ -52,6 +52,8 @@ class Audit:
     reference: str
     """Commit that the ratio is against: the baseline, or the champion of the round."""
     subject: str
+    profile: str
+    """At which size it was measured."""
     score: Score
     """Of the subject against the reference."""
     parts: tuple[Ablated, ...]
@@ -112,6 +114,7 @@ def audit_lineage(
     backend: str | None = None,
     pairs: int | None = None,
     is_leave_one_out: bool = False,
+    is_transfer: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Measure a lineage's champion against its baseline, and on request without each promotion.
@@ -123,11 +126,12 @@ def audit_lineage(
         backend: Sandbox to run in; None takes that of its latest campaign.
         pairs: Pairs of each comparison; None takes what the task's plan gives an audit.
         is_leave_one_out: Also take each promotion out alone.
+        is_transfer: Measure at the larger profile that the task names, instead of the campaign's.
         progress: Called with one line a run.
 
     Raises:
         UnknownRecordError: No campaign worked on this lineage.
-        NothingToAuditError: Its champion is still the baseline.
+        NothingToAuditError: Its champion is still the baseline, or the profile names none to transfer to.
         TaskChangedError: The task is no longer what the lineage was made with.
         MeasurementError: The host, the harness or the baseline failed.
     """
@@ -139,7 +143,9 @@ def audit_lineage(
             f"the champion of {name!r} is its baseline: there is no stack yet"
         )
     promoted = [each.round_id for each in ledger.promotions(name)]
-    bench = _bench(ledger, campaign, promoted[-1], backend, pairs, progress)
+    bench = _bench(
+        ledger, campaign, promoted[-1], backend, pairs, progress, is_transfer=is_transfer
+    )
     parts = stack_parts(lineage) if is_leave_one_out else ()
     return _audit(bench, name, (baseline, champion), lineage, parts)
 
@@ -184,6 +190,7 @@ def _audit(
         begun_at=bench.begun_at,
         reference=reference,
         subject=subject,
+        profile=bench.profile.name,
         score=found.score,
         parts=ablate(whole, parts, bench.compare, effect),
     )
@@ -203,6 +210,8 @@ def _bench(
     backend: str | None,
     pairs: int | None,
     progress: Callable[[str], None],
+    *,
+    is_transfer: bool = False,
 ) -> _Bench:
     config = CampaignConfig.from_json(campaign.config)
     task = load_task(Path(config.task_root), track=campaign.track)
@@ -212,6 +221,12 @@ def _bench(
             "now is not what the promotions were measured by"
         )
     profile = task.profiles[campaign.profile]
+    if is_transfer:
+        if profile.transfer is None:
+            raise NothingToAuditError(
+                f"profile {profile.name!r} of {task.name!r} names no `transfer` profile in its task.toml"
+            )
+        profile = task.profiles[profile.transfer]
     if pairs is not None:
         plan = replace(profile.plan, min_pairs=pairs, max_pairs=max(pairs, profile.plan.max_pairs))
         profile = replace(profile, plan=plan)

@@ -3,7 +3,7 @@
 Does not: look at files; `loader` and `folder_checks` do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 from rsi.sandboxes.types import Limits
@@ -259,8 +259,9 @@ def _profiles(
     guards: tuple[GuardRule, ...],
     defaults: _Defaults,
 ) -> dict[str, Profile]:
+    names = set(table.keys())
     found = {
-        name: _profile(name, table.table(name), quality, guards, defaults)
+        name: _profile(name, names - {name}, table.table(name), quality, guards, defaults)
         for name in table.keys()  # noqa: SIM118 - a Table, not a dict
     }
     if not found:
@@ -270,6 +271,7 @@ def _profiles(
 
 def _profile(
     name: str,
+    others: Set[str],
     table: Table,
     quality: tuple[QualityRule, ...],
     guards: tuple[GuardRule, ...],
@@ -299,7 +301,12 @@ def _profile(
         claim=table.word("claim", CLAIMS),
         cpu_count=cpu_count,
         budget=budget,
+        transfer=table.text("transfer", default=None),
     )
+    if profile.transfer is not None and profile.transfer not in others:
+        table.problem(
+            "transfer", f"is {profile.transfer!r}", f"another profile: {', '.join(sorted(others))}"
+        )
     table.finish()
     return profile
 

@@ -152,6 +152,8 @@ class Profile:
     """Cores and threads that a run may use; which cores is the measurer's choice."""
     budget: Budget | None = None
     """Told to the candidate; None means that only the limits bind."""
+    transfer: str | None = None
+    """The larger profile at which gains found here should hold as well; None where the task names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,7 @@ def audit(args: argparse.Namespace) -> int:
             backend=args.sandbox,
             pairs=args.pairs,
             is_leave_one_out=args.leave_one_out,
+            is_transfer=args.transfer,
             progress=note,
         )
     return _tell(args, found, "baseline", "champion")
@@ -105,7 +106,8 @@ def _tell(args: argparse.Namespace, found: Audit, reference: str, subject: str) 
     ]
     lines = [
         f"{found.about}: {subject} {found.subject[:12]} is {show_interval(effect) or 'not comparable'} "
-        f"against the {reference} {found.reference[:12]}, on fresh seeds ({found.score.reason})"
+        f"against the {reference} {found.reference[:12]}, on fresh seeds of profile {found.profile} "
+        f"({found.score.reason})"
     ]
     if found.parts:
         rows = [(each.part, each.verdict.value, each.reason) for each in found.parts]

@@ -216,6 +216,11 @@ def _audit(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also measure the champion without each promotion",
     )
+    parser.add_argument(
+        "--transfer",
+        action="store_true",
+        help="measure at the larger profile that the task names: does the gain hold there?",
+    )
     _remeasured(parser)
 
 

@@ -133,13 +133,18 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
         (
             'default_profile = "smoke"',
             'default_profile = "smok"',
-            "task.toml: rsi.default_profile is 'smok', no such profile, expected one of smoke; "
+            "task.toml: rsi.default_profile is 'smok', no such profile, expected one of smoke, large; "
             "did you mean 'smoke'?",
         ),
         (
-            "max_pairs = 8",
+            "max_pairs = 12",
             "max_pairs = 2",
             "task.toml: rsi.profile.smoke.plan.max_pairs is 2, expected at least min_pairs, 3.",
+        ),
+        (
+            'transfer = "large"',
+            'transfer = "smoke"',
+            "task.toml: rsi.profile.smoke.transfer is 'smoke', expected another profile: large.",
         ),
         (
             "alpha = 0.025",
@@ -346,7 +351,7 @@ def test_overlays_of_unknown_profiles_and_keys_are_told(toy_copy: Path):
     extra = "\n[rsi.track.easy.profile.smok]\nclaim = 'none'\n[rsi.track.easy.qualtiy]\n"
     with_tracks(toy_copy, TRACKS + extra)
     assert problems_of(toy_copy) == (
-        "task.toml: rsi.track.easy.profile.smok is not a profile, expected one of smoke; did you mean 'smoke'?",
+        "task.toml: rsi.track.easy.profile.smok is not a profile, expected one of smoke, large; did you mean 'smoke'?",
         "task.toml: rsi.track.easy.qualtiy is not a known key, did you mean 'quality'?",
     )
 

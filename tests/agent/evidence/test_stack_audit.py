@@ -50,6 +50,10 @@ def test_a_gain_helps_and_a_comment_on_top_of_it_is_no_gain(past, home, backend)
     assert len(told) >= 3 * 2 * 4
     assert encode(found)
 
+    larger = audit_lineage(home, past.ledger, "past", backend=backend, pairs=3, is_transfer=True)
+    assert (found.profile, larger.profile) == ("smoke", "large")
+    assert larger.score.effect.low > 1.2
+
 
 def _promote_a_comment(past, round_id):
     champion = past.lineage.champion()
