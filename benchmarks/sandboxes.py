@@ -5,18 +5,22 @@ Rounds are interleaved, so that a machine that gets busy slows every column alik
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rsi.sandboxes import cgroups
 from rsi.sandboxes.environments import prepare_python
 from rsi.sandboxes.pool import SandboxPool
 from rsi.sandboxes.select import available_backends
+from rsi.sandboxes.turns import Seat, Turns
 from rsi.sandboxes.types import Backend, Environment, Limits, SandboxSpec
 
 ENVIRONMENT = Environment(name="conformance")
@@ -51,9 +55,11 @@ def main() -> None:
     show_leftovers(backends, options.many)
 
 
-def spec(wall_s: float = 600.0) -> SandboxSpec:
+def spec(wall_s: float = 600.0, cpus: tuple[int, ...] | None = None) -> SandboxSpec:
     """One small sandbox."""
-    limits = Limits(wall_s=wall_s, memory_bytes=256 << 20, disk_bytes=32 << 20, shm_bytes=8 << 20)
+    limits = Limits(
+        wall_s=wall_s, memory_bytes=256 << 20, disk_bytes=32 << 20, shm_bytes=8 << 20, cpus=cpus
+    )
     return SandboxSpec(environment=ENVIRONMENT, limits=limits, label="bench")
 
 
@@ -87,35 +93,88 @@ def show_latency(backends: list[Backend], rounds: int) -> None:
 
 
 def show_overhead(backends: list[Backend], work_s: float, rounds: int) -> None:
-    """CPU seconds of the same work in each backend over the bare run of the same interpreter, in ABBA pairs."""
+    """CPU seconds of the same work in each backend over the bare run of the same interpreter, in turns on one core."""
     steps = int(work_s * STEPS_PER_S)
     program = WORK.format(steps=steps)
     python = str(prepare_python(ENVIRONMENT).bin_folder / "python")
-    print(f"\nCPU time of {steps:,} steps over the bare run, {rounds} pairs")
+    print(f"\nCPU time of {steps:,} steps over the bare run, {rounds} pairs in turns")
     for backend in backends:
-        bare = [python, "-c", program]
-        if (
-            "docker" in backend.name
-        ):  # an image has an interpreter of its own: compare with a plain container
-            bare = ["docker", "run", "--rm", backend.prepare(ENVIRONMENT), "python", "-c", program]
         ratios: list[float] = []
         for at in range(rounds):
-            arms = [
-                lambda bare=bare: bare_cpu_s(bare),
-                lambda backend=backend: sandboxed_cpu_s(backend, program),
-            ]
-            first, second = arms if at % 2 == 0 else arms[::-1]
-            pair = (first(), second())
-            plain, walled = pair if at % 2 == 0 else pair[::-1]
-            ratios.append(walled / plain)
+            with Turns(first=at % 2) as turns, ThreadPoolExecutor(2) as pool:
+                plain_seat, walled_seat = turns.seats
+                walled = pool.submit(sandboxed_cpu_s, backend, program, walled_seat)
+                if "docker" in backend.name:
+                    # An image has an interpreter of its own: compare with a plain container.
+                    plain = pool.submit(plain_container_cpu_s, backend, program, plain_seat)
+                else:
+                    argv = ["taskset", "-c", "0", python, "-c", program]
+                    plain = pool.submit(bare_cpu_s, argv, plain_seat)
+                ratios.append(walled.result() / plain.result())
         spread = f"{min(ratios):.4f} .. {max(ratios):.4f}"
         print(f"{backend.name:34}x {statistics.geometric_mean(ratios):.4f}   ({spread})")
 
 
-def sandboxed_cpu_s(backend: Backend, program: str) -> float:
-    """CPU seconds of a program in a fresh sandbox, as the sandbox counts them."""
-    with backend.open(spec()) as sandbox:
-        return sandbox.exec(["python", "-c", program]).cpu_s
+def sandboxed_cpu_s(backend: Backend, program: str, seat: Seat) -> float:
+    """CPU seconds of a program in a fresh sandbox, as the program itself prints them at its end."""
+    try:
+        with backend.open(spec(cpus=(0,))) as sandbox:
+            result = sandbox.exec(["python", "-c", program], seat=seat)
+            return float(result.stdout)
+    finally:
+        seat.leave()
+
+
+def plain_container_cpu_s(backend: Backend, program: str, seat: Seat) -> float:
+    """The same in a container that nothing of ours is in."""
+    name = f"rsi-bench-{os.getpid()}"
+    argv = [
+        "docker",
+        "run",
+        "--rm",
+        "--name",
+        name,
+        "--cpuset-cpus",
+        "0",
+        backend.prepare(ENVIRONMENT),
+    ]
+
+    def pid_of(_: subprocess.Popen[str]) -> int:
+        ask = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
+        while True:
+            shown = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+            if shown not in {"", "0"}:
+                return int(shown)
+            time.sleep(0.01)
+
+    return bare_cpu_s([*argv, "python", "-c", program], seat, pid_of)
+
+
+def bare_cpu_s(
+    argv: list[str],
+    seat: Seat,
+    pid_of: Callable[["subprocess.Popen[str]"], int] = lambda process: process.pid,
+) -> float:
+    """CPU seconds of a plain run that takes turns by signals, as the program itself prints them at its end."""
+    try:
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+            pid = pid_of(process)
+            os.kill(pid, signal.SIGSTOP)
+            seat.arrive()
+            while process.poll() is None:
+                if not seat.has_turn:
+                    time.sleep(0.001)
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(seat.slice_s)
+                    if process.poll() is None and not seat.is_alone:
+                        os.kill(pid, signal.SIGSTOP)
+                        seat.pass_on()
+            return float(process.stdout.read())
+    finally:
+        seat.leave()
 
 
 def show_leftovers(backends: list[Backend], many: int) -> None:
@@ -163,12 +222,6 @@ def timed(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
-
-
-def bare_cpu_s(argv: list[str]) -> float:
-    """CPU seconds of a plain run, as the program itself prints them at its end."""
-    shown = subprocess.run(argv, capture_output=True, text=True, check=True)
-    return float(shown.stdout)
 
 
 def traces() -> dict[str, int]:
