@@ -3,7 +3,7 @@ PYTHON ?= python3
 venv := .venv
 bin := $(venv)/bin
 ready := $(venv)/.ready
-at_once := -n auto --maxprocesses 4 --dist loadfile
+at_once := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: setup demo test exhaustive docker-test check fix lint types imports fast bench screenshots wheel help
 $(ready): pyproject.toml constraints.txt

@@ -58,8 +58,8 @@ def retry_refusal(ledger: Ledger, campaign_id: str) -> str:
     state = ledger.campaign_summary(campaign_id).state
     if state is CampaignState.FAILED:
         return ""
-    if state is not CampaignState.FINISHED:
-        return f"it is {state.value}; only one that failed or ran out of its budget can go on"
+    if state not in {CampaignState.FINISHED, CampaignState.STOPPED}:
+        return f"it is {state.value}; only one that has ended can go on"
     planned = ledger.campaign(campaign_id).config.get("rounds")
     done = sum(not each.is_control for each in ledger.rounds(campaign_id))
     if isinstance(planned, int) and done < planned:

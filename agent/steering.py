@@ -23,8 +23,13 @@ class CampaignSteering:
         self._sleep = sleep
 
     def is_stopping(self) -> bool:
-        """Whether a person asked for the end."""
-        return any(each.kind is RequestKind.STOP for each in self._requests())
+        """Whether a person asked for the end, and not afterwards for the campaign to go on."""
+        last = [
+            each.kind
+            for each in self._requests()
+            if each.kind in {RequestKind.STOP, RequestKind.RETRY}
+        ]
+        return bool(last) and last[-1] is RequestKind.STOP
 
     def is_paused(self) -> bool:
         """Whether the latest of pause and resume was pause."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Protocol, TypeVar, assert_never
 
-from rsi.evals.disturbance import disturbance_between, read_machine
+from rsi.evals.disturbance import MachineReading, disturbance_between, read_machine
 from rsi.evals.errors import MeasurementError
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError, TurnsAbandonedError
@@ -19,6 +19,8 @@ from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, OnOutput
 from rsi.tasks import runner as task_runner
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import CandidateRun, Clock, Grade, GradeOutcome, Instance, Profile, Task
+
+T = TypeVar("T")
 
 STOP_POLL_S = 0.25
 DETAIL_CHARACTERS = 400
@@ -156,7 +158,8 @@ def run_arm(
         before = read_machine()
         run = _run(runner, task, profile, tree, instance, slot, None, listener)
         disturbance = disturbance_between(before, read_machine(), run.execution.cpu_s)
-        return _graded(runner, task, profile, instance, slot, run, disturbance)
+        graded = _grade(runner, task, profile, instance, slot, run)
+        return _measurement(task, instance, slot, run, graded, disturbance)
     except (SandboxError, TaskError) as error:
         raise _failure(task, slot, error) from error
 
@@ -195,9 +198,14 @@ def run_in_turns(
     before = read_machine()
     with Turns(needs_s, decisive=decisive) as turns, ThreadPoolExecutor(len(arms)) as pool:
 
-        def go(slot: Slot, tree: FileTree, seat: Seat) -> CandidateRun | None:
+        def go(
+            slot: Slot, tree: FileTree, seat: Seat
+        ) -> tuple[CandidateRun, Grade | None, MachineReading] | None:
             try:
-                return _run(runner, task, profile, tree, instance, slot, seat, listener)
+                run = _run(runner, task, profile, tree, instance, slot, seat, listener)
+                after = read_machine()
+                # Both runs are over: grading them at once disturbs nobody.
+                return run, _grade(runner, task, profile, instance, slot, run), after
             except TurnsAbandonedError:
                 return None
             except BaseException:
@@ -219,16 +227,14 @@ def run_in_turns(
             raise _failure(task, slot, error) from error
     if is_stopped:
         return []
-    ended = [(slot, run) for slot, run in runs if run is not None]
-    spent_s = sum(run.execution.cpu_s for _, run in ended)
-    disturbance = disturbance_between(before, read_machine(), spent_s)
-    measurements = []
-    for slot, run in ended:
-        try:
-            measurements.append(_graded(runner, task, profile, instance, slot, run, disturbance))
-        except (SandboxError, TaskError) as error:
-            raise _failure(task, slot, error) from error
-    return measurements
+    ended = [(slot, *found) for slot, found in runs if found is not None]
+    spent_s = sum(run.execution.cpu_s for _, run, _, _ in ended)
+    after = min((reading for *_, reading in ended), key=lambda reading: reading.at_s)
+    disturbance = disturbance_between(before, after, spent_s)
+    return [
+        _measurement(task, instance, slot, run, graded, disturbance)
+        for slot, run, graded, _ in ended
+    ]
 
 
 def _run(
@@ -258,9 +264,7 @@ def _run(
             listener.ended(slot)
 
 
-def _watch(
-    futures: Sequence[Future[CandidateRun | None]], turns: Turns, should_stop: Callable[[], bool]
-) -> bool:
+def _watch(futures: Sequence[Future[T]], turns: Turns, should_stop: Callable[[], bool]) -> bool:
     """Wait for all; True when they were ended because somebody asked for it."""
     is_stopped = False
     while wait(futures, timeout=STOP_POLL_S).not_done:
@@ -270,19 +274,18 @@ def _watch(
     return is_stopped
 
 
-def _graded(
+def _grade(
     runner: Runner,
     task: Task,
     profile: Profile,
     instance: Instance,
     slot: Slot,
     run: CandidateRun,
-    disturbance: Disturbance,
-) -> Measurement:
-    graded = None
-    if run.output is not None:
-        graded = runner.grade(task, profile, instance, run.output, slot.label)
-    return _measurement(task, instance, slot, run, graded, disturbance)
+) -> Grade | None:
+    """What the harness says about what the run left; None when it left nothing."""
+    if run.output is None:
+        return None
+    return runner.grade(task, profile, instance, run.output, slot.label)
 
 
 def _failure(task: Task, slot: Slot, error: Exception) -> MeasurementError:

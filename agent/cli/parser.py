@@ -274,7 +274,12 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ("stop", "steering", "end a campaign now, keeping everything", _campaign),
     ("message", "steering", "say something to the agent at its next turn", _message),
     ("budget", "steering", "change what a running campaign may use", _budget),
-    ("retry", "steering", "let a campaign go on that failed or ran out of its budget", _campaign),
+    (
+        "retry",
+        "steering",
+        "let a campaign go on that failed, was stopped or ran out of its budget",
+        _campaign,
+    ),
     ("sooner", "steering", "let a queued campaign run before the others", _campaign),
     ("later", "steering", "let a queued campaign run after the others", _campaign),
     ("more-pairs", "steering", "measure more pairs of a candidate at the gate", _round),

@@ -156,7 +156,10 @@ def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
 
 
 def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
-    """Say once what waits for a decision, and how to give it."""
+    """Say once what waits for a person's decision, and how to give it."""
+    config = CampaignConfig.from_json(ledger.campaign(campaign_id).config)
+    if config.autonomy is Autonomy.POLICY:
+        return told  # it waits for a moment only
     for line in round_lines(ledger, campaign_id)[-1:]:
         if line.ended_as == "waiting" and line.record.id != told:
             status.clear()

@@ -65,10 +65,10 @@ def budget(args: argparse.Namespace) -> int:
 
 
 def retry(args: argparse.Namespace) -> int:
-    """Let a campaign go on that failed on our side or ran out of its budget.
+    """Let a campaign go on that failed on our side, was stopped, or ran out of its budget.
 
     Raises:
-        CannotRetryError: It runs, was stopped, or all its rounds are done.
+        CannotRetryError: It has not ended, or all its rounds are done.
     """
     with open_to_write() as ledger:
         refusal = retry_refusal(ledger, args.campaign)

@@ -193,9 +193,9 @@ class Gate:
             score_digest=case.score_digest,
         )
 
-    def wait_for_end(self, campaign_id):
+    def wait_for_end(self, campaign_id, states=(CampaignState.FINISHED, CampaignState.STOPPED)):
         def look():
             state = self._ledger.campaign_summary(campaign_id).state
-            return state if state in {CampaignState.FINISHED, CampaignState.STOPPED} else None
+            return state if state in states else None
 
         return self._until(look)

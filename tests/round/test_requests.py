@@ -85,3 +85,18 @@ def test_a_campaign_that_was_asked_for_sooner_comes_first(ledger, queue, work, i
     late = ask(ledger, RequestKind.PRIORITY, first, payload={"by": 5})
     assert work()[0] == 0
     assert handled(ledger, late).outcome == "refused"
+
+
+def test_a_stopped_campaign_goes_on_with_the_rounds_it_has_left(
+    ledger, queue, start_worker, idea, gate
+):
+    campaign_id = queue(
+        [idea("02_row_sums_once", predicted=2.5), idea("07_wrong_name")], autonomy=Autonomy.PERSON
+    )
+    with start_worker():
+        gate.case(campaign_id)
+        ask(ledger, RequestKind.STOP, campaign_id)
+        assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
+        ask(ledger, RequestKind.RETRY, campaign_id)
+        gate.wait_for_end(campaign_id, states={CampaignState.FINISHED})
+    assert [each.ended_as for each in round_lines(ledger, campaign_id)] == ["stopped", "crashed"]
