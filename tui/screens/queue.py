@@ -96,8 +96,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self.table.empty = (
             EMPTY_LINE,
             (("No campaigns yet.", Role.STRONG),),
-            (("n", Role.KEY), (" queues one. In a shell: ", Role.DIM), ("rsi demo", Role.KEY),
-             (" runs a real one in a few minutes, without a key.", Role.DIM)),
+            (("n", Role.KEY), (" queues one.", Role.DIM)),
+            (("rsi demo", Role.KEY), (" in a shell runs a real one in minutes, without a key.", Role.DIM)),
         )  # fmt: skip
         self.table.focus()
 
