@@ -1,12 +1,14 @@
 """The toy task, measured in real sandboxes: a gain, a crash and a null patch."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rsi.evals.measuring import measure
 from rsi.evals.score import score
-from rsi.evals.types import Measurement, Purpose, Score, Verdict
+from rsi.evals.types import Arm, Measurement, Purpose, Score, Verdict
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.loader import BUILT_IN, load_task, profile_of
@@ -76,3 +78,30 @@ def test_a_patch_that_crashes_is_invalid_by_name(tmp_path: Path) -> None:
     assert result.verdict is Verdict.INVALID
     assert "crashed" in result.reason
     assert len(runs) <= 4
+    assert {run.arm for run in runs} == {Arm.CANDIDATE}, "its champion is ended with it"
+
+
+@pytest.mark.slow
+def test_a_stop_ends_both_arms_in_the_middle_of_their_runs(tmp_path: Path) -> None:
+    champion, candidate = patched("01_null")
+    endless = tuple(
+        replace(each, content=each.content + b"\nwhile True: pass\n")
+        for each in candidate
+        if each.path != "run.py"
+    ) + tuple(each for each in candidate if each.path == "run.py")
+    asked = time.monotonic() + 3.0
+    runs = measure(
+        TASK,
+        PROFILE,
+        ProcessBackend(),
+        champion,
+        endless,
+        purpose=Purpose.SCREEN,
+        campaign_secret=b"toy-toy-toy-toy!",
+        lineage="main",
+        round_id="test-stop",
+        cache=tmp_path,
+        should_stop=lambda: time.monotonic() > asked,
+    )
+    assert runs == ()
+    assert time.monotonic() - asked < PROFILE.limits.wall_s / 2
