@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +148,8 @@ class LoopRunner:
         seat: Seat | None = None,
         on_output: OnOutput | None = None,
     ) -> CandidateRun:
-        spec = SandboxSpec(environment=task.environment, limits=profile.limits, label=label)
+        limits = replace(profile.limits, cpus=(0,))  # as the real runner pins both arms
+        spec = SandboxSpec(environment=task.environment, limits=limits, label=label)
         with self.backend.open(spec) as sandbox:
             execution = sandbox.exec(
                 ("python", "-c", WORKLOAD, tree[0].content.decode()), seat=seat
