@@ -69,10 +69,10 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--decide",
-        choices=("person", "policy"),
+        choices=("person", "low-risk", "policy"),
         default="person",
-        help="who decides at the gate: a person approves each promotion (default), or the policy "
-        "promotes what is supported and held by nothing",
+        help="who decides at the gate: a person approves each promotion (default); the policy promotes what no "
+        "finding speaks against and a person sees the others; or the policy decides alone",
     )
     parser.add_argument("--sandbox", default="auto", help="auto, docker, bubblewrap or process")
     parser.add_argument("--lineage", help="whose champion to start from and to move")

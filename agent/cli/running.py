@@ -89,7 +89,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         critic=args.critic,
         reviewer=args.reviewer,
         review_votes=args.review_votes,
-        autonomy=Autonomy.POLICY if args.decide == "policy" else Autonomy.PERSON,
+        autonomy=Autonomy[args.decide.replace("-", "_").upper()],
         backend=args.sandbox,
         strategy=args.strategy,
         scaffold=args.scaffold,
