@@ -104,14 +104,12 @@ def evidence_row(noise: Noise, campaigns: int, seed: int) -> dict[str, float | s
 # --- live --------------------------------------------------------------------------------
 
 LIVE_UNITS = 60
-WORKLOAD = """import sys
-def work(units):
-    total = 0
-    for unit in range(units):
-        for number in range(100_000):
-            total += number * number % 7
-work(int(sys.argv[1]))
+WORKLOAD = """import hashlib, sys
+block = bytes(1 << 20)
+for unit in range(8 * int(sys.argv[1])):
+    hashlib.blake2b(block).digest()
 """
+"""Compiled code over one block, as training is: a loop in Python moves by several percent with the layout of memory."""
 HOG = "while True: pass"
 LIMITS = Limits(wall_s=60, memory_bytes=1 << 29)
 
