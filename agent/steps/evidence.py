@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 from rsi.agent.controls import lock_reasons
+from rsi.agent.follow import score_line
 from rsi.agent.steps.live_log import LiveLog
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.reviewing import review_by_model
@@ -124,7 +125,7 @@ def measure_more_pairs(desk: RoundDesk) -> None:
         except MeasurementError as error:
             outcome, detail = "refused", str(error)
         else:
-            outcome, detail = "done", f"{found.pairs_used} extra pairs: {found.reason}"
+            outcome, detail = "done", score_line(asdict(found))
         desk.ledger.mark_handled(
             HandledMark(
                 request_id=request.id,

@@ -42,7 +42,7 @@ def test_more_pairs_are_measured_while_a_candidate_waits_and_the_verdict_stays(
             request = ask(ledger, RequestKind.AUDIT, campaign_id, round_id=case.round_id)
             mark = until(lambda request=request: handled(ledger, request))
             assert (mark.outcome, mark.actor) == ("done", "worker")
-            assert mark.detail.startswith(f"{pairs} extra pairs")
+            assert f"] over {pairs} pairs" in mark.detail
             assert len(ledger.measurements(case.round_id, Purpose.EXTRA)) == 2 * pairs
         assert gate.case(campaign_id) == case
         gate.say(case, DecisionAction.APPROVE)
