@@ -7,6 +7,8 @@ from rsi.sandboxes.conformance import CheckState, run_conformance
 from rsi.sandboxes.promises import PROMISES
 from rsi.sandboxes.types import Assurance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "name",

@@ -2,6 +2,10 @@
 
 import time
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 SPEAKS = "import time\nfor n in range(3): print(n, flush=True); time.sleep(0.3)"
 
 

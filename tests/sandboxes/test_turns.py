@@ -14,6 +14,8 @@ from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
 from rsi.sandboxes.turns import FIRST_SLICE_S, MAX_SLICE_FACTOR, MAX_SLICE_S, MIN_SLICE_S, Turns
 from rsi.sandboxes.types import ExecOutcome, Limits, SandboxSpec
 
+pytestmark = pytest.mark.slow
+
 STAMPS = """
 import json, os, sys, time
 seconds = float(sys.argv[1])

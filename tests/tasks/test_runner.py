@@ -25,6 +25,8 @@ from rsi.tasks.runner import (
 from rsi.tasks.trees import read_tree
 from rsi.tasks.types import CandidateRun, GradeOutcome, Instance, Pattern, Task
 
+pytestmark = pytest.mark.slow
+
 TASK = load_task("toy")
 PROFILE = profile_of(TASK)
 SEED = derive_instance_seed(

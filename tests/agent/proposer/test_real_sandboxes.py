@@ -9,6 +9,8 @@ from rsi.agent.types import ProposalOutcome
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Limits, SandboxSpec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["process", "bubblewrap"])
 def walled(request, lab):

@@ -21,6 +21,8 @@ from rsi.agent.store.records import (
     RequestKind,
 )
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 
 WRITER = """
