@@ -27,6 +27,8 @@ from rsi.tasks.loader import load_task
 from rsi.tasks.trees import read_tree
 from rsi.tasks.types import Grade, GradeOutcome, QualityReading
 
+pytestmark = pytest.mark.slow
+
 SECRET = bytes(range(16))
 PROFILE = "smoke"
 LARGER_PROFILE = {"09_looks_at_the_next_byte": "demo", "16_trains_a_smaller_model": "demo"}

@@ -16,6 +16,8 @@ from rsi.sandboxes import cgroups
 from rsi.sandboxes.pool import SandboxPool
 from rsi.sandboxes.types import ExecOutcome
 
+pytestmark = pytest.mark.slow
+
 OWNER = """
 import sys
 from rsi.sandboxes.select import BACKENDS

@@ -8,6 +8,8 @@ import pytest
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError
 from rsi.sandboxes.types import ExecOutcome, FileEntry
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_missing_program_is_a_crash_with_a_message(backend, make_spec):
     with backend.open(make_spec()) as sandbox:

@@ -4,6 +4,8 @@ import pytest
 
 from rsi.agent.what_if import Rule, Ruling, Statistic, WhatIfError, what_if
 
+pytestmark = pytest.mark.slow
+
 CLEAR = (1.50, 1.52, 1.49)
 SMALL = (1.08, 1.09, 1.08)
 LUCKY = (1.02, 0.97, 0.96)

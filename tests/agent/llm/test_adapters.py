@@ -27,6 +27,8 @@ from rsi.agent.llm.types import (
     Usage,
 )
 
+pytestmark = pytest.mark.slow
+
 VIEW = ToolSpec(
     name="view",
     description="Show a file.",

@@ -15,6 +15,8 @@ from rsi.agent.llm.types import Text, ToolCall
 from rsi.agent.proposer.loop import propose
 from rsi.agent.types import ProposalOutcome
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["sandbox", "task"]
 
 NO_WAIT = RetryPolicy(attempts=6, base_s=0.0)

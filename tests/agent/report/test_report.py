@@ -32,6 +32,8 @@ from rsi.agent.store.records import (
 from rsi.evals.types import Interval, Score, Verdict
 from rsi.sandboxes.types import FileEntry
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOSTILE = (
     '</td><script>alert(1)</script><img src="http://evil/x"> `**[a](http://evil)**` | @all #1 '

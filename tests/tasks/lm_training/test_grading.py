@@ -7,6 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def test_honest_weights_are_graded(graded, leave):
     result = graded(leave())
