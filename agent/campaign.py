@@ -84,9 +84,8 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
         if ended != "harness_error":
             errors = 0
         elif shop.ledger.steps(desk.round_id)[-1].started_at >= begun_at:
-            errors += (
-                1  # one from before a person asked for the campaign to go on is not counted again
-            )
+            # One from before a person asked for the campaign to go on is not counted again.
+            errors += 1
         if errors >= MAX_HARNESS_ERRORS:
             return (
                 CampaignEventKind.FAILED,

@@ -6,23 +6,25 @@ The ratio of the two spreads is what turns are worth; squared, it is the factor 
 
 import argparse
 import json
-import math
 import runpy
-import statistics
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from rsi.evals.measuring import measure
+from rsi.evals.noise import pair_noise
 from rsi.evals.running import TaskRunner
-from rsi.evals.types import Arm, Purpose
+from rsi.evals.types import Measurement, Purpose
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.loader import load_task, profile_of
 from rsi.tasks.trees import read_tree
 
+PAIRS = 4
+"""Pairs of one block."""
 
-def log_ratios(backend, task, profile, *, takes_turns: bool, block: int) -> list[float]:
-    """Champion over candidate, log, of one block of A/A pairs."""
+
+def run_block(backend, task, profile, *, takes_turns: bool, block: int) -> list[Measurement]:
+    """One block of A/A pairs, numbered on from the block before."""
     tree = read_tree(task.repo)
     with tempfile.TemporaryDirectory() as cache:
         runs = measure(
@@ -38,9 +40,7 @@ def log_ratios(backend, task, profile, *, takes_turns: bool, block: int) -> list
             runner=TaskRunner(backend=backend, cpus=(0,), takes_turns=takes_turns),
             cache=Path(cache),
         )
-    spent = {(run.pair, run.arm): run.cpu_s for run in runs}
-    pairs = sorted({run.pair for run in runs})
-    return [math.log(spent[p, Arm.CHAMPION] / spent[p, Arm.CANDIDATE]) for p in pairs]
+    return [replace(run, pair=run.pair + block * PAIRS) for run in runs]
 
 
 def main() -> None:
@@ -54,32 +54,33 @@ def main() -> None:
     args = parser.parse_args()
     task = load_task(args.task)
     profile = profile_of(task, args.profile)
-    plan = replace(profile.plan, min_pairs=4, max_pairs=4, confirm_pairs=4)
+    plan = replace(profile.plan, min_pairs=PAIRS, confirm_pairs=PAIRS)
     profile = replace(profile, plan=plan)
     backend = choose_backend("auto").backend
     backend.prepare(task.environment)
-    found: dict[bool, list[float]] = {True: [], False: []}
+    found: dict[bool, list[Measurement]] = {True: [], False: []}
     hog = runpy.run_path(str(Path(__file__).with_name("evidence.py")))["hog"]
     with hog():
         for block in range(1 if args.quick else args.blocks):
             for takes_turns in (bool(block % 2), not block % 2):
-                found[takes_turns] += log_ratios(
+                found[takes_turns] += run_block(
                     backend, task, profile, takes_turns=takes_turns, block=block
                 )
-    spread = {way: statistics.stdev(values) for way, values in found.items()}
+    noise = {way: pair_noise(task.metric, runs, Purpose.AUDIT) for way, runs in found.items()}
+    in_turns, in_sequence = noise[True], noise[False]
     row = {
         "task": task.name,
-        "pairs_each": len(found[True]),
-        "spread_in_turns": spread[True],
-        "spread_in_sequence": spread[False],
-        "ratio": spread[False] / spread[True],
+        "pairs_each": in_turns.pairs,
+        "spread_in_turns": in_turns.sd,
+        "spread_in_sequence": in_sequence.sd,
+        "ratio": in_sequence.sd / in_turns.sd,
     }
     if args.json:
         print(json.dumps(row))
     else:
         print(
-            f"{task.name}, {len(found[True])} A/A pairs each: the log-ratio spreads by {spread[True]:.4f} in turns, "
-            f"{spread[False]:.4f} one after the other: {row['ratio']:.1f} times less"
+            f"{task.name}, {in_turns.pairs} A/A pairs each: the log-ratio spreads by {in_turns.sd:.4f} in turns, "
+            f"{in_sequence.sd:.4f} one after the other: {row['ratio']:.1f} times less"
         )
 
 

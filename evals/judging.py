@@ -39,17 +39,15 @@ class Judgement:
 def plan_for(plan: MeasurePlan, purpose: Purpose, alpha: float | None) -> MeasurePlan:
     """The plan of one purpose.
 
-    CONFIRM starts with `confirm_pairs` and may go on to the cap. AUDIT measures a number fixed beforehand and
-    looks once, which gives the narrowest interval; so does EXTRA, whose number is the plan's `max_pairs`. The others stop as early as they can.
+    CONFIRM starts with `confirm_pairs` and may go on to the cap. AUDIT and EXTRA measure a number fixed beforehand
+    and look once, which gives the narrowest interval. The others stop as early as they can.
     """
     chosen = plan.alpha if alpha is None else alpha
     confirm = max(plan.confirm_pairs, FIRST_LOOK)
     if purpose is Purpose.CONFIRM:
         cap = max(plan.max_pairs, confirm)
         return replace(plan, min_pairs=confirm, max_pairs=cap, alpha=chosen)
-    if purpose is Purpose.EXTRA:
-        return replace(plan, min_pairs=plan.max_pairs, alpha=chosen)
-    if purpose is Purpose.AUDIT:
+    if purpose in {Purpose.AUDIT, Purpose.EXTRA}:
         fixed = max(plan.min_pairs, confirm)
         return replace(plan, min_pairs=fixed, max_pairs=fixed, alpha=chosen)
     return replace(plan, max_pairs=max(plan.max_pairs, plan.min_pairs), alpha=chosen)

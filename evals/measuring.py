@@ -2,7 +2,8 @@
 
 Both arms of a pair share the instance and the training seed. Where CPU seconds decide they run at the same time in
 alternating slices on the same cores, one at a time; on other clocks back to back, alone on the machine. Which arm goes
-first is drawn for every block of two pairs and mirrored within it (ABBA), so a steady drift cancels. Does not: decide (`judging.py`), time (the sandbox does), or remember (`on_measurement` does).
+first is drawn for every block of two pairs and mirrored within it (ABBA), so a steady drift cancels.
+Does not: decide (`judging.py`), time (the sandbox does), or remember (`on_measurement` does).
 Invariant: a run is a function of the secret, the purpose and the pair, so a crash repeats the run in flight
 and nothing else.
 """

@@ -103,8 +103,10 @@ class _Talk:
 
     def hurry(self, urgent: bytes) -> None:
         """Send a frame before all others, but not into the middle of one, nor before the command that it is about."""
-        is_command_waiting = bool(self.outgoing) and bytes(self.outgoing[0][:1]) == b"X"
-        self.outgoing.insert(int(self.is_partial or is_command_waiting), memoryview(urgent))
+        at = int(self.is_partial)
+        if len(self.outgoing) > at and bytes(self.outgoing[at][:1]) == b"X":
+            at += 1
+        self.outgoing.insert(at, memoryview(urgent))
 
 
 class WardenSandbox:

@@ -134,33 +134,14 @@ def vote_lines(review: Json) -> list[Line]:
     if not votes:
         return []
     agreement = payloads.number_of(review, "agreement")
-    is_split = agreement is not None and agreement < 1.0
-    shown = "they disagree" if is_split else "unanimous" if len(votes) > 1 else "one vote"
-    lines = [
-        _labelled(
-            "reviewer",
-            (payloads.text_of(review, "panel") or shown, Role.WARN if is_split else Role.TEXT),
-        )
-    ]
+    role = Role.WARN if agreement is not None and agreement < 1.0 else Role.TEXT
+    lines = [_labelled("reviewer", (payloads.text_of(review, "panel"), role))]
     for each in votes:
-        worst, found = payloads.text_of(each, "worst"), payloads.list_of(each, "findings")
-        role = (
-            Role.BAD
-            if worst == Severity.BLOCK
-            else Role.WARN
-            if worst == Severity.HOLD
-            else Role.DIM
-        )
-        rules = ", ".join(
-            dict.fromkeys(
-                payloads.text_of(one, "rule") for one in found if isinstance(one, Mapping)
-            )
-        )
-        spans: list[Span] = [
-            (f"{payloads.text_of(each, 'voter')} ", Role.DIM),
-            (worst or "nothing", role),
-        ]
-        lines.append(_labelled("", *spans, (f" {rules}" if rules else "", Role.TEXT)))
+        worst, findings = payloads.text_of(each, "worst"), payloads.findings_of(each)
+        said = severity(Severity(worst)) if worst else ("nothing", Role.DIM)
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
+        voter = (f"{payloads.text_of(each, 'voter')} ", Role.DIM)
+        lines.append(_labelled("", voter, said, (f" {rules}" if rules else "", Role.TEXT)))
     return lines
 
 

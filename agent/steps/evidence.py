@@ -118,7 +118,7 @@ def measure_more_pairs(desk: RoundDesk) -> None:
         if request.handled is not None:
             continue
         pairs = number * each_time
-        profile = replace(desk.scoring_profile, plan=replace(plan, max_pairs=pairs))
+        profile = replace(desk.scoring_profile, plan=replace(plan, min_pairs=pairs))
         try:
             _measure(desk, Purpose.EXTRA, profile=profile, first_pair=pairs - each_time)
             found = _score(desk, Purpose.EXTRA, profile=profile, alpha=AUDIT_ALPHA)
