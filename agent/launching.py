@@ -26,6 +26,7 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.worker import engine_url, live_workers
+from rsi.sandboxes.ceilings import require_allowed
 from rsi.sandboxes.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.types import Device, Task
@@ -68,11 +69,15 @@ def launch(
     Raises:
         CampaignConfigError: A setting cannot work, such as an unknown model or backend.
         BackendUnavailableError: The sandbox cannot run here; the message says how to get one.
+        LimitTooHighError: The profile asks for more than the operator of this machine allows.
     """
     check_config(config, task, profile)
     choose_strategy(config.strategy)
     if task.device is Device.CUDA:
         require_gpus()
+    size = task.profiles[profile]
+    for limits in (size.limits, size.grade_limits):
+        require_allowed(limits)
     if config.scaffold is not None:
         load_scaffold(Path(config.scaffold))
     try:

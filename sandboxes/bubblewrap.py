@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsi.sandboxes import cgroups
+from rsi.sandboxes.ceilings import require_allowed
 from rsi.sandboxes.environments import (
     PythonEnvironment,
     base_interpreter,
@@ -139,6 +140,7 @@ class BubblewrapBackend:
     @contextlib.contextmanager
     def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
         """A fresh sandbox; see `Backend.open`."""
+        require_allowed(spec.limits)
         if shutil.which("bwrap") is None:
             raise BackendUnavailableError(f"bwrap not found: {HOW_TO_GET}")
         python = prepare_python(spec.environment, cache=self._cache)

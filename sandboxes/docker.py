@@ -20,6 +20,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from rsi.sandboxes.ceilings import require_allowed
 from rsi.sandboxes.containers import (
     ContainerMeter,
     attached,
@@ -133,6 +134,7 @@ class DockerBackend:
     @contextlib.contextmanager
     def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
         """A fresh container; see `Backend.open`."""
+        require_allowed(spec.limits)
         if not self._has_reaped:
             self._has_reaped = True
             self.reap()

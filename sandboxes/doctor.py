@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rsi.sandboxes import cgroups
+from rsi.sandboxes.ceilings import ceilings
 from rsi.sandboxes.conformance import CheckResult, CheckState, run_conformance
 from rsi.sandboxes.devices import Gpu, GpuHealth, find_gpus, gpu_health
 from rsi.sandboxes.environments import cache_folder
@@ -71,6 +72,8 @@ class DoctorReport:
     """Why that one, or why none."""
     engine: tuple[Component, ...]
     gpus: tuple[tuple[Gpu, GpuHealth], ...]
+    ceilings: dict[str, float]
+    """What one sandbox may use at most, see `ceilings.py`."""
     disks: tuple[Disk, ...]
     stray_containers: tuple[str, ...]
     stray_groups: tuple[str, ...]
@@ -162,6 +165,7 @@ def examine(backend: str = AUTO, *, with_conformance: bool = True) -> DoctorRepo
         reason=reason,
         engine=engine,
         gpus=gpus,
+        ceilings=ceilings(),
         disks=disks,
         stray_containers=containers,
         stray_groups=groups,

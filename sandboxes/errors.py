@@ -6,6 +6,8 @@ SandboxError
 ├── TurnsAbandonedError       the command was ended because nobody needs its result any more
 ├── FileTreeError             a file tree broke a rule (escape, size, kind); also a ValueError
 ├── EnvironmentBuildError     an image or environment could not be prepared
+├── LimitTooHighError         a task asks for more than the operator of this machine allows
+├── OperatorSettingError      a setting of the operator cannot be read; also a ValueError
 └── LeaseTimeoutError         a device stayed in use elsewhere; also a TimeoutError
 """
 
@@ -36,3 +38,11 @@ class EnvironmentBuildError(SandboxError):
 
 class LeaseTimeoutError(SandboxError, TimeoutError):
     """A device or core set was in use elsewhere for longer than we were told to wait."""
+
+
+class LimitTooHighError(SandboxError):
+    """A limit is above what the operator of this machine allows."""
+
+
+class OperatorSettingError(SandboxError, ValueError):
+    """A setting of this machine's operator cannot be read."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rsi.sandboxes import cgroups
+from rsi.sandboxes.ceilings import require_allowed
 from rsi.sandboxes.environments import base_interpreter, prepare_python
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.launch import launched
@@ -60,6 +61,7 @@ class ProcessBackend:
     @contextlib.contextmanager
     def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
         """A fresh folder and a warden over it."""
+        require_allowed(spec.limits)
         if not self.availability().is_available:
             raise BackendUnavailableError(f"process: {self.availability().reason}")
         python = prepare_python(spec.environment, cache=self._cache)

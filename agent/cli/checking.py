@@ -65,6 +65,8 @@ def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
         yield f"  gpu     {gpu.name} {gpu.uuid}: {_gpu_state(health)}"
     if not report.gpus:
         yield "  gpu     none; tasks that need one are refused"
+    allowed = ", ".join(f"{name} {most:g}" for name, most in report.ceilings.items())
+    yield f"  at most {allowed} for one sandbox (RSI_MAX_LIMITS)"
     for disk in report.disks:
         yield f"  disk    {disk.purpose}: {disk.free_bytes / GIB:.1f} GiB free in {disk.path}"
     for stray in (*report.stray_containers, *report.stray_groups):

@@ -20,6 +20,7 @@ from rsi.agent.trees import encode_tree
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.floor import measure_floor
+from rsi.sandboxes.ceilings import lowered
 from rsi.sandboxes.types import FileTree, Limits, Sandbox, SandboxSpec
 
 AGENT_WALL_S = 1800.0
@@ -189,12 +190,13 @@ def critique(desk: RoundDesk) -> StepResult:
 
 def agent_limits(measured: Limits) -> Limits:
     """The agent's sandbox: the candidate's own room, but time to think and no pinned cores."""
-    return replace(
+    wished = replace(
         measured,
         wall_s=max(AGENT_WALL_S, measured.wall_s),
         memory_bytes=max(AGENT_MEMORY_BYTES, measured.memory_bytes),
         cpus=None,
     )
+    return lowered(wished)
 
 
 def _fork_start(desk: RoundDesk, sandbox: Sandbox) -> Start | None:

@@ -1,0 +1,96 @@
+"""What the operator of a machine lets one sandbox use at most; a task's own limits can only be tighter.
+
+Invariant: a limit above its ceiling is refused, never lowered in silence: a run under other limits than its task
+declares would be another measurement.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rsi.sandboxes.errors import LimitTooHighError, OperatorSettingError
+from rsi.sandboxes.types import Limits
+
+VARIABLE = "RSI_MAX_LIMITS"
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """One limit that can have a ceiling."""
+
+    field: str
+    """Its name in `Limits`."""
+    unit: int
+    """How many of `Limits`' units one of the operator's is."""
+
+
+KINDS = {
+    "wall_s": _Kind(field="wall_s", unit=1),
+    "memory_mb": _Kind(field="memory_bytes", unit=MEBIBYTE),
+    "disk_mb": _Kind(field="disk_bytes", unit=MEBIBYTE),
+    "shm_mb": _Kind(field="shm_bytes", unit=MEBIBYTE),
+    "pids": _Kind(field="pids", unit=1),
+}
+"""By the name that `task.toml` and the operator use."""
+
+
+def ceilings(environ: Mapping[str, str] = os.environ) -> dict[str, float]:
+    """The most of each kind, in the operator's units: what RSI_MAX_LIMITS says, else all memory the machine has.
+
+    Raises:
+        OperatorSettingError: The variable cannot be read.
+    """
+    found: dict[str, float] = {
+        "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MEBIBYTE
+    }
+    for word in environ.get(VARIABLE, "").replace(",", " ").split():
+        name, _, number = word.partition("=")
+        most = _number(number)
+        if name not in KINDS or most is None or most <= 0:
+            raise OperatorSettingError(
+                f"{VARIABLE} holds {word!r}; expected NAME=NUMBER above 0, separated by spaces, "
+                f"of {', '.join(KINDS)}, such as 'memory_mb=8192 wall_s=3600'"
+            )
+        found[name] = most
+    return found
+
+
+def require_allowed(limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse what asks for more than the operator allows.
+
+    Raises:
+        LimitTooHighError: A limit is above its ceiling.
+        OperatorSettingError: The ceilings cannot be read.
+    """
+    for name, most in ceilings(environ).items():
+        kind = KINDS[name]
+        asked = getattr(limits, kind.field) / kind.unit
+        if asked > most:
+            raise LimitTooHighError(
+                f"{name} = {asked:g} is asked for, and this machine allows {most:g}; "
+                f"take a smaller profile, or raise {name} in {VARIABLE} if the machine has it"
+            )
+
+
+def lowered(limits: Limits, environ: Mapping[str, str] = os.environ) -> Limits:
+    """Limits of our own choice, such as an agent's, cut to what the operator allows.
+
+    Raises:
+        OperatorSettingError: The ceilings cannot be read.
+    """
+    cut = {
+        kind.field: min(
+            getattr(limits, kind.field), type(getattr(limits, kind.field))(most * kind.unit)
+        )
+        for name, most in ceilings(environ).items()
+        for kind in (KINDS[name],)
+    }
+    return replace(limits, **cut)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
