@@ -105,9 +105,11 @@ class DockerBackend:
         try:
             engine = self.client.version()
             known = self.client.info().get("Runtimes") or {}
-        except (BackendUnavailableError, DockerException, OSError) as error:
+        except BackendUnavailableError as error:
+            return Availability(is_available=False, reason=str(error))
+        except (DockerException, OSError) as error:
             return Availability(
-                is_available=False, reason=f"no engine answers ({first_line(error)}): {HOW_TO_GET}"
+                is_available=False, reason=f"the engine fails ({first_line(error)}): {HOW_TO_GET}"
             )
         if self._runtime is not None and self._runtime not in known:
             reason = (
@@ -170,7 +172,7 @@ class DockerBackend:
             client.ping()
         except DockerException as error:
             raise BackendUnavailableError(
-                f"no Docker engine answers ({first_line(error)}): {HOW_TO_GET}"
+                f"no engine answers ({_why_silent(error)}): {HOW_TO_GET}"
             ) from error
         client.api.timeout = REQUEST_TIMEOUT_S
         return client
@@ -316,6 +318,16 @@ def _path_folders(image: Mapping[str, Any]) -> list[str]:
 
 
 @functools.cache
+def _why_silent(error: BaseException) -> str:
+    """What the system said about the engine's socket; the layers above it wrap that three times."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)
+
+
 def _host_tag() -> str:
     """This machine since its boot, as one pid namespace: where our owner tags mean something."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

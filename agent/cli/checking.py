@@ -57,7 +57,7 @@ def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
         mark = "*" if each.name == report.chosen else " "
         state = "ok" if each.availability.is_available else "no"
         yield f"{mark} sandbox {each.name:<14} {state}  {each.availability.reason}"
-    yield f"  chosen  {report.chosen or 'none'}: {report.reason}"
+    yield f"  chosen  {report.reason if report.chosen else f'none: {report.reason}'}"
     for component in report.engine:
         holes = f"  known holes: {'; '.join(component.holes)}" if component.holes else ""
         yield f"  engine  {component.name} {component.version}{holes}"
