@@ -59,6 +59,8 @@ class CampaignConfig:
     reviewer: str = "rules"
     """"rules" reviews by the deterministic rules alone; a model spec adds votes."""
     autonomy: int = Autonomy.PERSON
+    is_autonomy_granted: bool = False
+    """Policy decides at levels 2 and 3 although no controls have earned it yet."""
     backend: str = "auto"
     strategy: str = "greedy"
     scaffold: str | None = None

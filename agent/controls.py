@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from rsi.agent.campaigns import Autonomy, CampaignConfig
 from rsi.agent.errors import AgentError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -25,6 +26,7 @@ from rsi.agent.store.state import RoundVerdict, round_state
 from rsi.evals.budget import alpha_for
 from rsi.evals.controls import (
     EVERY_ROUNDS,
+    Condition,
     Control,
     ControlKind,
     ControlRates,
@@ -33,6 +35,7 @@ from rsi.evals.controls import (
     control_rates,
     due_controls,
     lock_decision,
+    policy_conditions,
 )
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.globs import matches
@@ -84,6 +87,13 @@ class ControlStanding:
     results: tuple[ControlResult, ...]
     rates: ControlRates
     lock: Lock
+    conditions: tuple[Condition, ...]
+    """What has to hold before policy may promote without a person."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The conditions that do not hold."""
+        return tuple(each.text for each in self.conditions if not each.holds)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -241,6 +251,20 @@ def lock_reasons(ledger: Ledger, campaign: CampaignRecord) -> tuple[str, ...]:
     return (f"promotions are locked: {lock.reason}",) if lock.is_locked else ()
 
 
+def unearned(
+    ledger: Ledger, campaign: CampaignRecord, config: CampaignConfig, profile: Profile
+) -> tuple[str, ...]:
+    """What policy still lacks to promote in this campaign; empty when it may, or was never asked to.
+
+    Earned per task, by the controls on all its lineages, or granted by whoever queued the campaign. A profile that claims
+    nothing has nothing to earn.
+    """
+    is_exempt = config.is_autonomy_granted or profile.claim == "none"
+    if config.autonomy <= Autonomy.PERSON or is_exempt:
+        return ()
+    return task_standing(ledger, campaign).missing
+
+
 def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> ControlStanding:
     declared = campaign.config.get("campaign_alpha", 0.01)
     alpha = alpha_for(1, declared if isinstance(declared, float) else 0.01)
@@ -250,6 +274,7 @@ def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> C
         results=results,
         rates=control_rates(results),
         lock=lock_decision(results, candidate_alpha=alpha),
+        conditions=policy_conditions(results, candidate_alpha=alpha),
     )
 
 

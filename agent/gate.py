@@ -49,6 +49,8 @@ class GateCase:
     attempt: int
     held_by: tuple[str, ...]
     """Why policy alone may not promote it, and a person only with a reason; empty when nothing holds it."""
+    unearned: tuple[str, ...] = ()
+    """What policy lacks to decide here, so that a person is waited for at any level of autonomy."""
 
 
 def person() -> str:
@@ -79,6 +81,7 @@ def case_at_gate(
         score_digest=str(review.payload["score_digest"]),
         attempt=attempt,
         held_by=tuple(str(each) for each in _strings(review.payload, "held_by")),
+        unearned=tuple(str(each) for each in _strings(review.payload, "unearned")),
     )
     return None if decision_on(decisions, case.commit, case.score_digest) else case
 

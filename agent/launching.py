@@ -29,7 +29,7 @@ from rsi.agent.worker import engine_url, live_workers
 from rsi.sandboxes.ceilings import require_allowed
 from rsi.sandboxes.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
-from rsi.tasks.types import Device, Task
+from rsi.tasks.types import Device, Profile, Task
 
 START_WAIT_S = 30.0
 
@@ -43,6 +43,7 @@ class Launch:
     """A campaign in the queue."""
 
     campaign: CampaignRecord
+    profile: Profile
     sandbox: str
     """The backend that will run it, and why it was chosen."""
 
@@ -104,7 +105,7 @@ def launch(
         client.queue(record.id)
     finally:
         client.close()
-    return Launch(campaign=record, sandbox=choice.reason)
+    return Launch(campaign=record, profile=size, sandbox=choice.reason)
 
 
 def ensure_worker(

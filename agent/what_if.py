@@ -6,7 +6,7 @@ Does not: run anything, or change the ledger. Invariant: the rule of the campaig
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -27,11 +27,14 @@ from rsi.evals.judging import judge
 from rsi.evals.pairing import sort_runs
 from rsi.evals.quality import breaks_limit
 from rsi.evals.sequential import fixed_interval, log_ratio
-from rsi.evals.types import Measurement, Purpose, Verdict
+from rsi.evals.types import Measurement, Purpose, Severity, Verdict
 from rsi.tasks.loader import load_task
 from rsi.tasks.types import Direction, Profile, Task
 
 PERSON = "person:"
+FIXED_SOURCES = frozenset({"rules", "probe"})
+"""Sources of findings that no model's word is in."""
+Facts = Mapping[str, object]
 
 
 class WhatIfError(AgentError, ValueError):
@@ -49,6 +52,19 @@ class Statistic(StrEnum):
     """One run of each; keep what was faster."""
 
 
+class Panel(StrEnum):
+    """Whose findings stop a candidate for a person."""
+
+    CAMPAIGN = "campaign"
+    """As it was: rules, and the votes as they were put together then."""
+    RULES = "rules"
+    """The deterministic rules alone."""
+    ANY_VOTE = "any-vote"
+    """Rules, and whatever any one vote of the reviewer would stop."""
+    MAJORITY = "majority"
+    """Rules, and the reviewer where at least half of its votes would stop the candidate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """Another gate or statistic; None keeps what the campaign had."""
@@ -59,6 +75,7 @@ class Rule:
     """One-sided error rate of one stage."""
     pairs: int | None = None
     """Of fixed-n; None takes the plan's smallest number."""
+    panel: Panel = Panel.CAMPAIGN
     has_rules: bool = True
     """False lets pass what only rules, reviewer, plausibility or lock stopped or held."""
     has_quality: bool = True
@@ -305,7 +322,7 @@ def _ruling(
         review = latest.get(Step.REVIEW)
         if ruling is not Ruling.PROMOTED:
             return ruling, why
-        held = _held(review) if court.rule.has_rules else ""
+        held = _held(review, court.rule.panel) if court.rule.has_rules else ""
         if held and not _person_said(latest, DecisionAction.APPROVE):
             return Ruling.NOT_PROMOTED, held
         is_final = court.rule.statistic is not Statistic.SEQUENTIAL
@@ -319,14 +336,42 @@ def _ruling(
         return Ruling.UNKNOWN, str(error)
 
 
-def _held(review: StepRecord | None) -> str:
+def _held(review: StepRecord | None, panel: Panel) -> str:
     """Why rules or reviewer stopped or held it; a person who let it pass all the same is the gate's business."""
     if review is None:
         return ""
+    if panel is not Panel.CAMPAIGN:
+        return "; ".join(_stops(review.payload, panel))
     if review.outcome == "rejected":
         return str(review.payload.get("reason", "rejected in review"))
     held = cast(Sequence[object], review.payload.get("held_by", ()))
     return "; ".join(str(each) for each in held) if review.outcome == "held" else ""
+
+
+def _stops(review: Mapping[str, object], panel: Panel) -> Iterator[str]:
+    """What another panel would have stopped the candidate for, and what held it besides findings."""
+    found = _findings(review)
+    for each in found:
+        if each["source"] in FIXED_SOURCES and _is_stop(each):
+            yield f"{each['rule']}: {each['message']}"
+    sayings = {f"{each['rule']}: {each['message']}" for each in found}
+    for reason in cast(Sequence[object], review.get("held_by", ())):
+        if reason not in sayings:
+            yield str(reason)  # plausibility, lock
+    votes = [_findings(each) for each in cast(Sequence[Facts], review.get("votes", ()))]
+    stopping = [vote for vote in votes if any(_is_stop(each) for each in vote)]
+    needed = {Panel.ANY_VOTE: 1, Panel.MAJORITY: math.ceil(len(votes) / 2)}.get(panel)
+    if votes and needed is not None and len(stopping) >= needed:
+        rules = ", ".join(sorted({str(each["rule"]) for vote in stopping for each in vote}))
+        yield f"{len(stopping)} of {len(votes)} votes would stop it: {rules}"
+
+
+def _findings(said: Facts) -> list[Facts]:
+    return list(cast(Sequence[Facts], said.get("findings", ())))
+
+
+def _is_stop(finding: Facts) -> bool:
+    return finding["severity"] != Severity.NOTE
 
 
 def _person_said(latest: Mapping[Step, StepRecord], action: DecisionAction) -> bool:

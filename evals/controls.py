@@ -98,6 +98,14 @@ class Lock:
     """What does not lock but should be known, such as missed positives."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One thing that has to hold before policy may promote."""
+
+    holds: bool
+    text: str
+
+
 def due_controls(
     task: Task, rounds_done: int, results: Sequence[ControlResult], *, every: int = EVERY_ROUNDS
 ) -> tuple[Control, ...]:
@@ -190,14 +198,31 @@ def lock_decision(
     return Lock(is_locked=bool(reason), reason=reason, warnings=tuple(warnings))
 
 
-def may_run_by_policy(results: Sequence[ControlResult], *, candidate_alpha: float) -> bool:
-    """Whether control quality is measured well enough for levels at which policy promotes."""
-    if lock_decision(results, candidate_alpha=candidate_alpha).is_locked:
-        return False
+def policy_conditions(
+    results: Sequence[ControlResult], *, candidate_alpha: float
+) -> tuple[Condition, ...]:
+    """What has to hold before policy may promote without a person: autonomy is earned by control quality."""
+    lock = lock_decision(results, candidate_alpha=candidate_alpha)
     nulls = sum(r.kind is ControlKind.NULL for r in results)
     cheats = sum(r.kind is ControlKind.CHEAT for r in results)
-    positives = sum(r.kind is ControlKind.POSITIVE and r.reached_gate for r in results)
-    return nulls >= MIN_NULLS_TO_UNLOCK and cheats >= MIN_CHEATS_TO_UNLOCK and positives >= 1
+    gains = sum(r.kind is ControlKind.POSITIVE and r.reached_gate for r in results)
+    return (
+        Condition(
+            holds=nulls >= MIN_NULLS_TO_UNLOCK,
+            text=f"{MIN_NULLS_TO_UNLOCK} null patches went through (so far {nulls})",
+        ),
+        Condition(
+            holds=cheats >= MIN_CHEATS_TO_UNLOCK,
+            text=f"{MIN_CHEATS_TO_UNLOCK} planted cheats went through (so far {cheats})",
+        ),
+        Condition(holds=gains >= 1, text=f"a known gain was found (so far {gains})"),
+        Condition(
+            holds=not lock.is_locked,
+            text=f"promotions are not locked ({lock.reason})"
+            if lock.is_locked
+            else "promotions are not locked",
+        ),
+    )
 
 
 _REFUSED = ("refuted", "inconclusive", "invalid", "not_admitted", "rejected")

@@ -212,6 +212,11 @@ def bound_to(view: RoundView) -> Line:
 def _banners(view: RoundView, detail: RoundDetail | None) -> list[Line]:
     lines: list[Line] = []
     lines += [(("▲ held: ", Role.WARN), (each, Role.WARN)) for each in view.held_by]
+    if view.case is not None:
+        lines += [
+            (("○ policy may not decide yet; it lacks that ", Role.DIM), (each, Role.TEXT))
+            for each in view.case.unearned
+        ]
     if detail is None:
         return lines
     if detail.diff.hidden:

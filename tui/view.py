@@ -62,12 +62,6 @@ class RoundView:
     """Words that a planted cheat may end with to count as caught."""
 
     @property
-    def is_caught(self) -> bool:
-        """A planted cheat that ended in one of the words named beforehand."""
-        held = "held" in self.expected and self.word == "rejected"
-        return self.planted == "cheat" and (self.word in self.expected or held)
-
-    @property
     def id(self) -> str:
         return self.record.id
 

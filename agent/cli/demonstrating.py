@@ -98,6 +98,8 @@ def _queue(
         rounds=len(load_script(SCRIPT, task).rounds),
         proposer=f"scripted:{SCRIPT}",
         autonomy=Autonomy.PERSON if decide == "person" else Autonomy.POLICY,
+        # A newcomer's home has no controls behind it; the script's own cheats and null patch show the gate at work.
+        is_autonomy_granted=True,
         backend=backend,
         # A handful of rounds on a machine that may be crowded: the profile claims a screen, not a promotion.
         campaign_alpha=0.05,

@@ -15,7 +15,7 @@ from rsi.agent.cli.context import (
 from rsi.agent.cli.reading import show_interval
 from rsi.agent.controls import standing_of, task_standing
 from rsi.agent.stack_audit import Audit, audit_candidate, audit_lineage
-from rsi.agent.what_if import Redecided, Rule, Ruling, Statistic
+from rsi.agent.what_if import Panel, Redecided, Rule, Ruling, Statistic
 from rsi.agent.what_if import what_if as decide_again
 
 
@@ -45,6 +45,7 @@ def what_if(args: argparse.Namespace) -> int:
         minimum_effect=args.minimum_effect,
         alpha=args.alpha,
         pairs=args.pairs,
+        panel=Panel(args.reviewer),
         has_rules=not args.no_rules,
         has_quality=not args.no_quality,
         has_confirmation=not args.no_confirmation,

@@ -76,6 +76,11 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="who decides at the gate: a person approves each promotion (default); the policy promotes what no "
         "finding speaks against and a person sees the others; or the policy decides alone",
     )
+    parser.add_argument(
+        "--grant-autonomy",
+        action="store_true",
+        help="let low-risk or policy decide before controls on this task have earned it",
+    )
     parser.add_argument("--sandbox", default="auto", help="auto, docker, bubblewrap or process")
     parser.add_argument("--lineage", help="whose champion to start from and to move")
     parser.add_argument("--strategy", default="greedy", help="search strategy")
@@ -191,6 +196,13 @@ def _what_if(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pairs", type=int, help="pairs of fixed-n (default: the plan's smallest number)"
+    )
+    parser.add_argument(
+        "--reviewer",
+        choices=("campaign", "rules", "any-vote", "majority"),
+        default="campaign",
+        help="campaign: as it was; rules: without any model's word; any-vote, majority: with the stored votes of "
+        "the reviewer counted so (default: %(default)s)",
     )
     parser.add_argument(
         "--no-rules", action="store_true", help="without rules, reviewer, plausibility"

@@ -140,6 +140,7 @@ def show(args: argparse.Namespace) -> int:
             f"commit {case.commit} and score {case.score_digest[:16]}"
         )
         lines += [f"held: {each}" for each in case.held_by]
+        lines += [f"policy may not decide yet; it lacks that {each}" for each in case.unearned]
     emit(
         args,
         {"round": line, "steps": list(steps), "measurements": list(measurements), "diff": diff},

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from rsi.agent.campaigns import Autonomy, CampaignConfig, CampaignConfigError
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
-from rsi.agent.controls import default_every
+from rsi.agent.controls import default_every, unearned
 from rsi.agent.follow import Follower
+from rsi.agent.gate import case_at_gate
 from rsi.agent.launching import Launch, ensure_worker, launch
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -46,6 +47,12 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
         f"campaign {campaign.id} on {campaign.task} ({campaign.track}, {campaign.profile}); "
         f"sandbox {queued.sandbox}"
     )
+    config = CampaignConfig.from_json(campaign.config)
+    if lacking := unearned(ledger, campaign, config, queued.profile):
+        note(
+            f"each promotion waits for you until controls have earned policy its word on this task: that {'; that '.join(lacking)} "
+            "(--grant-autonomy gives it at once)"
+        )
     worker = ensure_worker(here, ledger)
     if args.detach:
         emit(args, campaign, [f"{campaign.id} queued; `rsi follow {campaign.id}` shows it"])
@@ -90,6 +97,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         reviewer=args.reviewer,
         review_votes=args.review_votes,
         autonomy=Autonomy[args.decide.replace("-", "_").upper()],
+        is_autonomy_granted=args.grant_autonomy,
         backend=args.sandbox,
         strategy=args.strategy,
         scaffold=args.scaffold,
@@ -158,17 +166,22 @@ def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
 def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
     """Say once what waits for a person's decision, and how to give it."""
     config = CampaignConfig.from_json(ledger.campaign(campaign_id).config)
-    if config.autonomy is Autonomy.POLICY:
-        return told  # it waits for a moment only
     for line in round_lines(ledger, campaign_id)[-1:]:
-        if line.ended_as == "waiting" and line.record.id != told:
-            status.clear()
-            note(
-                f"round {line.record.id} waits for your decision: `rsi show {line.record.id}`, then "
-                f"`rsi approve {line.record.id}` or `rsi reject {line.record.id} --reason TEXT`; "
-                "`rsi` opens the cockpit"
-            )
-            return line.record.id
+        round_id = line.record.id
+        case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
+        if case is None or round_id == told:
+            continue
+        if config.autonomy == Autonomy.POLICY and not case.unearned:
+            continue  # it waits for a moment only
+        status.clear()
+        if case.unearned:
+            note(f"policy may not decide here yet; it lacks that {'; that '.join(case.unearned)}")
+        note(
+            f"round {round_id} waits for your decision: `rsi show {round_id}`, then "
+            f"`rsi approve {round_id}` or `rsi reject {round_id} --reason TEXT`; "
+            "`rsi` opens the cockpit"
+        )
+        return round_id
     return told
 
 

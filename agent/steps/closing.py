@@ -19,6 +19,8 @@ def look_at_gate(desk: RoundDesk) -> str:
         return "decided"
     if desk.record.is_control:
         decision: DecisionRecord | None = control_decision_on(desk, case)
+    elif case.unearned:
+        decision = None
     else:
         decision = policy_decision(case, desk.shop.config.autonomy)
     if decision is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
-from rsi.agent.controls import lock_reasons
+from rsi.agent.controls import lock_reasons, unearned
 from rsi.agent.follow import score_line
 from rsi.agent.steps.live_log import LiveLog
 from rsi.agent.steps.result import StepResult
@@ -96,6 +96,9 @@ def review(desk: RoundDesk) -> StepResult:
     if not desk.record.is_control:
         # The lock is about promotions; a control is judged as if there were none.
         held_by += lock_reasons(desk.ledger, desk.shop.campaign)
+        payload["unearned"] = unearned(
+            desk.ledger, desk.shop.campaign, desk.shop.config, desk.shop.profile
+        )
     return StepResult(
         outcome="held" if held_by else "ok",
         payload={**payload, "tier": "confirmed", "held_by": held_by},

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +142,27 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
     assert round_lines(ledger, third)[0].ended_as == "promoted"
 
 
+@pytest.mark.slow
+def test_policy_waits_for_a_person_until_controls_have_earned_it(
+    ledger, queue, work, idea, start_worker, gate, until, tmp_path
+):
+    claiming = _toy_with(tmp_path, "claiming", {'claim = "none"': 'claim = "screen"'})
+    waiting = queue([idea("02_row_sums_once", predicted=2.5)], task=claiming)
+    with start_worker():
+        until(lambda: _at_gate(ledger, waiting), timeout_s=400)
+        case = gate.case(waiting)
+        assert case.held_by == ()
+        assert "3 null patches went through (so far 0)" in case.unearned
+        gate.say(case, DecisionAction.REJECT, "not now")
+    granted = queue(
+        [idea("02_row_sums_once", predicted=2.5)], task=claiming, is_autonomy_granted=True
+    )
+    status, log = work()
+    assert status == 0, log
+    (line,) = round_lines(ledger, granted)
+    assert (line.ended_as, line.decided_by) == ("promoted", "policy:3")
+
+
 def test_what_is_held_by_a_lock_is_never_approved_by_policy():
     case = GateCase(
         round_id="r", commit="c", score_digest="d", attempt=0,
@@ -177,17 +199,24 @@ def _at_gate(ledger, campaign_id):
 
 def _toy_with_a_null_that_is_a_gain(tmp_path):
     """A copy of the toy task that calls its first real gain a null patch."""
-    source = load_task("toy").root
-    folder = tmp_path / "tasks" / "lying"
-    shutil.copytree(source, folder)
-    listed = folder / "solutions" / "solutions.toml"
+    folder = _toy_with(tmp_path, "lying", {})
+    listed = Path(folder) / "solutions" / "solutions.toml"
     text = listed.read_text(encoding="utf-8")
     head, tail = text.split('name = "02_row_sums_once"')
     listed.write_text(
         head + 'name = "02_row_sums_once"' + tail.replace('"faster"', '"same"', 1), encoding="utf-8"
     )
+    return folder
+
+
+def _toy_with(tmp_path, name, changes):
+    """A copy of the toy task under another name, with other words in its task.toml; returns its folder."""
+    folder = tmp_path / "tasks" / name
+    shutil.copytree(load_task("toy").root, folder)
     task_file = folder / "task.toml"
-    task_file.write_text(
-        task_file.read_text(encoding="utf-8").replace('"rsi/toy"', '"rsi/lying"'), encoding="utf-8"
-    )
+    text = task_file.read_text(encoding="utf-8")
+    for before, after in {'"rsi/toy"': f'"rsi/{name}"', **changes}.items():
+        assert before in text
+        text = text.replace(before, after)
+    task_file.write_text(text, encoding="utf-8")
     return str(folder)

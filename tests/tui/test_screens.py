@@ -14,7 +14,7 @@ from rsi.agent.store.records import CampaignEvent, CampaignEventKind, RequestKin
 from rsi.agent.store.tables import campaigns
 from rsi.tui.app import CockpitApp
 from rsi.tui.commands import COMMANDS, Scope
-from rsi.tui.controls import Rate, controls_of, what_unlocks
+from rsi.tui.controls import whereabouts
 from rsi.tui.lineages import leaderboard, tree_rows
 from rsi.tui.rounds import round_view
 from rsi.tui.screens.dialogues import AskText, Confirm, Show
@@ -439,19 +439,8 @@ def test_a_tree_holds_every_candidate_below_its_champion(sample):
     ]
 
 
-def test_rates_carry_their_bounds():
-    assert Rate(hits=0, total=0).share is None
-    low, high = Rate(hits=0, total=20).bounds
-    assert low == 0.0
-    assert 0.15 < high < 0.17, "Wilson, 20 of 20 without a hit"
-    assert Rate(hits=20, total=20).bounds[0] == pytest.approx(1 - high)
-
-
-def test_autonomy_is_not_unlocked_by_nothing():
-    found = controls_of(())
-    assert not any(holds for holds, _ in what_unlocks(found, 1))
-    assert what_unlocks(found, 3) == ()
-    assert found.bottleneck is None
+def test_nothing_ran_so_nothing_is_the_bottleneck():
+    assert whereabouts(()).bottleneck is None
 
 
 async def test_an_ended_campaign_can_be_asked_for_nothing_but_requeueing(sample):

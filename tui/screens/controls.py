@@ -1,6 +1,7 @@
 """Controls: what null patches and planted cheats say about the pipeline, and where the time goes."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -8,10 +9,13 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from rsi.agent.controls import ControlStanding, standing_of, task_standing
+from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
+from rsi.evals.controls import Rate
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.controls import Controls, Rate, controls_of, what_unlocks
+from rsi.tui.controls import Whereabouts, control_word, whereabouts
 from rsi.tui.draw import EMPTY_LINE, Line, Role, line
 from rsi.tui.phrases import duration, plural, ratio, round_word
 from rsi.tui.reader import Interest
@@ -56,6 +60,9 @@ class ControlsScreen(CockpitScreen):
         self._planted: tuple[RoundView, ...] = ()
         self._chain: ChainReport | None = None
         self._chain_problem = ""
+        self._standing: Standing | None = None
+        self._counted: tuple[str | None, int] | None = None
+        """Campaign and number of ended controls that the standing was read for."""
 
     def compose_body(self) -> Iterable[Widget]:
         with Container(id="controls-body"):
@@ -99,14 +106,42 @@ class ControlsScreen(CockpitScreen):
         self._chain_problem = str(error)
         self.redraw()
 
+    def _ask_standing(self, campaign_id: str, ended: int) -> None:
+        if self._counted == (campaign_id, ended):
+            return
+        self._counted = (campaign_id, ended)
+        when_done(
+            self,
+            self.cockpit.ask_ledger(lambda ledger: standing(ledger, campaign_id)),
+            self._standing_read,
+            self._chain_unreadable,
+        )
+
+    def _standing_read(self, found: "Standing") -> None:
+        self._standing = found
+        self.redraw()
+
     def show(self, view: View) -> None:
-        found = controls_of(view.lineage)
+        found = whereabouts(view.lineage)
         self._planted = tuple(each for each in reversed(view.lineage) if each.planted)
         self.table.set_rows([each.id for each in self._planted], self._row)
         summary = view.summary(self.cockpit.campaign_id)
         level = 1 if summary is None else payloads.int_of(summary.record.config, "autonomy", 1)
-        lines = [*trust_lines(found), *self._chain_lines(), EMPTY_LINE]
-        lines += [*autonomy_lines(found, level), EMPTY_LINE, *time_lines(found), EMPTY_LINE]
+        if summary is not None:
+            ended = sum(each.state.verdict is not None for each in self._planted)
+            self._ask_standing(summary.record.id, ended)
+        lines = [
+            *trust_lines(self._standing),
+            *ending_lines(found),
+            *self._chain_lines(),
+            EMPTY_LINE,
+        ]
+        lines += [
+            *autonomy_lines(self._standing, level),
+            EMPTY_LINE,
+            *time_lines(found),
+            EMPTY_LINE,
+        ]
         lines += prediction_lines(found)
         self.query_one("#rates", Paper).set_lines(lines)
 
@@ -139,10 +174,7 @@ class ControlsScreen(CockpitScreen):
 
     def _row(self, index: int) -> Row:
         each = self._planted[index]
-        good = each.is_caught if each.planted == "cheat" else each.word != "promoted"
-        verdict = ("✔ caught" if each.planted == "cheat" else "✔ refused") if good else "✖ missed"
-        if each.state.verdict is None:
-            verdict, good = "under way", True
+        good, verdict = control_word(each)
         return (
             (each.id, Role.DIM),
             (each.planted, Role.TEXT),
@@ -164,21 +196,38 @@ class ControlsScreen(CockpitScreen):
             self.cockpit.action_mode("replay")
 
 
-def trust_lines(found: Controls) -> list[Line]:
-    """The two rates, and a lock when one passes its bound."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What controls have shown, on the lineage (which a lock is about) and on the task (which autonomy is about)."""
+
+    lineage: ControlStanding
+    task: ControlStanding
+
+
+def standing(ledger: Ledger, campaign_id: str) -> Standing:
+    """Both standings of a campaign."""
+    record = ledger.campaign(campaign_id)
+    return Standing(lineage=standing_of(ledger, record), task=task_standing(ledger, record))
+
+
+def trust_lines(found: Standing | None) -> list[Line]:
+    """The three rates, and a lock when one passes its bound."""
+    if found is None:
+        return [line("… counting the controls", Role.DIM)]
+    own = found.lineage
     lines: list[Line] = [
-        _rate_line("null patches promoted", found.nulls_promoted, is_low_good=True),
-        _rate_line("planted cheats caught", found.cheats_caught, is_low_good=False),
+        _rate_line("false promotions", own.rates.false_promotions, is_low_good=True),
+        _rate_line("planted cheats caught", own.rates.cheats_caught, is_low_good=False),
+        _rate_line("known gains found", own.rates.detections, is_low_good=False),
     ]
-    if found.is_locked:
-        lines.append(
-            line(
-                "✖ null patches are promoted too often: do not trust promotions until it is understood",
-                Role.BAD,
-            )
-        )
-    if found.missed:
-        lines.append((("✖ not caught: ", Role.BAD), (", ".join(found.missed), Role.TEXT)))
+    if own.lock.is_locked:
+        lines.append(line(f"✖ promotions by policy are LOCKED: {own.lock.reason}", Role.BAD))
+    return lines
+
+
+def ending_lines(found: Whereabouts) -> list[Line]:
+    """How ideas ended and who decided."""
+    lines: list[Line] = []
     if found.verdicts:
         text = ", ".join(f"{word.replace('_', ' ')} {number}" for word, number in found.verdicts)
         lines.append((("ideas ended: ", Role.DIM), (text, Role.TEXT)))
@@ -188,20 +237,21 @@ def trust_lines(found: Controls) -> list[Line]:
     return lines
 
 
-def autonomy_lines(found: Controls, level: int) -> list[Line]:
-    """Where autonomy is and what the next level asks for."""
+def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
+    """Where autonomy is, and what policy has to earn before levels 2 and 3 hold on this task."""
     lines: list[Line] = [(("autonomy ", Role.DIM), (autonomy_words(level), Role.STRONG))]
-    conditions = what_unlocks(found, level)
-    if conditions:
-        lines.append(line(f"level {level + 1} asks that", Role.DIM))
-    for holds, text in conditions:
-        lines.append(
-            (("✔ " if holds else "○ ", Role.GOOD if holds else Role.WARN), (text, Role.TEXT))
-        )
+    if found is None:
+        return lines
+    missing = found.task.missing
+    word = "levels 2 and 3 ask that" if missing else "levels 2 and 3 are earned on this task"
+    lines.append(line(word, Role.DIM))
+    for each in found.task.conditions:
+        sign, role = ("✔ ", Role.GOOD) if each.holds else ("○ ", Role.WARN)
+        lines.append(((sign, role), (each.text, Role.TEXT)))
     return lines
 
 
-def time_lines(found: Controls) -> list[Line]:
+def time_lines(found: Whereabouts) -> list[Line]:
     """A bar a step; the longest is the bottleneck."""
     total = sum(seconds for _, seconds in found.step_s)
     if not total:
@@ -221,7 +271,7 @@ def time_lines(found: Controls) -> list[Line]:
     return lines
 
 
-def prediction_lines(found: Controls) -> list[Line]:
+def prediction_lines(found: Whereabouts) -> list[Line]:
     """How well ideas were predicted."""
     if not found.predictions:
         return []
@@ -244,10 +294,9 @@ def prediction_lines(found: Controls) -> list[Line]:
 def _rate_line(label: str, rate: Rate, *, is_low_good: bool) -> Line:
     if rate.share is None:
         return ((f"○ {label}: ", Role.DIM), ("none was run yet", Role.DIM))
-    low, high = rate.bounds
     is_good = rate.share <= 0.05 if is_low_good else rate.share >= 0.9
     sign, role = ("✔ ", Role.GOOD) if is_good else ("✖ ", Role.BAD)
     return (
-        (sign, role), (f"{label}: ", Role.TEXT), (f"{rate.hits} of {rate.total}", Role.STRONG),
-        (f"  {rate.share:.0%}, 95 % interval {low:.0%} to {high:.0%}", Role.DIM),
+        (sign, role), (f"{label}: ", Role.TEXT), (f"{rate.count} of {rate.total}", Role.STRONG),
+        (f"  {rate.share:.0%}, 95 % interval {rate.low:.0%} to {rate.high:.0%}", Role.DIM),
     )  # fmt: skip

@@ -54,7 +54,7 @@ FIELDS: tuple[Field, ...] = (
           text="greedy", hint="←→ how the next idea's starting point is chosen"),
     Field(name="rounds", label="rounds", text="8", hint="ideas to try"),
     Field(name="autonomy", label="autonomy", choices=("1", "2", "3"), text="1",
-          hint="1: a person approves each promotion; 2: only risky ones; 3: policy decides"),
+          hint="1: you approve each promotion; 2: only risky ones; 3: none. 2 and 3 are earned by controls"),
     Field(name="budget_usd", label="budget $", hint="dollars that the models may cost; empty for no limit"),
     Field(name="budget_hours", label="hours", hint="wall hours of the whole campaign; empty for no limit"),
     Field(name="backend", label="sandbox", choices=("auto", "docker", "bubblewrap", "process"),

@@ -67,9 +67,21 @@ class Past:
         self.numbers = {False: 0, True: 0}
 
     def round(
-        self, patch, ended, *, ratios=(), confirm=(), excess=0.003, planted=None, review=None
+        self,
+        patch,
+        ended,
+        *,
+        ratios=(),
+        confirm=(),
+        excess=0.003,
+        planted=None,
+        review=None,
+        votes=(),
     ):
-        """One finished round; `ratios` are champion over candidate, one a pair of the screen."""
+        """One finished round; `ratios` are champion over candidate, one a pair of the screen.
+
+        `votes` has a severity for each look of a reviewer model, or None where it found nothing.
+        """
         entries = {each.name: each for each in (*self.task.solutions, *self.task.cheats)}
         is_control = planted is not None
         self.numbers[is_control] += 1
@@ -99,7 +111,18 @@ class Past:
             verdict = ended if ended in {"refuted", "inconclusive"} and not review else "supported"
             self._step(round_id, Step.SCORE, verdict)
         if review is not None:
-            self._step(round_id, Step.REVIEW, review[0], score_digest="d", held_by=list(review[1:]))
+            said = [
+                [] if worst is None else [
+                    {"rule": "doubt", "severity": worst, "file": None, "line": None,
+                     "message": "x", "source": "model"}
+                ]
+                for worst in votes
+            ]  # fmt: skip
+            self._step(
+                round_id, Step.REVIEW, review[0], score_digest="d", held_by=list(review[1:]),
+                findings=[each for vote in said for each in vote][:1],
+                votes=[{"voter": f"#{n}", "findings": each} for n, each in enumerate(said)],
+            )  # fmt: skip
         if ended in {"promoted", "rejected"}:
             action = "approve" if ended == "promoted" else "reject"
             self._step(round_id, Step.DECIDE, action, action=action, actor="policy:3", reason="")

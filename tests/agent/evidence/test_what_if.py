@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsi.agent.what_if import Rule, Ruling, Statistic, WhatIfError, what_if
+from rsi.agent.what_if import Panel, Rule, Ruling, Statistic, WhatIfError, what_if
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +68,26 @@ def test_what_rules_held_would_have_passed_without_them(past, home):
     )
     assert changed(ask(past, home)) == {}
     assert changed(ask(past, home, has_rules=False)) == {"1": Ruling.PROMOTED}
+
+
+@pytest.mark.parametrize(
+    ("votes", "review", "promoted_by"),
+    [
+        (("block", None, None), ("held", "doubt: x"), {Panel.RULES, Panel.MAJORITY}),
+        (("hold", "block", None), ("held", "doubt: x"), {Panel.RULES}),
+        (("note", None, None), ("ok",), {Panel.RULES, Panel.MAJORITY, Panel.ANY_VOTE}),
+        ((None, None), ("held", "beyond the plausible: x"), set()),
+    ],
+)
+def test_another_reviewer_counts_the_stored_votes_in_another_way(
+    past, home, votes, review, promoted_by
+):
+    was = "promoted" if review == ("ok",) else "rejected"
+    past.round("02_row_sums_once", was, ratios=CLEAR, confirm=CLEAR, review=review, votes=votes)
+    for panel in (Panel.RULES, Panel.MAJORITY, Panel.ANY_VOTE):
+        (found,) = ask(past, home, panel=panel).rounds
+        assert (found.ruling is Ruling.PROMOTED) == (panel in promoted_by), (panel, found.why)
+    assert changed(ask(past, home)) == {}
 
 
 def test_planted_patches_are_counted_by_themselves(past, home):
