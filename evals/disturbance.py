@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsi.evals.types import Disturbance
+from rsi.sandboxes.devices import GpuHealth, gpu_health
+from rsi.sandboxes.devices import disturbances as gpu_disturbances
 
 OTHERS_SHARE = 0.10
 """Part of all cores that others may use before a wall-clock sample counts as disturbed."""
@@ -32,10 +34,16 @@ class MachineReading:
     """CPU seconds spent by everyone since boot; None where unknown."""
     steal_s: float | None
     load_1m: float | None
+    gpus: tuple[GpuHealth, ...] = ()
+    """State of the GPUs that the run may use."""
 
 
-def read_machine(proc_stat: Path = PROC_STAT) -> MachineReading:
-    """Read the counters now."""
+def read_machine(proc_stat: Path = PROC_STAT, *, gpus: Sequence[str] = ()) -> MachineReading:
+    """Read the counters now, and the state of the GPUs with these UUIDs.
+
+    Raises:
+        BackendUnavailableError: One of the GPUs is not here any more.
+    """
     busy = steal = None
     totals = _cpu_times(proc_stat).get("cpu")
     if totals is not None:
@@ -51,6 +59,7 @@ def read_machine(proc_stat: Path = PROC_STAT) -> MachineReading:
         busy_s=busy,
         steal_s=steal,
         load_1m=load,
+        gpus=tuple(gpu_health(uuid) for uuid in gpus),
     )
 
 
@@ -75,8 +84,18 @@ def disturbance_between(
     is_disturbed = (others is not None and others > OTHERS_SHARE * capacity) or (
         steal is not None and steal > STEAL_SHARE * capacity
     )
+    spoiled = [
+        sentence
+        for was, now in zip(before.gpus, after.gpus, strict=True)
+        for sentence in gpu_disturbances(was, now)
+    ]
     return Disturbance(
-        load_1m=after.load_1m, steal_s=steal, others_cpu_s=others, is_disturbed=is_disturbed
+        load_1m=after.load_1m,
+        steal_s=steal,
+        others_cpu_s=others,
+        is_disturbed=is_disturbed or bool(spoiled),
+        gpus=tuple(_gpu_line(each) for each in after.gpus),
+        gpu_problems=tuple(spoiled),
     )
 
 
@@ -112,6 +131,20 @@ def quietest_cores(
         return sum(after[name]) - sum(before[name])
 
     return tuple(sorted(sorted(allowed, key=lambda core: (busy_s(core), core))[:count]))
+
+
+def _gpu_line(health: GpuHealth) -> str:
+    """One GPU's state for people, without what it does not tell."""
+    parts = [
+        f"{health.uuid[:12]} {health.free_bytes / (1 << 30):.1f} of {health.memory_bytes / (1 << 30):.1f} GiB free"
+    ]
+    readings = (
+        (health.sm_clock_mhz, "MHz"),
+        (health.temperature_c, "°C"),
+        (health.power_w, "W"),
+    )
+    parts += [f"{value:.0f} {unit}" for value, unit in readings if value is not None]
+    return ", ".join([*parts, *health.throttle_reasons])
 
 
 def _cpu_times(proc_stat: Path) -> dict[str, tuple[float, float]]:

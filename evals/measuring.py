@@ -13,7 +13,8 @@ import hmac
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ from typing import TypedDict
 
 from rsi.evals.disturbance import quietest_cores, wait_until_quiet
 from rsi.evals.errors import MeasurementError
+from rsi.evals.gpus import timing_gpus
 from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
 from rsi.evals.machine_lock import cache_folder, machine_lock
@@ -69,7 +71,6 @@ def measure(
     listener: Listener | None = None,
     should_stop: Callable[[], bool] | None = None,
     alpha: float | None = None,
-    gpus: tuple[str, ...] = (),
     runner: Runner | None = None,
     cache: Path | None = None,
 ) -> tuple[Measurement, ...]:
@@ -90,8 +91,8 @@ def measure(
         listener: Told what each run prints while it does.
         should_stop: Asked before every run and during those that take turns; True ends measuring with what there is.
         alpha: One-sided error rate of this stage; None takes the plan's.
-        gpus: UUIDs of the GPUs passed through to both arms.
-        runner: How a task is run; None runs it for real on `backend`, pinned to the quietest cores.
+        runner: How a task is run; None runs it for real on `backend`, pinned to the quietest cores, with the GPU that the
+            task asks for held alone.
         cache: Folder of the machine-wide lock; None takes `$RSI_CACHE` or the platform's.
 
     Returns:
@@ -100,31 +101,32 @@ def measure(
     Raises:
         MeasurementError: The host, the harness or the champion failed, or no quiet window came.
     """
-    session = _Session(
-        task=task,
-        profile=profile,
-        trees={Arm.CHAMPION: champion_tree, Arm.CANDIDATE: candidate_tree},
-        purpose=purpose,
-        secret=campaign_secret,
-        lineage=lineage,
-        round_id=round_id,
-        runner=runner or TaskRunner(backend=backend, cpus=_cores(profile), gpus=gpus),
-        on_measurement=on_measurement or (lambda _: None),
-        listener=listener,
-        should_stop=should_stop or (lambda: False),
-    )
     source = source_facts(champion_tree, candidate_tree)
     folder = cache or cache_folder()
     done = [run for run in recorded if run.purpose is purpose]
-    while True:
-        judgement = judge(task, profile, done, purpose=purpose, alpha=alpha, source=source)
-        if judgement.stop or session.should_stop():
-            return tuple(done)
-        _require_progress(task, judgement)
-        with machine_lock(folder, should_stop=session.should_stop) as is_held:
-            if not is_held:
+    with _runner(runner, task, profile, backend) as chosen:
+        session = _Session(
+            task=task,
+            profile=profile,
+            trees={Arm.CHAMPION: champion_tree, Arm.CANDIDATE: candidate_tree},
+            purpose=purpose,
+            secret=campaign_secret,
+            lineage=lineage,
+            round_id=round_id,
+            runner=chosen,
+            on_measurement=on_measurement or (lambda _: None),
+            listener=listener,
+            should_stop=should_stop or (lambda: False),
+        )
+        while True:
+            judgement = judge(task, profile, done, purpose=purpose, alpha=alpha, source=source)
+            if judgement.stop or session.should_stop():
                 return tuple(done)
-            done.extend(session.run_pair(_next_pair(done), done))
+            _require_progress(task, judgement)
+            with machine_lock(folder, should_stop=session.should_stop) as is_held:
+                if not is_held:
+                    return tuple(done)
+                done.extend(session.run_pair(_next_pair(done), done))
 
 
 def compare(
@@ -141,7 +143,6 @@ def compare(
     on_measurement: Callable[[Measurement], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     alpha: float = AUDIT_ALPHA,
-    gpus: tuple[str, ...] = (),
     runner: Runner | None = None,
     cache: Path | None = None,
 ) -> Comparison:
@@ -166,7 +167,6 @@ def compare(
         on_measurement=on_measurement,
         should_stop=should_stop,
         alpha=alpha,
-        gpus=gpus,
         runner=runner,
         cache=cache,
     )
@@ -189,6 +189,18 @@ def arm_order(
     coin = hmac.new(secret, labels.encode(), hashlib.sha256).digest()[0] & 1
     champion_first = bool(coin) != bool(pair % 2)
     return (Arm.CHAMPION, Arm.CANDIDATE) if champion_first else (Arm.CANDIDATE, Arm.CHAMPION)
+
+
+@contextmanager
+def _runner(
+    given: Runner | None, task: Task, profile: Profile, backend: Backend
+) -> Iterator[Runner]:
+    """The given runner, or a real one with the task's GPU held for as long as it is used."""
+    if given is not None:
+        yield given
+        return
+    with timing_gpus(task) as gpus:
+        yield TaskRunner(backend=backend, cpus=_cores(profile), gpus=gpus)
 
 
 def training_seed(

@@ -31,6 +31,11 @@ class Runner(Protocol):
     """How a task is run; the real one is `TaskRunner`."""
 
     @property
+    def gpus(self) -> tuple[str, ...]:
+        """UUIDs of the GPUs that its runs get."""
+        ...
+
+    @property
     def takes_turns(self) -> bool:
         """Whether two runs may be asked for at once, to be run in turns."""
         ...
@@ -155,9 +160,11 @@ def run_arm(
         MeasurementError: The sandbox or the harness failed; nothing is known about the candidate.
     """
     try:
-        before = read_machine()
+        before = read_machine(gpus=runner.gpus)
         run = _run(runner, task, profile, tree, instance, slot, None, listener)
-        disturbance = disturbance_between(before, read_machine(), run.execution.cpu_s)
+        disturbance = disturbance_between(
+            before, read_machine(gpus=runner.gpus), run.execution.cpu_s
+        )
         graded = _grade(runner, task, profile, instance, slot, run)
         return _measurement(task, instance, slot, run, graded, disturbance)
     except (SandboxError, TaskError) as error:
@@ -195,7 +202,7 @@ def run_in_turns(
         MeasurementError: As for `run_arm`.
     """
     decisive = next(at for at, (slot, _) in enumerate(arms) if slot.arm is Arm.CANDIDATE)
-    before = read_machine()
+    before = read_machine(gpus=runner.gpus)
     with Turns(needs_s, decisive=decisive) as turns, ThreadPoolExecutor(len(arms)) as pool:
 
         def go(
@@ -203,7 +210,7 @@ def run_in_turns(
         ) -> tuple[CandidateRun, Grade | None, MachineReading] | None:
             try:
                 run = _run(runner, task, profile, tree, instance, slot, seat, listener)
-                after = read_machine()
+                after = read_machine(gpus=runner.gpus)
                 # Both runs are over: grading them at once disturbs nobody.
                 return run, _grade(runner, task, profile, instance, slot, run), after
             except TurnsAbandonedError:

@@ -47,6 +47,10 @@ class Disturbance:
     others_cpu_s: float | None
     """CPU seconds used by processes outside the sandbox while it ran."""
     is_disturbed: bool
+    gpus: tuple[str, ...] = ()
+    """State of each GPU of the run when it had ended: free memory, clock, temperature, power, what held clocks down."""
+    gpu_problems: tuple[str, ...] = ()
+    """What makes times on them untrustworthy, as sentences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,9 @@ THROTTLE_BITS = {
     0x100: "display clocks setting",
 }
 """Reasons of nvml.h by which clocks are lower than they could be; 0x1 (idle) is none."""
+IDLE_BIT = 0x1
+SPOILING_REASONS = frozenset(THROTTLE_BITS[bit] for bit in (0x8, 0x20, 0x40, 0x80))
+"""What slows one run and not the next. Settings and the power cap hold for both arms alike."""
 QUIET_FREE_RATIO = 0.9
 """Share of its memory that an unused GPU has free; drivers and displays take a little."""
 CLOCK_DRIFT_RATIO = 0.1
@@ -64,6 +67,8 @@ class GpuHealth:
     temperature_c: int | None
     power_w: float | None
     throttle_reasons: tuple[str, ...]
+    is_idle: bool
+    """Nothing runs on it, so its clocks say nothing about a run."""
     ecc_errors: int | None
     """Uncorrected, since the driver was loaded."""
 
@@ -126,8 +131,13 @@ def disturbances(before: GpuHealth, after: GpuHealth) -> tuple[str, ...]:
             found.append(f"{when}: other processes {list(health.foreign_pids)} compute on the GPU")
         if health.free_bytes < QUIET_FREE_RATIO * health.memory_bytes:
             found.append(f"{when}: only {health.free_bytes >> 20} MiB of GPU memory are free")
-        found += [f"{when}: clocks are held down by {reason}" for reason in health.throttle_reasons]
-    if before.sm_clock_mhz and after.sm_clock_mhz:
+        found += [
+            f"{when}: clocks are held down by {reason}"
+            for reason in health.throttle_reasons
+            if reason in SPOILING_REASONS
+        ]
+    is_idle = before.is_idle or after.is_idle
+    if before.sm_clock_mhz and after.sm_clock_mhz and not is_idle:
         drift = abs(after.sm_clock_mhz - before.sm_clock_mhz) / before.sm_clock_mhz
         if drift > CLOCK_DRIFT_RATIO:
             found.append(f"the clock moved from {before.sm_clock_mhz} to {after.sm_clock_mhz} MHz")
@@ -217,6 +227,7 @@ def _health(nvml: Any, handle: Any, uuid: str) -> GpuHealth:
         temperature_c=ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
         power_w=None if power_mw is None else power_mw / 1000,
         throttle_reasons=tuple(text for bit, text in THROTTLE_BITS.items() if bits & bit),
+        is_idle=bool(bits & IDLE_BIT),
         ecc_errors=ask(
             "nvmlDeviceGetTotalEccErrors",
             nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,

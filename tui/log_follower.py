@@ -88,6 +88,8 @@ def run_line(run: Measurement) -> str:
         parts.append(size(run.max_rss_bytes))
     if run.disturbance.load_1m is not None:
         parts.append(f"load {run.disturbance.load_1m:.1f}")
+    parts += [f"gpu {each}" for each in run.disturbance.gpus]
     if run.disturbance.is_disturbed:
         parts.append("▲ disturbed")
+    parts += [f"▲ {each}" for each in run.disturbance.gpu_problems]
     return " · ".join(parts)

@@ -13,14 +13,13 @@ from rsi.agent.cli.running import see_through
 from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.launching import launch
 from rsi.agent.rescoring import rescore_round
-from rsi.agent.steps.idea import agent_limits
+from rsi.agent.steps.idea import agent_spec
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
 from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.trajectory.replay import replay as run_again
 from rsi.sandboxes.select import choose_backend
-from rsi.sandboxes.types import SandboxSpec
 from rsi.tasks.loader import load_task
 
 SHOWN_CHARS = 2000
@@ -51,11 +50,7 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecor
     recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))
     backend = choose_backend(config.backend).backend
     backend.prepare(task.environment, progress=note)
-    spec = SandboxSpec(
-        environment=task.environment,
-        limits=agent_limits(task.profiles[campaign.profile].limits),
-        label=f"{args.round}/replay",
-    )
+    spec = agent_spec(task, task.profiles[campaign.profile], f"{args.round}/replay")
     with backend.open(spec) as sandbox:
         found = run_again(recording, sandbox, lineage.tree(recording.base_commit))
     summary = (

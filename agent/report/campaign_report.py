@@ -3,6 +3,7 @@
 Pure reading: the same ledger gives the same report. Does not: render anything (`html_page`, `markdown_page` do).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -94,6 +95,11 @@ class CampaignReport:
     task_controls: ControlStanding
     """The same over all lineages of this task, track and profile."""
 
+    hidden_splits: int
+    """Hidden splits drawn for this campaign's measurements."""
+    most_looks: int
+    """Candidates that the most used of them has judged; 1 means that nothing could be fitted to any."""
+
     @property
     def bottleneck(self) -> Stage | None:
         """The stage that takes the most time; None when no step has finished."""
@@ -121,6 +127,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
     promotions = tuple(
         move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
     )
+    looks = _looks(ledger, reported)
     opened = [step for steps in by_round.values() for step in steps if step.step is Step.OPEN]
     return CampaignReport(
         summary=summary,
@@ -134,6 +141,8 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),
+        hidden_splits=len(looks),
+        most_looks=max(looks.values(), default=0),
     )
 
 
@@ -156,6 +165,17 @@ def stage_times(rounds: Sequence[Sequence[StepRecord]]) -> tuple[StageTime, ...]
     return tuple(
         StageTime(stage=stage, wall_s=wall_s, share=wall_s / total) for stage, wall_s in ranked
     )
+
+
+def _looks(ledger: Ledger, rounds: Sequence[ReportedRound]) -> Counter[str]:
+    """How many candidates each hidden split has judged."""
+    looks: Counter[str] = Counter()
+    for each in rounds:
+        attempts = {step.attempt for step in each.steps}
+        for attempt in attempts:
+            runs = ledger.measurements(each.line.record.id, attempt=attempt)
+            looks.update({run.seed_commitment for run in runs})
+    return looks
 
 
 def _round(line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None) -> ReportedRound:

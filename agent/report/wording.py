@@ -57,6 +57,13 @@ def standing_lines(report: CampaignReport) -> tuple[str, ...]:
     lines = tuple(f"This lineage: {line}." for line in report.controls.lines)
     if len(report.task_controls.results) > len(report.controls.results):
         lines += (f"All lineages of this task: {report.task_controls.lines[0]}.",)
+    if report.hidden_splits:
+        once = (
+            "one candidate" if report.most_looks == 1 else f"up to {report.most_looks} candidates"
+        )
+        lines += (
+            f"{report.hidden_splits} hidden splits were drawn; each was looked at for {once}.",
+        )
     return lines
 
 

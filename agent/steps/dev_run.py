@@ -2,6 +2,7 @@
 
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
+from rsi.evals.gpus import timing_gpus
 from rsi.evals.measuring import training_seed
 from rsi.evals.types import Purpose
 from rsi.sandboxes.types import ExecOutcome, FileTree
@@ -19,15 +20,17 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
     instance = make_instance(
         shop.task, shop.profile, Purpose.DEV.value, seed, shop.backend, label=desk.round_id
     )
-    run = run_candidate(
-        shop.task,
-        shop.profile,
-        tree,
-        instance,
-        training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0),
-        shop.backend,
-        f"{desk.round_id}/dev",
-    )
+    with timing_gpus(shop.task) as gpus:
+        run = run_candidate(
+            shop.task,
+            shop.profile,
+            tree,
+            instance,
+            training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0),
+            shop.backend,
+            f"{desk.round_id}/dev",
+            gpus=gpus,
+        )
     execution = run.execution
     facts: dict[str, object] = {
         "outcome": execution.outcome.value,

@@ -5,8 +5,7 @@ instances and hidden splits.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from rsi.agent.controls import lock_reasons, unearned
@@ -24,11 +23,7 @@ from rsi.evals.measuring import measure as measure_pairs
 from rsi.evals.score import score as score_measurements
 from rsi.evals.sequential import FIRST_LOOK
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
-from rsi.sandboxes.devices import find_gpus, leased_gpus
-from rsi.tasks.types import Device, Profile, Task
-
-GPU_WAIT_S = 3600.0
-"""How long to wait for a GPU that another worker times on."""
+from rsi.tasks.types import Profile
 
 
 def admit(desk: RoundDesk) -> StepResult:
@@ -167,24 +162,22 @@ def _measure(
             reserved_at=utc_now(),
         )
     )
-    with timing_gpus(shop.task) as gpus:
-        runs = measure_pairs(
-            shop.task,
-            profile or shop.profile,
-            shop.backend,
-            desk.champion_tree,
-            desk.candidate_tree(),
-            purpose=purpose,
-            campaign_secret=shop.secret,
-            lineage=shop.campaign.lineage,
-            round_id=desk.candidate_ref,
-            recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
-            on_measurement=lambda each: _keep(desk, each),
-            listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
-            should_stop=shop.steering.is_stopping,
-            alpha=desk.alpha,
-            gpus=gpus,
-        )
+    runs = measure_pairs(
+        shop.task,
+        profile or shop.profile,
+        shop.backend,
+        desk.champion_tree,
+        desk.candidate_tree(),
+        purpose=purpose,
+        campaign_secret=shop.secret,
+        lineage=shop.campaign.lineage,
+        round_id=desk.candidate_ref,
+        recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
+        on_measurement=lambda each: _keep(desk, each),
+        listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
+        should_stop=shop.steering.is_stopping,
+        alpha=desk.alpha,
+    )
     desk.ledger.settle(
         charge,
         actual_usd=0.0,
@@ -192,16 +185,6 @@ def _measure(
         device_s=sum(each.wall_s or 0.0 for each in runs if each.pair >= first_pair),
     )
     return runs
-
-
-@contextmanager
-def timing_gpus(task: Task) -> Iterator[tuple[str, ...]]:
-    """UUIDs of the GPU that a task's runs get, held alone while they are timed; none for CPU tasks."""
-    if task.device is Device.CPU or (task.device is Device.ANY and not find_gpus()):
-        yield ()
-        return
-    with leased_gpus(wait_s=GPU_WAIT_S) as held:
-        yield tuple(each.uuid for each in held)
 
 
 def _keep(desk: RoundDesk, measurement: Measurement) -> None:

@@ -20,8 +20,10 @@ from rsi.agent.trees import encode_tree
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.floor import measure_floor
+from rsi.evals.gpus import usable_gpus
 from rsi.sandboxes.ceilings import lowered
-from rsi.sandboxes.types import FileTree, Limits, Sandbox, SandboxSpec
+from rsi.sandboxes.types import FileTree, Sandbox, SandboxSpec
+from rsi.tasks.types import Profile, Task
 
 AGENT_WALL_S = 1800.0
 AGENT_MEMORY_BYTES = 4 << 30
@@ -109,11 +111,7 @@ def propose(desk: RoundDesk) -> StepResult:
     brief = _stored_brief(desk)
     plan = cast(Mapping[str, object], desk.opened().get("plan") or {})
     model = model_of(desk, str(plan.get("model") or shop.config.proposer))
-    spec = SandboxSpec(
-        environment=shop.task.environment,
-        limits=agent_limits(shop.profile.limits),
-        label=f"{desk.round_id}/agent",
-    )
+    spec = agent_spec(shop.task, shop.profile, f"{desk.round_id}/agent")
     purse = purse_of(desk)
     with shop.backend.open(spec) as sandbox:
         proposal = run_proposer(
@@ -188,15 +186,20 @@ def critique(desk: RoundDesk) -> StepResult:
     return critique_of(desk)
 
 
-def agent_limits(measured: Limits) -> Limits:
-    """The agent's sandbox: the candidate's own room, but time to think and no pinned cores."""
+def agent_spec(task: Task, profile: Profile, label: str) -> SandboxSpec:
+    """The agent's sandbox: the candidate's own room and GPUs, but time to think and no pinned cores.
+
+    The GPUs are not leased: a timing that the agent disturbs is told by its health check and runs again.
+    """
     wished = replace(
-        measured,
-        wall_s=max(AGENT_WALL_S, measured.wall_s),
-        memory_bytes=max(AGENT_MEMORY_BYTES, measured.memory_bytes),
+        profile.limits,
+        wall_s=max(AGENT_WALL_S, profile.limits.wall_s),
+        memory_bytes=max(AGENT_MEMORY_BYTES, profile.limits.memory_bytes),
         cpus=None,
     )
-    return lowered(wished)
+    return SandboxSpec(
+        environment=task.environment, limits=lowered(wished), gpus=usable_gpus(task), label=label
+    )
 
 
 def _fork_start(desk: RoundDesk, sandbox: Sandbox) -> Start | None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from rsi.evals.disturbance import (
     quietest_cores,
     read_machine,
 )
+from rsi.evals.errors import MeasurementError
+from rsi.evals.gpus import timing_gpus
+from rsi.sandboxes.devices import Gpu, GpuHealth
+from rsi.sandboxes.errors import LeaseTimeoutError
+from rsi.sandboxes.leases import leased
+from rsi.tasks.loader import load_task
+from rsi.tasks.types import Device
 
 CORES = os.cpu_count() or 1
 
@@ -64,3 +72,62 @@ def test_the_kernels_counters_are_read() -> None:
 def test_the_quietest_cores_come_back_in_order() -> None:
     assert quietest_cores(5, [3, 1]) == (1, 3)
     assert len(quietest_cores(1, [0, 1], sample_s=0.01)) == 1
+
+
+def healthy(**changes: object) -> GpuHealth:
+    quiet = GpuHealth(
+        uuid="GPU-1234567890",
+        free_bytes=79 << 30,
+        memory_bytes=80 << 30,
+        foreign_pids=(),
+        sm_clock_mhz=1980,
+        memory_clock_mhz=2619,
+        temperature_c=41,
+        power_w=None,
+        throttle_reasons=(),
+        is_idle=False,
+        ecc_errors=0,
+    )
+    return replace(quiet, **changes)
+
+
+def test_a_gpu_is_read_beside_the_machine_and_its_state_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states = iter([healthy(), healthy(foreign_pids=(17,), throttle_reasons=("sync boost",))])
+    monkeypatch.setattr("rsi.evals.disturbance.gpu_health", lambda _uuid: next(states))
+    before = read_machine(gpus=("GPU-1234567890",))
+    found = disturbance_between(before, read_machine(gpus=("GPU-1234567890",)), None)
+    assert found.is_disturbed
+    assert found.gpus == ("GPU-12345678 79.0 of 80.0 GiB free, 1980 MHz, 41 °C, sync boost",)
+    (problem,) = found.gpu_problems
+    assert "17" in problem
+
+
+@pytest.mark.parametrize("device", list(Device))
+def test_only_a_task_that_wants_a_gpu_leases_one(
+    monkeypatch: pytest.MonkeyPatch, device: Device, tmp_path: Path
+) -> None:
+    gpu = Gpu(uuid="GPU-1", name="H", minor=0, memory_bytes=1, driver="1")
+    monkeypatch.setattr("rsi.evals.gpus.find_gpus", lambda: (gpu,))
+    monkeypatch.setattr("rsi.sandboxes.devices.find_gpus", lambda: (gpu,))
+    monkeypatch.setenv("RSI_LEASE_DIR", str(tmp_path))
+    task = replace(load_task("toy"), device=device)
+    with timing_gpus(task) as held:
+        assert held == (() if device is Device.CPU else ("GPU-1",))
+        if held:
+            with pytest.raises(LeaseTimeoutError), leased(held, wait_s=0.0):
+                pass
+
+
+def test_a_task_that_needs_a_gpu_cannot_be_measured_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rsi.evals.gpus.find_gpus", tuple)
+    monkeypatch.setattr("rsi.sandboxes.devices.find_gpus", tuple)
+    task = load_task("toy")
+    with timing_gpus(replace(task, device=Device.ANY)) as held:
+        assert held == ()
+    wants = replace(task, device=Device.CUDA)
+    with pytest.raises(MeasurementError, match="needs 1 NVIDIA GPU"), timing_gpus(wants):
+        pass

@@ -43,6 +43,7 @@ class ScriptedRunner:
     """(tree, commitment of the instance, training seed) of every run, in order."""
     counts: dict[bytes, int] = field(default_factory=dict)
     takes_turns: bool = False
+    gpus: tuple[str, ...] = ()
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str

@@ -107,6 +107,7 @@ def test_a_campaign_runs_its_controls_and_promotes_none_of_them(home, ledger, qu
     assert not standing.lock.is_locked
     page = write_report(home, ledger, campaign_id).with_suffix(".md").read_text(encoding="utf-8")
     assert "false promotions 0/2" in page.replace("\\", "")
+    assert "each was looked at for one candidate" in page
 
 
 @pytest.mark.slow

@@ -28,12 +28,24 @@ QUIET = GpuHealth(
     temperature_c=40,
     power_w=90.0,
     throttle_reasons=(),
+    is_idle=False,
     ecc_errors=0,
 )
 
 
 def test_a_quiet_gpu_disturbs_nothing():
     assert disturbances(QUIET, QUIET) == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"throttle_reasons": ("software power cap", "application clocks setting")},
+        {"sm_clock_mhz": 345, "is_idle": True},
+    ],
+)
+def test_what_holds_for_both_arms_or_for_an_idle_gpu_spoils_nothing(change):
+    assert disturbances(QUIET, replace(QUIET, **change)) == ()
 
 
 @pytest.mark.parametrize(
