@@ -244,7 +244,8 @@ def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
         return lines
     missing = found.task.missing
     word = "levels 2 and 3 ask that" if missing else "levels 2 and 3 are earned on this task"
-    lines.append(line(word, Role.DIM))
+    exempt = " (unless granted; not where a profile claims nothing)" if missing else ""
+    lines.append(line(word + exempt, Role.DIM))
     for each in found.task.conditions:
         sign, role = ("✔ ", Role.GOOD) if each.holds else ("○ ", Role.WARN)
         lines.append(((sign, role), (each.text, Role.TEXT)))
