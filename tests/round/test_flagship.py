@@ -29,10 +29,6 @@ def test_a_campaign_trains_real_models_and_promotes_a_real_gain(
     found = tally(ledger, campaign_id)
     assert (found.cheats, found.cheats_caught) == (1, 1)
     lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
-    if lines[2].ended_as == "inconclusive":
-        # A crowded machine doubles CPU seconds at random; then nothing may be promoted, and nothing was.
-        assert lineage.champion() == lineage.baseline()
-        return
     assert lines[2].ended_as == "promoted"
     assert found.speedup is not None
     assert found.speedup.low > 1.0
