@@ -106,10 +106,7 @@ def measure_beside_curve(
     The ratio compares with the baseline at the profile's limit (or at `at_bpb`), if the candidate meets
     it: a better loss earns nothing.
     """
-    # The fixed_model track's file: both tracks start from the same trainer and the same model.
-    path = FOLDER / f"{bench.profile.name}_fixed_model.json"
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    curve = mean_curve(stored["reference"]["runs"])
+    curve = mean_curve(_stored_reference(bench)["runs"])
     limit = bench.profile.quality[0].limit if at_bpb is None else at_bpb
     runs = []
     with bench.tree(()) as baseline, bench.tree((solution,)) as tree:
@@ -142,6 +139,19 @@ def measure_beside_curve(
         _say(f"{solution} ratio {ratio:.2f} [{low:.2f}, {high:.2f}]")
     suffix = "" if at_bpb is None else f"_at_{at_bpb}"
     _store(bench, f"{solution}_beside_reference{suffix}", content)
+
+
+def _stored_reference(bench: Bench) -> Mapping[str, Sequence[Mapping[str, object]]]:
+    """The track's own curve, else that of fixed_model: both tracks start from the same trainer and the same model."""
+    for track in (bench.task.track, "fixed_model"):
+        path = FOLDER / f"{bench.profile.name}_{track}.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if "reference" in stored:
+            reference: Mapping[str, Sequence[Mapping[str, object]]] = stored["reference"]
+            return reference
+    raise SystemExit(
+        f"no curve of profile {bench.profile.name} is stored; measure one with `curve`"
+    )
 
 
 def _ratio(curve: Sequence[CurvePoint], limit: float, cpu_s: float) -> float | None:
