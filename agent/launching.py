@@ -32,6 +32,8 @@ from rsi.sandboxes.select import choose_backend
 from rsi.tasks.types import Device, Profile, Task
 
 START_WAIT_S = 30.0
+MAX_LOG_BYTES = 10 << 20
+"""A longer worker log is put aside before the next worker starts; one such is kept."""
 
 
 class WorkerStartError(AgentError):
@@ -122,6 +124,8 @@ def ensure_worker(
     if live_workers(ledger):
         return None
     path = home.logs / "worker.log"
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
     with path.open("ab") as log:
         log_start = log.tell()
         process = subprocess.Popen(

@@ -5,7 +5,7 @@ declares would be another measurement.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from rsi.sandboxes.errors import LimitTooHighError, OperatorSettingError
@@ -19,18 +19,34 @@ MEBIBYTE = 1 << 20
 class _Kind:
     """One limit that can have a ceiling."""
 
-    field: str
-    """Its name in `Limits`."""
-    unit: int
-    """How many of `Limits`' units one of the operator's is."""
+    asked: Callable[[Limits], float]
+    """How much of it a sandbox asks for, in the operator's unit."""
+    lower: Callable[[Limits, float], Limits]
+    """The limits with no more of it than this."""
+
+
+def _plain(field: str, unit: int) -> _Kind:
+    """A number in `Limits`; `unit` is how many of its units one of the operator's is."""
+
+    def lower(limits: Limits, most: float) -> Limits:
+        now = getattr(limits, field)
+        return replace(limits, **{field: min(now, type(now)(most * unit))})
+
+    return _Kind(asked=lambda limits: getattr(limits, field) / unit, lower=lower)
+
+
+def _fewer_cores(limits: Limits, most: float) -> Limits:
+    cores = limits.cpus or tuple(sorted(os.sched_getaffinity(0)))
+    return replace(limits, cpus=cores[: max(1, int(most))])
 
 
 KINDS = {
-    "wall_s": _Kind(field="wall_s", unit=1),
-    "memory_mb": _Kind(field="memory_bytes", unit=MEBIBYTE),
-    "disk_mb": _Kind(field="disk_bytes", unit=MEBIBYTE),
-    "shm_mb": _Kind(field="shm_bytes", unit=MEBIBYTE),
-    "pids": _Kind(field="pids", unit=1),
+    "wall_s": _plain("wall_s", 1),
+    "memory_mb": _plain("memory_bytes", MEBIBYTE),
+    "disk_mb": _plain("disk_bytes", MEBIBYTE),
+    "shm_mb": _plain("shm_bytes", MEBIBYTE),
+    "pids": _plain("pids", 1),
+    "cpus": _Kind(asked=lambda limits: len(limits.cpus or ()), lower=_fewer_cores),
 }
 """By the name that `task.toml` and the operator use."""
 
@@ -64,8 +80,7 @@ def require_allowed(limits: Limits, environ: Mapping[str, str] = os.environ) -> 
         OperatorSettingError: The ceilings cannot be read.
     """
     for name, most in ceilings(environ).items():
-        kind = KINDS[name]
-        asked = getattr(limits, kind.field) / kind.unit
+        asked = KINDS[name].asked(limits)
         if asked > most:
             raise LimitTooHighError(
                 f"{name} = {asked:g} is asked for, and this machine allows {most:g}; "
@@ -79,14 +94,9 @@ def lowered(limits: Limits, environ: Mapping[str, str] = os.environ) -> Limits:
     Raises:
         OperatorSettingError: The ceilings cannot be read.
     """
-    cut = {
-        kind.field: min(
-            getattr(limits, kind.field), type(getattr(limits, kind.field))(most * kind.unit)
-        )
-        for name, most in ceilings(environ).items()
-        for kind in (KINDS[name],)
-    }
-    return replace(limits, **cut)
+    for name, most in ceilings(environ).items():
+        limits = KINDS[name].lower(limits, most)
+    return limits
 
 
 def _number(text: str) -> float | None:

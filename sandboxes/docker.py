@@ -28,7 +28,7 @@ from rsi.sandboxes.containers import (
     remove_container,
 )
 from rsi.sandboxes.errors import BackendUnavailableError, SandboxBrokenError
-from rsi.sandboxes.images import BuildSettings, prepare_image
+from rsi.sandboxes.images import BuildSettings, prepare_image, prune_images
 from rsi.sandboxes.owners import is_alive, owner_tag
 from rsi.sandboxes.seccomp import docker_profile
 from rsi.sandboxes.session import (
@@ -53,6 +53,8 @@ TMP_SHARE = 4
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 120
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+KEPT_IMAGES = 3
+"""Images kept of each environment, so that two versions of a task may take turns and disks still do not fill."""
 HOW_TO_GET = "install and start Docker (https://docs.docker.com/engine/install) and let this user reach its socket"
 
 
@@ -122,6 +124,8 @@ class DockerBackend:
         problem = self._probe()
         if problem is not None:
             return Availability(is_available=False, reason=f"{text} answers but {problem}")
+        if self._runtime is None and "runsc" in known:
+            text += " (gVisor is here too: the sandbox docker+runsc is stronger and slower)"
         return Availability(is_available=True, reason=text)
 
     def prepare(
@@ -130,6 +134,7 @@ class DockerBackend:
         """Build or find the image; returns its id."""
         if environment not in self._image_ids:
             image_id = prepare_image(self.client, environment, self._settings, progress)
+            prune_images(self.client, keep={image_id}, newest=KEPT_IMAGES)
             self._image_ids[environment] = image_id
         return self._image_ids[environment]
 

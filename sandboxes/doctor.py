@@ -5,7 +5,9 @@ Invariant: a campaign may start only if a backend was chosen and no finding is a
 """
 
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -217,8 +219,22 @@ def _components(client: Any) -> Iterator[Component]:  # noqa: ANN401
     version = client.version()
     found = {each["Name"]: each["Version"] for each in version.get("Components") or []}
     found.setdefault("Engine", version["Version"])
+    if (toolkit := _toolkit_version()) is not None:
+        found["nvidia-container-toolkit"] = toolkit
     for name, number in found.items():
         yield Component(name=name, version=number, holes=known_holes(name, number))
+
+
+def _toolkit_version() -> str | None:
+    """Of what gives containers their GPUs, which the engine does not list; None where there is none."""
+    try:
+        said = subprocess.run(
+            ["nvidia-ctk", "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"\d+\.\d+\.\d+", said)
+    return found.group() if found else None
 
 
 def _disks(client: Any) -> Iterator[Disk]:  # noqa: ANN401

@@ -12,7 +12,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ RECIPE = "1"
 DONE_MARK = ".complete"
 ERROR_LINES = 30
 BUILD_TIMEOUT_S = 3600
+UNUSED_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +94,14 @@ def prepare_python(
     folder = (cache or cache_folder()) / "environments" / digest[:24]
     prepared = PythonEnvironment(digest=digest, folder=folder, interpreter=base_interpreter())
     if (folder / DONE_MARK).exists():
+        with contextlib.suppress(OSError):
+            os.utime(folder / DONE_MARK)  # in use
         return prepared
     folder.parent.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda _: None)
     with _locked(folder.with_suffix(".lock"), report):
         if not (folder / DONE_MARK).exists():
+            _forget_unused(folder.parent, time.time())
             _build(environment, prepared, report)
     return prepared
 
@@ -138,9 +143,29 @@ def _build(
     (prepared.folder / DONE_MARK).write_text(prepared.digest)
 
 
+def _pip_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The operator's words about where packages come from, as pip reads them; the same that image builds obey."""
+    names = {
+        "RSI_PIP_INDEX_URL": "PIP_INDEX_URL",
+        "RSI_CA_BUNDLE": "PIP_CERT",
+        "RSI_WHEEL_DIR": "PIP_FIND_LINKS",
+    }
+    return {pip: environ[ours] for ours, pip in names.items() if environ.get(ours)}
+
+
+def _forget_unused(folder: Path, now_s: float) -> None:
+    """Remove environments that nothing has asked for in a month: each with PyTorch takes most of a gigabyte."""
+    for mark in folder.glob(f"*/{DONE_MARK}"):
+        with contextlib.suppress(OSError):
+            if now_s - mark.stat().st_mtime > UNUSED_S:
+                mark.unlink()  # an environment without its mark is built anew by whoever wants it
+                shutil.rmtree(mark.parent, ignore_errors=True)
+
+
 def _run(argv: list[str], environment: Environment, progress: Callable[[str], None]) -> None:
     process = subprocess.Popen(
         argv,
+        env=os.environ | _pip_settings(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -3,8 +3,8 @@
 Does not: run containers. The agent never reaches a Dockerfile, so what is built here is trusted.
 Behind a proxy or without a registry, the operator sets RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE and
 RSI_WHEEL_DIR. A build sees the last two, and the requirements, in the folder `.rsi` of its context:
-`requirements.txt`, `ca.pem` (empty when there is none) and `wheels/`; and the build arguments RSI_BASE_IMAGE,
-PIP_INDEX_URL and PIP_EXTRA_INDEX_URL.
+`requirements.txt`, `ca.pem` (empty when there is none) and `wheels/`; and the build arguments RSI_BASE_IMAGE and
+PIP_INDEX_URL. A task without a Dockerfile of its own gets `MINIMAL_DOCKERFILE`, which shows how to use them.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import io
 import os
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,12 +39,10 @@ MINIMAL_DOCKERFILE = """\
 ARG RSI_BASE_IMAGE
 FROM ${RSI_BASE_IMAGE}
 ARG PIP_INDEX_URL
-ARG PIP_EXTRA_INDEX_URL
 COPY .rsi /tmp/rsi
 RUN set -eu; \\
     if [ -s /tmp/rsi/ca.pem ]; then export PIP_CERT=/tmp/rsi/ca.pem; fi; \\
-    for name in PIP_INDEX_URL PIP_EXTRA_INDEX_URL; do \\
-        eval "value=\\${$name:-}"; [ -n "$value" ] || unset "$name"; done; \\
+    [ -n "${PIP_INDEX_URL:-}" ] || unset PIP_INDEX_URL; \\
     if [ -s /tmp/rsi/requirements.txt ]; then \\
         python3 -m venv /opt/venv; \\
         /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \\
@@ -138,17 +137,18 @@ def list_images(client: docker.DockerClient) -> tuple[BuiltImage, ...]:
     return tuple(sorted(images, key=lambda image: image.created_s, reverse=True))
 
 
-def prune_images(client: docker.DockerClient, keep: Collection[str] = ()) -> tuple[str, ...]:
-    """Remove our images, except the newest of each environment and those in `keep`; returns the ids removed.
+def prune_images(
+    client: docker.DockerClient, keep: Collection[str] = (), *, newest: int = 1
+) -> tuple[str, ...]:
+    """Remove our images, except the newest ones of each environment and those in `keep`; returns the ids removed.
 
     An image that a container still uses stays.
     """
     removed: list[str] = []
-    newest: set[str] = set()
+    seen: Counter[str] = Counter()
     for image in list_images(client):
-        if image.environment not in newest:
-            newest.add(image.environment)
-        elif image.image_id not in keep:
+        seen[image.environment] += 1
+        if seen[image.environment] > newest and image.image_id not in keep:
             try:
                 client.api.remove_image(image.image_id)
             except APIError:

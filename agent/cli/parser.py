@@ -81,7 +81,11 @@ def _run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let low-risk or policy decide before controls on this task have earned it",
     )
-    parser.add_argument("--sandbox", default="auto", help="auto, docker, bubblewrap or process")
+    parser.add_argument(
+        "--sandbox",
+        default="auto",
+        help="auto, docker, docker+runsc (gVisor), bubblewrap or process",
+    )
     parser.add_argument("--lineage", help="whose champion to start from and to move")
     parser.add_argument("--strategy", default="greedy", help="search strategy")
     parser.add_argument("--scaffold", help="folder with prompts, tools and search settings")
@@ -266,7 +270,11 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         "--decide", choices=("person", "policy"), help="who decides (default: you on a terminal)"
     )
     parser.add_argument("--plain", action="store_true", help="plain progress, no cockpit")
-    parser.add_argument("--sandbox", default="auto", help="auto, docker, bubblewrap or process")
+    parser.add_argument(
+        "--sandbox",
+        default="auto",
+        help="auto, docker, docker+runsc (gVisor), bubblewrap or process",
+    )
     parser.add_argument("--profile", default="demo", help=argparse.SUPPRESS)
     parser.add_argument("--task", default="lm_training", help=argparse.SUPPRESS)
 

@@ -9,7 +9,7 @@ from rsi.sandboxes.ceilings import VARIABLE, ceilings, lowered, require_allowed
 from rsi.sandboxes.errors import LimitTooHighError, OperatorSettingError
 from rsi.sandboxes.types import Backend, Limits, SandboxSpec
 
-ASKED = Limits(wall_s=60, memory_bytes=512 << 20, pids=64)
+ASKED = Limits(wall_s=60, memory_bytes=512 << 20, pids=64, cpus=(0,))
 
 
 def test_without_a_word_the_machine_is_the_ceiling() -> None:
@@ -30,6 +30,8 @@ def test_without_a_word_the_machine_is_the_ceiling() -> None:
         ("wall_s=59.5", False),
         ("disk_mb=1024 shm_mb=256", True),
         ("shm_mb=255", False),
+        ("cpus=1", True),
+        ("cpus=0.5", False),
     ],
 )
 def test_a_limit_may_reach_its_ceiling_and_not_pass_it(ceiling: str, is_allowed: bool) -> None:
@@ -39,7 +41,8 @@ def test_a_limit_may_reach_its_ceiling_and_not_pass_it(ceiling: str, is_allowed:
     else:
         with pytest.raises(LimitTooHighError, match="is asked for, and this machine allows"):
             require_allowed(ASKED, environ)
-    require_allowed(lowered(ASKED, environ), environ)
+    if ceiling != "cpus=0.5":  # less than one core cannot be had
+        require_allowed(lowered(ASKED, environ), environ)
 
 
 @pytest.mark.parametrize("words", ["memory=5", "pids", "pids=many", "wall_s=-1", "wall_s=0"])

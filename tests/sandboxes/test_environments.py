@@ -1,10 +1,15 @@
 """Python environments are built once, named by what is in them, and fail with the reason."""
 
+import os
+import subprocess
 import threading
+import time
+import zipfile
+from pathlib import Path
 
 import pytest
 
-from rsi.sandboxes.environments import DONE_MARK, environment_digest, prepare_python
+from rsi.sandboxes.environments import DONE_MARK, UNUSED_S, environment_digest, prepare_python
 from rsi.sandboxes.errors import EnvironmentBuildError
 from rsi.sandboxes.types import Environment
 
@@ -49,6 +54,47 @@ def test_a_build_that_was_interrupted_is_done_again(tmp_path):
     (built.bin_folder / "python").unlink()
     again = prepare_python(Environment(name="bare"), cache=tmp_path)
     assert (again.bin_folder / "python").exists()
+
+
+def test_what_nothing_asked_for_in_a_month_goes_at_the_next_build(tmp_path):
+    old = prepare_python(Environment(name="bare"), cache=tmp_path)
+    month_ago = time.time() - UNUSED_S - 60
+    os.utime(old.folder / DONE_MARK, (month_ago, month_ago))
+    prepare_python(Environment(name="bare"), cache=tmp_path)
+    assert (old.folder / DONE_MARK).stat().st_mtime > month_ago, "asking for it keeps it"
+    os.utime(old.folder / DONE_MARK, (month_ago, month_ago))
+    new = prepare_python(a_local_package(tmp_path, "forgetful"), cache=tmp_path)
+    assert new.folder.exists()
+    assert not old.folder.exists()
+
+
+def test_packages_come_from_where_the_operator_says(tmp_path, monkeypatch):
+    environment = a_local_package(tmp_path, "wheelhouse")
+    folder = Path(environment.requirements[0]).parent
+    monkeypatch.setenv("RSI_WHEEL_DIR", str(folder))
+    monkeypatch.setenv("RSI_PIP_INDEX_URL", "http://127.0.0.1:9/none")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    named = Environment(name="named", requirements=("wheelhouse==1.0",))
+    built = prepare_python(named, cache=tmp_path)
+    found = subprocess.run(
+        [built.bin_folder / "python", "-c", "import wheelhouse; print(wheelhouse.here)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout == "True\n"
+
+
+def a_local_package(folder, name):
+    """An environment of one pure wheel, made by hand: a zip of a module and its metadata."""
+    wheel = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{name}.py", "here = True\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return Environment(name=name, requirements=(str(wheel),))
 
 
 @pytest.mark.slow

@@ -47,3 +47,12 @@ def test_nothing_is_left_in_the_temporary_folder(process, make_spec):
     from pathlib import Path
 
     assert not Path(folder).exists()
+
+
+def test_the_leased_gpus_are_the_ones_that_are_used(process, make_spec):
+    for gpus in ((), ("GPU-1", "GPU-2")):
+        with process.open(replace(make_spec(), gpus=gpus)) as sandbox:
+            found = sandbox.exec(
+                ["python", "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
+            )
+        assert found.stdout.decode().strip() == ",".join(gpus)
