@@ -332,15 +332,22 @@ def _add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         ("list", "tasks that are known here"),
         ("show", "one task: metric, rules, profiles, solutions, cheats"),
         ("check", "load a task, run its baseline, apply its patches"),
+        ("instance", "write what a run needs into a folder, to repeat a measurement by hand"),
     ):
         word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         word.set_defaults(
-            module="rsi.agent.cli.tasks", function="list_" if name == "list" else name
+            module="rsi.agent.cli.by_hand" if name == "instance" else "rsi.agent.cli.tasks",
+            function="list_" if name == "list" else name,
         )
         word.add_argument("--json", action="store_true", help="print JSON, one document")
         if name != "list":
             word.add_argument("task", help="name of a task, or the folder of yours")
             word.add_argument("--track", help="track of the task")
+        if name == "instance":
+            word.add_argument("--profile", help="size (default: the smallest)")
+            word.add_argument("--sandbox", default="auto", help="backend that makes the instance")
+            word.add_argument("--out", required=True, metavar="FOLDER", help="an empty folder")
+            word.add_argument("--seed", type=int, default=1, help="training seed (default: 1)")
         if name == "check":
             word.add_argument("--profile", help="size to run (default: the smallest)")
             word.add_argument("--sandbox", default="auto", help="backend to run in")
