@@ -1,6 +1,9 @@
 """kill -9 of the worker at every step of a round: the campaign ends as if nothing had happened."""
 
 import signal
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -54,9 +57,40 @@ def test_a_kill_in_the_middle_of_measuring_repeats_only_the_run_in_flight(
 
     with start_worker() as process:
         before = until(some_runs)
+        sandboxes = until(lambda: descendants(process.pid) or None)
         process.kill()
+        deadline = time.monotonic() + 2.0
+        while left := [pid for pid in sandboxes if is_running(pid)]:
+            assert time.monotonic() < deadline, f"alive 2 s after the worker's death: {left}"
+            time.sleep(0.05)
     status, log = work()
     assert status == 0, log
     after = ledger.measurements(ledger.rounds(campaign_id)[0].id)
     assert after[: len(before)] == before
     assert round_lines(ledger, campaign_id)[0].ended_as == "promoted"
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below a process, however deep."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                parents[int(folder.name)] = int(_fields(folder)[1])
+    found, frontier = [], [pid]
+    while frontier:
+        frontier = [child for child, parent in parents.items() if parent in frontier]
+        found += frontier
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is more than a zombie."""
+    with suppress(OSError):
+        return _fields(Path(f"/proc/{pid}"))[0] != "Z"
+    return False
+
+
+def _fields(folder: Path) -> list[str]:
+    """State, parent and so on: what follows the name, which may hold anything."""
+    return (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
