@@ -145,12 +145,22 @@ def ensure_worker(
             env=os.environ | {"RSI_HOME": str(home.root)},
             start_new_session=True,
         )
+    try:
+        _wait_until_it_lives(ledger, process, path, log_start)
+    except BaseException:
+        process.terminate()  # nobody but us knows of it yet
+        raise
+    return process
+
+
+def _wait_until_it_lives(
+    ledger: Ledger, process: subprocess.Popen[bytes], path: Path, log_start: int
+) -> None:
     deadline = time.monotonic() + START_WAIT_S
     while not live_workers(ledger):
         if process.poll() is not None or time.monotonic() > deadline:
             raise WorkerStartError(f"the worker ended at once: {_tail(path, log_start)}")
         time.sleep(0.1)
-    return process
 
 
 def _tail(path: Path, start: int) -> str:

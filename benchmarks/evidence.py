@@ -111,6 +111,8 @@ for unit in range(8 * int(sys.argv[1])):
 """
 """Compiled code over one block, as training is: a loop in Python moves by several percent with the layout of memory."""
 HOG = "while True: pass"
+CORE = 0
+"""Both arms and the hog beside them run on it."""
 LIMITS = Limits(wall_s=60, memory_bytes=1 << 29)
 
 
@@ -146,7 +148,7 @@ class LoopRunner:
         seat: Seat | None = None,
         on_output: OnOutput | None = None,
     ) -> CandidateRun:
-        limits = replace(profile.limits, cpus=(0,))  # as the real runner pins both arms
+        limits = replace(profile.limits, cpus=(CORE,))  # as the real runner pins both arms
         spec = SandboxSpec(environment=task.environment, limits=limits, label=label)
         with self.backend.open(spec) as sandbox:
             execution = sandbox.exec(
@@ -176,8 +178,9 @@ class LoopRunner:
 
 @contextlib.contextmanager
 def hog() -> Iterator[None]:
-    """A process that burns a core for a while, rests for a while, and so on."""
+    """A process that burns the core of the measured runs for a while, rests for a while, and so on."""
     burner = subprocess.Popen([sys.executable, "-c", HOG])
+    os.sched_setaffinity(burner.pid, {CORE})
     done = threading.Event()
 
     def switch() -> None:

@@ -1,0 +1,63 @@
+"""`rsi demo` as a person without a terminal meets it: its last line, its report, and Ctrl-C."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+RATIO = r"\d+\.\d\dx \[\d+\.\d\d, \d+\.\d\d\]"
+LAST_LINE = re.compile(
+    r"promoted: \d+  refuted: \d+  inconclusive: \d+  invalid: \d+  cheats caught: (\d+)/(\d+)"
+    rf"  speedup vs baseline: {RATIO}"
+)
+
+
+def start(home, backend_name):
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "rsi.agent.cli", "demo", "--task", "toy", "--profile", "smoke", "--plain",
+         "--sandbox", backend_name],
+        env=os.environ | {"RSI_HOME": str(home.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell has it ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+
+def test_the_demo_ends_with_a_leaderboard_a_report_and_exactly_one_line(home, backend_name):
+    process = start(home, backend_name)
+    out, log = process.communicate(timeout=500)
+    assert process.returncode == 0, log
+    lines = out.splitlines()
+    tally = LAST_LINE.fullmatch(lines[-1])
+    assert tally, lines[-1]
+    caught, planted = map(int, tally.groups())
+    assert caught == planted >= 1
+    (report,) = [line.removeprefix("report: ") for line in lines if line.startswith("report: ")]
+    assert Path(report).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert any("promoted" in line for line in lines[:-1])
+
+
+def test_ctrl_c_keeps_the_campaign_and_leaves_no_worker(home, ledger, backend_name):
+    process = start(home, backend_name)
+    deadline = time.monotonic() + 100
+    while not (workers := [each.pid for each in ledger.workers()]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1.0)  # it follows by now
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "is kept and goes on with `rsi worker`" in log
+    for pid in workers:
+        assert not Path(f"/proc/{pid}").exists()
+    (campaign,) = ledger.campaigns()
+    assert campaign.state.value in {"queued", "running"}
