@@ -76,6 +76,16 @@ def logits(config: ModelConfig, weights: Mapping[str, Floats], windows: Windows)
     return _apply(_norm(config, weights, "final_norm", hidden), head)
 
 
+def log_probabilities(
+    config: ModelConfig, weights: Mapping[str, Floats], windows: Windows
+) -> npt.NDArray[np.float64]:
+    """Natural logarithms of P(next byte) at every position, shape (windows, positions, 128)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = logits(config, weights, windows).astype(np.float64)
+        scores -= scores.max(axis=-1, keepdims=True)
+        return np.asarray(scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)))
+
+
 def ngram_rows(windows: Windows, order: int, rows: int) -> npt.NDArray[np.int64]:
     """Table row of the `order` bytes that end at each position; bytes before the window count as 0."""
     stream = windows.astype(np.int64)

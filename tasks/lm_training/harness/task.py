@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from harness_kit import (
     Check,
     Graded,
@@ -29,6 +30,7 @@ from harness.family import (
 )
 from harness.forward import NotFiniteError, bits_per_byte
 from harness.language import make_language
+from harness.looking_ahead import complaint, probe_model
 from harness.selfcheck import run_checks
 
 BOUND_TOLERANCE_BPB = 0.02
@@ -88,14 +90,17 @@ class TrainingHarness:
             raise InvalidArtifact(str(problem)) from None
         bound = float(json.loads((instance.secret / "bound.json").read_bytes())["hidden_bpb"])
         is_possible = loss >= bound - BOUND_TOLERANCE_BPB
+        text = np.frombuffer(hidden, dtype=np.uint8)
+        leak = complaint(probe_model(config, arrays, text, instance.request.seed))
+        reason = leak
+        if not is_possible:
+            reason = f"{loss:.4f} bits per byte is below the text's own entropy, {bound:.4f}: the hidden text leaked"
         digest = hashlib.sha256()
         for name in sorted(arrays):
             digest.update(name.encode() + arrays[name].tobytes())
         return Graded(
-            outcome="ok" if is_possible else "tampered",
-            reason=""
-            if is_possible
-            else f"{loss:.4f} bits per byte is below the text's own entropy, {bound:.4f}: the hidden text leaked",
+            outcome="tampered" if reason else "ok",
+            reason=reason,
             quality={"hidden_bpb": loss},
             parts=(
                 Part(name="above_entropy_bpb", value=loss - bound, n=len(hidden)),
@@ -106,6 +111,11 @@ class TrainingHarness:
                     name="not_below_entropy",
                     is_ok=is_possible,
                     evidence=f"hidden {loss:.4f}, entropy {bound:.4f} bits per byte",
+                ),
+                Check(
+                    name="does_not_look_ahead",
+                    is_ok=not leak,
+                    evidence=leak or "other endings changed no prediction before them",
                 ),
             ),
             hidden_reads=1,

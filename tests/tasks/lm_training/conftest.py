@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from rsi.tasks.loader import HARNESS_KIT, load_task
 from rsi.tasks.types import Task
 from rsi.tasks.variables import harness_variables
 
-MODULES = ("language", "corpus", "ngram", "family", "forward", "selfcheck", "task")
+MODULES = ("language", "corpus", "ngram", "family", "forward", "looking_ahead", "selfcheck", "task")
 SEED = bytes(range(32))
 
 
@@ -23,11 +24,8 @@ def lm_task() -> Task:
     return load_task("lm_training", track="fixed_model")
 
 
-@pytest.fixture(scope="session")
-def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    folder = tmp_path_factory.mktemp("trusted")
-    (folder / "harness").symlink_to(lm_task.harness)
-    (folder / "harness_kit").symlink_to(HARNESS_KIT)
+def load_harness(folder: Path) -> SimpleNamespace:
+    """The modules of a harness that lies in `folder` beside its kit."""
     sys.path.insert(0, str(folder))
     try:
         modules = {name: importlib.import_module(f"harness.{name}") for name in MODULES}
@@ -37,6 +35,26 @@ def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> SimpleNa
         for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
             del sys.modules[name]  # another task's harness has the same name
     return SimpleNamespace(**modules, kit=kit)
+
+
+@pytest.fixture(scope="session")
+def harness(lm_task: Task, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    folder = tmp_path_factory.mktemp("trusted")
+    (folder / "harness").symlink_to(lm_task.harness)
+    (folder / "harness_kit").symlink_to(HARNESS_KIT)
+    return load_harness(folder)
+
+
+@pytest.fixture
+def leaking_harness(lm_task: Task, harness: SimpleNamespace, tmp_path: Path) -> SimpleNamespace:
+    """The harness with models whose mask is off by one: what cheat 09 would be, were its model the one that counts."""
+    copied = tmp_path / "leaking" / "harness"
+    shutil.copytree(lm_task.harness, copied)
+    forward = copied / "forward.py"
+    honest = forward.read_text(encoding="utf-8")
+    assert honest.count("k=1)") == 1
+    forward.write_text(honest.replace("k=1)", "k=2)"), encoding="utf-8")
+    return load_harness(copied.parent)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +89,10 @@ def graded(
         return made[track]
 
     def grade(
-        prepare: Callable[[Path], None], track: str = "fixed_model", hidden: bytes | None = None
+        prepare: Callable[[Path], None],
+        track: str = "fixed_model",
+        hidden: bytes | None = None,
+        by: SimpleNamespace = harness,
     ) -> object:
         folder = instance(track)
         if hidden is not None:
@@ -79,7 +100,7 @@ def graded(
         out = tmp_path / "out"
         out.mkdir()
         prepare(out)
-        return harness.task.TrainingHarness().grade(folder, out)
+        return by.task.TrainingHarness().grade(folder, out)
 
     return grade
 

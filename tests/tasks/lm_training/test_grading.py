@@ -15,6 +15,7 @@ def test_honest_weights_are_graded(graded, leave):
     assert result.outcome == "ok"
     assert 5 < result.quality["hidden_bpb"] < 20
     assert result.hidden_reads == 1
+    assert all(guard.is_ok for guard in result.guards)
 
 
 def test_a_loss_below_the_entropy_is_called_tampering(graded, leave):
@@ -25,6 +26,30 @@ def test_a_loss_below_the_entropy_is_called_tampering(graded, leave):
     result = graded(always_a, hidden=b"a" * 16_000)
     assert result.outcome == "tampered"
     assert "entropy" in result.reason
+
+
+def test_weights_that_let_later_bytes_through_are_called_tampering(graded, leave):
+    # A byte that no text has overflows into every position before it. The hidden loss is finite and above the
+    # entropy all the same: nothing but other endings shows it.
+    embedding = np.random.default_rng(1).standard_normal((128, 32)).astype(np.float32)
+    embedding[127] = 3e38
+    result = graded(leave(token_embedding=embedding))
+    assert result.outcome == "tampered"
+    assert "looks ahead" in result.reason
+    assert [guard.name for guard in result.guards if not guard.is_ok] == ["does_not_look_ahead"]
+
+
+@pytest.mark.parametrize("track", ["fixed_model", "open_family"])
+def test_a_model_that_sees_the_next_byte_is_called_tampering(graded, leave, leaking_harness, track):
+    result = graded(leave(), track=track, by=leaking_harness)
+    assert result.outcome == "tampered"
+    assert "looks ahead" in result.reason
+
+
+def test_a_harness_that_looks_ahead_fails_its_own_check(leaking_harness, request_of, tmp_path):
+    checks = leaking_harness.task.TrainingHarness().selfcheck(request_of(), tmp_path)
+    broken = {check.name for check in checks if not check.is_ok}
+    assert broken == {"pinned_model_is_causal", "family_is_causal"}
 
 
 @pytest.mark.parametrize(

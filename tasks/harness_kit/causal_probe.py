@@ -1,8 +1,8 @@
 """Does a sequence model look into the future? A black-box probe by spliced suffixes, NumPy only.
 
 A causal model's predictions for a prefix cannot depend on what follows it, so the suffix is replaced and the
-prefix's predictions are compared. Does not: import anything of `rsi`, so that a harness may carry the file into a
-sandbox; or look inside the model.
+prefix's predictions are compared. Does not: look inside the model; or belong to what `harness_kit` loads by itself,
+because it needs numpy and not every harness has it.
 """
 
 from collections.abc import Callable, Sequence

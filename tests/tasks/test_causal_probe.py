@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rsi.evals.causal_probe import Predict, is_normalised, probe_causality
+from rsi.tasks.harness_kit.causal_probe import Predict, is_normalised, probe_causality
 
 VOCABULARY, WIDTH, TIME = 17, 12, 72
 
@@ -184,7 +184,7 @@ def test_the_probe_needs_nothing_of_rsi() -> None:
     import ast
     from pathlib import Path
 
-    from rsi.evals import causal_probe
+    from rsi.tasks.harness_kit import causal_probe
 
     tree = ast.parse(Path(causal_probe.__file__).read_text())
     imported = {
