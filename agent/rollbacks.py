@@ -1,4 +1,10 @@
-"""Moving a champion back: the same compare-and-swap as a promotion, with its own record."""
+"""Moving a champion back: the same compare-and-swap as a promotion, with its own record.
+
+The repository moves before the record is written. Invariant: a kill between the two is noticed by the next rollback
+of the lineage, which writes the missing record first; the same call again therefore ends as if nothing had happened.
+"""
+
+from dataclasses import replace
 
 from rsi.agent.errors import AgentError
 from rsi.agent.store.ledger import Ledger
@@ -22,29 +28,53 @@ def roll_back(
         actor: Who, such as "person:ada".
         reason: Why, in words; never empty.
 
+    Returns:
+        The move's record; of a move that was made earlier and never recorded, the record that it gets now.
+
     Raises:
-        RollbackError: No reason, nothing to roll back, or not an ancestor.
+        RollbackError: No reason, nothing to roll back, or not an ancestor; or a promotion is not recorded yet.
         StaleChampionError: The champion moved meanwhile.
     """
     champion = lineage.champion()
     if not reason.strip():
         raise RollbackError("a rollback needs a reason: --reason TEXT")
+    missing = _unrecorded(ledger, lineage, champion)
+    if missing is not None:
+        completed = replace(missing, actor=actor, reason=reason.strip())
+        ledger.add_promotion(completed)
+        if commit == champion:
+            return completed
     if commit == champion:
         raise RollbackError(f"{commit[:12]} is the champion of {lineage.name!r} already")
     if commit not in {each.commit for each in lineage.history()}:
         raise RollbackError(f"{commit[:12]} is not in the champion's history of {lineage.name!r}")
-    promotions = ledger.promotions(lineage.name)
-    record = PromotionRecord(
-        lineage=lineage.name,
-        round_id=promotions[-1].round_id,
-        old_commit=champion,
-        new_commit=commit,
-        score_digest=None,
-        at=utc_now(),
-        kind=PromotionKind.ROLLBACK,
-        actor=actor,
-        reason=reason.strip(),
-    )
+    record = replace(_back(ledger, lineage, champion, commit), actor=actor, reason=reason.strip())
     lineage.move_champion(champion, commit, f"rollback: {reason}")
     ledger.add_promotion(record)
     return record
+
+
+def _unrecorded(ledger: Ledger, lineage: Lineage, champion: str) -> PromotionRecord | None:
+    """The move back that the repository made and the ledger does not have, because something ended in between."""
+    promotions = ledger.promotions(lineage.name)
+    if not promotions or promotions[-1].new_commit == champion:
+        return None
+    known = promotions[-1].new_commit
+    if champion not in {each.commit for each in lineage.history(known)}:
+        raise RollbackError(
+            f"the champion of {lineage.name!r} is {champion[:12]}, and that promotion is not recorded yet; "
+            "`rsi worker` finishes it, then roll back"
+        )
+    return _back(ledger, lineage, known, champion)
+
+
+def _back(ledger: Ledger, lineage: Lineage, old: str, new: str) -> PromotionRecord:
+    return PromotionRecord(
+        lineage=lineage.name,
+        round_id=ledger.promotions(lineage.name)[-1].round_id,
+        old_commit=old,
+        new_commit=new,
+        score_digest=None,
+        at=utc_now(),
+        kind=PromotionKind.ROLLBACK,
+    )

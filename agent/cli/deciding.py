@@ -7,7 +7,7 @@ from rsi.agent.errors import UnknownCommitError
 from rsi.agent.gate import decide, person
 from rsi.agent.rollbacks import roll_back
 from rsi.agent.store.lineage import Lineage
-from rsi.agent.store.records import DecisionAction
+from rsi.agent.store.records import DecisionAction, PromotionKind
 
 
 def approve(args: argparse.Namespace) -> int:
@@ -30,7 +30,12 @@ def rollback(args: argparse.Namespace) -> int:
     with open_to_write() as ledger:
         lineage = Lineage.open(home(), args.lineage, create=False)
         target = args.to
-        by_round = {each.round_id: each.new_commit for each in ledger.promotions(args.lineage)}
+        # A rollback's record names the round that it moved away from, which is not where it moved to.
+        by_round = {
+            each.round_id: each.new_commit
+            for each in ledger.promotions(args.lineage)
+            if each.kind is PromotionKind.PROMOTE
+        }
         commits = [each.commit for each in lineage.history()]
         matching = [each for each in commits if each.startswith(by_round.get(target, target))]
         if len(matching) != 1:
