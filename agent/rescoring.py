@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.error_rates import rate_of
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -71,7 +72,7 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
             ),
             ledger.measurements(round_id, purpose, attempt=attempt),
             purpose=purpose,
-            alpha=cast(float, opened.payload["alpha"]),
+            alpha=rate_of(opened.payload, attempt),
             source=source,
         )
         results.append(

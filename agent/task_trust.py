@@ -13,7 +13,7 @@ from pathlib import Path
 from rsi.agent.controls import control_tree
 from rsi.agent.exploit_pack import NOTICED, exploits_of
 from rsi.evals.admission import admit, is_admitted
-from rsi.evals.budget import alpha_for, stage_alpha
+from rsi.evals.budget import alpha_for, attempt_alpha, stage_alpha
 from rsi.evals.controls import Control, ControlKind
 from rsi.evals.distributions import student_t_quantile
 from rsi.evals.errors import MeasurementError
@@ -269,7 +269,7 @@ class Examiner:
             campaign_secret=self.secret,
             lineage="task-check",
             round_id=f"try-{name}",
-            alpha=stage_alpha(alpha_for(1, CAMPAIGN_ALPHA)),
+            alpha=stage_alpha(attempt_alpha(alpha_for(1, CAMPAIGN_ALPHA), 0)),
             cache=self.lock_folder,
         )
         return score(
@@ -277,7 +277,7 @@ class Examiner:
             profile,
             runs,
             purpose=Purpose.CONTROL,
-            alpha=stage_alpha(alpha_for(1, CAMPAIGN_ALPHA)),
+            alpha=stage_alpha(attempt_alpha(alpha_for(1, CAMPAIGN_ALPHA), 0)),
             source=source_facts(base, tree),
         )
 
@@ -369,7 +369,7 @@ def smallest_detectable(
         minimum_effect: The bound that a gain has to clear.
         power: Chance of both stages together.
     """
-    alpha = stage_alpha(alpha_for(1, CAMPAIGN_ALPHA))
+    alpha = stage_alpha(attempt_alpha(alpha_for(1, CAMPAIGN_ALPHA), 0))
     pairs, level = spent_levels(plan.min_pairs, max(plan.max_pairs, plan.min_pairs), alpha)[-1]
     df = max(1, pairs - 2 * int(TRIM * pairs) - 1)
     error = max(log_ratio_sd, NOISE_FLOOR) / math.sqrt(pairs)

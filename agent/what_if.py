@@ -14,6 +14,7 @@ from typing import assert_never, cast
 
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.controls import has_passed
+from rsi.agent.error_rates import rate_of
 from rsi.agent.errors import AgentError
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -312,7 +313,7 @@ def _ruling(
         if is_stopped and not court.rule.has_rules:
             return Ruling.UNKNOWN, "was not admitted, so it was never run"
         return Ruling.NOT_PROMOTED, "never measured"
-    alpha = cast(float, opened.payload["alpha"])
+    alpha = rate_of(opened.payload, attempt)
     source = source_facts(
         lineage.tree(record.champion_commit),
         lineage.tree(str(latest[Step.COMMIT].payload["commit"])),

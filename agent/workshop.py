@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.error_rates import planned_rates, rate_of
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.keys import KeyRing
 from rsi.agent.scaffolds import DEFAULT as DEFAULT_SCAFFOLD
@@ -22,7 +23,6 @@ from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignRecord, RoundRecord, Step, StepRecord
 from rsi.agent.store.state import RoundVerdict, round_state
 from rsi.agent.trees import decode_tree
-from rsi.evals.budget import alpha_for, stage_alpha
 from rsi.evals.floor import with_floor
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
@@ -128,11 +128,14 @@ class RoundDesk:
 
     @property
     def alpha(self) -> float:
-        """One-sided error rate of one stage of this candidate."""
+        """One-sided error rate of one stage of this attempt, as the opening fixed it."""
+        return rate_of(self.opened(), self.attempt)
+
+    def planned_rates(self) -> Mapping[str, object]:
+        """The round's share of the campaign's false-promotion budget, for the opening to fix."""
         # Controls are numbered downwards from -1 and judged like a campaign's first candidate; they are never
         # promoted, so they take nothing from its budget.
-        number = max(1, self.record.number)
-        return stage_alpha(alpha_for(number, self.shop.config.campaign_alpha))
+        return planned_rates(max(1, self.record.number), self.shop.config.campaign_alpha)
 
     def step(self, name: Step, attempt: int | None = None) -> StepRecord | None:
         """A finished step of this attempt, or of the one named."""

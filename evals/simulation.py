@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rsi.evals.budget import PLANNED_CANDIDATES, alpha_for, stage_alpha
+from rsi.evals.budget import PLANNED_CANDIDATES, alpha_for, attempt_alpha, stage_alpha
 from rsi.evals.distributions import student_t_quantile
 from rsi.evals.judging import plan_for
 from rsi.evals.sequential import (
@@ -205,7 +205,7 @@ def campaign_plan(
         min_pairs=min_pairs,
         max_pairs=max_pairs,
         confirm_pairs=confirm_pairs,
-        alpha=stage_alpha(alpha_for(1, campaign_alpha)),
+        alpha=stage_alpha(attempt_alpha(alpha_for(1, campaign_alpha), 0)),
     )
 
 

@@ -38,7 +38,7 @@ def open_round(desk: RoundDesk) -> StepResult:
         payload={
             "champion_commit": desk.record.champion_commit,
             "baseline_commit": lineage.baseline(),
-            "alpha": desk.alpha,
+            **desk.planned_rates(),
             "floor_s": floor_of(desk),
             "backend": desk.shop.backend.name,
             "assurance": desk.shop.backend.assurance.value,

@@ -3,6 +3,7 @@
 import pytest
 
 from rsi.agent.campaigns import Autonomy
+from rsi.agent.error_rates import rate_of
 from rsi.agent.rescoring import rescore_round
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
@@ -68,7 +69,7 @@ def test_a_person_decides_and_silence_never_approves(home, ledger, queue, start_
 
 
 def test_a_candidate_sent_back_is_proposed_and_measured_again(
-    ledger, queue, start_worker, idea, gate
+    home, ledger, queue, start_worker, idea, gate
 ):
     campaign_id = queue([idea("02_row_sums_once", predicted=2.5)], autonomy=Autonomy.PERSON)
     with start_worker():
@@ -81,6 +82,12 @@ def test_a_candidate_sent_back_is_proposed_and_measured_again(
     brief = ledger.step(again.round_id, Step.BRIEF, 1)
     assert brief.payload["feedback"] == "say why the sums cannot change"
     assert len(ledger.measurements(again.round_id, attempt=1)) >= 6
+    opened = ledger.step(again.round_id, Step.OPEN).payload
+    assert rate_of(opened, 1) < rate_of(opened, 0)
+    # The digest covers the error rate: scored with the first attempt's, the second would not come out the same.
+    rescored = rescore_round(ledger, again.round_id, home)
+    assert [each.purpose for each in rescored] == ["screen", "confirm"]
+    assert all(each.is_same for each in rescored)
 
 
 def test_a_stopped_campaign_ends_without_a_decision(ledger, queue, start_worker, idea, gate):
