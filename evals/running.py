@@ -342,7 +342,7 @@ def _deciding_value(clock: Clock, run: CandidateRun, graded: Grade | None) -> fl
             return run.execution.cpu_s
         case Clock.WALL_S:
             return run.execution.wall_s
-        case Clock.DEVICE_S | Clock.RESULT:
+        case Clock.RESULT:
             return graded.metric_value if graded is not None else None
         case _:
             assert_never(clock)

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar, overload
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -220,15 +221,25 @@ class Table:
         return minimum
 
     def choice(
-        self, key: str, options: type[EnumT], default: EnumT | _Required = REQUIRED
+        self,
+        key: str,
+        options: type[EnumT],
+        default: EnumT | _Required = REQUIRED,
+        refused: Mapping[str, str] = MappingProxyType({}),
     ) -> EnumT:
-        """One member of an enumeration, by its value."""
+        """One member of an enumeration, by its value; `refused` says of other words why they are none."""
         names = [member.value for member in options]
-        word = self.word(key, names, default if isinstance(default, _Required) else default.value)
-        return options(word)
+        fallback = default if isinstance(default, _Required) else default.value
+        return options(self.word(key, names, fallback, refused))
 
-    def word(self, key: str, options: Sequence[str], default: str | _Required = REQUIRED) -> str:
-        """One of a few words."""
+    def word(
+        self,
+        key: str,
+        options: Sequence[str],
+        default: str | _Required = REQUIRED,
+        refused: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """One of a few words; `refused` says of other words why they are none."""
         expected = f"one of {', '.join(options)}"
         if not self._has(key, expected, is_required=isinstance(default, _Required)):
             return options[0] if isinstance(default, _Required) else default
@@ -236,6 +247,8 @@ class Table:
         if isinstance(value, str) and value in options:
             return value
         guess = did_you_mean(value, options) if isinstance(value, str) else ""
+        if isinstance(value, str) and value in refused:
+            guess = f"; {refused[value]}"
         self.problem(key, f"is {_shown(value)}", expected + guess)
         return options[0]
 

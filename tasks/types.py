@@ -42,7 +42,7 @@ class Clock(StrEnum):
 
     CPU_S = "cpu_s"
     WALL_S = "wall_s"
-    DEVICE_S = "device_s"
+    """Of the whole run; also what decides for a GPU, which a timed run holds alone."""
     RESULT = "result"
     """Not a clock: the harness's result file carries the value."""
 

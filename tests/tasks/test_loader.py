@@ -98,6 +98,13 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
             "fixed_work, quality_at_budget; did you mean 'fixed_work'?",
         ),
         (
+            'clock = "cpu_s"',
+            'clock = "device_s"',
+            "task.toml: rsi.metric.clock is the text 'device_s', expected one of cpu_s, wall_s, result; "
+            "the host has no clock for a device's own seconds; a task that runs on a GPU is timed by wall_s, "
+            "because a run holds its GPUs alone for as long as it is measured.",
+        ),
+        (
             "margin = 0.004\n",
             "",
             "task.toml: rsi.quality[0].margin is missing, expected a number of at least 0.",
