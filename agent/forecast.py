@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.budget import Budget, charged_usd, spent
+from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.llm.types import Price, Usage
-from rsi.agent.store.records import ChargeRecord
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignRecord, ChargeRecord, StepRecord
 
 TYPICAL_TURNS = 25
 """Turns of a proposer that reads a few files, edits, measures and submits; a guess until rounds were seen."""
@@ -14,6 +16,8 @@ TYPICAL_CONTEXT_TOKENS = 30_000
 TYPICAL_REPLY_TOKENS = 700
 TYPICAL_CACHED_SHARE = 0.85
 """Share of the input that is read from the cache in a conversation that only grows."""
+LATEST = 5
+"""Past campaigns looked at; older ones ran on other code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +100,73 @@ def usd_before_start(
         output_tokens=TYPICAL_REPLY_TOKENS,
     )
     return rounds * turns * price.cost_usd(turn)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRounds:
+    """What a round took and cost in campaigns of the same kind."""
+
+    campaigns: int
+    """Past campaigns it rests on; 0 means that nothing is known."""
+    rounds: int
+    wall_s: float
+    """Seconds a round took, waiting for a person left out."""
+    usd: float
+    """Dollars a round cost."""
+
+
+def past_rounds(ledger: Ledger, *, task: str, profile: str, model: str) -> PastRounds:
+    """Look at the latest campaigns with the same task, size and model."""
+    past = [
+        each
+        for each in ledger.campaigns(limit=200)
+        if (each.record.task, each.record.profile) == (task, profile)
+        and each.record.config.get("proposer") == model
+        and each.rounds
+    ][:LATEST]
+    rounds = sum(each.rounds for each in past)
+    if not rounds:
+        return PastRounds(campaigns=0, rounds=0, wall_s=0.0, usd=0.0)
+    steps: list[StepRecord] = []
+    for each in past:
+        steps.extend(ledger.steps_of(campaign_id=each.record.id))
+    return PastRounds(
+        campaigns=len(past),
+        rounds=rounds,
+        wall_s=sum(each.wall_s for each in steps) / rounds,
+        usd=sum(each.spend_usd for each in past) / rounds,
+    )
+
+
+def expectation(ledger: Ledger, campaign: CampaignRecord, price: Price | None) -> str:
+    """What a campaign will probably take and cost, in one line, before its first round.
+
+    Args:
+        ledger: Where campaigns of the same kind may be.
+        campaign: The campaign that is about to start.
+        price: Of the dearest proposer; None when it is unknown.
+    """
+    config = CampaignConfig.from_json(campaign.config)
+    past = past_rounds(ledger, task=campaign.task, profile=campaign.profile, model=config.proposer)
+    ideas = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
+    if past.campaigns:
+        usd: float | None = past.usd * config.rounds
+        text = (
+            f"about ${usd:.2f} and {_span(past.wall_s * config.rounds)} for {ideas}, "
+            f"as the last {past.rounds} of this kind went"
+        )
+    elif (usd := usd_before_start(price, rounds=config.rounds)) is not None:
+        text = (
+            f"about ${usd:.2f} for the proposals of {ideas}, guessed from the model's price; "
+            "how long they take is not known yet"
+        )
+    else:
+        text = f"nothing is known yet about dollars and time of {ideas}"
+    is_over = usd is not None and config.budget_usd is not None and usd > config.budget_usd
+    return f"expected: {text}" + (f"; the budget is ${config.budget_usd:g}" if is_over else "")
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from rsi.agent.campaigns import (
 )
 from rsi.agent.engine import EngineClient
 from rsi.agent.errors import AgentError
+from rsi.agent.forecast import expectation, usd_before_start
+from rsi.agent.llm.base import Model
 from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.llm.types import Price
 from rsi.agent.scaffolds import load_scaffold
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.steps.briefing import NO_CRITIC
@@ -48,6 +52,8 @@ class Launch:
     profile: Profile
     sandbox: str
     """The backend that will run it, and why it was chosen."""
+    expected: str
+    """One line: what it will probably cost and take."""
 
 
 def launch(
@@ -87,14 +93,17 @@ def launch(
         choice = choose_backend(config.backend)
     except ValueError as error:
         raise CampaignConfigError(str(error)) from error
-    for spec in (config.proposer, *config.other_proposers, config.critic, config.reviewer):
-        if spec not in {NO_CRITIC, RULES_ONLY}:
-            resolve_model(
-                spec,
-                task=task,
-                allow_unknown_price=config.is_unknown_price_allowed,
-                recorded=lambda round_id: recorded_replies(ledger, round_id),
-            )
+    proposers = (config.proposer, *config.other_proposers)
+    models = {
+        spec: resolve_model(
+            spec,
+            task=task,
+            allow_unknown_price=config.is_unknown_price_allowed,
+            recorded=lambda round_id: recorded_replies(ledger, round_id),
+        )
+        for spec in (*proposers, config.critic, config.reviewer)
+        if spec not in {NO_CRITIC, RULES_ONLY}
+    }
     record = queue_campaign(
         ledger,
         task,
@@ -107,7 +116,13 @@ def launch(
         client.queue(record.id)
     finally:
         client.close()
-    return Launch(campaign=record, profile=size, sandbox=choice.reason)
+    price = _dearest([model for spec, model in models.items() if spec in proposers])
+    return Launch(
+        campaign=record,
+        profile=size,
+        sandbox=choice.reason,
+        expected=expectation(ledger, record, price),
+    )
 
 
 def ensure_worker(
@@ -161,6 +176,15 @@ def _wait_until_it_lives(
         if process.poll() is not None or time.monotonic() > deadline:
             raise WorkerStartError(f"the worker ended at once: {_tail(path, log_start)}")
         time.sleep(0.1)
+
+
+def _dearest(proposers: Sequence[Model]) -> Price | None:
+    """The price that costs most in a typical round; None when one of them is unknown."""
+    usd_by_price = {each.price: usd_before_start(each.price, rounds=1) for each in proposers}
+    known = {price: usd for price, usd in usd_by_price.items() if usd is not None}
+    if not known or len(known) < len(usd_by_price):
+        return None
+    return max(known, key=lambda price: known[price])
 
 
 def _tail(path: Path, start: int) -> str:

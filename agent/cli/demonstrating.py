@@ -45,6 +45,7 @@ def demo(args: argparse.Namespace) -> int:
         note(
             f"campaign {campaign_id} on {task.name} ({task.track}, {profile}); sandbox {queued.sandbox}"
         )
+        note(queued.expected)
         worker = ensure_worker(here, ledger)
         end_on_sigterm()
         try:

@@ -47,6 +47,7 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
         f"campaign {campaign.id} on {campaign.task} ({campaign.track}, {campaign.profile}); "
         f"sandbox {queued.sandbox}"
     )
+    note(queued.expected)
     config = CampaignConfig.from_json(campaign.config)
     if lacking := unearned(ledger, campaign, config, queued.profile):
         note(

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from rsi.agent.forecast import PastRounds, past_rounds
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.tasks.errors import TaskError
@@ -20,7 +21,6 @@ from rsi.tui import payloads
 from rsi.tui.actions import queue
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw import Line, Role, line
-from rsi.tui.forecast import Forecast, forecast
 from rsi.tui.phrases import duration, plural, usd
 from rsi.tui.safe import safe_line
 from rsi.tui.screens.dialogues import SafeInput
@@ -115,7 +115,7 @@ class NewCampaign(ModalScreen[None]):
         self._values = dict(values or {})
         self._loaded: Task | None = None
         self._task_problem = ""
-        self._forecast: Forecast | None = None
+        self._forecast: PastRounds | None = None
         self._problem = ""
 
     def compose(self) -> ComposeResult:
@@ -204,11 +204,11 @@ class NewCampaign(ModalScreen[None]):
     def _refresh_forecast(self) -> None:
         task, profile, model = self._value("task"), self._value("profile"), self._value("proposer")
         future = self._cockpit.ask_ledger(
-            lambda ledger: forecast(ledger, task=task, profile=profile, model=model)
+            lambda ledger: past_rounds(ledger, task=task, profile=profile, model=model)
         )
         when_done(self, future, self._forecast_made, self._refused)
 
-    def _forecast_made(self, found: Forecast) -> None:
+    def _forecast_made(self, found: PastRounds) -> None:
         self._forecast = found
         self._draw_notes()
 
