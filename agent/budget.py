@@ -29,7 +29,6 @@ class Budget:
     tokens: int | None = None
     wall_s: float | None = None
     device_s: float | None = None
-    candidates: int | None = None
 
     def limits(self) -> Mapping[str, float]:
         """The limits that are set, by name."""
@@ -38,7 +37,6 @@ class Budget:
             "tokens": self.tokens,
             "wall_s": self.wall_s,
             "device_s": self.device_s,
-            "candidates": self.candidates,
         }
         return {name: float(limit) for name, limit in named.items() if limit is not None}
 
@@ -55,7 +53,6 @@ class Spent:
     tokens: int
     wall_s: float
     device_s: float
-    candidates: int
 
     def amount(self, limit: str) -> float:
         """What was used of one limit, by its name in `Budget.limits`."""
@@ -75,21 +72,23 @@ class BudgetWarning:
     @property
     def text(self) -> str:
         """One sentence."""
-        return f"{self.share:.0%} of {self.limit} is used: {self.used:g} of {self.allowed:g}"
+        match self.limit:
+            case "wall_s" | "device_s":
+                what = "the hours" if self.limit == "wall_s" else "the device hours"
+                amounts = f"{self.used / 3600:.2g} of {self.allowed / 3600:.2g} h"
+            case "usd":
+                what, amounts = "the dollars", f"${self.used:.2f} of ${self.allowed:g}"
+            case _:
+                what, amounts = f"the {self.limit}", f"{self.used:g} of {self.allowed:g}"
+        return f"{self.share:.0%} of {what} are used: {amounts}"
 
 
-def spent(
-    charges: Sequence[ChargeRecord],
-    *,
-    wall_s: float = 0.0,
-    candidates: int = 0,
-) -> Spent:
+def spent(charges: Sequence[ChargeRecord], *, wall_s: float = 0.0) -> Spent:
     """Add up charges.
 
     Args:
         charges: All charges of a campaign or a round.
         wall_s: Seconds since it started, pauses excluded; the charges do not know it.
-        candidates: Candidates proposed.
     """
     usd = [charged_usd(charge) for charge in charges]
     return Spent(
@@ -106,7 +105,6 @@ def spent(
         tokens=sum(_tokens(charge) for charge in charges),
         wall_s=wall_s,
         device_s=math.fsum(charge.device_s or 0.0 for charge in charges),
-        candidates=candidates,
     )
 
 

@@ -6,13 +6,14 @@ two in a row end the campaign. Nothing of it is held against a candidate.
 
 import logging
 
-from rsi.agent.budget import exhausted, spent
+from rsi.agent.budget import exhausted
 from rsi.agent.controls import Slot, schedule
 from rsi.agent.engine import Durable
-from rsi.agent.pausing import wait_while_paused, worked_s
+from rsi.agent.limits import budget_now, spent_now
+from rsi.agent.pausing import wait_while_paused
 from rsi.agent.round import run_round
 from rsi.agent.steps.audit import audit_champion, audit_facts
-from rsi.agent.steps.models import budget_of, refused_limit
+from rsi.agent.steps.models import refused_limit
 from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -107,12 +108,7 @@ def _look(shop: Workshop, slot: Slot) -> str:
     campaign_id = shop.campaign.id
     if shop.steering.is_stopping():
         return "stop"
-    used = spent(
-        shop.ledger.charges(campaign_id),
-        wall_s=worked_s(shop.ledger.campaign_events(campaign_id), utc_now()),
-        candidates=slot.ideas_before,
-    )
-    limit = exhausted(budget_of(shop), used)
+    limit = exhausted(budget_now(shop.ledger, campaign_id), spent_now(shop.ledger, campaign_id))
     if limit is not None:
         return f"the budget of {limit} is spent"
     refused = refused_limit(shop)

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from rsi.agent.budget import Budget, spent, warnings
+from rsi.agent.budget import Budget, warnings
 from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.forecast import forecast
+from rsi.agent.limits import budget_now, spent_now
 from rsi.agent.safe import safe_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step, StepRecord
@@ -23,7 +25,7 @@ class Follower:
         self._campaign_id = campaign_id
         self._said: set[tuple[str, Step, int]] = set()
         self._events = 0
-        self._warned: set[tuple[str, float]] = set()
+        self._warned: set[tuple[str, float, float]] = set()
 
     def news(self) -> Iterator[str]:
         """Lines about everything since the last call."""
@@ -49,19 +51,30 @@ class Follower:
             yield f"{self._campaign_id}  {event.kind.value}" + (f": {reason}" if reason else "")
 
     def _budget_news(self) -> Iterator[str]:
-        """Each limit once when it is half used, and once when it is nearly used."""
-        config = CampaignConfig.from_json(self._ledger.campaign(self._campaign_id).config)
-        budget = Budget(
-            usd=config.budget_usd,
-            tokens=config.budget_tokens,
-            device_s=config.budget_device_s,
-        )
+        """Each limit once when it is half used, and once when it is nearly used; again when it was changed."""
+        budget = budget_now(self._ledger, self._campaign_id)
         if not budget.limits():
             return
-        for warning in warnings(budget, spent(self._ledger.charges(self._campaign_id))):
-            if (warning.limit, warning.share) not in self._warned:
-                self._warned.add((warning.limit, warning.share))
-                yield f"{self._campaign_id}  budget: {warning.text}"
+        for warning in warnings(budget, spent_now(self._ledger, self._campaign_id)):
+            key = (warning.limit, warning.share, warning.allowed)
+            if key not in self._warned:
+                self._warned.add(key)
+                outlook = self._outlook(budget) if warning.limit == "usd" else ""
+                yield f"{self._campaign_id}  budget: {warning.text}{outlook}"
+
+    def _outlook(self, budget: Budget) -> str:
+        """For how many more rounds the dollars last, when they do not last to the end."""
+        campaign = self._ledger.campaign(self._campaign_id)
+        ideas = {each.id for each in self._ledger.rounds(campaign.id) if not each.is_control}
+        ended = self._ledger.steps_of(campaign_id=campaign.id, step=Step.REPORT)
+        seen = forecast(
+            self._ledger.charges(campaign.id),
+            rounds_done=sum(each.round_id in ideas for each in ended),
+            rounds_planned=CampaignConfig.from_json(campaign.config).rounds,
+            budget=budget,
+        )
+        left = seen.runs_out_after_rounds
+        return "" if left is None else f"; as the rounds went so far, it pays for {left} more"
 
     def now(self) -> str:
         """What is under way, for a status line; empty when nothing is."""

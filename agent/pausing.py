@@ -4,8 +4,6 @@ A proposer pauses between its own turns besides (`rsi.agent.steering`). Invarian
 are events in the ledger, so every screen tells the same.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
 from itertools import count
 
 from rsi.agent.engine import Durable
@@ -29,25 +27,6 @@ def wait_while_paused(shop: Workshop, durable: Durable, key: str) -> None:
         if durable.step(f"{key}/{look}", lambda: _look(shop)) != "paused":
             return
         durable.wait(RESUME_TOPIC)
-
-
-def worked_s(events: Sequence[CampaignEvent], now: datetime) -> float:
-    """Seconds since a campaign started, pauses excluded; 0 before its start.
-
-    Args:
-        events: Of one campaign, oldest first.
-        now: Until when.
-    """
-    total, since = 0.0, None
-    for event in events:
-        match event.kind:
-            case CampaignEventKind.STARTED | CampaignEventKind.RESUMED if since is None:
-                since = event.at
-            case CampaignEventKind.PAUSED if since is not None:
-                total, since = total + (event.at - since).total_seconds(), None
-            case _:
-                pass
-    return total if since is None else total + (now - since).total_seconds()
 
 
 def _look(shop: Workshop) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsi.agent.budget import Budget, LedgerPurse
+from rsi.agent.budget import LedgerPurse
+from rsi.agent.limits import budget_now
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.redaction import redacting
 from rsi.agent.llm.resolve import resolve_model
@@ -71,19 +72,7 @@ def purse_of(desk: RoundDesk) -> RoundPurse:
         ledger=desk.ledger,
         campaign_id=desk.shop.campaign.id,
         round_id=desk.round_id,
-        campaign_budget=lambda: budget_of(desk.shop),
-    )
-
-
-def budget_of(shop: Workshop) -> Budget:
-    """The campaign's limits, with what a person changed since under the settings' own names."""
-    wishes = shop.steering.budgets()
-    config = shop.config
-    return Budget(
-        usd=_number(wishes.get("budget_usd", config.budget_usd)),
-        tokens=_whole(wishes.get("budget_tokens", config.budget_tokens)),
-        wall_s=_number(wishes.get("budget_wall_s", config.budget_wall_s)),
-        device_s=_number(wishes.get("budget_device_s", config.budget_device_s)),
+        campaign_budget=lambda: budget_now(desk.ledger, desk.shop.campaign.id),
     )
 
 
@@ -93,7 +82,7 @@ def refused_limit(shop: Workshop) -> str | None:
     What is left is above zero then, but pays for no further call, so another round would start in vain.
     """
     ideas = [each for each in shop.ledger.rounds(shop.campaign.id) if not each.is_control]
-    limits = budget_of(shop).limits()
+    limits = budget_now(shop.ledger, shop.campaign.id).limits()
     for step in shop.ledger.steps(ideas[-1].id) if ideas else ():
         refused = cast(Mapping[str, object] | None, step.payload.get("refused"))
         if refused is not None:
@@ -102,11 +91,3 @@ def refused_limit(shop: Workshop) -> str | None:
             if now is not None and before is not None and now <= before:
                 return limit
     return None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else None

@@ -165,19 +165,23 @@ def test_an_unknown_price_is_counted_as_unknown_never_as_zero_dollars():
 
 
 def test_warnings_come_at_half_and_at_eighty_percent():
-    budget = Budget(usd=10.0, tokens=1000, candidates=10)
+    budget = Budget(usd=10.0, tokens=1000, wall_s=3600.0, device_s=7200.0)
     ledger = MemoryLedger()
     full = purse(ledger)
     full.settle(reserve(full, usd=8.0), usage=Usage(output_tokens=500), usd=8.0)
-    found = {w.limit: w.share for w in warnings(budget, spent(ledger.charges(), candidates=3))}
+    found = {w.limit: w.share for w in warnings(budget, spent(ledger.charges(), wall_s=1700.0))}
     assert found == {"usd": 0.8, "tokens": 0.5}
-    assert "80% of usd is used: 8 of 10" in warnings(budget, total(ledger))[0].text
+    texts = [w.text for w in warnings(budget, spent(ledger.charges(), wall_s=3000.0))]
+    assert texts == [
+        "80% of the dollars are used: $8.00 of $10",
+        "50% of the tokens are used: 500 of 1000",
+        "80% of the hours are used: 0.83 of 1 h",
+    ]
 
 
 @pytest.mark.parametrize(
     ("budget", "name"),
     [
-        (Budget(candidates=3), "candidates"),
         (Budget(wall_s=60.0), "wall_s"),
         (Budget(device_s=5.0), "device_s"),
         (Budget(usd=2.0, wall_s=61.0), None),
@@ -188,7 +192,7 @@ def test_reached_limits_of_any_kind_stop_the_next_round(budget, name):
         id="d", campaign_id="c1", round_id="r1", role=ChargeRole.DEVICE, model="", reserved_usd=None,
         reserved_at=NOW, status=ChargeStatus.SETTLED, device_s=6.0, settled_at=NOW,
     )  # fmt: skip
-    used = spent([device], wall_s=60.0, candidates=3)
+    used = spent([device], wall_s=60.0)
     assert used.unpriced_calls == 0
     assert exhausted(budget, used) == name
 

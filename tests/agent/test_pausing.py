@@ -4,15 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rsi.agent.pausing import worked_s
+from rsi.agent.limits import worked_s
 from rsi.agent.store.records import CampaignEvent, CampaignEventKind
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
-QUEUED, STARTED, PAUSED, RESUMED = (
+QUEUED, STARTED, PAUSED, RESUMED, FINISHED = (
     CampaignEventKind.QUEUED,
     CampaignEventKind.STARTED,
     CampaignEventKind.PAUSED,
     CampaignEventKind.RESUMED,
+    CampaignEventKind.FINISHED,
 )
 
 
@@ -24,9 +25,12 @@ QUEUED, STARTED, PAUSED, RESUMED = (
         ([(STARTED, 0), (PAUSED, 10)], 10.0),
         ([(STARTED, 0), (PAUSED, 10), (RESUMED, 70)], 40.0),
         ([(STARTED, 0), (PAUSED, 10), (RESUMED, 20), (PAUSED, 30), (RESUMED, 90)], 30.0),
+        ([(STARTED, 0), (FINISHED, 20)], 20.0),
+        ([(STARTED, 0), (PAUSED, 10), (FINISHED, 20)], 10.0),
+        ([(STARTED, 0), (FINISHED, 20), (QUEUED, 50), (STARTED, 60)], 60.0),
     ],
 )
-def test_waiting_in_the_queue_and_pauses_are_not_counted(events, expected_s):
+def test_waiting_in_the_queue_pauses_and_the_time_after_an_end_are_not_counted(events, expected_s):
     stored = [
         CampaignEvent(campaign_id="c", kind=kind, at=START + timedelta(seconds=at))
         for kind, at in events
