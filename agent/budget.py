@@ -223,6 +223,7 @@ class LedgerPurse:
                         f"the next call does not fit the {scope}'s {name}: with its upper bound "
                         f"{used.amount(name):g} of {allowed:g} would be used",
                         limit=name,
+                        is_of_round=scope == "round",
                     )
         return None
 

@@ -69,7 +69,9 @@ class CampaignConfig:
     budget_tokens: int | None = None
     budget_wall_s: float | None = None
     budget_device_s: float | None = None
-    """Seconds of timed runs."""
+    """Seconds of timed runs, the agent's own included."""
+    round_budget_usd: float | None = None
+    """Dollars that the models may cost in any one round, all its attempts together."""
     review_votes: int = 1
     """Independent looks of the reviewer model."""
     is_unknown_price_allowed: bool = False
@@ -112,7 +114,9 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
         raise CampaignConfigError(
             f"control_every is {config.control_every}; give the ideas between two control times, or 0 for none"
         )
-    for name in ("budget_usd", "budget_tokens", "budget_wall_s", "budget_device_s", "review_votes"):
+    for name in (
+        "budget_usd", "budget_tokens", "budget_wall_s", "budget_device_s", "round_budget_usd", "review_votes",
+    ):  # fmt: skip
         value = getattr(config, name)
         if value is not None and value <= 0:
             raise CampaignConfigError(

@@ -33,10 +33,12 @@ end        outcome, reason, turns
 class BudgetExceededError(RuntimeError):
     """A reservation does not fit what is left; nothing was sent and nothing is owed."""
 
-    def __init__(self, message: str, *, limit: str) -> None:
+    def __init__(self, message: str, *, limit: str, is_of_round: bool = False) -> None:
         super().__init__(message)
         self.limit = limit
         """Name of the limit that stopped it, such as "usd" or "tokens"."""
+        self.is_of_round = is_of_round
+        """Whether it was the round's own limit, so that another round may well start."""
 
 
 class Purse(Protocol):

@@ -93,6 +93,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget-tokens", type=int, help="tokens that the models may use")
     parser.add_argument("--budget-hours", type=float, help="wall hours of the campaign")
     parser.add_argument(
+        "--budget-device-hours", type=float, help="hours of timed runs, the agent's own included"
+    )
+    parser.add_argument(
+        "--round-budget-usd", type=float, help="dollars that the models may cost in one round"
+    )
+    parser.add_argument(
         "--allow-unknown-price", action="store_true", help="use models whose price is not known"
     )
     parser.add_argument(
@@ -258,6 +264,7 @@ def _budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--usd", type=float, help="dollars that the models may cost in all")
     parser.add_argument("--tokens", type=int, help="tokens that the models may use in all")
     parser.add_argument("--hours", type=float, help="wall hours of the campaign, pauses excluded")
+    parser.add_argument("--device-hours", type=float, help="hours of timed runs in all")
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:

@@ -105,6 +105,10 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         budget_usd=args.budget_usd,
         budget_tokens=args.budget_tokens,
         budget_wall_s=None if args.budget_hours is None else args.budget_hours * 3600,
+        budget_device_s=None
+        if args.budget_device_hours is None
+        else args.budget_device_hours * 3600,
+        round_budget_usd=args.round_budget_usd,
         is_unknown_price_allowed=args.allow_unknown_price,
     )
     if args.seed is None:

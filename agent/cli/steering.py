@@ -57,10 +57,11 @@ def budget(args: argparse.Namespace) -> int:
         "budget_usd": args.usd,
         "budget_tokens": args.tokens,
         "budget_wall_s": None if args.hours is None else args.hours * 3600,
+        "budget_device_s": None if args.device_hours is None else args.device_hours * 3600,
     }
     limits: dict[str, object] = {name: limit for name, limit in named.items() if limit is not None}
     if not limits or any(limit is not None and not limit > 0 for limit in named.values()):
-        raise NoBudgetError("name a limit above zero: --usd, --tokens or --hours")
+        raise NoBudgetError("name a limit above zero: --usd, --tokens, --hours or --device-hours")
     return _ask(args, RequestKind.BUDGET, "is bound by it at its next call", limits)
 
 

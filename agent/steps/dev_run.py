@@ -1,5 +1,8 @@
 """The proposer's `measure` tool: one cheap run on public data, with seeds that no score ever uses."""
 
+import uuid
+
+from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.gpus import timing_gpus
@@ -20,6 +23,19 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
     instance = make_instance(
         shop.task, shop.profile, Purpose.DEV.value, seed, shop.backend, label=desk.round_id
     )
+    # A step that runs again after a crash runs for real, so its charges get new names.
+    charge = f"{desk.round_id}/dev/{uuid.uuid4().hex}"
+    desk.ledger.reserve(
+        ChargeRecord(
+            id=charge,
+            campaign_id=shop.campaign.id,
+            round_id=desk.round_id,
+            role=ChargeRole.DEVICE,
+            model=shop.backend.name,
+            reserved_usd=0.0,
+            reserved_at=utc_now(),
+        )
+    )
     with timing_gpus(shop.task) as gpus:
         run = run_candidate(
             shop.task,
@@ -32,6 +48,7 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
             gpus=gpus,
         )
     execution = run.execution
+    desk.ledger.settle(charge, actual_usd=0.0, at=utc_now(), device_s=execution.wall_s)
     facts: dict[str, object] = {
         "outcome": execution.outcome.value,
         "exit_code": execution.exit_code,

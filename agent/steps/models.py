@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsi.agent.budget import LedgerPurse
+from rsi.agent.budget import Budget, LedgerPurse
 from rsi.agent.limits import budget_now
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.redaction import redacting
@@ -47,7 +47,7 @@ def sink_of(desk: RoundDesk) -> Sink:
 
 @dataclass(slots=True, kw_only=True)
 class RoundPurse(LedgerPurse):
-    """A purse that remembers which limit turned a call away."""
+    """A purse that remembers which of the campaign's limits turned a call away."""
 
     refused: dict[str, object] | None = None
     """The limit's name and what it allowed then; None while every call was paid."""
@@ -61,18 +61,20 @@ class RoundPurse(LedgerPurse):
                 self, role=role, model=model, upper_bound_usd=upper_bound_usd, tokens=tokens
             )
         except BudgetExceededError as error:
-            allowed = self.campaign_budget().limits().get(error.limit)
-            self.refused = {"limit": error.limit, "allowed": allowed}
+            if not error.is_of_round:
+                allowed = self.campaign_budget().limits().get(error.limit)
+                self.refused = {"limit": error.limit, "allowed": allowed}
             raise
 
 
 def purse_of(desk: RoundDesk) -> RoundPurse:
-    """The purse of a round, bound by the campaign's limits as they are at each call."""
+    """The purse of a round, bound by its own limit and by the campaign's as they are at each call."""
     return RoundPurse(
         ledger=desk.ledger,
         campaign_id=desk.shop.campaign.id,
         round_id=desk.round_id,
         campaign_budget=lambda: budget_now(desk.ledger, desk.shop.campaign.id),
+        round_budget=Budget(usd=desk.shop.config.round_budget_usd),
     )
 
 

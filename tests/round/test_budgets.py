@@ -16,7 +16,7 @@ from rsi.agent.budget import charged_usd, spent
 from rsi.agent.llm.errors import UnknownPriceError
 from rsi.agent.llm.prices import price_option
 from rsi.agent.llm.types import Usage
-from rsi.agent.store.records import CampaignEventKind, CampaignState, ChargeStatus
+from rsi.agent.store.records import CampaignEventKind, CampaignState, ChargeRole, ChargeStatus
 from rsi.agent.tally import round_lines
 
 PRICE = "3/15"
@@ -151,6 +151,41 @@ def test_kill_9_at_random_calls_never_makes_a_campaign_forget_money(
     ]
     assert len(left_open) == 3, "each killed call stays reserved in full"
     assert "usd" in reason_of(ledger, campaign_id)
+
+
+@pytest.mark.slow
+def test_a_rounds_own_cap_ends_the_round_and_not_the_campaign(ledger, queue, work, provider):
+    cap = 0.25
+    campaign_id = queue([LOOKS] * 2, proposer=f"{GPT}?price={PRICE}", round_budget_usd=cap)
+    provider.campaign_id = campaign_id
+    status, log = work()
+    assert status == 0, log
+    lines = round_lines(ledger, campaign_id)
+    assert [each.ended_as for each in lines] == ["out_of_budget"] * 2
+    assert all("the round's usd" in each.reason for each in lines)
+    for each in lines:
+        assert 0 < spent(ledger.charges(round_id=each.record.id)).usd <= cap
+    assert reason_of(ledger, campaign_id) == "all rounds done"
+
+
+@pytest.mark.slow
+def test_an_agents_own_runs_are_device_time_and_end_a_campaign_that_has_no_more(
+    ledger, queue, work
+):
+    measures = """[[round]]
+[[round.turn]]
+calls = [{tool = "measure"}]
+[[round.turn]]
+calls = [{tool = "give_up", arguments = {reason = "nothing to gain"}}]
+"""
+    campaign_id = queue([measures] * 3, budget_device_s=0.001)
+    status, log = work()
+    assert status == 0, log
+    (line,) = round_lines(ledger, campaign_id)
+    (run,) = [each for each in ledger.charges(campaign_id) if each.role is ChargeRole.DEVICE]
+    assert run.round_id == line.record.id
+    assert run.device_s > 0.001
+    assert reason_of(ledger, campaign_id) == "the budget of device_s is spent"
 
 
 def test_a_model_of_unknown_price_starts_nothing_unless_that_is_allowed(ledger, queue, provider):

@@ -16,6 +16,8 @@ MISTAKES = [
     (["run", "toy", "--rounds", "0"], 6, "rounds is 0"),
     (["run", "toy", "--seed", "12"], 6, "not a hex number of 32 digits"),
     (["run", "toy", "--budget-usd", "-1"], 6, "budget_usd is -1.0"),
+    (["run", "toy", "--budget-device-hours", "-1"], 6, "budget_device_s is -3600.0"),
+    (["run", "toy", "--round-budget-usd", "0"], 6, "round_budget_usd is 0.0"),
     (["run", "toy", "--scaffold", "/nowhere"], 6, "no scaffold at /nowhere"),
     (["show", "c1-0001"], 3, "no round 'c1-0001'"),
     (["approve", "c1-0001"], 3, "no round 'c1-0001'"),
