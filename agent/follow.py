@@ -101,6 +101,11 @@ def describe_step(step: StepRecord) -> str:
     return safe_line(f"{head} {_detail(step)}"[: SHOWN_CHARS + len(head)]).rstrip()
 
 
+def alike(step: StepRecord) -> tuple[str, ...]:
+    """Failed ideas that the critique found to resemble the candidate, a sentence each."""
+    return tuple(str(each) for each in cast(list[object], step.payload.get("duplicates", [])))
+
+
 def _detail(step: StepRecord) -> str:
     payload = step.payload
     match step.step:
@@ -111,6 +116,9 @@ def _detail(step: StepRecord) -> str:
         case Step.COMMIT if "commit" in payload:
             added, removed = payload["lines_added"], payload["lines_removed"]
             return f"{str(payload['commit'])[:12]}  +{added} -{removed} lines"
+        case Step.CRITIQUE:
+            said = str(payload.get("reason") or payload.get("text") or "")
+            return "; ".join(filter(None, (said, *alike(step))))
         case Step.ADMIT:
             found = cast(list[Mapping[str, object]], payload.get("findings", []))
             return "; ".join(f"{each['rule']} {_place(each)}: {each['message']}" for each in found)

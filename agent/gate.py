@@ -51,6 +51,8 @@ class GateCase:
     """Why policy alone may not promote it, and a person only with a reason; empty when nothing holds it."""
     unearned: tuple[str, ...] = ()
     """What policy lacks to decide here, so that a person is waited for at any level of autonomy."""
+    alike: tuple[str, ...] = ()
+    """Failed ideas that resemble this one, a sentence each, for the person; nothing is decided by them."""
 
 
 def person() -> str:
@@ -71,6 +73,7 @@ def case_at_gate(
     attempt = max(each.attempt for each in steps)
     latest = {each.step: each for each in steps if each.attempt == attempt}
     review, commit = latest.get(Step.REVIEW), latest.get(Step.COMMIT)
+    critique = latest.get(Step.CRITIQUE)
     if review is None or commit is None or Step.DECIDE in latest:
         return None
     if review.outcome not in {"ok", "held"}:
@@ -82,6 +85,9 @@ def case_at_gate(
         attempt=attempt,
         held_by=tuple(str(each) for each in _strings(review.payload, "held_by")),
         unearned=tuple(str(each) for each in _strings(review.payload, "unearned")),
+        alike=()
+        if critique is None
+        else tuple(str(each) for each in _strings(critique.payload, "duplicates")),
     )
     return None if decision_on(decisions, case.commit, case.score_digest) else case
 

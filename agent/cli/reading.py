@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from rsi.agent.budget import usd_by_role
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.controls import standing_of
-from rsi.agent.follow import describe_step
+from rsi.agent.follow import alike, describe_step
 from rsi.agent.gate import case_at_gate
 from rsi.agent.report.wording import planted_text
 from rsi.agent.store.lineage import Lineage
@@ -114,7 +114,7 @@ def show(args: argparse.Namespace) -> int:
         f"effect      {show_interval(line.effect) or 'not measured'}",
         "",
         *[f"  {describe_step(each)}" for each in steps],
-        *[f"  {each}" for each in (*_votes(steps), *extra)],
+        *[f"  {each}" for each in (*_alike(steps), *_votes(steps), *extra)],
         "",
         *table(
             ("purpose", "pair", "arm", "outcome", "CPU s", "wall s", "quality"),
@@ -143,7 +143,13 @@ def show(args: argparse.Namespace) -> int:
         lines += [f"policy may not decide yet; it lacks that {each}" for each in case.unearned]
     emit(
         args,
-        {"round": line, "steps": list(steps), "measurements": list(measurements), "diff": diff},
+        {
+            "round": line,
+            "steps": list(steps),
+            "measurements": list(measurements),
+            "diff": diff,
+            "case": case,
+        },
         lines,
     )
     return 0
@@ -183,6 +189,12 @@ def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
         f"${each.spend_usd:.2f}",
         f"{record.created_at:%Y-%m-%d %H:%M}",
     )
+
+
+def _alike(steps: Sequence[StepRecord]) -> list[str]:
+    """Failed ideas like the one of the last attempt, whole, one a line."""
+    critiques = [each for each in steps if each.step is Step.CRITIQUE]
+    return [f"tried before: {each}" for each in alike(critiques[-1])] if critiques else []
 
 
 def _votes(steps: Sequence[StepRecord]) -> list[str]:

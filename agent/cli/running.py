@@ -181,6 +181,8 @@ def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusL
         status.clear()
         if case.unearned:
             note(f"policy may not decide here yet; it lacks that {'; that '.join(case.unearned)}")
+        for each in case.alike:
+            note(f"round {round_id} resembles what failed before: {each}")
         note(
             f"round {round_id} waits for your decision: `rsi show {round_id}`, then "
             f"`rsi approve {round_id}` or `rsi reject {round_id} --reason TEXT`; "

@@ -3,7 +3,9 @@
 import pytest
 
 from rsi.agent.campaigns import Autonomy
+from rsi.agent.cli.entry import main
 from rsi.agent.error_rates import rate_of
+from rsi.agent.follow import Follower
 from rsi.agent.rescoring import rescore_round
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
@@ -66,6 +68,28 @@ def test_a_person_decides_and_silence_never_approves(home, ledger, queue, start_
     assert lineage.champion() == case.commit
     (promotion,) = ledger.promotions(round_id=case.round_id)
     assert (promotion.actor, promotion.score_digest) == ("person:ada", case.score_digest)
+
+
+def test_an_idea_that_failed_before_is_pointed_out_without_any_critic(
+    ledger, queue, start_worker, idea, gate, capsys
+):
+    entry = idea("02_row_sums_once", predicted=2.5)
+    campaign_id = queue([entry, entry], autonomy=Autonomy.PERSON)
+    follower = Follower(ledger, campaign_id)
+    with start_worker():
+        first = gate.case(campaign_id)
+        assert first.alike == ()
+        gate.say(first, DecisionAction.REJECT, "not worth it")
+        second = gate.case(campaign_id)
+        (sentence,) = second.alike
+        assert sentence.startswith(f"{first.round_id} tried nearly this (100% of words, 100% of")
+        assert "ended rejected: not worth it" in sentence
+        (told,) = [each for each in follower.news() if "tried nearly this" in each]
+        assert told.startswith("round 2   critique  ok")
+        assert main(["show", second.round_id]) == 0
+        assert f"  tried before: {sentence}\n" in capsys.readouterr().out
+        gate.say(second, DecisionAction.REJECT, "as before")
+        assert gate.wait_for_end(campaign_id) is CampaignState.FINISHED
 
 
 def test_a_candidate_sent_back_is_proposed_and_measured_again(
