@@ -35,7 +35,7 @@ class Scaffold:
     proposer: Mapping[str, float]
     """Limits of the proposer loop that this scaffold sets; names as in `ProposerLimits`."""
     search: Mapping[str, object]
-    """Strategy name and settings."""
+    """Strategy name and settings, for campaigns that name no strategy themselves."""
 
     def render(self, prompt: str, **values: object) -> str:
         """A prompt with its blanks filled.

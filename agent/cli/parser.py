@@ -87,7 +87,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="auto, docker, docker+runsc (gVisor), bubblewrap or process",
     )
     parser.add_argument("--lineage", help="whose champion to start from and to move")
-    parser.add_argument("--strategy", default="greedy", help="search strategy")
+    parser.add_argument("--strategy", help="search strategy (default: the scaffold's, else greedy)")
     parser.add_argument("--scaffold", help="folder with prompts, tools and search settings")
     parser.add_argument("--budget-usd", type=float, help="dollars that the models may cost")
     parser.add_argument("--budget-tokens", type=int, help="tokens that the models may use")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from rsi.agent.campaigns import Autonomy, CampaignConfig, CampaignConfigError
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
@@ -13,6 +14,8 @@ from rsi.agent.controls import default_every, unearned
 from rsi.agent.follow import Follower
 from rsi.agent.gate import case_at_gate
 from rsi.agent.launching import Launch, ensure_worker, launch
+from rsi.agent.scaffolds import DEFAULT, load_scaffold
+from rsi.agent.search.choose import flag_of
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
@@ -100,8 +103,9 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         autonomy=Autonomy[args.decide.replace("-", "_").upper()],
         is_autonomy_granted=args.grant_autonomy,
         backend=args.sandbox,
-        strategy=args.strategy,
-        scaffold=args.scaffold,
+        strategy=args.strategy or _strategy_of(args.scaffold),
+        # The worker's current folder is another one.
+        scaffold=None if args.scaffold is None else str(Path(args.scaffold).resolve()),
         budget_usd=args.budget_usd,
         budget_tokens=args.budget_tokens,
         budget_wall_s=None if args.budget_hours is None else args.budget_hours * 3600,
@@ -116,6 +120,11 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     if len(args.seed) != 32 or not set(args.seed.lower()) <= set("0123456789abcdef"):
         raise CampaignConfigError(f"--seed {args.seed!r} is not a hex number of 32 digits")
     return replace(config, seed=args.seed.lower())
+
+
+def _strategy_of(scaffold: str | None) -> str:
+    """What the scaffold asks for; written into the campaign, so that an edit of the folder changes no search under way."""
+    return flag_of(load_scaffold(DEFAULT if scaffold is None else Path(scaffold)).search)
 
 
 def follow_to_end(

@@ -1,4 +1,4 @@
-"""From the flag `--strategy` to a strategy: a name, and settings after a colon.
+"""From the flag `--strategy`, or a scaffold's [search] table, to a strategy: a name, and settings after a colon.
 
 Examples: `greedy`, `best_of_n:n=6`, `tree:pick=softmax,temperature=0.05`, `archive:islands=4`.
 """
@@ -10,7 +10,8 @@ from rsi.agent.search.frontier import Pick
 from rsi.agent.search.strategies import Archive, BestOfN, Greedy, Tree
 from rsi.agent.search.types import Strategy
 
-NAMES = ("greedy", "best_of_n", "tree", "archive")
+DEFAULT = "greedy"
+NAMES = (DEFAULT, "best_of_n", "tree", "archive")
 _SETTINGS: Mapping[str, Mapping[str, type]] = {
     "greedy": {},
     "best_of_n": {"n": int},
@@ -52,6 +53,21 @@ def choose_strategy(flag: str) -> Strategy:
         case _:
             inner = Archive(**settings)  # type: ignore[arg-type]  # typed one by one in _settings
     return WithModels(inner=inner)
+
+
+def flag_of(search: Mapping[str, object]) -> str:
+    """The flag that a scaffold's [search] table stands for; an empty table stands for `greedy`.
+
+    Args:
+        search: `strategy` is its name, every other key a setting of it.
+
+    Raises:
+        StrategyError: No such strategy or setting, or a value that it cannot have.
+    """
+    settings = ",".join(f"{key}={value}" for key, value in search.items() if key != "strategy")
+    flag = str(search.get("strategy", DEFAULT)) + (f":{settings}" if settings else "")
+    choose_strategy(flag)
+    return flag
 
 
 def _settings(name: str, rest: str, flag: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from rsi.agent.search.bandit import choose_model, records
-from rsi.agent.search.choose import StrategyError, choose_strategy
+from rsi.agent.search.choose import StrategyError, choose_strategy, flag_of
 from rsi.agent.search.frontier import Pick, draw_for, frontier, pick
 from rsi.agent.search.landscape import Landscape, simulate
 from rsi.agent.search.types import Facts, Node
@@ -221,3 +221,10 @@ def test_a_mistake_in_the_flag_is_named(flag, problem):
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_strategys_name_makes_it_again(flag):
     assert choose_strategy(choose_strategy(flag).name) == choose_strategy(flag)
+
+
+def test_a_scaffolds_search_table_is_a_flag():
+    assert flag_of({}) == "greedy"
+    assert flag_of({"strategy": "tree", "pick": "top_k", "k": 3}) == "tree:pick=top_k,k=3"
+    with pytest.raises(StrategyError, match="no setting 'islands'"):
+        flag_of({"strategy": "tree", "islands": 3})
