@@ -11,13 +11,14 @@ from typing import cast
 
 from rsi.agent.proposer.inside import SOURCE
 from rsi.agent.proposer.limits import ProposerLimits
+from rsi.sandboxes.filetree import without_git
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree, Sandbox
 
 REPO = "/work/repo"
 GRACE_S = 20.0
 """Seconds that the sandbox gives the runner beyond the command's own limit, to report a timeout."""
 DROPPED_FOLDERS = frozenset(
-    {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
+    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 )
 MAX_FILE_BYTES = 1 << 19
 
@@ -134,7 +135,7 @@ class Workspace:
         )
 
     def snapshot(self) -> FileTree:
-        """The repo's files now, without caches.
+        """The repo's files now, without caches and without anything that git could take for a repository.
 
         Raises:
             FileTreeError: Links, odd files, too many files or bytes.
@@ -142,7 +143,7 @@ class Workspace:
         tree = self._sandbox.get(
             REPO, max_bytes=self._limits.max_tree_bytes, max_files=self._limits.max_tree_files
         )
-        kept = [e for e in tree if not DROPPED_FOLDERS.intersection(e.path.split("/"))]
+        kept = [e for e in without_git(tree) if not DROPPED_FOLDERS.intersection(e.path.split("/"))]
         return tuple(sorted(kept, key=lambda entry: entry.path))
 
     def _run(self, job: dict[str, object], wall_s: float) -> ExecResult:

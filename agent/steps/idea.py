@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import cast
 
+from rsi.agent.errors import LineageTreeError
 from rsi.agent.llm.script import load_script
 from rsi.agent.proposer.loop import propose as run_proposer
 from rsi.agent.proposer.start import Start
@@ -155,15 +156,19 @@ def commit(desk: RoundDesk) -> StepResult:
     if _as_dict(tree) == _as_dict(shop.lineage.tree(base)):
         return StepResult(outcome="empty", payload={"reason": "the candidate changes nothing"})
     hypothesis = str(proposed["hypothesis"])
-    candidate = shop.lineage.commit_candidate(
-        desk.round_id,
-        base,
-        tree,
-        hypothesis[:MAX_MESSAGE_CHARS],
-        {"Round": desk.round_id, "Model": str(proposed["model"])},
-        at=desk.record.created_at,
-        attempt=desk.attempt,
-    )
+    try:
+        candidate = shop.lineage.commit_candidate(
+            desk.round_id,
+            base,
+            tree,
+            hypothesis[:MAX_MESSAGE_CHARS],
+            {"Round": desk.round_id, "Model": str(proposed["model"])},
+            at=desk.record.created_at,
+            attempt=desk.attempt,
+        )
+    except LineageTreeError as error:
+        # What a candidate is made of is the candidate's doing, so it ends the round and not the campaign.
+        return StepResult(outcome="not_admitted", payload={"reason": str(error)})
     stats = shop.lineage.diff_stat(base, candidate)
     return StepResult(
         outcome="ok",

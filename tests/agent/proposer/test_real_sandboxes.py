@@ -11,6 +11,8 @@ from rsi.sandboxes.types import Limits, SandboxSpec
 
 pytestmark = pytest.mark.slow
 
+SUBMIT = ("submit", {"hypothesis": "h", "predicted_ratio": 1.1, "risk": "r"})
+
 
 @pytest.fixture(params=["process", "bubblewrap"])
 def walled(request, lab):
@@ -50,3 +52,15 @@ def test_no_variable_of_the_worker_is_seen_inside(lab, walled, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-canary-0123456789")
     lab.run(Puppet(shell("env"), GIVE_UP))
     assert "canary" not in lab.results()[0]["text"]
+
+
+def test_no_spelling_of_git_is_measured_or_handed_over(lab, walled):
+    puppet = Puppet(
+        [("write", {"path": path, "content": "x"}) for path in (".GIT/x", "tools/.Git/y", "g.py")],
+        ("measure", {}),
+        SUBMIT,
+    )
+    proposal = lab.run(puppet)
+    assert proposal.outcome is ProposalOutcome.SUBMITTED, proposal.reason
+    assert [entry.path for entry in proposal.tree] == ["g.py", "model.py", "tools/run.sh"]
+    assert lab.measured == [proposal.tree]

@@ -1,0 +1,73 @@
+"""Candidates that leave files which git must not keep: the round ends by a word of its own, never by our failure."""
+
+import pytest
+
+from rsi.agent.steps.idea import commit
+from rsi.agent.store.lineage import Lineage
+from rsi.agent.store.records import RoundRecord, Step, StepRecord, utc_now
+from rsi.agent.store.state import round_state
+from rsi.agent.tally import round_lines
+from rsi.agent.trees import encode_tree
+from rsi.agent.workshop import open_workshop
+from rsi.sandboxes.types import FileEntry
+
+GITS = """[[round]]
+[[round.turn]]
+calls = [{tool = "write", arguments = {path = ".GIT/config", content = "[core]\\n"}},
+  {tool = "write", arguments = {path = "bigram/.Git/hooks/x", content = "true\\n"}},
+  {tool = "shell", arguments = {command = "git init -q . 2>/dev/null || mkdir -p .git; echo x > .git/y"}}]
+[[round.turn]]
+calls = [{tool = "measure"}]
+[[round.turn]]
+calls = [{tool = "submit", arguments = {hypothesis = "h", predicted_ratio = 1.1, risk = "r"}}]
+"""
+GITS_AND_MORE = GITS.replace(
+    '{tool = "write", arguments = {path = ".GIT/config"',
+    '{tool = "write", arguments = {path = "run.py", content = "print(1)\\n"}},\n'
+    '  {tool = "write", arguments = {path = ".GIT/config"',
+)
+
+
+@pytest.mark.slow
+def test_every_spelling_of_git_is_left_behind_and_the_rest_is_judged(home, ledger, queue, work):
+    campaign_id = queue([GITS, GITS_AND_MORE])
+    status, log = work()
+    assert status == 0, log
+    lines = round_lines(ledger, campaign_id)
+    assert [each.ended_as for each in lines] == ["empty", "not_admitted"], log
+    lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
+    kept = {each.path for each in lineage.tree(lines[1].commit)}
+    assert kept == {each.path for each in lineage.tree(lineage.baseline())}
+
+
+def test_a_tree_that_git_cannot_take_ends_the_round_and_says_which_path(home, ledger, queue):
+    campaign = ledger.campaign(queue(["[[round]]\ngive_up = 'no'\n"]))
+    shop = open_workshop(home, ledger, campaign)
+    base, now = shop.lineage.baseline(), utc_now()
+    tree = (*shop.lineage.tree(base), FileEntry(path=".git/config", content=b""))
+    round_id = f"{campaign.id}-0001"
+    ledger.add_round(
+        RoundRecord(
+            id=round_id, campaign_id=campaign.id, number=1, champion_commit=base, created_at=now
+        )
+    )
+    facts = {
+        Step.BRIEF: {"base_commit": base},
+        Step.PROPOSE: {
+            "hypothesis": "h", "model": "m", "tree_sha256": ledger.put_blob(encode_tree(tree)),
+        },
+    }  # fmt: skip
+    for step, payload in facts.items():
+        ledger.add_step(
+            StepRecord(
+                round_id=round_id, step=step, outcome="ok", started_at=now, wall_s=0.0, payload=payload
+            )
+        )  # fmt: skip
+    result = commit(shop.desk(round_id))
+    assert result.outcome == "not_admitted"
+    assert "'.git/config' cannot be kept" in result.payload["reason"]
+    ended = StepRecord(
+        round_id=round_id, step=Step.COMMIT, outcome=result.outcome, started_at=now, wall_s=0.0,
+        payload=result.payload,
+    )  # fmt: skip
+    assert round_state([*ledger.steps(round_id), ended]).verdict == "not_admitted"
