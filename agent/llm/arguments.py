@@ -4,6 +4,8 @@ Does not: coerce. A model that sends "3" for 3 is told so and asks again.
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -17,6 +19,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "array": (list, tuple),
     "object": (dict,),
 }
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_MAX_DEPTH = 32
+"""Our deepest tool has arguments three levels deep; far deeper ones end in a full stack somewhere."""
 
 
 def call_problem(call: ToolCall, tools: Mapping[str, ToolSpec]) -> str | None:
@@ -27,7 +32,9 @@ def call_problem(call: ToolCall, tools: Mapping[str, ToolSpec]) -> str | None:
     if call.problem is not None:
         problem: str | None = call.problem
     else:
-        problem = value_problem(call.arguments, tool.parameters, "arguments")
+        problem = unusable_problem(call.arguments) or value_problem(
+            call.arguments, tool.parameters, "arguments"
+        )
     if problem is None:
         return None
     return (
@@ -35,6 +42,27 @@ def call_problem(call: ToolCall, tools: Mapping[str, ToolSpec]) -> str | None:
         # The ledger does not keep the order of keys, and a replay must get the same words.
         f"Its arguments must be one JSON object matching {json.dumps(tool.parameters, sort_keys=True)}"
     )
+
+
+def unusable_problem(value: object, where: str = "arguments", depth: int = 0) -> str | None:
+    """What no file, ledger or provider could take of a JSON value, as a sentence; None when all can be taken."""
+    if depth > _MAX_DEPTH:
+        return "its arguments are nested too deeply."
+    if isinstance(value, str) and _LONE_SURROGATE.search(value):
+        return f"{where} holds half of a character (a lone surrogate); write the whole character."
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{where} must be a finite number, found {value}."
+    if isinstance(value, Mapping):
+        items = [(str(name), item) for name, item in value.items()]
+        if any(_LONE_SURROGATE.search(name) for name, _ in items):
+            return f"{where} has a name with half of a character (a lone surrogate)."
+        inner = [(f"{where}.{name}", item) for name, item in items]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{where}[{index}]", item) for index, item in enumerate(value)]
+    else:
+        inner = []
+    problems = (unusable_problem(item, place, depth + 1) for place, item in inner)
+    return next((problem for problem in problems if problem is not None), None)
 
 
 def value_problem(value: object, schema: Mapping[str, object], where: str) -> str | None:

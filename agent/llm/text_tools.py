@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+from rsi.agent.llm.arguments import unusable_problem
 from rsi.agent.llm.base import Model, OnDelta
 from rsi.agent.llm.types import (
     Block,
@@ -109,7 +110,16 @@ def read_calls(reply: Reply, tools: tuple[ToolSpec, ...], turn: int) -> Reply:
             found[1]: _value(found[2], schemas.get(name, {}), found[1])
             for found in _ARGUMENT.finditer(match[2])
         }
-        calls.append(ToolCall(id=f"text-{turn + 1}-{number}", name=name, arguments=arguments))
+        problem = unusable_problem(arguments)
+        calls.append(
+            ToolCall(
+                id=f"text-{turn + 1}-{number}",
+                name=name,
+                arguments={} if problem else arguments,
+                raw_arguments=match[2] if problem else "",
+                problem=problem,
+            )
+        )
     if (cut := _OPEN.search(text, end)) is not None:
         first = min(first, cut.start())
         calls.append(
@@ -148,7 +158,7 @@ def _value(raw: str, schema: Mapping[str, object], name: str) -> object:
         return text
     try:
         return cast(object, json.loads(text))
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return text  # the check of arguments says what type was expected
 
 

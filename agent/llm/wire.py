@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TypeVar, cast
 
+from rsi.agent.llm.arguments import unusable_problem
 from rsi.agent.llm.errors import (
     ContextOverflowError,
     ModelAuthError,
@@ -196,14 +197,20 @@ def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> flo
 
 def read_call(call_id: str, name: str, raw: str) -> ToolCall:
     """A tool call whose arguments came as JSON text, which a model may have got wrong."""
+
+    def refused(problem: str) -> ToolCall:
+        return ToolCall(id=call_id, name=name, arguments={}, raw_arguments=raw, problem=problem)
+
     try:
         arguments = json.loads(raw) if raw.strip() else {}
     except json.JSONDecodeError as error:
-        problem = f"its arguments are not valid JSON ({error}); they may have been cut off."
-        return ToolCall(id=call_id, name=name, arguments={}, raw_arguments=raw, problem=problem)
+        return refused(f"its arguments are not valid JSON ({error}); they may have been cut off.")
+    except RecursionError:
+        return refused("its arguments are nested too deeply.")
     if not isinstance(arguments, dict):
-        problem = "its arguments are not a JSON object."
-        return ToolCall(id=call_id, name=name, arguments={}, raw_arguments=raw, problem=problem)
+        return refused("its arguments are not a JSON object.")
+    if (problem := unusable_problem(arguments)) is not None:
+        return refused(problem)
     return ToolCall(id=call_id, name=name, arguments=arguments)
 
 

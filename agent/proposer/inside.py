@@ -36,8 +36,8 @@ def read(job):
         return answer({"kind": "folder", "cut": cut}, "\n".join(rows).encode("utf-8", "replace"))
     if not os.path.exists(path):
         parent = os.path.dirname(path) or "."
-        near = sorted(os.listdir(parent))[:200] if os.path.isdir(parent) else []
-        return answer({"kind": "missing", "near": near})
+        near = sorted(os.listdir(parent))[:40] if os.path.isdir(parent) else []
+        return answer({"kind": "missing"}, os.fsencode("\n".join(near)))
     if not os.path.isfile(path):
         return answer({"kind": "odd"})
     size = os.path.getsize(path)
@@ -99,5 +99,9 @@ def shell(job):
         "wall_s": time.monotonic() - started}, head + gap + tail)
 
 job = json.load(sys.stdin)
-{"read": read, "shell": shell}[job["verb"]](job)
+try:
+    {"read": read, "shell": shell}[job["verb"]](job)
+except (OSError, ValueError) as error:
+    # No right to read, a name or a command longer than the system takes, a NUL in it.
+    answer({"kind": "failed", "state": "failed", "code": None, "wall_s": 0.0}, ascii(error).encode())
 """

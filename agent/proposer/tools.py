@@ -102,10 +102,12 @@ def write(bench: Bench, arguments: Arguments) -> Answer:
     """Create or replace a whole file."""
     path, content = str(arguments["path"]), str(arguments["content"])
     try:
-        is_executable = bench.workspace.read(path).is_executable
-        verb = "replaced"
+        found = bench.workspace.look(path)
     except WorkspaceError:
-        is_executable, verb = False, "created"
+        found = None
+    if isinstance(found, str):
+        return Answer(text=f"{path} is a folder; give the path of a file.", is_error=True)
+    is_executable, verb = (False, "created") if found is None else (found.is_executable, "replaced")
     bench.workspace.write(path, content, is_executable=is_executable)
     return Answer(text=f"{relative(path)} was {verb}: {len(content.splitlines())} lines.")
 
@@ -119,6 +121,7 @@ def shell(bench: Bench, arguments: Arguments) -> Answer:
         "timeout": f"stopped after {wall_s:.0f} s; run something shorter or set timeout_s",
         "flooded": "stopped because it printed without end",
         "oom": "stopped because the sandbox's memory limit was hit",
+        "failed": "the command could not be started",
     }
     end = ends.get(result.state, f"exit code {result.exit_code}")
     body = (

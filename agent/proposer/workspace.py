@@ -11,6 +11,7 @@ from typing import cast
 
 from rsi.agent.proposer.inside import SOURCE
 from rsi.agent.proposer.limits import ProposerLimits
+from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.filetree import without_git
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree, Sandbox
 
@@ -52,7 +53,7 @@ class ShellResult:
     """One shell command's end."""
 
     state: str
-    """"exited", "timeout", "flooded" or "oom"."""
+    """"exited", "timeout", "flooded", "oom" or "failed": it could not be started."""
     exit_code: int | None
     output: str
     wall_s: float
@@ -73,10 +74,12 @@ class Workspace:
         """One text file, or the sizes and names of the files below a folder.
 
         Raises:
-            WorkspaceError: Missing, too large or not text.
+            WorkspaceError: Missing, not to be read, too large or not text.
         """
         job = {"verb": "read", "path": relative(path), "max_bytes": MAX_FILE_BYTES}
         head, body = _parse(self._run(job, GRACE_S))
+        # Names in the sandbox are bytes; what is no UTF-8 in them could not be sent to a model.
+        shown = body.decode("utf-8", "replace")
         match head["kind"]:
             case "file":
                 try:
@@ -88,12 +91,15 @@ class Workspace:
                 )
             case "folder":
                 more = "\n[more files not listed]" if head["cut"] else ""
-                return body.decode("utf-8", "replace") + more
+                return shown + more
             case "large":
                 raise WorkspaceError(f"{path} has {head['size']} bytes; read parts with the shell")
             case "missing":
-                near = "\n".join(cast(list[str], head["near"])[:40]) or "nothing"
-                raise WorkspaceError(f"there is no {path}; beside it there is:", shown=near)
+                raise WorkspaceError(
+                    f"there is no {path}; beside it there is:", shown=shown or "nothing"
+                )
+            case "failed":
+                raise WorkspaceError(f"{path} cannot be read:", shown=shown)
             case _:
                 raise WorkspaceError(f"{path} is not a regular file")
 
@@ -109,11 +115,20 @@ class Workspace:
         return found
 
     def write(self, path: str, text: str, *, is_executable: bool = False) -> None:
-        """Create or replace one file."""
+        """Create or replace one file.
+
+        Raises:
+            WorkspaceError: No file can be there: a folder, a file among its parents, an odd name, a full disk.
+        """
         entry = FileEntry(
             path=relative(path), content=text.encode("utf-8"), is_executable=is_executable
         )
-        self._sandbox.put((entry,), REPO)
+        try:
+            self._sandbox.put((entry,), REPO)
+        except FileTreeError as error:
+            raise WorkspaceError(
+                f"{path!r} could not be written; look at what is there now:", shown=str(error)
+            ) from error
 
     def shell(self, command: str, wall_s: float) -> ShellResult:
         """Run one command in the repo's folder; it is stopped alone when it exceeds its time."""
@@ -129,7 +144,7 @@ class Workspace:
         head, body = _parse(result)
         return ShellResult(
             state=str(head["state"]),
-            exit_code=cast(int, head["code"]),
+            exit_code=cast(int | None, head["code"]),
             output=body.decode("utf-8", "replace"),
             wall_s=float(cast(float, head["wall_s"])),
         )

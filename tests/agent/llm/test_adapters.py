@@ -169,6 +169,31 @@ def test_arguments_that_are_no_object_are_named(make, provider):
     assert "not a JSON object" in (make().complete(ask()).tool_calls[0].problem or "")
 
 
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (r'{"path": "a\ud83d"}', "half of a character"),
+        (r'{"a\udce9": 1}', "half of a character"),
+        ('{"timeout_s": NaN}', "must be a finite number"),
+        ('{"timeout_s": 1e999}', "must be a finite number"),
+        ('{"parts": ' + "[" * 100 + "]" * 100 + "}", "nested too deeply"),
+        ('{"parts": ' + "[" * 200_000, "nested too deeply"),
+    ],
+)
+def test_arguments_that_nobody_could_keep_are_named_and_the_conversation_goes_on(
+    make, provider, raw, problem
+):
+    call = ToolCall(id="1", name="view", arguments={})
+    provider.acts = [Say(blocks=(call,), raw_arguments=raw), Say(blocks=(Text(text="ok"),))]
+    model = make()
+    found = model.complete(ask()).tool_calls[0]
+    assert problem in (found.problem or "")
+    assert found.arguments == {}
+    answer = ToolResult(call_id=found.id, text=str(found.problem), is_error=True)
+    history = (user("Hi."), assistant(found), user(answer))
+    assert model.complete(ask(*history)).text == "ok"
+
+
 def test_reasoning_is_kept_and_passed_back_verbatim(make, provider, adapter):
     thought = Reasoning(
         provider="x", text="Let me think about it.", payload={"signature": "c2lnbmF0dXJl"}

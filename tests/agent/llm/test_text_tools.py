@@ -56,6 +56,14 @@ def test_a_call_that_is_not_closed_is_named():
     assert "does not end with </tool>" in call.problem
 
 
+@pytest.mark.parametrize("value", ["NaN", "1e999", "-Infinity"])
+def test_a_number_that_no_ledger_holds_is_named(value):
+    call = said(f'<tool name="view"><arg name="first_line">{value}</arg></tool>').tool_calls[0]
+    assert "finite" in call.problem
+    assert call.arguments == {}
+    assert value in call.raw_arguments
+
+
 def test_results_that_the_model_invents_are_cut_off():
     reply = said('<tool name="measure"></tool>\n<result of="measure">2x!</result> Great, submit.')
     assert len(reply.tool_calls) == 1
