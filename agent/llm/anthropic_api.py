@@ -16,6 +16,7 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
+from rsi.agent.llm.keys import NO_KEY
 from rsi.agent.llm.options import ModelOptions
 from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import (
@@ -122,7 +123,7 @@ class AnthropicModel:
         self._client = anthropic.Anthropic(
             api_key=key, base_url=base_url, max_retries=0, timeout=options.silence_s
         )
-        self._spec, self._name = spec, name
+        self._spec, self._name, self._has_key = spec, name, key != NO_KEY
         self._price, self._context_tokens = price, context_tokens
         self._options, self._redactor = options, redactor
 
@@ -151,6 +152,7 @@ class AnthropicModel:
                 redactor=self._redactor,
                 deadline=deadline,
                 has_started=lambda: gathered.has_started,
+                has_key=self._has_key,
             ),
         ):
             body = cast(Any, request_body(request, self._name, self._options))

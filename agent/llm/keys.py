@@ -13,6 +13,8 @@ from rsi.agent.llm.errors import MissingKeyError
 from rsi.agent.llm.redaction import Redactor, secret_values
 
 KEY_COMMAND_WALL_S = 30.0
+NO_KEY = "none"
+"""Sent where no key may go: SDKs want some key, and without one they look for the provider's in the environment."""
 
 
 class KeyRing:
@@ -55,6 +57,18 @@ class KeyRing:
                 return None
             self._found[provider] = key
         return self._found[provider]
+
+    def key_in(self, variable: str) -> str:
+        """The key in an environment variable that a model's name names.
+
+        Raises:
+            MissingKeyError: It is not set.
+        """
+        key = self._environ.get(variable, "").strip()
+        if not key:
+            raise MissingKeyError(f"option key_env names {variable!r}, which is not set or empty")
+        self._found[f"in {variable}"] = key
+        return key
 
     def base_url_for(self, provider: str) -> str | None:
         """Where the environment says that a provider's API is; None when it does not."""

@@ -22,6 +22,7 @@ from rsi.agent.llm.errors import (
     ModelSpecError,
     ModelWireError,
 )
+from rsi.agent.llm.keys import NO_KEY
 from rsi.agent.llm.options import ModelOptions
 from rsi.agent.llm.prices import Listed
 from rsi.agent.llm.redaction import Redactor
@@ -123,6 +124,7 @@ class LiteLLMModel:
                 redactor=self._redactor,
                 deadline=deadline,
                 has_started=lambda: gathered.has_started,
+                has_key=self._key != NO_KEY,
             ),
         ):
             for chunk in pumped(lambda: self._chunks(request, ids), deadline):

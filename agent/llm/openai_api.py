@@ -16,14 +16,13 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
+from rsi.agent.llm.keys import NO_KEY
 from rsi.agent.llm.options import ModelOptions
 from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import Price, Reply, Request
 from rsi.agent.llm.wire import Deadline, ErrorTable, translated
 
 PROVIDER = "openai"
-NO_KEY = "none"
-"""Sent to local servers, which want some key and do not look at it."""
 
 ERRORS: ErrorTable = {
     "OpenAIError": ModelReplyError,
@@ -73,7 +72,7 @@ class OpenAIModel:
             api_key=key or NO_KEY, base_url=base_url, max_retries=0, timeout=options.silence_s
         )
         self._is_own_api = base_url is None or "api.openai.com" in base_url
-        self._spec, self._name = spec, name
+        self._spec, self._name, self._has_key = spec, name, key not in (None, NO_KEY)
         self._price, self._context_tokens = price, context_tokens
         self._options, self._redactor = options, redactor
 
@@ -102,6 +101,7 @@ class OpenAIModel:
                 redactor=self._redactor,
                 deadline=deadline,
                 has_started=lambda: gathered.has_started,
+                has_key=self._has_key,
             ),
         ):
             body = cast(Any, self._body(request))

@@ -18,10 +18,13 @@ class ModelOptions:
 
     base_url: str | None = None
     """Where the provider's API is; None takes the provider's own, or its environment variable."""
+    key_env: str | None = None
+    """Environment variable whose key is sent. None sends the provider's key, but only to where the provider or the
+    environment says that its API is, and to any other `base_url` none."""
     tools: str = "native"
     """"native", or "text" for a model without tool calling."""
     reasoning: str | None = None
-    """An effort word, or a number of thinking tokens; None leaves the provider's default."""
+    """An effort word, or, for `anthropic:`, a number of thinking tokens; None leaves the provider's default."""
     context_tokens: int | None = None
     """Input and output that fit together; None takes the price table's figure."""
     timeout_s: float = 900.0
@@ -38,7 +41,7 @@ class ModelOptions:
         if self.tools not in ("native", "text"):
             raise ModelSpecError(f"option tools must be native or text, found {self.tools!r}")
         words = self.reasoning
-        if words is not None and words not in EFFORTS and not words.isdigit():
+        if words is not None and words not in EFFORTS and not words.isdecimal():
             raise ModelSpecError(
                 f"option reasoning must be one of {', '.join(EFFORTS)} or a number of tokens, "
                 f"found {words!r}"
@@ -47,7 +50,7 @@ class ModelOptions:
     @property
     def thinking_tokens(self) -> int | None:
         """Thinking tokens asked for by number; None when by word or not at all."""
-        is_number = self.reasoning is not None and self.reasoning.isdigit()
+        is_number = self.reasoning is not None and self.reasoning.isdecimal()
         return int(self.reasoning) if is_number and self.reasoning else None
 
 

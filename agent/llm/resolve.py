@@ -5,11 +5,12 @@ unless that was allowed.
 """
 
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
-from rsi.agent.llm.keys import KeyRing
-from rsi.agent.llm.options import ModelOptions, split_spec
+from rsi.agent.llm.keys import NO_KEY, KeyRing
+from rsi.agent.llm.options import EFFORTS, ModelOptions, split_spec
 from rsi.agent.llm.prices import Listed, PriceTable, load_prices, price_option
 from rsi.agent.llm.replayed import ReplayModel
 from rsi.agent.llm.script import load_script
@@ -24,6 +25,7 @@ FORMS = (
 )
 DEFAULT_CONTEXT_TOKENS = 128_000
 """For models whose context nobody told us: the smallest of the current hosted ones."""
+OWN_HOSTS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
 
 
 def resolve_model(
@@ -87,6 +89,11 @@ def _hosted(
 ) -> Model:
     listed = prices.find(f"{provider}:{target}") or _litellm_price(provider, target)
     price = price_option(options.price) if options.price else (listed.price if listed else None)
+    if options.thinking_tokens is not None and provider != "anthropic":
+        raise ModelSpecError(
+            f"model {spec!r}: option reasoning={options.reasoning} is a number of thinking tokens, which only "
+            f"anthropic: models take; write one of {', '.join(EFFORTS)}"
+        )
     if price is None and not allow_unknown_price:
         raise UnknownPriceError(
             f"no price is known for {spec!r}, so no budget could bind it. Add ?price=<input>/<output> in "
@@ -107,15 +114,16 @@ def _adapter(
     context: int | None,
 ) -> Model:
     context_tokens = context or DEFAULT_CONTEXT_TOKENS
+    owner = target.partition("/")[0] if provider == "litellm" else provider
+    base_url = options.base_url or keys.base_url_for(owner)
     if provider == "anthropic":
         from rsi.agent.llm.anthropic_api import AnthropicModel
 
-        key = keys.key_for("anthropic") or ""
         return AnthropicModel(
             spec=spec,
             name=target,
-            key=key,
-            base_url=options.base_url or keys.base_url_for("anthropic"),
+            key=_key(keys, owner, options, is_needed=True) or NO_KEY,
+            base_url=base_url,
             price=price,
             context_tokens=context_tokens,
             options=options,
@@ -124,12 +132,10 @@ def _adapter(
     if provider == "openai":
         from rsi.agent.llm.openai_api import OpenAIModel
 
-        base_url = options.base_url or keys.base_url_for("openai")
-        key_or_none = keys.key_for("openai", is_needed=base_url is None)
         return OpenAIModel(
             spec=spec,
             name=target,
-            key=key_or_none,
+            key=_key(keys, owner, options, is_needed=base_url is None),
             base_url=base_url,
             price=price,
             context_tokens=context_tokens,
@@ -138,17 +144,36 @@ def _adapter(
         )
     from rsi.agent.llm.litellm_api import LiteLLMModel
 
-    inner = target.partition("/")[0]
     return LiteLLMModel(
         spec=spec,
         name=target,
-        key=keys.key_for(inner, is_needed=False),
-        base_url=options.base_url or keys.base_url_for(inner),
+        key=_key(keys, owner, options, is_needed=False),
+        base_url=base_url,
         price=price,
         context_tokens=context_tokens,
         options=options,
         redactor=keys.redactor(),
     )
+
+
+def _key(keys: KeyRing, owner: str, options: ModelOptions, *, is_needed: bool) -> str | None:
+    """The key to send, None for none; a provider's key goes nowhere but to the provider.
+
+    Whoever sets a provider's key and base URL in the environment means them together. A `base_url` in a model's name
+    may have come from anywhere.
+    """
+    if options.key_env is not None:
+        return keys.key_in(options.key_env)
+    if options.base_url is not None and not _is_owners(options.base_url, owner, keys):
+        return NO_KEY
+    return keys.key_for(owner, is_needed=is_needed)
+
+
+def _is_owners(base_url: str, owner: str, keys: KeyRing) -> bool:
+    """Whether a URL leads to the provider's own API, or to where the environment says that it is."""
+    url, named = urlsplit(base_url), urlsplit(keys.base_url_for(owner) or "")
+    is_named = bool(named.netloc) and (url.scheme, url.netloc) == (named.scheme, named.netloc)
+    return is_named or (url.scheme == "https" and url.netloc == OWN_HOSTS.get(owner))
 
 
 def _litellm_price(provider: str, target: str) -> Listed | None:

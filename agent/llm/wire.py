@@ -39,6 +39,10 @@ _OVERFLOW_WORDS = (
     "exceed context limit",
 )
 _MESSAGE_CHARS = 600
+_NO_KEY_SENT = (
+    "no key was sent, because a base_url in a model's name gets the provider's key only when it is the provider's; "
+    "write &key_env=<VARIABLE> to name the key for this server"
+)
 
 
 class Deadline:
@@ -132,6 +136,7 @@ def translated(
     redactor: Redactor,
     deadline: Deadline,
     has_started: Callable[[], bool],
+    has_key: bool = True,
 ) -> Iterator[None]:
     """Turn whatever an SDK or its transport raises into our errors.
 
@@ -142,6 +147,7 @@ def translated(
         redactor: Cleans messages; some providers repeat the key.
         deadline: Tells a call that we ended from one that the wire ended.
         has_started: Whether a reply had begun, so that the attempt may be billed.
+        has_key: Whether a key is sent; a server that asks for one gets the way to name it into its message.
     """
     try:
         yield
@@ -150,7 +156,10 @@ def translated(
     except sdk_errors as error:
         deadline.check()
         # Not chained: an SDK's own text may repeat the key, and tracebacks are logged.
-        raise _from_sdk(provider, error, table, redactor, has_started()) from None
+        found = _from_sdk(provider, error, table, redactor, has_started())
+        if isinstance(found, ModelAuthError) and not has_key:
+            raise ModelAuthError(f"{found}; {_NO_KEY_SENT}", status=found.status) from None
+        raise found from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelReplyError(f"{provider}: a piece of the reply is not JSON: {error}") from None
     except transport_errors() as error:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from tests.agent.llm.conftest import CANARY
+from tests.agent.llm.conftest import ADAPTERS, CANARY
 from tests.agent.llm.servers import Cut, Drip, Fail, MidwayError, Rubbish, Say, Silent
 
 from rsi.agent.llm.errors import (
@@ -14,6 +14,8 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
+from rsi.agent.llm.keys import KeyRing
+from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import (
     Message,
     Reasoning,
@@ -351,6 +353,42 @@ def test_the_key_goes_to_the_provider_and_into_no_error(make, provider):
         make().complete(ask())
     assert CANARY in str(provider.seen[0].headers)
     assert CANARY not in str(caught.value)
+
+
+def test_a_providers_key_goes_to_no_other_server_that_a_models_name_names(
+    adapter, provider, monkeypatch
+):
+    spec, path = ADAPTERS[adapter]
+    environ = dict.fromkeys(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY"), CANARY)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)  # SDKs look for keys themselves
+    ring = KeyRing({**environ, "HOUSE_KEY": "house-0123456789"})
+    where = f"{spec}?base_url={provider.root}{path}"
+    provider.acts = [Say(blocks=(Text(text="hello"),))] * 2
+    assert resolve_model(where, keys=ring).complete(ask()).text == "hello"
+    assert resolve_model(f"{where}&key_env=HOUSE_KEY", keys=ring).complete(ask()).text == "hello"
+    without, named = (" ".join(each.headers.values()) for each in provider.seen)
+    assert CANARY not in without + named
+    assert "house-0123456789" in named
+
+
+def test_a_server_that_wants_a_key_and_gets_none_says_how_to_name_one(adapter, provider):
+    spec, path = ADAPTERS[adapter]
+    provider.acts = [Fail(status=401, kind="authentication_error")]
+    model = resolve_model(f"{spec}?base_url={provider.root}{path}", keys=KeyRing({}))
+    with pytest.raises(ModelAuthError, match="key_env=<VARIABLE>"):
+        model.complete(ask())
+
+
+def test_the_environments_own_base_url_may_be_written_out(adapter, provider):
+    spec, path = ADAPTERS[adapter]
+    names = ("ANTHROPIC", "OPENAI")
+    environ = {f"{name}_API_KEY": CANARY for name in names}
+    environ |= {f"RSI_{name}_BASE_URL": provider.root + path for name in names}
+    provider.acts = [Say(blocks=(Text(text="hello"),))]
+    where = f"{spec}?base_url={provider.root}{path}"
+    resolve_model(where, keys=KeyRing(environ)).complete(ask())
+    assert any(CANARY in value for value in provider.seen[0].headers.values())
 
 
 def test_a_forced_tool_is_asked_for_where_the_provider_can(make, provider, adapter):

@@ -152,6 +152,24 @@ def test_a_server_of_ones_own_needs_no_key():
         resolve("openai:gpt-5", {})
 
 
+@pytest.mark.parametrize("provider", ["openai", "litellm"])
+def test_thinking_tokens_by_number_are_refused_where_only_words_are_taken(provider):
+    with pytest.raises(
+        ModelSpecError, match=r"reasoning=4096 is a number.*one of none, minimal, low"
+    ):
+        resolve(f"{provider}:openai/gpt-5?reasoning=4096&price=free")
+    assert resolve("anthropic:claude-sonnet-5-5?reasoning=4096").spec
+    assert resolve("openai:gpt-5?reasoning=high").spec
+
+
+def test_a_key_named_by_the_model_must_be_there():
+    with pytest.raises(MissingKeyError, match="'HOUSE_KEY', which is not set"):
+        resolve("openai:qwen3?price=free&base_url=http://localhost:8000/v1&key_env=HOUSE_KEY")
+    ring = KeyRing({"HOUSE_KEY": "house-0123456789"})
+    assert ring.key_in("HOUSE_KEY") == "house-0123456789"
+    assert ring.redactor().text("it is house-0123456789") == "it is [secret]"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
