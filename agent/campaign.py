@@ -9,11 +9,12 @@ import logging
 from rsi.agent.budget import exhausted
 from rsi.agent.controls import Slot, schedule
 from rsi.agent.engine import Durable
-from rsi.agent.limits import budget_now, spent_now
+from rsi.agent.limits import spent_now
 from rsi.agent.pausing import wait_while_paused
 from rsi.agent.round import run_round
+from rsi.agent.steering import CampaignSteering
 from rsi.agent.steps.audit import audit_champion, audit_facts
-from rsi.agent.steps.models import refused_limit
+from rsi.agent.steps.models import budget_in_force, refused_limit
 from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -48,7 +49,7 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
     except Exception as error:
         reason = str(error)
         log.exception("campaign=%s cannot start", campaign_id)
-        durable.step("fail", lambda: _event(ledger, campaign_id, CampaignEventKind.FAILED, reason))
+        durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
         return
     kind, reason = _run_rounds(shop, durable)
     word = "not measured"
@@ -108,7 +109,7 @@ def _look(shop: Workshop, slot: Slot) -> str:
     campaign_id = shop.campaign.id
     if shop.steering.is_stopping():
         return "stop"
-    limit = exhausted(budget_now(shop.ledger, campaign_id), spent_now(shop.ledger, campaign_id))
+    limit = exhausted(budget_in_force(shop), spent_now(shop.ledger, campaign_id))
     if limit is not None:
         return f"the budget of {limit} is spent"
     refused = refused_limit(shop)
@@ -146,7 +147,13 @@ def _audit(shop: Workshop) -> str:
         return f"failed: {error}"
 
 
+def _fail(ledger: Ledger, campaign_id: str, reason: str) -> str:
+    CampaignSteering(ledger, campaign_id).close(CampaignEventKind.FAILED.value)
+    return _event(ledger, campaign_id, CampaignEventKind.FAILED, reason)
+
+
 def _end(shop: Workshop, kind: CampaignEventKind, reason: str, word: str) -> str:
+    shop.steering.close(kind.value)
     shop.ledger.add_campaign_event(
         CampaignEvent(
             campaign_id=shop.campaign.id,

@@ -31,7 +31,7 @@ def wait_while_paused(shop: Workshop, durable: Durable, key: str) -> None:
 
 def _look(shop: Workshop) -> str:
     is_told = shop.ledger.campaign_events(shop.campaign.id)[-1].kind is CampaignEventKind.PAUSED
-    is_paused = shop.steering.is_paused() and not shop.steering.is_stopping()
+    is_paused = shop.steering.must_hold()
     if is_paused != is_told:
         kind = CampaignEventKind.PAUSED if is_paused else CampaignEventKind.RESUMED
         shop.ledger.add_campaign_event(

@@ -1,15 +1,41 @@
-"""What a person says to a running campaign, read from the ledger: pause, resume, stop, messages.
+"""What a person says to a running campaign, read from the ledger: pause, resume, stop, other limits, messages.
 
 Invariant: a request counts from the moment it is written; handling it only marks who heard it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import HandledMark, RequestKind, RequestRecord, utc_now
 
 POLL_S = 0.5
+PAUSE_KINDS = frozenset({RequestKind.PAUSE, RequestKind.RESUME})
+STEERING_KINDS = PAUSE_KINDS | {RequestKind.STOP}
+"""What steers rounds and means nothing any more once the campaign is over."""
+
+
+def is_pause_asked(requests: Sequence[RequestRecord]) -> bool:
+    """Whether the latest of pause and resume was pause.
+
+    Args:
+        requests: All of one campaign, handled or not, oldest first.
+    """
+    return _latest(requests, PAUSE_KINDS) is RequestKind.PAUSE
+
+
+def is_stop_asked(requests: Sequence[RequestRecord]) -> bool:
+    """Whether a person asked for the end, and not afterwards for the campaign to go on."""
+    return _latest(requests, {RequestKind.STOP, RequestKind.RETRY}) is RequestKind.STOP
+
+
+def asked_limits(requests: Sequence[RequestRecord]) -> dict[str, object]:
+    """Latest wish for each limit, by its setting's name such as "budget_usd"."""
+    wishes: dict[str, object] = {}
+    for each in requests:
+        if each.kind is RequestKind.BUDGET:
+            wishes.update(each.payload)
+    return wishes
 
 
 class CampaignSteering:
@@ -23,26 +49,19 @@ class CampaignSteering:
         self._sleep = sleep
 
     def is_stopping(self) -> bool:
-        """Whether a person asked for the end, and not afterwards for the campaign to go on."""
-        last = [
-            each.kind
-            for each in self._requests()
-            if each.kind in {RequestKind.STOP, RequestKind.RETRY}
-        ]
-        return bool(last) and last[-1] is RequestKind.STOP
+        """Whether the campaign is to end now."""
+        return is_stop_asked(self._requests())
 
-    def is_paused(self) -> bool:
-        """Whether the latest of pause and resume was pause."""
-        last = [
-            each.kind
-            for each in self._requests()
-            if each.kind in {RequestKind.PAUSE, RequestKind.RESUME}
-        ]
-        return bool(last) and last[-1] is RequestKind.PAUSE
+    def must_hold(self) -> bool:
+        """Whether the campaign is to wait now; marks pauses and their ends as heard, for this answers them."""
+        asked = self._requests()
+        is_held = is_pause_asked(asked) and not is_stop_asked(asked)
+        self._mark(asked, PAUSE_KINDS, "held" if is_held else "goes on")
+        return is_held
 
     def wait_for_go(self) -> bool:
         """Block while paused; False when the campaign must stop now."""
-        while self.is_paused() and not self.is_stopping():
+        while self.must_hold():
             self._sleep(POLL_S)
         return not self.is_stopping()
 
@@ -50,22 +69,43 @@ class CampaignSteering:
         """Messages that nobody delivered yet, oldest first; marks them as delivered."""
         return tuple(
             str(each.payload.get("text", ""))
-            for each in self._requests(unhandled_only=True)
-            if each.kind is RequestKind.MESSAGE and self._take(each, "delivered")
+            for each in self._requests()
+            if each.kind is RequestKind.MESSAGE
+            and each.handled is None
+            and self._take(each, "delivered")
         )
 
     def budgets(self) -> dict[str, object]:
-        """Latest wish for each limit, by its setting's name such as "budget_usd"."""
-        wishes: dict[str, object] = {}
-        for each in self._requests():
-            if each.kind is RequestKind.BUDGET:
-                wishes.update(each.payload)
-        return wishes
+        """See `asked_limits`."""
+        return asked_limits(self._requests())
 
-    def _requests(self, *, unhandled_only: bool = False) -> tuple[RequestRecord, ...]:
-        return self._ledger.requests(unhandled_only=unhandled_only, campaign_id=self._campaign_id)
+    def heed_budgets(self) -> None:
+        """Mark the wishes so far as heard; for whoever is about to be bound by them."""
+        self._mark(self._requests(), {RequestKind.BUDGET}, "in force")
+
+    def close(self, word: str) -> None:
+        """Mark what steered the campaign as heard now that it is over.
+
+        Args:
+            word: How it ended, such as "stopped".
+        """
+        self._mark(self._requests(), STEERING_KINDS, word)
+
+    def _requests(self) -> tuple[RequestRecord, ...]:
+        return self._ledger.requests(unhandled_only=False, campaign_id=self._campaign_id)
+
+    def _mark(
+        self, requests: Sequence[RequestRecord], kinds: Set[RequestKind], outcome: str
+    ) -> None:
+        for each in requests:
+            if each.kind in kinds and each.handled is None:
+                self._take(each, outcome)
 
     def _take(self, request: RequestRecord, outcome: str) -> bool:
         return self._ledger.mark_handled(
             HandledMark(request_id=request.id, at=utc_now(), actor="worker", outcome=outcome)
         )
+
+
+def _latest(requests: Sequence[RequestRecord], kinds: Set[RequestKind]) -> RequestKind | None:
+    return next((each.kind for each in reversed(requests) if each.kind in kinds), None)

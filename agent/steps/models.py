@@ -73,9 +73,16 @@ def purse_of(desk: RoundDesk) -> RoundPurse:
         ledger=desk.ledger,
         campaign_id=desk.shop.campaign.id,
         round_id=desk.round_id,
-        campaign_budget=lambda: budget_now(desk.ledger, desk.shop.campaign.id),
+        campaign_budget=lambda: budget_in_force(desk.shop),
         round_budget=Budget(usd=desk.shop.config.round_budget_usd),
     )
+
+
+def budget_in_force(shop: Workshop) -> Budget:
+    """The campaign's limits as they are now; marks what a person changed of them as heard."""
+    # Heard first, then read: what was marked is then surely among what binds.
+    shop.steering.heed_budgets()
+    return budget_now(shop.ledger, shop.campaign.id)
 
 
 def refused_limit(shop: Workshop) -> str | None:

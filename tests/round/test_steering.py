@@ -119,6 +119,7 @@ def test_a_pause_between_rounds_is_told_and_a_paused_campaign_can_be_stopped(
     assert kinds.count(CampaignEventKind.PAUSED) == 2
     assert kinds.count(CampaignEventKind.RESUMED) >= 1
     assert len(ledger.rounds(campaign_id)) == 2
+    assert not ledger.requests(campaign_id=campaign_id), "everything asked is marked as heard"
 
 
 @pytest.mark.slow
@@ -207,3 +208,5 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
     status, log = work()
     assert status == 0, log
     assert [each.ended_as for each in round_lines(ledger, again)] == ["no_patch", "no_patch"]
+    for each in (campaign_id, again):
+        assert not ledger.requests(campaign_id=each), "a limit in force is not asked for any more"
