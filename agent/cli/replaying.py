@@ -2,16 +2,14 @@
 
 import argparse
 import json
-import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.cli.context import emit, home, note, open_to_read
 from rsi.agent.cli.running import see_through
-from rsi.agent.errors import AgentError, UnknownRecordError
-from rsi.agent.launching import launch
+from rsi.agent.errors import UnknownRecordError
+from rsi.agent.forks import queue_fork
 from rsi.agent.rescoring import rescore_round
 from rsi.agent.steps.idea import agent_spec
 from rsi.agent.store.ledger import Ledger
@@ -23,10 +21,6 @@ from rsi.sandboxes.select import choose_backend
 from rsi.tasks.loader import load_task
 
 SHOWN_CHARS = 2000
-
-
-class ForkError(AgentError, ValueError):
-    """The round cannot be forked there."""
 
 
 def replay(args: argparse.Namespace) -> int:
@@ -67,27 +61,8 @@ def fork(args: argparse.Namespace) -> int:
     """Go on from the middle of a recorded round, as a campaign of one round on the same lineage."""
     here = home().create()
     with Ledger.open(here) as ledger:
-        campaign = ledger.campaign(ledger.round(args.round).campaign_id)
-        recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))
-        if not 0 <= args.step <= len(recording.turns):
-            raise ForkError(
-                f"round {args.round} has turns 1 to {len(recording.turns)}; --step {args.step} is none of "
-                "them (0 starts over with the same brief)"
-            )
-        before = CampaignConfig.from_json(campaign.config)
-        config = replace(
-            before,
-            rounds=1,
-            proposer=args.model or before.proposer,
-            other_proposers=(),
-            fork_of=args.round,
-            fork_step=args.step,
-            fork_say=args.say,
-            seed=secrets.token_hex(16),
-        )
-        task = load_task(Path(config.task_root), track=campaign.track)
-        queued = launch(
-            here, ledger, task, profile=campaign.profile, config=config, lineage=campaign.lineage
+        queued = queue_fork(
+            here, ledger, args.round, step=args.step, say=args.say, model=args.model
         )
         return see_through(args, here, ledger, queued)
 

@@ -120,13 +120,7 @@ def read_recordings(events: Sequence[TrajectoryEvent]) -> tuple[Recording, ...]:
     Raises:
         RecordingError: There is none, or an event before the first system prompt.
     """
-    starts = [i for i, event in enumerate(events) if event.kind is TrajectoryKind.SYSTEM]
-    if not starts or starts[0] != 0:
-        raise RecordingError(
-            f"these {len(events)} events hold no trajectory: it must begin with a system event"
-        )
-    ends = [*starts[1:], len(events)]
-    return tuple(_run(events[a:b]) for a, b in zip(starts, ends, strict=True))
+    return tuple(_run(each) for each in _by_run(events))
 
 
 def last_recording(events: Sequence[TrajectoryEvent]) -> Recording:
@@ -136,7 +130,30 @@ def last_recording(events: Sequence[TrajectoryEvent]) -> Recording:
         RecordingError: There is none.
     """
     runs = read_recordings(events)
-    return next((run for run in reversed(runs) if run.outcome is not None), runs[-1])
+    return runs[_latest(runs)]
+
+
+def turn_at(events: Sequence[TrajectoryEvent], seq: int) -> int:
+    """Number of the latest run's turn that an event belongs to; 0 before the first reply.
+
+    Args:
+        events: Of one agent and round, in order of `seq`.
+        seq: Of the event.
+
+    Raises:
+        RecordingError: There is no run, or the event is of another one than `last_recording` reads.
+    """
+    by_run = _by_run(events)
+    runs = [_run(each) for each in by_run]
+    at = _latest(runs)
+    own = by_run[at]
+    if not own[0].seq <= seq <= own[-1].seq:
+        raise RecordingError(
+            f"event {seq} is not of the run that counts in this round, which has events "
+            f"{own[0].seq} to {own[-1].seq}"
+        )
+    replies = sum(each.kind is TrajectoryKind.MODEL and each.seq <= seq for each in own)
+    return min(replies, len(runs[at].turns))
 
 
 def tool_from_json(value: Mapping[str, object]) -> ToolSpec:
@@ -146,6 +163,22 @@ def tool_from_json(value: Mapping[str, object]) -> ToolSpec:
         description=str(value["description"]),
         parameters=cast(Mapping[str, object], value["parameters"]),
     )
+
+
+def _by_run(events: Sequence[TrajectoryEvent]) -> tuple[Sequence[TrajectoryEvent], ...]:
+    starts = [i for i, event in enumerate(events) if event.kind is TrajectoryKind.SYSTEM]
+    if not starts or starts[0] != 0:
+        raise RecordingError(
+            f"these {len(events)} events hold no trajectory: it must begin with a system event"
+        )
+    ends = [*starts[1:], len(events)]
+    return tuple(events[a:b] for a, b in zip(starts, ends, strict=True))
+
+
+def _latest(runs: Sequence[Recording]) -> int:
+    """Index of the latest run that came to its end, else of the latest."""
+    ended = [number for number, run in enumerate(runs) if run.outcome is not None]
+    return ended[-1] if ended else len(runs) - 1
 
 
 def _run(events: Sequence[TrajectoryEvent]) -> Recording:

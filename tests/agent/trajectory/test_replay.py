@@ -8,8 +8,9 @@ from tests.agent.puppet import GIVE_UP, Puppet
 from tests.agent.trajectory.conftest import as_ledger
 
 from rsi.agent.llm.replayed import ReplayModel
+from rsi.agent.store.records import TrajectoryKind
 from rsi.agent.trajectory.forking import fork
-from rsi.agent.trajectory.recording import RecordingError, last_recording
+from rsi.agent.trajectory.recording import RecordingError, last_recording, turn_at
 from rsi.agent.trajectory.replay import masked, replay
 from rsi.agent.types import ProposalOutcome
 
@@ -124,3 +125,19 @@ def test_a_replay_model_plays_the_recorded_words_through_the_real_loop(lab, reco
     assert proposal.outcome is ProposalOutcome.SUBMITTED
     kinds = [kind for _, kind, _ in first]
     assert [kind for _, kind, _ in lab.events] == kinds
+
+
+def test_each_event_of_the_run_that_counts_belongs_to_a_turn(lab, record):
+    recording = record(Puppet(shell("true"), shell("false"), GIVE_UP))
+    events = as_ledger(lab.events)
+    assert last_recording(events) == recording
+    turns = [turn_at(events, each.seq) for each in events]
+    assert turns[0] == 0, "the brief comes before the first turn"
+    assert turns == sorted(turns)
+    assert sorted(set(turns)) == [0, 1, 2, 3]
+    models = [each.seq for each in events if each.kind is TrajectoryKind.MODEL]
+    assert [turns[seq] for seq in models] == [1, 2, 3]
+    again = (*events, *(replace(each, seq=each.seq + len(events)) for each in events))
+    assert turn_at(again, len(events) + models[1]) == 2
+    with pytest.raises(RecordingError, match="not of the run that counts"):
+        turn_at(again, models[1])
