@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.controls import has_passed
-from rsi.agent.store.records import Step
+from rsi.agent.report.campaign_report import Stage, StageTime, stage_times
 from rsi.evals.controls import ControlKind
 from rsi.tui.view import RoundView
 
@@ -19,33 +19,29 @@ class Whereabouts:
 
     predictions: tuple[tuple[float, float], ...]
     """Predicted and measured ratio of each round that has both."""
-    step_s: tuple[tuple[Step, float], ...]
-    """Wall seconds by step, in the round's order."""
+    time: tuple[StageTime, ...]
+    """Wall seconds by stage, waiting for a decision included, by falling share; empty when nothing ran."""
     verdicts: tuple[tuple[str, int], ...]
     """Rounds by how they ended, most first."""
     decisions: tuple[tuple[str, int], ...]
     """Decisions by actor kind and action."""
 
     @property
-    def bottleneck(self) -> Step | None:
-        """The step that takes most time; None when nothing ran."""
-        return max(self.step_s, key=lambda each: each[1])[0] if self.step_s else None
+    def bottleneck(self) -> Stage | None:
+        """The stage that takes most time; None when nothing ran."""
+        return self.time[0].stage if self.time else None
 
 
 def whereabouts(rounds: Sequence[RoundView]) -> Whereabouts:
     """Add up some rounds."""
     ended = [each for each in rounds if each.state.verdict is not None]
-    steps: Counter[Step] = Counter()
-    for each in rounds:
-        for step in each.steps:
-            steps[step.step] += step.wall_s  # type: ignore[assignment]  # seconds add up like counts
     return Whereabouts(
         predictions=tuple(
             (each.predicted_ratio, each.effect.estimate)
             for each in rounds
             if each.predicted_ratio is not None and each.effect is not None and not each.planted
         ),
-        step_s=tuple((step, float(steps[step])) for step in Step if steps[step]),
+        time=stage_times([each.steps for each in rounds]),
         verdicts=tuple(Counter(each.word for each in ended if not each.planted).most_common()),
         decisions=tuple(
             Counter(

@@ -307,7 +307,7 @@ class Sample:
             round_id,
             Step.DECIDE,
             "approve",
-            wall_s=90,
+            wall_s=0.1,
             action="approve",
             actor="person:ada",
             reason="",
@@ -360,10 +360,11 @@ class Sample:
         """What a short agent run leaves."""
         path, content = idea.files[0] if idea.files else ("train.py", TRAIN)
         rows: list[tuple[TrajectoryKind, dict[str, object]]] = [
-            (TrajectoryKind.SYSTEM, {"model": "scripted:demo", "system": "You speed up training.", "base_commit": base_commit}),
+            (TrajectoryKind.SYSTEM, {"model": "scripted:demo", "system": "You speed up training.", "tools": [], "base_commit": base_commit}),
             (TrajectoryKind.USER, {"text": "Make train.py faster without losing quality.", "source": "brief"}),
-            (TrajectoryKind.MODEL, {"texts": [f"I will try this: {idea.title}."], "usd": 0.004}),
-            (TrajectoryKind.THINKING, {"text": "The loader is a Python loop.", "provider": "scripted"}),
+            (TrajectoryKind.MODEL, {"texts": [f"I will try this: {idea.title}."], "usd": 0.004, "stop_reason": "tool_use",
+                                    "layout": ["text", "reasoning", *["tool_call"] * 6]}),
+            (TrajectoryKind.THINKING, {"text": "The loader is a Python loop.", "provider": "scripted", "payload": {}}),
             (TrajectoryKind.TOOL_CALL, {"id": "t1", "name": "view", "arguments": {"path": "train.py"}}),
             (TrajectoryKind.TOOL_RESULT, {"call_id": "t1", "tool": "view", "text": TRAIN, "is_error": False}),
             (TrajectoryKind.TOOL_CALL, {"id": "t2", "name": "edit", "arguments": {"path": "train.py", "old": "no such text", "new": "x"}}),

@@ -1,6 +1,7 @@
 """Every screen opens on a real ledger, every key does what the registry says, and nothing is lost on the way."""
 
 import dataclasses
+import re
 import shutil
 import time
 
@@ -9,6 +10,7 @@ from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import START, Sample
 from textual.widgets import Input
 
+from rsi.agent.report.campaign_report import Stage
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import CampaignEvent, CampaignEventKind, RequestKind, RoundRecord
 from rsi.agent.store.tables import campaigns
@@ -17,6 +19,7 @@ from rsi.tui.commands import COMMANDS, Scope
 from rsi.tui.controls import whereabouts
 from rsi.tui.lineages import leaderboard, tree_rows
 from rsi.tui.rounds import round_view
+from rsi.tui.screens.controls import time_lines
 from rsi.tui.screens.dialogues import AskText, Confirm, Show
 from rsi.tui.screens.diff_dialogue import DiffDialogue
 from rsi.tui.screens.new_campaign import NewCampaign
@@ -441,6 +444,19 @@ def test_a_tree_holds_every_candidate_below_its_champion(sample):
 
 def test_nothing_ran_so_nothing_is_the_bottleneck():
     assert whereabouts(()).bottleneck is None
+
+
+def test_waiting_is_counted_from_the_end_of_the_review_and_not_from_the_step_that_follows_it(
+    sample,
+):
+    promoted = sample.ledger.round("c1120-4f2a-0002")
+    view = round_view(promoted, sample.ledger.steps(promoted.id), (), ())
+    found = whereabouts([view])
+    assert found.bottleneck is Stage.WAIT
+    waited = next(each for each in found.time if each.stage is Stage.WAIT)
+    assert waited.wall_s == pytest.approx(90)
+    text = "\n".join("".join(part for part, _ in each) for each in time_lines(found))
+    assert re.search(r"wait for a decision +█+ 90 s .*← bottleneck", text)
 
 
 async def test_an_ended_campaign_can_be_asked_for_nothing_but_requeueing(sample):

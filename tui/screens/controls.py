@@ -34,9 +34,9 @@ COLUMNS = (
     Column(title="", width=10),
     Column(title="what was planted", min_width=10, priority=1),
 )
-BAR_CELLS = 20
+BAR_CELLS = 16
 LEAST_SHOWN_S = 0.5
-"""Steps that took less in all are left out of the bars."""
+"""Stages that took less in all are left out of the bars."""
 
 
 class ControlsScreen(CockpitScreen):
@@ -253,21 +253,19 @@ def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
 
 
 def time_lines(found: Whereabouts) -> list[Line]:
-    """A bar a step; the longest is the bottleneck."""
-    total = sum(seconds for _, seconds in found.step_s)
-    if not total:
+    """A bar a stage; the longest, which comes first, is the bottleneck."""
+    if not found.time:
         return [line("No step has finished yet.", Role.DIM)]
-    longest = max(seconds for _, seconds in found.step_s)
+    total = sum(each.wall_s for each in found.time)
     lines: list[Line] = [(("where the time goes  ", Role.DIM), (duration(total), Role.TEXT))]
-    for step, seconds in found.step_s:
-        if seconds < LEAST_SHOWN_S:
+    for each in found.time:
+        if each.wall_s < LEAST_SHOWN_S:
             continue
-        cells = round(seconds / longest * BAR_CELLS)
-        is_worst = step is found.bottleneck
-        name = "wait for you" if step.value == "decide" else step.value
+        cells = round(each.wall_s / found.time[0].wall_s * BAR_CELLS)
+        is_worst = each.stage is found.bottleneck
         lines.append(
-            ((f"{name:<13}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
-             (f" {duration(seconds)} {seconds / total:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))
+            ((f"{each.stage.value:<20}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
+             (f" {duration(each.wall_s)} {each.share:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))
         )  # fmt: skip
     return lines
 
