@@ -7,7 +7,9 @@ entry, and says in one sentence why when it writes nothing.
 from collections.abc import Mapping
 
 from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.controls import default_every
 from rsi.agent.errors import AgentError
+from rsi.agent.forks import queue_fork
 from rsi.agent.gate import decide, person
 from rsi.agent.launching import ensure_worker, launch
 from rsi.agent.llm.errors import ModelError
@@ -24,6 +26,7 @@ from rsi.agent.store.records import (
     RequestKind,
     utc_now,
 )
+from rsi.agent.trajectory.recording import RecordingError
 from rsi.sandboxes.errors import SandboxError
 from rsi.tasks.errors import TaskError
 from rsi.tasks.loader import load_task, profile_of
@@ -83,7 +86,7 @@ def request(
 
 def queue(
     ledger: Ledger, home: Home, *, task: str, track: str | None, profile: str | None,
-    settings: Mapping[str, object], first_message: str = "",
+    settings: Mapping[str, object], lineage: str | None = None,
 ) -> CampaignRecord:  # fmt: skip
     """Queue a campaign and see to it that a worker runs; takes seconds when one has to start.
 
@@ -93,8 +96,9 @@ def queue(
         task: Name of a task, or its folder.
         track: None takes the task's default.
         profile: None takes the task's default.
-        settings: Fields of `CampaignConfig` besides the task's folder and the seed.
-        first_message: What the agent is told at its first turn; empty for nothing.
+        settings: Fields of `CampaignConfig` besides the task's folder and the seed; without a word about controls
+            they are planted as often as `rsi run` plants them.
+        lineage: Whose champion; None takes the one of this task, track and profile.
 
     Raises:
         ActionRefusedError: The task or the settings cannot work; the message says which and why.
@@ -102,14 +106,36 @@ def queue(
     try:
         loaded = load_task(task, track=track)
         chosen = profile_of(loaded, profile)
-        config = CampaignConfig.from_json({"task_root": str(loaded.root), **settings})
-        record = launch(home.create(), ledger, loaded, profile=chosen.name, config=config).campaign
-        if first_message:
-            request(
-                ledger, RequestKind.MESSAGE, campaign_id=record.id, payload={"text": first_message}
-            )
+        every = default_every(chosen)
+        config = CampaignConfig.from_json(
+            {"task_root": str(loaded.root), "control_every": every, **settings}
+        )
+        record = launch(
+            home.create(), ledger, loaded, profile=chosen.name, config=config, lineage=lineage
+        ).campaign
         ensure_worker(home, ledger, is_detached=True)
     except (AgentError, ModelError, TaskError, SandboxError, TypeError) as error:
+        raise ActionRefusedError(str(error)) from error
+    return record
+
+
+def fork(ledger: Ledger, home: Home, round_id: str, *, step: int, say: str) -> CampaignRecord:
+    """Queue a round that goes on from a turn of a recorded one, and see to it that a worker runs.
+
+    Args:
+        ledger: Where the campaign is written.
+        home: Whose engine queue it enters.
+        round_id: Whose proposer is taken up.
+        step: Number of the turn after which it goes on; 0 starts over with the same brief.
+        say: Words for the agent at that point; empty for none.
+
+    Raises:
+        ActionRefusedError: There is no such turn, or the campaign's settings do not work any more.
+    """
+    try:
+        record = queue_fork(home.create(), ledger, round_id, step=step, say=say or None).campaign
+        ensure_worker(home, ledger, is_detached=True)
+    except (AgentError, ModelError, RecordingError, TaskError, SandboxError) as error:
         raise ActionRefusedError(str(error)) from error
     return record
 

@@ -150,7 +150,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.REPLAY, "search_next", "n", "Next match", "To the next step that matches.", "search_next(1)", footer=False),
     _c(Scope.REPLAY, "search_previous", "N", "Previous match", "To the matching step before.", "search_next(-1)", footer=False),
     _c(Scope.REPLAY, "compare", "equals_sign,C", "Compare", "Mark this round; on another one, show where they part.", "compare", footer=False),
-    _c(Scope.REPLAY, "fork", "F", "Fork", "Queue a campaign that starts from the code as of this step.", "fork", footer=False, writes=True),
+    _c(Scope.REPLAY, "fork", "F", "Fork", "Queue a round that goes on after this turn of the agent, with a word to it if you like.", "fork", footer=False, writes=True),
     _c(Scope.REPLAY, "pager", "o", "Pager", "Read this step in $PAGER, made safe.", "pager", footer=False),
     _c(Scope.REPLAY, "editor", "e", "Editor", "Open this step in $EDITOR, made safe.", "editor", footer=False),
     # --- lineage ---

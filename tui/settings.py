@@ -14,6 +14,8 @@ from rsi.tui.errors import SettingsError
 from rsi.tui.theme import THEME_NAMES
 
 FILE_NAME = "cockpit.toml"
+HIGHEST: Mapping[str, float] = {"play_speed": 100.0, "budget_usd": 1e6, "budget_hours": 1e4}
+"""Settings that are numbers above 0, and what would surely be a slip of the finger."""
 SECRET_VARIABLES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY",
                     "RSI_DATABASE_URL")  # fmt: skip
 
@@ -32,6 +34,10 @@ class Settings:
     """Show diffs side by side at first."""
     play_speed: float = 2.0
     """Steps per second when a replay plays."""
+    budget_usd: float | None = None
+    """Dollars that the form for a new campaign starts with; None for no limit."""
+    budget_hours: float | None = None
+    """Wall hours that the form starts with; None for no limit."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by command id."""
 
@@ -42,6 +48,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "title": "say in the terminal's title how much waits",
     "diff_split": "show diffs side by side at first",
     "play_speed": "steps per second when a replay plays",
+    "budget_usd": "dollars that a new campaign's form starts with",
+    "budget_hours": "wall hours that a new campaign's form starts with",
     "keys": "own keys, by command",
 }
 
@@ -80,7 +88,7 @@ def save_settings(path: Path, settings: Settings) -> None:
     rows = ["# Settings of the rsi cockpit. Keys by command id are listed by `rsi tui --keys`."]
     for each in fields(Settings):
         value = getattr(settings, each.name)
-        if each.name != "keys":
+        if each.name != "keys" and value is not None:
             rows.append(f"{each.name} = {_toml(value)}")
     if settings.keys:
         rows.append("\n[keys]")
@@ -94,6 +102,13 @@ def save_settings(path: Path, settings: Settings) -> None:
         raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
 
 
+def is_possible(name: str, value: object) -> bool:
+    """Whether a setting that is a number may have this value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value <= HIGHEST[name]
+
+
 def secrets_set(environ: Mapping[str, str] | None = None) -> tuple[tuple[str, bool], ...]:
     """Which secrets are set; their values are never looked at."""
     variables = os.environ if environ is None else environ
@@ -104,9 +119,11 @@ def _check(path: Path, key: str, value: object) -> None:
     default = getattr(Settings(), key)
     if key == "keys":
         _check_keys(path, value)
-    elif key == "play_speed":
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 100:
-            raise SettingsError(f"{path}: {key} is {value!r}; expected a number from 0 to 100")
+    elif key in HIGHEST:
+        if not is_possible(key, value):
+            raise SettingsError(
+                f"{path}: {key} is {value!r}; expected a number from 0 to {HIGHEST[key]:g}"
+            )
     elif type(value) is not type(default):
         raise SettingsError(
             f"{path}: {key} is {value!r}; expected {'true or false' if isinstance(default, bool) else 'text'}"

@@ -1,6 +1,6 @@
 """The form that queues a campaign, with a forecast from campaigns of the same kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +24,7 @@ from rsi.tui.draw import Line, Role, line
 from rsi.tui.phrases import duration, plural, usd
 from rsi.tui.safe import safe_line
 from rsi.tui.screens.dialogues import SafeInput
+from rsi.tui.settings import Settings
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.choice import Choice
@@ -62,10 +63,28 @@ FIELDS: tuple[Field, ...] = (
 )  # fmt: skip
 
 
+_IN_THE_FORM = frozenset(
+    {"task_root", "proposer", "critic", "reviewer", "strategy", "rounds", "autonomy", "budget_usd",
+     "budget_wall_s", "backend"}
+)  # fmt: skip
+
+
+def kept_settings(record: CampaignRecord) -> dict[str, object]:
+    """Settings of another campaign that the form does not show and a clone keeps; its seed is its own."""
+    return {
+        name: value
+        for name, value in record.config.items()
+        if name not in _IN_THE_FORM and name != "seed"
+    }
+
+
 def form_values(record: CampaignRecord) -> dict[str, str]:
     """The form filled in as another campaign was, for cloning."""
     config = record.config
-    values = {"task": record.task, "track": record.track, "profile": record.profile}
+    # A task of the person's own is not among those that ship; its folder names it.
+    is_known = any(each.name == record.task for each in list_tasks())
+    task = record.task if is_known else payloads.text_of(config, "task_root") or record.task
+    values = {"task": task, "track": record.track, "profile": record.profile}
     for name in ("proposer", "critic", "reviewer", "strategy", "backend"):
         values[name] = payloads.text_of(config, name)
     values["rounds"] = str(payloads.int_of(config, "rounds", 8))
@@ -75,6 +94,12 @@ def form_values(record: CampaignRecord) -> dict[str, str]:
     values["budget_usd"] = "" if budget is None else f"{budget:g}"
     values["budget_hours"] = "" if hours is None else f"{hours / 3600:g}"
     return {name: safe_line(value) for name, value in values.items() if value}
+
+
+def budget_values(settings: Settings) -> dict[str, str]:
+    """The limits that a person wants a new campaign to start with."""
+    values = {"budget_usd": settings.budget_usd, "budget_hours": settings.budget_hours}
+    return {name: f"{value:g}" for name, value in values.items() if value is not None}
 
 
 class NewCampaign(ModalScreen[None]):
@@ -99,20 +124,19 @@ class NewCampaign(ModalScreen[None]):
         Binding("ctrl+s,f2", "queue_it", "Queue", show=False, priority=True),
     ]
 
-    def __init__(
-        self, cockpit: Cockpit, values: Mapping[str, str] | None = None, *, first_message: str = ""
-    ) -> None:
+    def __init__(self, cockpit: Cockpit, original: CampaignRecord | None = None) -> None:
         """Prepare the form.
 
         Args:
             cockpit: The application.
-            values: Field values to start with, such as those of a campaign that is cloned.
-            first_message: What the agent is told at its first turn; empty for nothing.
+            original: The campaign that is cloned; None starts with the defaults.
         """
         super().__init__()
-        self._first_message = first_message
         self._cockpit = cockpit
-        self._values = dict(values or {})
+        self._original = original
+        self._values = (
+            budget_values(cockpit.settings) if original is None else form_values(original)
+        )
         self._loaded: Task | None = None
         self._task_problem = ""
         self._forecast: PastRounds | None = None
@@ -144,8 +168,11 @@ class NewCampaign(ModalScreen[None]):
     # --- what the task offers ---
 
     def _fill_tasks(self) -> None:
-        names = tuple(each.name for each in list_tasks() if each.problem is None) or ("",)
-        self.query_one("#field-task", Choice).set_choices(names, self._values.get("task"))
+        names = tuple(each.name for each in list_tasks() if each.problem is None)
+        given = self._values.get("task", "")
+        if given and given not in names:
+            names = (*names, given)
+        self.query_one("#field-task", Choice).set_choices(names or ("",), given)
         self._fill_task()
 
     def _fill_task(self) -> None:
@@ -257,10 +284,12 @@ class NewCampaign(ModalScreen[None]):
             self._draw_notes()
             return
 
+        kept, lineage = self._kept(track, profile)
+
         def work(ledger: Ledger) -> CampaignRecord:
             return queue(
                 ledger, home, task=task, track=track, profile=profile,
-                settings=settings, first_message=self._first_message,
+                settings={**kept, **settings}, lineage=lineage,
             )  # fmt: skip
 
         self._problem = "queueing, and starting a worker when none runs …"
@@ -271,6 +300,14 @@ class NewCampaign(ModalScreen[None]):
         self._cockpit.choose(campaign_id=record.id)
         self._cockpit.say(f"queued {record.id}")
         self.dismiss()
+
+    def _kept(self, track: str, profile: str) -> tuple[dict[str, object], str | None]:
+        """What a clone takes along unseen, and its lineage; nothing of another task, no champion of another size."""
+        original, loaded = self._original, self._loaded
+        if original is None or loaded is None or loaded.name != original.task:
+            return {}, None
+        is_same = (track, profile) == (original.track, original.profile)
+        return kept_settings(original), original.lineage if is_same else None
 
     def _settings(self) -> dict[str, object] | None:
         rounds, autonomy = _whole(self._value("rounds")), _whole(self._value("autonomy"))

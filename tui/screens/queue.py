@@ -17,7 +17,7 @@ from rsi.tui.phrases import campaign_state, interval, plural, ratio, round_word,
 from rsi.tui.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.filtering import FilterInput
-from rsi.tui.screens.new_campaign import NewCampaign, form_values
+from rsi.tui.screens.new_campaign import NewCampaign
 from rsi.tui.screens.steering import SteeringActions
 from rsi.tui.view import View
 from rsi.tui.widgets.lines import LinesView
@@ -245,7 +245,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     def action_clone(self) -> None:
         if self.steered is not None:
-            self.app.push_screen(NewCampaign(self.cockpit, form_values(self.steered.record)))
+            self.app.push_screen(NewCampaign(self.cockpit, self.steered.record))
 
     def action_retry(self) -> None:
         if self.steered is not None:

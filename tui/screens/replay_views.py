@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import AgentRole, TrajectoryEvent
+from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
+from rsi.agent.trajectory.recording import turn_at
+from rsi.tui.actions import fork
 from rsi.tui.diffs import colour_lines, parse_diff
 from rsi.tui.draw import EMPTY_LINE, Line, Role, line
+from rsi.tui.errors import ActionRefusedError
 from rsi.tui.event_store import EventStore
-from rsi.tui.screens.dialogues import Show
-from rsi.tui.screens.new_campaign import NewCampaign, form_values
+from rsi.tui.screens.dialogues import AskText, Show
 from rsi.tui.screens.steering import SteeringActions
 from rsi.tui.trajectory import CodeAsOf, code_as_of, event_lines, headline
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.paper import Paper
 
@@ -154,32 +157,60 @@ class ReplayViews(SteeringActions):
         self.fetch(lambda ledger: first_difference(ledger, one, two), arrived)
 
     def action_fork(self) -> None:
-        """Queue a campaign whose agent is handed the code as of this step."""
-        campaign, event = self.steered, self.event
-        if campaign is None or event is None or self._of is None:
+        """Queue a round that goes on after the turn under the cursor, with a word to the agent if there is one."""
+        event, home = self.event, self.cockpit.home
+        if event is None or self._of is None:
             return
-        round_id = self._of[0]
-        seq, edits = event.seq, [each for each in self.store.edits if each <= event.seq]
-        lineage, base, code = campaign.record.lineage, self.store.base_commit, self.cockpit.code
-        agent, failed = self._of[1], frozenset(self.store.failed_calls)
+        round_id, agent = self._of
+        if agent is not AgentRole.PROPOSER:
+            self.cockpit.say("only the proposer's run can be gone on from", is_problem=True)
+            return
+        if home is None:
+            self.cockpit.say("this cockpit has a ledger but no home; use `rsi fork`")
+            return
 
-        def work(ledger: Ledger) -> str:
-            before: Mapping[str, str] = (code.tree(lineage, base) or {}) if base else {}
-            events: list[TrajectoryEvent] = []
-            for each in edits:
-                events += ledger.events(round_id, agent, each - 1, 1)
-            kept = [each for each in events if each.payload.get("id") not in failed]
-            return code_as_of(before, kept, seq).diff_text
+        def arrived(turn: int) -> None:
+            after = f"after turn {turn}" if turn else "from the start, with the same brief"
+            lines: list[Line] = [
+                line(f"A campaign of one round goes on {after} of {round_id}:", Role.TEXT),
+                line("same files, same words so far, same model and lineage.", Role.DIM),
+                line("Words for the agent at that point; may be empty:", Role.DIM),
+            ]
 
-        def arrived(diff: str) -> None:
-            note = f"Start from this change, made up to step {seq} of round {round_id}:\n{diff}"
-            self.app.push_screen(
-                NewCampaign(
-                    self.cockpit, form_values(campaign.record), first_message=note if diff else ""
+            def answered(say: str | None) -> None:
+                if say is None:
+                    return
+                self.cockpit.say("queueing, and starting a worker when none runs …")
+                future = self.cockpit.work_aside(
+                    lambda ledger: fork(ledger, home, round_id, step=turn, say=say)
                 )
+                when_done(self, future, queued, self.say_problem)
+
+            def queued(record: CampaignRecord) -> None:
+                self.cockpit.say(f"queued {record.id}: {round_id} goes on {after}")
+
+            self.app.push_screen(
+                AskText("Fork", lines, label="queue it", may_be_empty=True), answered
             )
 
-        self.fetch(work, arrived)
+        when_done(
+            self,
+            self.cockpit.ask_ledger(lambda ledger: turn_of(ledger, round_id, event.seq)),
+            arrived,
+            self.say_problem,
+        )
+
+
+def turn_of(ledger: Ledger, round_id: str, seq: int) -> int:
+    """Number of the proposer's turn that an event belongs to; 0 before its first.
+
+    Raises:
+        ActionRefusedError: It is of a run that does not count, or was recorded by a version that kept less.
+    """
+    try:
+        return turn_at(ledger.events(round_id, AgentRole.PROPOSER), seq)
+    except (KeyError, ValueError) as error:
+        raise ActionRefusedError(f"{round_id} cannot be gone on from here: {error}") from error
 
 
 def first_difference(

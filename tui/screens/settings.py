@@ -15,7 +15,14 @@ from rsi.tui.errors import SettingsError
 from rsi.tui.phrases import duration
 from rsi.tui.screens.base import STALE_AFTER_S, CockpitScreen
 from rsi.tui.screens.dialogues import AskText
-from rsi.tui.settings import DESCRIPTIONS, Settings, secrets_set, settings_path
+from rsi.tui.settings import (
+    DESCRIPTIONS,
+    HIGHEST,
+    Settings,
+    is_possible,
+    secrets_set,
+    settings_path,
+)
 from rsi.tui.theme import THEME_NAMES
 from rsi.tui.view import View
 from rsi.tui.widgets.lines import LinesView
@@ -154,27 +161,37 @@ class SettingsScreen(CockpitScreen):
                 self._use(replace(settings, title=not settings.title))
             case "diff_split":
                 self._use(replace(settings, diff_split=not settings.diff_split))
-            case "play_speed":
-                self._ask_speed(settings)
+            case name if name in HIGHEST:
+                self._ask_number(settings, name)
             case _:
                 self._ask_keys(settings, item)
 
-    def _ask_speed(self, settings: Settings) -> None:
+    def _ask_number(self, settings: Settings, name: str) -> None:
+        """Ask for a number; empty means no limit, where that is possible."""
+        now, may_be_none = getattr(settings, name), getattr(Settings(), name) is None
+
         def answered(text: str | None) -> None:
             if text is None:
                 return
+            if not text:
+                self._use(with_value(settings, name, None))
+                return
             try:
-                speed = float(text)
+                value = float(text)
             except ValueError:
-                speed = 0.0
-            if 0 < speed <= 100:
-                self._use(replace(settings, play_speed=speed))
+                value = 0.0
+            if is_possible(name, value):
+                self._use(with_value(settings, name, value))
             else:
-                self.cockpit.say(f"{text!r} is no number from 0 to 100", is_problem=True)
+                said = f"{text!r} is no number from 0 to {HIGHEST[name]:g}"
+                self.cockpit.say(said, is_problem=True)
 
+        lines = [
+            line(f"{DESCRIPTIONS[name]}{'; empty for no limit' if may_be_none else ''}", Role.DIM)
+        ]
         self.app.push_screen(
-            AskText("Steps per second", [line(DESCRIPTIONS["play_speed"], Role.DIM)], label="set",
-                    text=f"{settings.play_speed:g}"), answered)  # fmt: skip
+            AskText(name.replace("_", " ").capitalize(), lines, label="set",
+                    text="" if now is None else f"{now:g}", may_be_empty=may_be_none), answered)  # fmt: skip
 
     def _ask_keys(self, settings: Settings, item: Item) -> None:
         command = next((each for each in COMMANDS if each.id == item.id), None)
@@ -234,13 +251,10 @@ def items_of(settings: Settings) -> tuple[Item, ...]:
         if name == "keys":
             continue
         value = getattr(settings, name)
-        shown = (
-            {True: "yes", False: "no"}.get(value, str(value))
-            if isinstance(value, bool)
-            else str(value)
-        )
         items.append(
-            Item(id=name, value=shown, is_changed=value != getattr(default, name), text=text)
+            Item(
+                id=name, value=_shown(value), is_changed=value != getattr(default, name), text=text
+            )
         )
     for command in COMMANDS:
         keys = settings.keys.get(command.id, command.keys)
@@ -253,3 +267,18 @@ def items_of(settings: Settings) -> tuple[Item, ...]:
             )
         )
     return tuple(items)
+
+
+def with_value(settings: Settings, name: str, value: float | None) -> Settings:
+    """The settings with another number."""
+    return replace(settings, **{name: value})  # type: ignore[arg-type]  # one of HIGHEST: all are numbers
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "no limit"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)
