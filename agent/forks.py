@@ -10,9 +10,10 @@ from pathlib import Path
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.errors import AgentError
 from rsi.agent.launching import Launch, launch
+from rsi.agent.steps.models import proposer_of
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import AgentRole
+from rsi.agent.store.records import AgentRole, Step
 from rsi.agent.trajectory.recording import last_recording
 from rsi.tasks.loader import load_task
 
@@ -38,7 +39,7 @@ def queue_fork(
         round_id: Whose proposer is taken up.
         step: Number of the turn after which it goes on; 0 starts over with the same brief.
         say: Words for the agent at that point.
-        model: Spec of another model; None keeps the campaign's.
+        model: Spec of another model; None keeps the one that proposed then.
 
     Raises:
         ForkError: There is no such turn.
@@ -53,10 +54,11 @@ def queue_fork(
             "them (0 starts over with the same brief)"
         )
     before = CampaignConfig.from_json(campaign.config)
+    opened = ledger.step(round_id, Step.OPEN)
     config = replace(
         before,
         rounds=1,
-        proposer=model or before.proposer,
+        proposer=model or proposer_of(before, {} if opened is None else opened.payload),
         other_proposers=(),
         fork_of=round_id,
         fork_step=step,

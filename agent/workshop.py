@@ -92,12 +92,21 @@ def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Works
         task=task,
         profile=task.profiles[campaign.profile],
         backend=backend,
-        scaffold=load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD),
+        scaffold=scaffold_of(config),
         steering=CampaignSteering(ledger, campaign.id),
         keys=KeyRing(),
     )
     shop.lineage.import_baseline(read_tree(task.repo), shop.baseline_message)
     return shop
+
+
+def scaffold_of(config: CampaignConfig) -> Scaffold:
+    """The scaffold that drives a campaign's models.
+
+    Raises:
+        ScaffoldError: Its folder is gone or cannot be read.
+    """
+    return load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD)
 
 
 class RoundDesk:

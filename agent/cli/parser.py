@@ -152,7 +152,10 @@ def _show(parser: argparse.ArgumentParser) -> None:
 def _replay(parser: argparse.ArgumentParser) -> None:
     _round(parser)
     parser.add_argument(
-        "--run", action="store_true", help="run the tool calls again and compare the results"
+        "--run",
+        action="store_true",
+        help="run the proposer's tool calls again in a fresh sandbox and compare the answers; "
+        "without it nothing runs, the record is shown",
     )
     parser.add_argument("--agent", default="proposer", help="proposer, critic or reviewer")
 
@@ -160,7 +163,9 @@ def _replay(parser: argparse.ArgumentParser) -> None:
 def _fork(parser: argparse.ArgumentParser) -> None:
     _round(parser)
     parser.add_argument("--step", type=int, required=True, help="turn after which to go on")
-    parser.add_argument("--model", help="another model from here on (default: the same)")
+    parser.add_argument(
+        "--model", help="another model from here on (default: the one that proposed in that round)"
+    )
     parser.add_argument("--say", help="words for the agent at this point")
     parser.add_argument("--detach", action="store_true", help="queue it and return")
 
@@ -312,7 +317,12 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ("sooner", "steering", "let a queued campaign run before the others", _campaign),
     ("later", "steering", "let a queued campaign run after the others", _campaign),
     ("more-pairs", "steering", "measure more pairs of a candidate at the gate", _round),
-    ("replay", "replaying", "an agent's steps in a round, one by one", _replay),
+    (
+        "replay",
+        "replaying",
+        "show an agent's steps in a round, or with --run do the proposer's again",
+        _replay,
+    ),
     ("fork", "replaying", "go on from the middle of a recorded round", _fork),
     ("export", "exporting", "write trajectories in other tools' formats", _export),
     ("rescore", "replaying", "compute a round's score again from stored samples", _round),

@@ -10,6 +10,7 @@ from rsi.agent.cli.context import emit, home, note, open_to_read
 from rsi.agent.cli.running import see_through
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.forks import queue_fork
+from rsi.agent.proposer.loop import limits_under
 from rsi.agent.rescoring import rescore_round
 from rsi.agent.steps.idea import agent_spec
 from rsi.agent.store.ledger import Ledger
@@ -17,6 +18,7 @@ from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
 from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.trajectory.replay import replay as run_again
+from rsi.agent.workshop import scaffold_of
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.loader import load_task
 
@@ -46,7 +48,12 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecor
     backend.prepare(task.environment, progress=note)
     spec = agent_spec(task, task.profiles[campaign.profile], f"{args.round}/replay")
     with backend.open(spec) as sandbox:
-        found = run_again(recording, sandbox, lineage.tree(recording.base_commit))
+        found = run_again(
+            recording,
+            sandbox,
+            lineage.tree(recording.base_commit),
+            limits=limits_under(scaffold_of(config), task),
+        )
     summary = (
         f"{found.calls} tool calls run again, {found.from_record} answers taken from the record: "
         + ("no divergence" if found.divergence is None else "DIVERGENCE")

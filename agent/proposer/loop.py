@@ -125,6 +125,11 @@ def default_limits(task: Task) -> ProposerLimits:
     return ProposerLimits(wall_s=task.agent_timeout_s)
 
 
+def limits_under(scaffold: Scaffold, task: Task) -> ProposerLimits:
+    """The limits of a proposal that a scaffold drives, when nobody sets others."""
+    return default_limits(task).with_settings(scaffold.proposer)
+
+
 def _bench(
     sandbox: Sandbox,
     brief: Brief,

@@ -1,17 +1,17 @@
 """Steps 1 to 5: open, brief, propose, commit, critique."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import cast
 
 from rsi.agent.errors import LineageTreeError
 from rsi.agent.llm.script import load_script
+from rsi.agent.proposer.loop import limits_under
 from rsi.agent.proposer.loop import propose as run_proposer
 from rsi.agent.proposer.start import Start
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
 from rsi.agent.steps.controlling import planted_control, propose_control
 from rsi.agent.steps.dev_run import dev_run
-from rsi.agent.steps.models import model_of, purse_of, sink_of
+from rsi.agent.steps.models import model_of, proposer_of, purse_of, script_number, sink_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.records import AgentRole, Step
@@ -75,9 +75,10 @@ def planted_entry(desk: RoundDesk) -> dict[str, object] | None:
     if not shop.config.proposer.startswith("scripted:"):
         return None
     script = load_script(shop.config.proposer.partition(":")[2], shop.task)
-    if desk.record.number > len(script.rounds):
+    number = script_number(desk.ledger, desk.record)
+    if number > len(script.rounds):
         return None
-    label = script.rounds[desk.record.number - 1].label
+    label = script.rounds[number - 1].label
     for cheat in shop.task.cheats:
         if cheat.name == label:
             return {"kind": "cheat", "name": label, "expect": list(cheat.expect)}
@@ -110,8 +111,7 @@ def propose(desk: RoundDesk) -> StepResult:
     if desk.record.is_control:
         return propose_control(desk)
     brief = _stored_brief(desk)
-    plan = cast(Mapping[str, object], desk.opened().get("plan") or {})
-    model = model_of(desk, str(plan.get("model") or shop.config.proposer))
+    model = model_of(desk, proposer_of(shop.config, desk.opened()))
     spec = agent_spec(shop.task, shop.profile, f"{desk.round_id}/agent")
     purse = purse_of(desk)
     with shop.backend.open(spec) as sandbox:
@@ -214,7 +214,15 @@ def _fork_start(desk: RoundDesk, sandbox: Sandbox) -> Start | None:
         return None
     recording = last_recording(desk.ledger.events(config.fork_of, AgentRole.PROPOSER))
     base_tree = desk.shop.lineage.tree(recording.base_commit)
-    return fork(recording, sandbox, base_tree, step=config.fork_step, say=config.fork_say)
+    return fork(
+        recording,
+        sandbox,
+        base_tree,
+        step=config.fork_step,
+        say=config.fork_say,
+        # A fork keeps the scaffold of the campaign that it comes from, so these drove the recording too.
+        limits=limits_under(desk.shop.scaffold, desk.shop.task),
+    )
 
 
 def _stored_brief(desk: RoundDesk) -> Brief:

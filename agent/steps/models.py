@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rsi.agent.budget import Budget, LedgerPurse
+from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.limits import budget_now
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.redaction import redacting
@@ -12,7 +13,7 @@ from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Reply
 from rsi.agent.recorder import Recorder
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import AgentRole
+from rsi.agent.store.records import AgentRole, RoundRecord
 from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.types import BudgetExceededError, Sink
 from rsi.agent.workshop import RoundDesk, Workshop
@@ -27,11 +28,30 @@ def model_of(desk: RoundDesk, spec: str) -> Model:
     return resolve_model(
         spec,
         task=desk.shop.task,
-        round_number=desk.record.number,
+        round_number=script_number(desk.ledger, desk.record),
         keys=desk.shop.keys,
         allow_unknown_price=desk.shop.config.is_unknown_price_allowed,
         recorded=lambda round_id: recorded_replies(desk.ledger, round_id),
     )
+
+
+def proposer_of(config: CampaignConfig, opened: Mapping[str, object]) -> str:
+    """The model that proposes in a round: the one that its search chose, else the campaign's.
+
+    Args:
+        config: Of the round's campaign.
+        opened: What the round's opening left.
+    """
+    plan = cast(Mapping[str, object], opened.get("plan") or {})
+    return str(plan.get("model") or config.proposer)
+
+
+def script_number(ledger: Ledger, record: RoundRecord) -> int:
+    """Which entry of a script a round plays: its own number, or the one of the round that it is a fork of."""
+    config = CampaignConfig.from_json(ledger.campaign(record.campaign_id).config)
+    if config.fork_of is None or record.number != 1:
+        return record.number
+    return script_number(ledger, ledger.round(config.fork_of))
 
 
 def recorded_replies(ledger: Ledger, round_id: str) -> tuple[Reply, ...]:

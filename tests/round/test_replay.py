@@ -1,10 +1,12 @@
 """Rounds of a recorded campaign are run again, gone on from, and taken elsewhere."""
 
 import json
+import shutil
 
 import pytest
 
 from rsi.agent.cli.entry import main
+from rsi.agent.scaffolds import DEFAULT
 from rsi.agent.store.records import AgentRole, CampaignState
 from rsi.agent.tally import round_lines
 from rsi.agent.trajectory.atif import from_atif, to_atif
@@ -112,3 +114,72 @@ def test_the_inspect_log_of_a_campaign_is_read_by_inspect_itself(queue, work, id
     path = tmp_path / "log.json"
     assert main(["export", campaign_id, "--format", "inspect", "--out", str(path)]) == 0
     assert len(log_module.read_eval_log(str(path)).samples) == 1
+
+
+METERED = """[[round]]
+[[round.turn]]
+calls = [{tool = "shell", arguments = {command = "seq 1 3000"}}, {tool = "measure"}]
+[[round.turn]]
+calls = [{tool = "view", arguments = {path = "run.py"}}]
+[[round.turn]]
+calls = [{tool = "measure"}]
+[[round.turn]]
+calls = [{tool = "give_up", arguments = {reason = "seen enough"}}]
+"""
+
+
+@pytest.mark.slow
+def test_a_fork_of_a_later_round_plays_on_its_entry_under_the_limits_that_drove_it(
+    ledger, queue, work, idea, tmp_path, capfd
+):
+    scaffold = tmp_path / "scaffold"
+    shutil.copytree(DEFAULT, scaffold)
+    settings = scaffold / "scaffold.toml"
+    limits = "max_measures = 1\nshown_chars = 1000"
+    settings.write_text(settings.read_text().replace("max_measures = 8", limits))
+    entries = [idea("01_edits_the_entry"), METERED, idea("07_wrong_name")]
+    campaign_id = queue(entries, scaffold=str(scaffold))
+    status, log = work()
+    assert status == 0, log
+    lines = round_lines(ledger, campaign_id)
+    assert [each.ended_as for each in lines] == ["not_admitted", "no_patch", "crashed"]
+    refusal = "No measurements are left in this round."
+
+    for line in lines[1:]:
+        round_id = line.record.id
+        assert main(["replay", round_id, "--run"]) == 0, capfd.readouterr().out
+        capfd.readouterr()
+        assert main(["fork", round_id, "--step", "2", "--json"]) == 0
+        fork_id = json.loads(capfd.readouterr().out)["campaign"]
+        (forked,) = round_lines(ledger, fork_id)
+        before, after = recording_of(ledger, round_id), recording_of(ledger, forked.record.id)
+        assert forked.ended_as == line.ended_as
+        assert [each.is_copied for each in after.turns[:3]] == [True, True, False]
+        assert [each.reply.tool_calls for each in after.turns] == [
+            each.reply.tool_calls for each in before.turns
+        ]
+        assert forked.hypothesis == line.hypothesis
+        last_answer = before.turns[2].answers[0].text
+        assert (last_answer == refusal) is (line is lines[1])
+        assert (after.turns[2].answers[0].text == refusal) is (line is lines[1])
+
+
+@pytest.mark.slow
+def test_a_fork_goes_on_with_the_model_that_proposed_in_its_round(
+    ledger, queue, work, tmp_path, capfd
+):
+    other = tmp_path / "other.toml"
+    other.write_text(METERED * 2, encoding="utf-8")
+    campaign_id = queue([METERED, METERED], other_proposers=(f"scripted:{other}",))
+    status, log = work()
+    assert status == 0, log
+    lines = round_lines(ledger, campaign_id)
+    used = [recording_of(ledger, each.record.id).model for each in lines]
+    assert f"scripted:{other}" in used
+    assert len(set(used)) == 2
+    for line, model in zip(lines, used, strict=True):
+        capfd.readouterr()
+        assert main(["fork", line.record.id, "--step", "1", "--json"]) == 0
+        fork_id = json.loads(capfd.readouterr().out)["campaign"]
+        (forked,) = round_lines(ledger, fork_id)
+        assert recording_of(ledger, forked.record.id).model == model
