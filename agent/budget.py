@@ -239,6 +239,18 @@ def token_counts(usage: Usage) -> dict[str, int]:
     }
 
 
+def usage_of(charge: ChargeRecord) -> Usage:
+    """The tokens of a settled charge; a bound that nobody replaced is no usage."""
+    tokens = charge.tokens
+    return Usage(
+        input_uncached_tokens=tokens.get("input", 0),
+        cache_read_tokens=tokens.get("cache_read", 0),
+        cache_write_tokens=tokens.get("cache_write", 0),
+        output_tokens=tokens.get("output", 0),
+        reasoning_tokens=tokens.get("reasoning", 0),
+    )
+
+
 def charged_usd(charge: ChargeRecord) -> float | None:
     """Dollars that a charge counts: what it cost, else what is reserved; None when nobody knows."""
     return charge.reserved_usd if charge.actual_usd is None else charge.actual_usd

@@ -230,6 +230,7 @@ class RoundReport:
     lesson: str
     accuracy: Accuracy
     cost: Cost
+    """Of the whole round: all its attempts, proposer, critic and reviewer."""
     base_commit: str
     commit: str | None
     is_promoted: bool

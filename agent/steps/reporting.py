@@ -1,11 +1,15 @@
 """The structured report of one round: what was tried, what was predicted, what was measured, why."""
 
+import math
 from collections.abc import Mapping
 from typing import cast
 
+from rsi.agent.budget import charged_usd, usage_of
+from rsi.agent.llm.types import Usage
 from rsi.agent.notebook import accuracy_of, lesson_of
 from rsi.agent.store.codec import decode, encode
-from rsi.agent.store.records import Step, StepRecord
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import ChargeRole, Step, StepRecord
 from rsi.agent.types import Cost, RoundReport
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Interval
@@ -38,10 +42,34 @@ def round_report(desk: RoundDesk) -> RoundReport:
         why=why,
         lesson=lesson_of(outcome, predicted, effect, why),
         accuracy=accuracy_of(predicted, effect),
-        cost=decode(Cost, encode(proposed["cost"])) if "cost" in proposed else Cost(),
+        cost=round_cost(desk.ledger, desk.round_id),
         base_commit=base,
         commit=commit,
         is_promoted=outcome == "promoted",
+    )
+
+
+def round_cost(ledger: Ledger, round_id: str) -> Cost:
+    """What all models of a round cost, in all its attempts, calls that a crash cut off included."""
+    charges = [
+        each
+        for each in ledger.charges(round_id=round_id)
+        # One that did not fit was settled at nothing and never sent.
+        if each.role is not ChargeRole.DEVICE
+        and (charged_usd(each) != 0 or any(each.tokens.values()))
+    ]
+    usd = [charged_usd(each) for each in charges]
+    known = [each for each in usd if each is not None]
+    costs = [
+        cast(Mapping[str, float], each.payload["cost"])
+        for each in ledger.steps(round_id)
+        if "cost" in each.payload
+    ]
+    return Cost(
+        usd=math.fsum(known) if len(known) == len(usd) else None,
+        usage=sum((usage_of(each) for each in charges), start=Usage()),
+        calls=len(charges),
+        wall_s=math.fsum(each["wall_s"] for each in costs),
     )
 
 

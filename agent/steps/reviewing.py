@@ -1,7 +1,7 @@
 """The reviewer's part of step 9: a model with fresh context that must try to refute the hypothesis."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from rsi.agent.follow import score_line
 from rsi.agent.reviewer.injection import injection_findings
@@ -9,7 +9,7 @@ from rsi.agent.reviewer.panel import ReviewCase, review
 from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import Step
-from rsi.agent.types import BudgetExceededError
+from rsi.agent.types import BudgetExceededError, Cost
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Arm, Finding, Score, Severity
 
@@ -31,10 +31,16 @@ class ModelReview:
     """Each vote by itself, so that a disagreement stays visible: voter, its worst severity, its findings."""
     agreement: float | None = None
     """Share of votes that say the most common thing; None without votes."""
+    cost: Cost = field(default_factory=Cost)
 
     def facts(self) -> dict[str, object]:
         """What the step's row keeps of it."""
-        return {"panel": self.summary, "votes": list(self.votes), "agreement": self.agreement}
+        return {
+            "panel": self.summary,
+            "votes": list(self.votes),
+            "agreement": self.agreement,
+            "cost": asdict(self.cost),
+        }
 
 
 def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Finding]) -> ModelReview:
@@ -79,6 +85,7 @@ def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Findi
             for each in panel.panel.votes
         ),
         agreement=panel.panel.agreement,
+        cost=panel.cost,
     )
 
 

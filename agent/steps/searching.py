@@ -4,7 +4,7 @@ Invariant: a function of finished facts, so that it says the same again after a 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from rsi.agent.search.choose import choose_strategy
@@ -55,7 +55,6 @@ def _node(record: RoundRecord, steps: tuple[StepRecord, ...], values: Mapping[st
     gain = None if _is_turned_down(latest) else _gain(latest.get(Step.SCORE))
     # A commit from before this campaign has no value here; its own value counts as the champion's 0.
     start = values.get(record.champion_commit, 0.0)
-    cost = cast(Mapping[str, object], proposed.get("cost") or {})
     files = cast(list[Mapping[str, object]], committed.get("files") or [])
     return Node(
         round_id=record.id,
@@ -66,11 +65,22 @@ def _node(record: RoundRecord, steps: tuple[StepRecord, ...], values: Mapping[st
         is_open=Step.REPORT not in latest,
         is_promoted=Step.PROMOTE in latest and latest[Step.PROMOTE].outcome == "promoted",
         gain=gain,
-        cost_usd=cast(float | None, cost.get("usd")),
+        cost_usd=_proposing_usd(steps),
         model=str(proposed.get("model", "")),
         island=cast(int, plan.get("island", 0)),
         niche=str(files[0]["path"]) if files else "",
     )
+
+
+def _proposing_usd(steps: Sequence[StepRecord]) -> float | None:
+    """What proposing cost in all attempts; None when a price is unknown, or nothing was proposed yet."""
+    costs = [
+        cast(Mapping[str, object], each.payload["cost"]).get("usd")
+        for each in steps
+        if each.step is Step.PROPOSE and "cost" in each.payload
+    ]
+    known = [each for each in costs if isinstance(each, (int, float))]
+    return math.fsum(known) if known and len(known) == len(costs) else None
 
 
 def _is_turned_down(latest: Mapping[Step, StepRecord]) -> bool:

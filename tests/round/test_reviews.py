@@ -49,6 +49,13 @@ def test_the_critic_sends_a_candidate_back_once_and_withdraws_another_before_it_
     assert "does not exist" in str(brief.payload["critique"])
     assert [e.attempt for e in steps if e.step is Step.MEASURE] == [1]
     assert not ledger.measurements(second.record.id)
+    costs = [each.payload["cost"] for each in steps if "cost" in each.payload]
+    assert len(costs) == 4, "two attempts, each proposed and criticised"
+    (report,) = [each.payload["report"] for each in steps if each.step is Step.REPORT]
+    assert report["cost"]["calls"] == sum(each["calls"] for each in costs)
+    assert report["cost"]["usage"] == {
+        name: sum(each["usage"][name] for each in costs) for name in costs[0]["usage"]
+    }
     kept = ledger.step(second.record.id, Step.CRITIQUE, 0)
     assert kept.payload["text"] == "Tried twice."
 
@@ -132,3 +139,7 @@ def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_purse(
     assert sum(each.role is ChargeRole.REVIEWER for each in calls) == 3
     recorded = math.fsum(each.cost_usd or 0.0 for each in ledger.events(line.record.id))
     assert recorded == pytest.approx(total), "the trajectories tell the same sum"
+    (report,) = [e for e in ledger.steps(line.record.id) if e.step is Step.REPORT]
+    cost = report.payload["report"]["cost"]
+    assert (cost["usd"], cost["calls"]) == (pytest.approx(total), len(calls))
+    assert cost["wall_s"] > 0
