@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from keyword import iskeyword
 
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
@@ -33,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     for name, module, text, add in VERBS:
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        verb.set_defaults(module=f"rsi.agent.cli.{module}", function=name.replace("-", "_"))
+        function = f"{name}_" if iskeyword(name) else name.replace("-", "_")
+        verb.set_defaults(module=f"rsi.agent.cli.{module}", function=function)
         verb.add_argument("--json", action="store_true", help="print JSON, one document")
         add(verb)
     _add_task(verbs)
@@ -59,7 +61,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         help="who proposes: anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME, scripted:FILE, "
-        "replay:ROUND; several are chosen from by gain per dollar (default: scripted:demo)",
+        "replay:ROUND or replay:FILE (ATIF); several are chosen from by gain per dollar (default: scripted:demo)",
     )
     parser.add_argument("--critic", default="none", help="model that objects before measuring")
     parser.add_argument("--reviewer", default="rules", help="model that reviews besides the rules")
@@ -181,6 +183,17 @@ def _export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, help="folder (atif) or file to write")
     parser.add_argument("--with-rejected", action="store_true", help="sft: rejected rounds too")
+
+    parser.add_argument(
+        "--all-agents",
+        action="store_true",
+        help="atif and inspect: critic, reviewer and earlier attempts too, each a trajectory",
+    )
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="trajectory in Harbor's ATIF, version 1.x")
+    parser.add_argument("--out", help="file to write, as `rsi export --format atif` writes it")
 
 
 def _rollback(parser: argparse.ArgumentParser) -> None:
@@ -324,6 +337,7 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
         _replay,
     ),
     ("fork", "replaying", "go on from the middle of a recorded round", _fork),
+    ("import", "importing", "check an ATIF file, show its steps, make it one of ours", _import),
     ("export", "exporting", "write trajectories in other tools' formats", _export),
     ("rescore", "replaying", "compute a round's score again from stored samples", _round),
     ("controls", "judging", "what planted controls say about the evaluator", _campaign_optional),

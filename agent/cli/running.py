@@ -92,13 +92,14 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     Raises:
         CampaignConfigError: The seed is no hex number of 32 digits.
     """
+    proposers = [_from_anywhere(each) for each in args.model or [DEFAULT_MODEL]]
     config = CampaignConfig(
         task_root=task_root,
         rounds=args.rounds,
-        proposer=(args.model or [DEFAULT_MODEL])[0],
-        other_proposers=tuple((args.model or [])[1:]),
-        critic=args.critic,
-        reviewer=args.reviewer,
+        proposer=proposers[0],
+        other_proposers=tuple(proposers[1:]),
+        critic=_from_anywhere(args.critic),
+        reviewer=_from_anywhere(args.reviewer),
         review_votes=args.review_votes,
         autonomy=Autonomy[args.decide.replace("-", "_").upper()],
         is_autonomy_granted=args.grant_autonomy,
@@ -120,6 +121,13 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     if len(args.seed) != 32 or not set(args.seed.lower()) <= set("0123456789abcdef"):
         raise CampaignConfigError(f"--seed {args.seed!r} is not a hex number of 32 digits")
     return replace(config, seed=args.seed.lower())
+
+
+def _from_anywhere(spec: str) -> str:
+    """A model's name with the file that it plays by its absolute path: the worker's current folder is another one."""
+    provider, _, target = spec.partition(":")
+    is_file = provider in {"scripted", "replay"} and Path(target).is_file()
+    return f"{provider}:{Path(target).resolve()}" if is_file else spec
 
 
 def _strategy_of(scaffold: str | None) -> str:

@@ -1,4 +1,4 @@
-"""`replay:<round>`: a model that says again what another one said, reply by reply.
+"""`replay:<round or ATIF file>`: a model that says again what another one said, reply by reply.
 
 Does not: look at the request. Whether the tools answer as they did then is the replayer's question.
 """

@@ -21,7 +21,7 @@ from rsi.tasks.types import Task
 
 FORMS = (
     "anthropic:<model>, openai:<model>, litellm:<provider>/<model>, scripted:<file or task>, "
-    "replay:<round>"
+    "replay:<round or ATIF file>"
 )
 DEFAULT_CONTEXT_TOKENS = 128_000
 """For models whose context nobody told us: the smallest of the current hosted ones."""
@@ -47,7 +47,7 @@ def resolve_model(
         keys: Where API keys come from; None reads the process's environment.
         prices: Price table; None loads the one that ships and the user's over it.
         allow_unknown_price: Make the model even though no budget in dollars can bind it.
-        recorded: Replies of a round by its id, for `replay:`.
+        recorded: Replies of a round by its id, or of a file by its absolute path, for `replay:`.
 
     Raises:
         ModelSpecError: An unknown form, option or script; the message says what is known.

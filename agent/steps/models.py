@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from rsi.agent.budget import Budget, LedgerPurse
@@ -14,6 +15,7 @@ from rsi.agent.llm.types import Reply
 from rsi.agent.recorder import Recorder
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
+from rsi.agent.trajectory.atif import read_atif
 from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.types import BudgetExceededError, Sink
 from rsi.agent.workshop import RoundDesk, Workshop
@@ -54,10 +56,11 @@ def script_number(ledger: Ledger, record: RoundRecord) -> int:
     return script_number(ledger, ledger.round(config.fork_of))
 
 
-def recorded_replies(ledger: Ledger, round_id: str) -> tuple[Reply, ...]:
-    """What the proposer's model said in a round, for `replay:`."""
-    recording = last_recording(ledger.events(round_id, AgentRole.PROPOSER))
-    return tuple(turn.reply for turn in recording.turns)
+def recorded_replies(ledger: Ledger, source: str) -> tuple[Reply, ...]:
+    """What the proposer's model said in a round, or in an ATIF file, for `replay:`."""
+    if Path(source).is_absolute():
+        return read_atif(Path(source)).replies
+    return last_recording(ledger.events(source, AgentRole.PROPOSER)).replies
 
 
 def sink_of(desk: RoundDesk) -> Sink:

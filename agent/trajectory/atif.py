@@ -9,6 +9,7 @@ Source: Harbor, RFC 0001 (trajectory format); checked against the models of harb
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 from rsi.agent.llm.codec import block_from_json, block_to_json, usage_to_json
@@ -45,7 +46,7 @@ def to_atif(recording: Recording, *, version: str) -> Json:
     document: Json = {
         "schema_version": SCHEMA_VERSION,
         "session_id": recording.round_id,
-        "trajectory_id": f"{recording.round_id}/{recording.agent}",
+        "trajectory_id": recording.name,
         "agent": {
             "name": AGENT_NAME,
             "version": version,
@@ -86,6 +87,19 @@ def from_atif(text: str) -> Recording:
         return _read(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"this ATIF document breaks its format: {error!r}") from error
+
+
+def read_atif(path: Path) -> Recording:
+    """The recording in a file.
+
+    Raises:
+        RecordingError: The file cannot be read, or holds no ATIF 1.x.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from error
+    return from_atif(text)
 
 
 def _agent_step(turn: Turn) -> Json:

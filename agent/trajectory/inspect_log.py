@@ -102,7 +102,7 @@ def _sample(number: int, judged: Judged) -> Json:
         ]
         messages += [{"role": "user", "content": text} for text in turn.told]
     sample: Json = {
-        "id": f"{recording.round_id}/{recording.agent}",
+        "id": recording.name,
         "epoch": 1,
         "input": "\n\n".join(recording.brief) or "(nothing)",
         "target": "promoted",

@@ -78,6 +78,12 @@ class Recording:
     extra: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """Unique among the runs of all rounds: the round, the agent, and the run's number where it has one."""
+        run = self.extra.get("run")
+        return f"{self.round_id}/{self.agent}" + ("" if run is None else f"/{run}")
+
+    @property
     def replies(self) -> tuple[Reply, ...]:
         """The model's replies in order, as `replay:` plays them."""
         return tuple(turn.reply for turn in self.turns)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -183,3 +184,50 @@ def test_a_fork_goes_on_with_the_model_that_proposed_in_its_round(
         fork_id = json.loads(capfd.readouterr().out)["campaign"]
         (forked,) = round_lines(ledger, fork_id)
         assert recording_of(ledger, forked.record.id).model == model
+
+
+@pytest.mark.slow
+def test_every_run_of_a_round_is_exported_and_an_imported_one_is_played_again(
+    ledger, queue, work, idea, tmp_path, capsys
+):
+    critique = '[round.critique]\nstance = "revise"\ntext = "The name does not exist."\n'
+    entry = idea("07_wrong_name") + critique
+    campaign_id = queue([entry], critic=f"scripted:{tmp_path / 'script.toml'}")
+    work()
+    (line,) = round_lines(ledger, campaign_id)
+    out = tmp_path / "all"
+    words = ["export", campaign_id, "--format", "atif", "--out", str(out)]
+    assert main(words) == 0
+    round_id = line.record.id
+    assert [each.name for each in out.iterdir()] == [f"{round_id}.json"]
+    assert main([*words, "--all-agents"]) == 0
+    runs = {"proposer.1", "critic.1", "critic.2"}
+    names = {f"{round_id}.json", *(f"{round_id}.{each}.json" for each in runs)}
+    assert {each.name for each in out.iterdir()} == names
+    documents = [json.loads(each.read_text(encoding="utf-8")) for each in out.iterdir()]
+    assert len({each["trajectory_id"] for each in documents}) == 4
+    said = json.loads((out / f"{round_id}.critic.1.json").read_text(encoding="utf-8"))
+    assert "The name does not exist." in str(said["steps"])
+    log = str(tmp_path / "all.json")
+    assert main(["export", campaign_id, "--format", "inspect", "--out", log, "--all-agents"]) == 0
+    assert len(json.loads(Path(log).read_text(encoding="utf-8"))["samples"]) == 4
+    assert main(["export", campaign_id, "--format", "sft", "--out", log, "--all-agents"]) != 0
+
+    capsys.readouterr()
+    copy = tmp_path / "imported.json"
+    assert main(["import", str(out / f"{round_id}.json"), "--out", str(copy)]) == 0
+    assert "--- 1 tool_call" in capsys.readouterr().out
+    assert copy.read_text(encoding="utf-8") == (out / f"{round_id}.json").read_text(
+        encoding="utf-8"
+    )
+    assert main(["import", str(tmp_path / "script.toml")]) == 6
+    assert "not an ATIF document" in capsys.readouterr().err
+
+    again = queue([idea("07_wrong_name")], proposer=f"replay:{copy}", lineage="played")
+    status, trouble = work()
+    assert status == 0, trouble
+    (played,) = round_lines(ledger, again)
+    assert played.ended_as == line.ended_as == "crashed"
+    before, after = recording_of(ledger, round_id), recording_of(ledger, played.record.id)
+    assert [each.blocks for each in after.replies] == [each.blocks for each in before.replies]
+    assert main(["replay", played.record.id]) == 0
