@@ -1,7 +1,7 @@
 """Whether a task's evaluator can be trusted: its noise, its reach, its headroom, and its cheats run for real.
 
 Every number comes from runs on this machine in this sandbox; another machine has another noise.
-Does not: mend anything. Invariant: the verdict is a function of the measured parts, and names what to fix first.
+Does not: mend anything, or judge; `trust_verdict.py` does.
 """
 
 import math
@@ -11,80 +11,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsi.agent.controls import control_tree
-from rsi.agent.exploit_pack import NOTICED, exploits_of
+from rsi.agent.trust_verdict import (
+    GOT_THROUGH,
+    NoiseFacts,
+    TriedCheat,
+    TriedPatch,
+    judge_evaluator,
+)
 from rsi.evals.admission import admit, is_admitted
 from rsi.evals.budget import alpha_for, attempt_alpha, stage_alpha
 from rsi.evals.controls import Control, ControlKind
 from rsi.evals.distributions import student_t_quantile
-from rsi.evals.errors import MeasurementError
+from rsi.evals.errors import MeasurementError, TooFewPairsError
+from rsi.evals.exploits import REACHED, Exploit, Layer, exploits_of
 from rsi.evals.floor import measure_floor
 from rsi.evals.guards import source_facts
 from rsi.evals.measuring import compare, measure
-from rsi.evals.pairing import sort_runs
+from rsi.evals.noise import pair_noise
 from rsi.evals.score import score
-from rsi.evals.sequential import NOISE_FLOOR, TRIM, log_ratio, spent_levels
-from rsi.evals.types import Interval, Outcome, Purpose, Score, Severity, Verdict
+from rsi.evals.sequential import NOISE_FLOOR, TRIM, spent_levels
+from rsi.evals.types import Arm, Finding, Outcome, Purpose, Score, Severity, Verdict
 from rsi.sandboxes.types import Assurance, Backend, FileTree
 from rsi.tasks.check import CheckLine, CheckReport, check_task, patched_tree
 from rsi.tasks.trees import read_tree
-from rsi.tasks.types import Direction, MeasurePlan, Profile, Task
+from rsi.tasks.types import MeasurePlan, Profile, Task
 
 AA_PAIRS = 8
 POWER = 0.9
 CAMPAIGN_ALPHA = 0.01
 """The default of a campaign; the smallest detectable effect is stated for it."""
-PACK = "pack"
 CHEAT_PAIRS = 3
 """At least three pairs are needed for any support, and no cheat deserves more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseFacts:
-    """The same code against itself."""
-
-    pairs: int
-    log_ratio_sd: float
-    """Standard deviation of the log ratio of one pair."""
-    null_effect: Interval | None
-    """Interval of a ratio that is 1 by construction."""
-    smallest_detectable: float
-    """Relative gain that both stages see at the cap with a chance of 0.9; 0.05 means 5 percent."""
-    floor_s: float | None
-    """Seconds of a run that does nothing; None where the host's clock does not decide."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriedPatch:
-    """One reference solution, measured against the baseline."""
-
-    name: str
-    expect: str
-    verdict: str
-    effect: Interval | None
-    is_as_expected: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriedCheat:
-    """One cheat, sent through admission and, admitted or not, run for real."""
-
-    name: str
-    layer: str
-    """The defence that the task names for it; PACK for a generic one."""
-    expect: tuple[str, ...]
-    ended_as: str
-    """Outcome with every layer on."""
-    stopped_by: str
-    """The layer that stopped it, with its words."""
-    behind: str | None
-    """Outcome with admission off; None when it was not run."""
-    behind_reason: str = ""
-    """Why it ended so with admission off."""
-
-    @property
-    def is_caught(self) -> bool:
-        return self.ended_as in self.expect
+PROBE_PAIRS = 1
+"""A probe says in its first run whether it got through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,27 +106,29 @@ class Examiner:
             on_measurement=lambda run: self.progress(f"A/A pair {run.pair + 1}: {run.arm.value}"),
             cache=self.lock_folder,
         )
-        is_lower = self.task.metric.direction is Direction.LOWER
-        ratios = [
-            log_ratio(left.metric_value, right.metric_value, is_lower_better=is_lower)
-            for left, right in sort_runs(self.task.metric, found.measurements, Purpose.AUDIT).valid
-            if left.metric_value and right.metric_value
-        ]
-        if len(ratios) < 2:
+        try:
+            spread = pair_noise(self.task.metric, found.measurements, Purpose.AUDIT)
+        except TooFewPairsError as error:
             raise MeasurementError(
-                f"{self.task.name}: A/A gave {len(ratios)} pairs: {found.score.reason}"
-            )
-        sd = statistics.stdev(ratios)
+                f"{self.task.name}: A/A failed: {error}; {found.score.reason}"
+            ) from error
+        floor_s = measure_floor(
+            self.task, self.profile, self.backend, base, label="task-check", repeats=1
+        )
+        values = [
+            run.metric_value
+            for run in found.measurements
+            if run.arm is Arm.CHAMPION and run.metric_value is not None
+        ]
         return NoiseFacts(
-            pairs=len(ratios),
-            log_ratio_sd=sd,
+            pairs=spread.pairs,
+            log_ratio_sd=spread.sd,
             null_effect=found.score.effect,
             smallest_detectable=smallest_detectable(
-                sd, self.profile.plan, self.task.metric.minimum_effect
+                spread.sd, self.profile.plan, self.task.metric.minimum_effect
             ),
-            floor_s=measure_floor(
-                self.task, self.profile, self.backend, base, label="task-check", repeats=1
-            ),
+            floor_s=floor_s,
+            times_floor=statistics.median(values) / floor_s if floor_s else None,
         )
 
     def patches(self) -> tuple[TriedPatch, ...]:
@@ -195,63 +156,99 @@ class Examiner:
         for cheat in self.task.cheats:
             tree = patched_tree(self.task, cheat)
             found.append(self.try_cheat(base, tree, cheat.name, cheat.layer, cheat.expect))
-        found += [
-            self.try_cheat(base, each.tree, each.name, PACK, each.expect)
-            for each in exploits_of(self.task, base)
-        ]
+        found += [self.try_exploit(base, each) for each in exploits_of(self.task, base)]
         return tuple(found)
 
-    def try_cheat(
-        self, base: FileTree, tree: FileTree, name: str, layer: str, expect: Sequence[str]
-    ) -> TriedCheat:
-        """Admit a cheat, and run it whether it was admitted or not; a generic one only if nobody noticed it."""
-        findings = admit(self.task, base, tree)
-        first = next((each for each in findings if each.severity is not Severity.NOTE), None)
-        if tuple(expect) == NOTICED and first is not None:
-            # It changes nothing by itself: once someone is told of it, a run says no more.
-            ended = "held" if is_admitted(findings) else "not_admitted"
-            return self._tried(name, layer, expect, ended, f"admission: {first.rule}")
-        is_refused = first is not None and not is_admitted(findings)
-        try:
-            said = self._score(base, tree, name, cap=CHEAT_PAIRS)
-        except MeasurementError as error:
-            if first is None or not is_refused:
-                raise
-            self.progress(f"cheat {name}: could not be measured with admission off: {error}")
-            return self._tried(name, layer, expect, "not_admitted", f"admission: {first.rule}")
-        behind = ending_of(said)
-        if first is not None and is_refused:
-            ended, by = "not_admitted", f"admission: {first.rule}"
-        elif behind == "supported" and first is not None:
-            ended, by = "held", f"a person: {first.rule}"
-        elif behind == "supported" and not said.is_plausible:
-            ended, by = "held", f"a person: {said.plausibility}"
-        else:
-            ended, by = behind, said.reason
-        return self._tried(name, layer, expect, ended, by, said)
+    def try_exploit(self, base: FileTree, exploit: Exploit) -> TriedCheat:
+        """Try a generic cheat; one that only has to be noticed is run only if nobody noticed it."""
+        findings = admit(self.task, base, exploit.tree)
+        first = _first_doubt(findings)
+        if exploit.layer is Layer.ADMISSION and first is not None:
+            return self._told(
+                TriedCheat(
+                    name=exploit.name,
+                    layer=exploit.layer,
+                    expect=exploit.expect,
+                    ended_as="held" if is_admitted(findings) else "not_admitted",
+                    stopped_by=Layer.REVIEW if is_admitted(findings) else Layer.ADMISSION,
+                    reason=first.rule,
+                    behind=None,
+                )
+            )
+        return self.try_cheat(
+            base,
+            exploit.tree,
+            exploit.name,
+            exploit.layer,
+            exploit.expect,
+            pairs=PROBE_PAIRS if exploit.is_probe else CHEAT_PAIRS,
+            no_gain=exploit.layer,
+        )
 
-    def _tried(
+    def try_cheat(
         self,
+        base: FileTree,
+        tree: FileTree,
         name: str,
         layer: str,
         expect: Sequence[str],
-        ended: str,
-        by: str,
-        behind: Score | None = None,
+        *,
+        pairs: int = CHEAT_PAIRS,
+        no_gain: Layer = Layer.MEASURING,
     ) -> TriedCheat:
-        """One cheat's end, told as soon as it is known; `behind` is its score with admission off."""
-        tried = TriedCheat(
-            name=name,
-            layer=layer,
-            expect=tuple(expect),
-            ended_as=ended,
-            stopped_by=by,
-            behind=None if behind is None else ending_of(behind),
-            behind_reason="" if behind is None else behind.reason,
+        """Admit a cheat, and run it whether it was admitted or not.
+
+        Args:
+            base: The task's repo.
+            tree: The repo with the cheat in it.
+            name: Of the cheat.
+            layer: What has to stop it.
+            expect: Endings that count as caught.
+            pairs: Most pairs of it.
+            no_gain: The layer that an honest end without a gain is owed to.
+
+        Raises:
+            MeasurementError: The host, the harness or the baseline failed, and admission had let it in.
+        """
+        findings = admit(self.task, base, tree)
+        first = _first_doubt(findings)
+        is_refused = first is not None and not is_admitted(findings)
+        behind, behind_layer, behind_reason = None, None, ""
+        try:
+            said = self._score(base, tree, name, cap=pairs)
+        except MeasurementError as error:
+            if not is_refused:
+                raise
+            behind_reason = f"could not be measured: {error}"
+        else:
+            behind, behind_layer = _ending_behind(said, no_gain)
+            behind_reason = _reason_behind(said, behind_layer)
+        ended, by, reason = behind or "", behind_layer, behind_reason
+        if first is not None and is_refused:
+            ended, by, reason = "not_admitted", Layer.ADMISSION, first.rule
+        elif behind == Verdict.SUPPORTED and (first is not None or by is Layer.REVIEW):
+            ended, by = "held", Layer.REVIEW
+            reason = first.rule if first is not None else behind_reason
+        return self._told(
+            TriedCheat(
+                name=name,
+                layer=layer,
+                expect=tuple(expect),
+                ended_as=ended,
+                stopped_by=by,
+                reason=reason,
+                behind=behind,
+                behind_layer=behind_layer,
+                behind_reason=behind_reason,
+            )
         )
+
+    def _told(self, tried: TriedCheat) -> TriedCheat:
+        """One cheat's end, said as soon as it is known."""
         word = "caught" if tried.is_caught else "NOT AS NAMED"
-        off = "" if behind is None else f"; without admission {tried.behind}: {behind.reason}"
-        self.progress(f"cheat {name}: {ended} ({by}), {word}{off}")
+        off = f"; without admission {tried.behind}: {tried.behind_reason}" if tried.behind else ""
+        by = tried.stopped_by or "nothing"
+        self.progress(f"cheat {tried.name}: {tried.ended_as} ({by}: {tried.reason}), {word}{off}")
         return tried
 
     def _score(self, base: FileTree, tree: FileTree, name: str, cap: int | None = None) -> Score:
@@ -321,43 +318,6 @@ def examine(
     )
 
 
-def judge_evaluator(
-    task: Task,
-    noise: NoiseFacts,
-    patches: Sequence[TriedPatch],
-    cheats: Sequence[TriedCheat],
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(problems, warnings) that follow from what was measured, worst first."""
-    least = task.metric.minimum_effect
-    problems = [
-        f"cheat {each.name} WINS: nothing stopped it; the layer it names is {each.layer!r}"
-        for each in cheats
-        if each.ended_as == "supported"
-    ]
-    null = noise.null_effect
-    if null is not None and (null.low > 1 + least or null.high < 1 / (1 + least)):
-        problems.append(
-            f"the same code against itself measures {null.estimate:.3f}x [{null.low:.3f}, {null.high:.3f}]: "
-            "the two arms are not treated alike"
-        )
-    problems += [
-        f"{each.name} is expected {each.expect} and was supported: the evaluator promotes it"
-        for each in patches
-        if each.expect != "faster" and each.verdict == "supported"
-    ]
-    gains = [each for each in patches if each.expect == "faster"]
-    if gains and not any(each.verdict == "supported" for each in gains):
-        problems.append(
-            "none of its known gains is found: more pairs, a longer run or a quieter machine is needed"
-        )
-    problems += [
-        f"cheat {each.name} ended as {each.ended_as}, expected {' or '.join(each.expect)}"
-        for each in cheats
-        if not each.is_caught and each.ended_as != "supported"
-    ]
-    return tuple(problems), tuple(_warnings(task, noise, patches, cheats))
-
-
 def smallest_detectable(
     log_ratio_sd: float, plan: MeasurePlan, minimum_effect: float, power: float = POWER
 ) -> float:
@@ -386,44 +346,38 @@ def ending_of(said: Score) -> str:
     return failed[0] if len(failed) == 1 and len(said.outcomes) == 1 else said.verdict.value
 
 
+def _first_doubt(findings: Sequence[Finding]) -> Finding | None:
+    """The worst finding that stops a candidate or holds it for a person; None without one."""
+    return next((each for each in findings if each.severity is not Severity.NOTE), None)
+
+
+def _ending_behind(said: Score, no_gain: Layer) -> tuple[str, Layer | None]:
+    """How a cheat ended with admission off, and the layer that this is owed to."""
+    ending = ending_of(said)
+    if REACHED in said.reason:
+        return GOT_THROUGH, None
+    match ending:
+        case Verdict.SUPPORTED:
+            return ending, None if said.is_plausible else Layer.REVIEW
+        case Verdict.REFUTED | Verdict.INCONCLUSIVE:
+            return ending, no_gain
+        case Verdict.INVALID:
+            return ending, Layer.MEASURING
+        case Outcome.INVALID_OUTPUT | Outcome.TAMPERED:
+            return ending, Layer.GRADING
+        case _:
+            return ending, Layer.ISOLATION  # the sandbox ended it: its limits, its walls, a crash
+
+
+def _reason_behind(said: Score, layer: Layer | None) -> str:
+    if REACHED in said.reason:
+        return said.reason[said.reason.index(REACHED) + len(REACHED) :].strip()
+    return said.plausibility if layer is Layer.REVIEW else said.reason
+
+
 def _is_expected(expect: str, said: Score) -> bool:
     if expect == "faster":
         return said.verdict is Verdict.SUPPORTED
     if expect == "crash":
         return said.verdict is Verdict.INVALID
     return said.verdict in {Verdict.REFUTED, Verdict.INCONCLUSIVE}
-
-
-def _warnings(
-    task: Task,
-    noise: NoiseFacts,
-    patches: Sequence[TriedPatch],
-    cheats: Sequence[TriedCheat],
-) -> list[str]:
-    least = task.metric.minimum_effect
-    found = []
-    if noise.smallest_detectable > 2 * least + NOISE_FLOOR:
-        found.append(
-            f"gains below {noise.smallest_detectable:.1%} are often missed, though {least:.1%} counts: "
-            "raise max_pairs or lengthen the run"
-        )
-    null = noise.null_effect
-    if null is not None and not null.low <= 1 <= null.high:
-        found.append(
-            f"the interval of the same code against itself, {null.low:.3f} to {null.high:.3f}, misses 1"
-        )
-    found += [
-        f"{each.name} is expected {each.expect} and ended as {each.verdict}: {each.reason}"
-        for each in patches
-        if not each.is_as_expected and each.verdict != "supported"
-    ]
-    found += [
-        f"cheat {each.name} is stopped by admission alone: behind it the evidence supports it"
-        for each in cheats
-        if each.behind == "supported" and each.ended_as != "supported"
-    ]
-    if not task.cheats:
-        found.append("the task ships no cheats of its own: only generic ones were tried")
-    if not any(each.expect == "faster" for each in patches):
-        found.append("the task ships no known gain: nothing proves that one would be found")
-    return found

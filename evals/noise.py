@@ -1,9 +1,5 @@
-"""How noisy a task's pairs are on this machine, and the smallest gain that its plan can find.
+"""How noisy a task's pairs are on this machine. Does not: run anything."""
 
-Does not: run anything. Invariant: the answer uses the very rules that decide (`simulation.decide_many`).
-"""
-
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,14 +9,8 @@ from rsi.evals.errors import TooFewPairsError
 from rsi.evals.judging import log_ratios_of
 from rsi.evals.pairing import sort_runs
 from rsi.evals.sequential import MIN_PAIRS, fixed_interval
-from rsi.evals.simulation import decide_many
 from rsi.evals.types import Interval, Measurement, Purpose
-from rsi.tasks.types import MeasurePlan, Metric
-
-POWER = 0.9
-SIMULATED = 1_500
-LARGEST_EFFECT = 9.0
-"""A tenfold gain: a plan that misses it can find nothing."""
+from rsi.tasks.types import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,34 +40,3 @@ def pair_noise(metric: Metric, measurements: Sequence[Measurement], purpose: Pur
     return PairNoise(
         pairs=len(ratios), sd=float(np.std(ratios, ddof=1)), bias=fixed_interval(ratios)
     )
-
-
-def smallest_detectable_effect(
-    plan: MeasurePlan, minimum_effect: float, pair_sd: float, *, seed: int = 0
-) -> float | None:
-    """Smallest true gain that one stage supports nine times in ten within the cap.
-
-    Args:
-        plan: Pairs and the rate of one stage.
-        minimum_effect: The bound that must be cleared.
-        pair_sd: Spread of one pair's log ratio.
-        seed: Seed of the simulation.
-
-    Returns:
-        A relative gain, 0.05 for 5 percent; None when even a tenfold gain would be missed.
-    """
-    if plan.max_pairs < MIN_PAIRS:
-        return None
-    noise = pair_sd * np.random.default_rng(seed).standard_normal((SIMULATED, plan.max_pairs))
-
-    def power(effect: float) -> float:
-        decisions = decide_many(noise + math.log1p(effect), plan, minimum_effect)
-        return float(decisions.supported.mean())
-
-    low, high = minimum_effect, LARGEST_EFFECT
-    if power(high) < POWER:
-        return None
-    while high - low > 0.01 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
-    return high

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from rsi.agent.cli.context import table
 from rsi.agent.cli.reading import show_interval
 from rsi.agent.store.codec import encode
-from rsi.agent.task_trust import TriedCheat, TrustReport
+from rsi.agent.task_trust import TrustReport
+from rsi.agent.trust_verdict import TriedCheat
 from rsi.tasks.types import Task
 
 
@@ -60,7 +61,12 @@ def _noise(report: TrustReport, task: Task) -> Iterator[str]:
         f"(what counts: {task.metric.minimum_effect:.1%})"
     )
     if noise.floor_s is not None:
-        yield f"floor       a run that does nothing takes {noise.floor_s:.3f} {task.metric.unit}"
+        times = (
+            ""
+            if noise.times_floor is None
+            else f", the baseline {noise.times_floor:.1f} times that"
+        )
+        yield f"floor       a run that does nothing takes {noise.floor_s:.3f} {task.metric.unit}{times}"
     best = report.headroom
     yield (
         "headroom    no known gain was found"
@@ -71,7 +77,11 @@ def _noise(report: TrustReport, task: Task) -> Iterator[str]:
 
 def _cheat_row(each: TriedCheat) -> tuple[str, ...]:
     mark = "" if each.is_caught else "  <- expected " + " or ".join(each.expect)
-    return (each.name, each.ended_as + mark, each.stopped_by[:60], each.behind or "not run")
+    by = f"{each.stopped_by or 'NOTHING'}: {each.reason}"
+    behind = "not run"
+    if each.behind is not None:
+        behind = f"{each.behind}, by {each.behind_layer or 'NOTHING'}"
+    return (each.name, each.ended_as + mark, by[:60], behind)
 
 
 def _verdict(report: TrustReport) -> Iterator[str]:

@@ -1,25 +1,26 @@
-"""The verdict on an evaluator follows from what was measured, and the generic exploits are noticed."""
+"""The verdict on an evaluator follows from what was measured, and the page says it."""
 
 from dataclasses import replace
 
 import pytest
 
-from rsi.agent.exploit_pack import NOTICED, exploits_of
-from rsi.agent.task_trust import (
+from rsi.agent.cli.trust_page import trust_page
+from rsi.agent.task_trust import TrustReport, smallest_detectable
+from rsi.agent.trust_verdict import (
+    GOT_THROUGH,
     NoiseFacts,
     TriedCheat,
     TriedPatch,
     judge_evaluator,
-    smallest_detectable,
 )
-from rsi.evals.admission import admit
-from rsi.evals.types import Interval, Severity
+from rsi.evals.exploits import Layer
+from rsi.evals.types import Interval
+from rsi.tasks.check import CheckReport
 from rsi.tasks.loader import load_task
-from rsi.tasks.trees import read_tree
 
 TASK = load_task("toy")
 FINE = NoiseFacts(
-    pairs=8, log_ratio_sd=0.004, smallest_detectable=0.08, floor_s=0.1,
+    pairs=8, log_ratio_sd=0.004, smallest_detectable=0.08, floor_s=0.1, times_floor=5.0,
     null_effect=Interval(estimate=1.0, low=0.99, high=1.01, confidence=0.95, pairs=8),
 )  # fmt: skip
 GAIN = TriedPatch(
@@ -27,7 +28,7 @@ GAIN = TriedPatch(
 )
 CAUGHT = TriedCheat(
     name="c", layer="grading", expect=("invalid_output",), ended_as="invalid_output",
-    stopped_by="x", behind="invalid_output",
+    stopped_by=Layer.GRADING, reason="x", behind="invalid_output", behind_layer=Layer.GRADING,
 )  # fmt: skip
 
 
@@ -45,6 +46,11 @@ def test_an_evaluator_whose_parts_all_hold_is_trusted():
         (
             replace(FINE, null_effect=replace(FINE.null_effect, low=1.08, high=1.12)),
             GAIN, CAUGHT, "not treated alike",
+        ),
+        (
+            FINE, GAIN,
+            replace(CAUGHT, ended_as="not_admitted", expect=("not_admitted",), behind=GOT_THROUGH),
+            "GETS THROUGH",
         ),
     ],
 )  # fmt: skip
@@ -73,18 +79,25 @@ def test_more_noise_hides_larger_gains_and_more_pairs_show_smaller_ones():
     assert smallest_detectable(0.05, replace(plan, max_pairs=40), 0.05) < noisy
 
 
-@pytest.mark.parametrize("name", ["toy", "lm_training"])
-def test_the_generic_exploits_are_noticed_in_every_task_and_not_with_the_rules_off(name):
-    task = load_task(name)
-    base = read_tree(task.repo)
-    exploits = [each for each in exploits_of(task, base) if each.expect == NOTICED]
-    assert len(exploits) == 8
-    for each in exploits:
-        assert any(e.severity is not Severity.NOTE for e in admit(task, base, each.tree)), each.name
-    open_door = replace(task.candidate, editable=("**",), protected=(), max_files_added=9)
-    unseen = [
-        each.name
-        for each in exploits
-        if not admit(replace(task, candidate=open_door), base, each.tree, rules={})
-    ]
-    assert len(unseen) >= 6, unseen
+def test_a_baseline_that_is_mostly_start_up_is_pointed_out():
+    _, warnings = judge_evaluator(TASK, replace(FINE, times_floor=1.4), [GAIN], [CAUGHT])
+    assert any("1.4 times an empty run" in each for each in warnings)
+
+
+def test_the_page_names_the_layer_that_stopped_each_cheat_with_admission_and_without():
+    unnoticed = replace(CAUGHT, name="links")
+    refused = replace(
+        CAUGHT, name="socket", ended_as="not_admitted", expect=("not_admitted",),
+        stopped_by=Layer.ADMISSION, reason="network", behind="inconclusive",
+        behind_layer=Layer.ISOLATION,
+    )  # fmt: skip
+    through = replace(refused, name="walk", behind=GOT_THROUGH, behind_layer=None)
+    basics = CheckReport(task="toy", track="t", profile="smoke", digest="d", backend="b", lines=())
+    report = TrustReport(
+        basics=basics, noise=FINE, patches=(), cheats=(unnoticed, refused, through), problems=(),
+        warnings=(),
+    )  # fmt: skip
+    rows = {line.split()[0]: line for line in trust_page(report, TASK) if line.strip()}
+    assert rows["links"].endswith("grading: x          invalid_output, by grading")
+    assert rows["socket"].endswith("admission: network  inconclusive, by isolation")
+    assert rows["walk"].endswith("admission: network  got_through, by NOTHING")
