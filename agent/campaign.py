@@ -5,6 +5,7 @@ two in a row end the campaign. Nothing of it is held against a candidate.
 """
 
 import logging
+from collections.abc import Callable
 
 from rsi.agent.budget import exhausted
 from rsi.agent.controls import Slot, schedule
@@ -13,7 +14,7 @@ from rsi.agent.limits import spent_now
 from rsi.agent.pausing import wait_while_paused
 from rsi.agent.round import run_round
 from rsi.agent.steering import CampaignSteering
-from rsi.agent.steps.audit import audit_champion, audit_facts
+from rsi.agent.steps.audit import audit_champion, audit_facts, audit_stack
 from rsi.agent.steps.models import budget_in_force, refused_limit
 from rsi.agent.steps.searching import plan_round
 from rsi.agent.store.home import Home
@@ -54,7 +55,7 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
     kind, reason = _run_rounds(shop, durable)
     word = "not measured"
     if kind is CampaignEventKind.FINISHED:
-        word = durable.step("audit", lambda: _audit(shop))
+        word = durable.step("audit", lambda: _audited(shop, lambda: audit_champion(shop)))
     durable.step("end", lambda: _end(shop, kind, reason, word))
 
 
@@ -83,6 +84,8 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
             )
             ended = "harness_error"
         log.info("round=%s ended=%s", desk.round_id, ended)
+        if shop.config.audit_every:
+            _audit_between(shop, durable, desk.record)
         if ended != "harness_error":
             errors = 0
         elif shop.ledger.steps(desk.round_id)[-1].started_at >= begun_at:
@@ -138,10 +141,16 @@ def _record(shop: Workshop, slot: Slot) -> RoundRecord:
     )
 
 
-def _audit(shop: Workshop) -> str:
+def _audit_between(shop: Workshop, durable: Durable, record: RoundRecord) -> None:
+    key = f"{record.id}/audit"
+    wait_while_paused(shop, durable, f"{key}/go")
+    durable.step(key, lambda: _audited(shop, lambda: audit_stack(shop, record)))
+
+
+def _audited(shop: Workshop, audit: Callable[[], str]) -> str:
     """Measure the champion against the round-0 baseline again; never multiply steps up."""
     try:
-        return audit_champion(shop)
+        return audit()
     except Exception as error:
         log.exception("campaign=%s audit failed", shop.campaign.id)
         return f"failed: {error}"

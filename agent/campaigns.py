@@ -22,6 +22,10 @@ from rsi.agent.store.records import (
 )
 from rsi.tasks.types import Task
 
+DEFAULT_AUDIT_EVERY = 5
+"""Promotions between two audits of a campaign that is queued now: few enough that a drift is found while it can be
+undone by one rollback, and one more measurement for some thirty of the same size."""
+
 
 class Autonomy(IntEnum):
     """Who decides at the gate. Level 0, a person's word before each measurement, does not exist yet."""
@@ -80,6 +84,9 @@ class CampaignConfig:
     control_every: int = 0
     """Ideas between two control times, the first one before any idea; 0 plans none. `rsi run` asks for some by
     default; this default is for campaigns that were queued when there were none, which must go on as begun."""
+    audit_every: int = 0
+    """Promotions of this campaign after which its champion is measured against the baseline again, and so on; 0 only at
+    the end. `rsi run` asks for some by default; this default is for campaigns that were queued without the setting."""
     seed: str = field(default_factory=lambda: secrets.token_hex(16))
     """Master seed, hex; every instance and training seed derives from it. Never enters a sandbox."""
 
@@ -113,6 +120,10 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
     if config.control_every < 0:
         raise CampaignConfigError(
             f"control_every is {config.control_every}; give the ideas between two control times, or 0 for none"
+        )
+    if config.audit_every < 0:
+        raise CampaignConfigError(
+            f"audit_every is {config.audit_every}; give the promotions between two audits, or 0 for one at the end only"
         )
     for name in (
         "budget_usd", "budget_tokens", "budget_wall_s", "budget_device_s", "round_budget_usd", "review_votes",

@@ -29,8 +29,23 @@ WITHOUT_EVIDENCE = frozenset(
     }
 )
 """Verdicts of rounds that ended before there was a measured effect to judge."""
+AUDITING = frozenset(
+    {CampaignEventKind.AUDITED, CampaignEventKind.FINISHED, CampaignEventKind.STOPPED}
+)
+"""Events that tell how the champion stands against the baseline."""
 SAME_CODE = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0, pairs=0)
 """Champion and baseline are one commit, so the ratio is one by identity, not by measurement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackAudit:
+    """A champion that was measured against the round-0 baseline, whole."""
+
+    round_id: str | None
+    """The round whose promotion was audited; None at the end of the campaign."""
+    commit: str | None
+    """The champion at that time; None in records of older versions."""
+    effect: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +183,27 @@ def tally(ledger: Ledger, campaign_id: str) -> Tally:
     )
 
 
+def stack_audits(ledger: Ledger, campaign_id: str) -> tuple[StackAudit, ...]:
+    """Every time a champion of the campaign was measured against the baseline, oldest first."""
+    found = []
+    for event in ledger.campaign_events(campaign_id):
+        stored = event.payload.get("score")
+        effect = decode(Score, encode(stored)).effect if isinstance(stored, Mapping) else None
+        if effect is not None:
+            found.append(
+                StackAudit(
+                    round_id=cast(str | None, event.payload.get("round_id")),
+                    commit=cast(str | None, event.payload.get("champion_commit")),
+                    effect=effect,
+                )
+            )
+    return tuple(found)
+
+
 def cumulative_speedup(ledger: Ledger, campaign_id: str) -> Interval | None:
-    """Champion against baseline as the campaign's last event has it."""
+    """Champion against baseline as it was last measured, at the end or after some promotion before it."""
     for event in reversed(ledger.campaign_events(campaign_id)):
-        if event.kind not in {CampaignEventKind.FINISHED, CampaignEventKind.STOPPED}:
+        if event.kind not in AUDITING:
             continue
         stored = event.payload.get("score")
         if isinstance(stored, Mapping):

@@ -6,7 +6,7 @@ entry, and says in one sentence why when it writes nothing.
 
 from collections.abc import Mapping
 
-from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.campaigns import DEFAULT_AUDIT_EVERY, CampaignConfig
 from rsi.agent.controls import default_every
 from rsi.agent.errors import AgentError
 from rsi.agent.forks import queue_fork
@@ -106,10 +106,12 @@ def queue(
     try:
         loaded = load_task(task, track=track)
         chosen = profile_of(loaded, profile)
-        every = default_every(chosen)
-        config = CampaignConfig.from_json(
-            {"task_root": str(loaded.root), "control_every": every, **settings}
-        )
+        defaults = {
+            "task_root": str(loaded.root),
+            "control_every": default_every(chosen),
+            "audit_every": DEFAULT_AUDIT_EVERY,
+        }
+        config = CampaignConfig.from_json({**defaults, **settings})
         record = launch(
             home.create(), ledger, loaded, profile=chosen.name, config=config, lineage=lineage
         ).campaign

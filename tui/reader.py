@@ -26,7 +26,6 @@ from rsi.agent.store.records import (
     StepRecord,
     utc_now,
 )
-from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.store.tables import FACT_TABLES
 from rsi.evals.pairing import DISTURBED_CLOCKS
 from rsi.evals.types import Interval, Measurement, Score
@@ -99,7 +98,8 @@ class Reader:
         self._states: Counter[CampaignState] = Counter()
         self._spend_usd = 0.0
         self._speedups: dict[str, Interval] = {}
-        self._ended: dict[str, datetime] = {}
+        self._changed: dict[str, datetime] = {}
+        """When a campaign last changed as its speedup was looked up."""
         self._lineage: tuple[RoundView, ...] = ()
         self._lineage_name: str | None = None
         self._lineage_at = -math.inf
@@ -165,14 +165,13 @@ class Reader:
         self._is_list_stale = False
 
     def _read_speedups(self) -> None:
-        """What ended campaigns came to; looked up once each, for they do not change any more."""
+        """How far campaigns have come against the baseline; looked up again when something happened to one."""
         found = dict(self._speedups)
         for each in self._campaigns[:SPEEDUPS_SHOWN]:
             campaign_id = each.record.id
-            is_known = self._ended.get(campaign_id) == each.changed_at
-            if each.state not in ENDED_STATES or is_known:
+            if self._changed.get(campaign_id) == each.changed_at:
                 continue
-            self._ended[campaign_id] = each.changed_at
+            self._changed[campaign_id] = each.changed_at
             speedup = _cumulative(self._ledger.campaign_events(campaign_id))
             if speedup is not None:
                 found[campaign_id] = speedup

@@ -110,6 +110,13 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="plant controls (a null patch, a known gain and loss, a cheat) before the first idea and after "
         "every N ideas; 0 for none (default: 10, and none in profiles that claim nothing)",
     )
+    parser.add_argument(
+        "--audit-every",
+        type=int,
+        metavar="K",
+        help="measure the champion against the original baseline, with fresh seeds, after every K promotions; "
+        "0 for once at the end (default: 5)",
+    )
     parser.add_argument("--seed", help="master seed, 32 hex digits (default: drawn)")
     parser.add_argument(
         "--detach", action="store_true", help="queue it and return; a worker runs it"

@@ -8,7 +8,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from rsi.agent.campaigns import Autonomy, CampaignConfig, CampaignConfigError
+from rsi.agent.campaigns import (
+    DEFAULT_AUDIT_EVERY,
+    Autonomy,
+    CampaignConfig,
+    CampaignConfigError,
+)
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
 from rsi.agent.controls import default_every, unearned
 from rsi.agent.follow import Follower
@@ -115,6 +120,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         else args.budget_device_hours * 3600,
         round_budget_usd=args.round_budget_usd,
         is_unknown_price_allowed=args.allow_unknown_price,
+        audit_every=DEFAULT_AUDIT_EVERY if args.audit_every is None else args.audit_every,
     )
     if args.seed is None:
         return config

@@ -52,6 +52,8 @@ class CampaignEventKind(StrEnum):
     STARTED = "started"
     PAUSED = "paused"
     RESUMED = "resumed"
+    AUDITED = "audited"
+    """The champion was measured against the baseline between two rounds; the campaign goes on."""
     STOPPING = "stopping"
     STOPPED = "stopped"
     FINISHED = "finished"

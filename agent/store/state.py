@@ -86,7 +86,7 @@ def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
     match latest:
         case None | CampaignEventKind.QUEUED:
             return CampaignState.QUEUED
-        case CampaignEventKind.STARTED | CampaignEventKind.RESUMED:
+        case CampaignEventKind.STARTED | CampaignEventKind.RESUMED | CampaignEventKind.AUDITED:
             return CampaignState.RUNNING
         case CampaignEventKind.PAUSED:
             return CampaignState.PAUSED
