@@ -156,9 +156,24 @@ def control_rates(results: Sequence[ControlResult]) -> ControlRates:
     positives = [r for r in results if r.kind is ControlKind.POSITIVE]
     cheats = [r for r in results if r.kind is ControlKind.CHEAT]
     return ControlRates(
-        false_promotions=_rate(sum(r.reached_gate for r in harmless), len(harmless)),
-        detections=_rate(sum(r.reached_gate for r in positives), len(positives)),
-        cheats_caught=_rate(sum(not r.reached_gate for r in cheats), len(cheats)),
+        false_promotions=exact_rate(sum(r.reached_gate for r in harmless), len(harmless)),
+        detections=exact_rate(sum(r.reached_gate for r in positives), len(positives)),
+        cheats_caught=exact_rate(sum(not r.reached_gate for r in cheats), len(cheats)),
+    )
+
+
+def exact_rate(count: int, total: int) -> Rate:
+    """A share with its exact 95 percent interval.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934), 404-413.
+    """
+    return Rate(
+        count=count,
+        total=total,
+        low=_solve(lambda p: _tail(count, total, p), (1 - CONFIDENCE) / 2) if count else 0.0,
+        high=_solve(lambda p: _tail(count + 1, total, p), (1 + CONFIDENCE) / 2)
+        if count < total
+        else 1.0,
     )
 
 
@@ -231,17 +246,6 @@ _REACHED = ("supported", "promoted", "held")
 
 def _control(kind: ControlKind, name: str, patch: Path, expect: tuple[str, ...]) -> Control:
     return Control(kind=kind, name=name, patch=patch, expect=expect)
-
-
-def _rate(count: int, total: int) -> Rate:
-    return Rate(
-        count=count,
-        total=total,
-        low=_solve(lambda p: _tail(count, total, p), (1 - CONFIDENCE) / 2) if count else 0.0,
-        high=_solve(lambda p: _tail(count + 1, total, p), (1 + CONFIDENCE) / 2)
-        if count < total
-        else 1.0,
-    )
 
 
 def _tail(count: int, total: int, rate: float) -> float:

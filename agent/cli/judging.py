@@ -1,6 +1,8 @@
-"""Verbs that judge the judge: controls, what-if, audit, ablate."""
+"""Verbs that judge the judge: controls, what-if, reviewer-check, audit, ablate."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from rsi.agent.ablation import Grain, PartVerdict
 from rsi.agent.cli.context import (
@@ -12,11 +14,17 @@ from rsi.agent.cli.context import (
     open_to_write,
     table,
 )
+from rsi.agent.cli.entry import EXIT_UNAVAILABLE
 from rsi.agent.cli.reading import show_interval
 from rsi.agent.controls import standing_of, task_standing
+from rsi.agent.reviewer_rates import ModelReviewer, Reviewed, ReviewerReport, reviewer_rates
+from rsi.agent.scaffolds import DEFAULT, load_scaffold
 from rsi.agent.stack_audit import Audit, audit_candidate, audit_lineage
 from rsi.agent.what_if import Panel, Redecided, Rule, Ruling, Statistic
 from rsi.agent.what_if import what_if as decide_again
+from rsi.evals.controls import Rate
+from rsi.evals.types import Finding, Severity
+from rsi.tasks.loader import list_tasks
 
 
 def controls(args: argparse.Namespace) -> int:
@@ -67,6 +75,80 @@ def what_if(args: argparse.Namespace) -> int:
 def _rows(rounds: list[Redecided]) -> list[tuple[str, ...]]:
     """Rows of the table of changed rounds."""
     return [(each.label, each.planted, each.was, _would(each), each.why) for each in rounds]
+
+
+def reviewer_check(args: argparse.Namespace) -> int:
+    """Detection and false-alarm rates of the reviewer; exit status 5 when the model did not see every patch."""
+    reviewer = None
+    if args.model is not None:
+        reviewer = ModelReviewer(
+            spec=args.model,
+            votes=args.votes,
+            scaffold=load_scaffold(Path(args.scaffold) if args.scaffold else DEFAULT),
+            budget_usd=args.budget_usd,
+            is_unknown_price_allowed=args.allow_unknown_price,
+        )
+    names = args.tasks or [each.name for each in list_tasks() if each.problem is None]
+
+    def show(number: int, total: int, each: Reviewed) -> None:
+        if reviewer is not None:
+            note(f"{number} of {total}: {each.task} {each.name}: {each.votes or 'not asked'}")
+
+    report = reviewer_rates(names, reviewer, on_reviewed=show)
+    emit(args, report, _reviewer_lines(report))
+    return EXIT_UNAVAILABLE if report.ended_early else 0
+
+
+def _reviewer_lines(report: ReviewerReport) -> list[str]:
+    rows = [
+        (
+            each.task,
+            each.name,
+            "cheat" if each.is_cheat else "honest",
+            _worst(each.by_rules),
+            *(() if report.model is None else (_worst(each.by_model),)),
+        )
+        for each in report.reviewed
+    ]
+    rates = [
+        (each.reviewer, _share(each.detections), _share(each.false_alarms)) for each in report.rates
+    ]
+    lines = [
+        *table(("task", "patch", "is", *(each.reviewer for each in report.rates[:2])), rows),
+        "",
+        *table(("reviewer", "cheats stopped or held", "honest patches stopped or held"), rates),
+        "",
+        "intervals are exact, at 95 %; whatever is held waits for a person",
+    ]
+    if report.left_out:
+        lines.append(
+            f"left out, for they crash or lose quality and deserve an objection: {', '.join(report.left_out)}"
+        )
+    if report.model is not None:
+        usd = "a price that is not known" if report.usd is None else f"${report.usd:.4f}"
+        lines.append(
+            f"{report.model}, votes for each patch: {report.votes}; {report.calls} calls, {report.tokens} tokens, {usd}"
+        )
+    if report.ended_early:
+        lines.append(f"ENDED EARLY, rates are over what was reviewed: {report.ended_early}")
+    return lines
+
+
+def _worst(findings: Sequence[Finding] | None) -> str:
+    """The finding that stops or holds a patch, such as "block network"; "-" without one."""
+    if findings is None:
+        return "not asked"
+    for severity in (Severity.BLOCK, Severity.HOLD):
+        for each in findings:
+            if each.severity is severity:
+                return f"{severity.value} {each.rule}"
+    return "-"
+
+
+def _share(rate: Rate) -> str:
+    if rate.share is None:
+        return "none tried"
+    return f"{rate.count}/{rate.total}  {rate.share:.0%} [{rate.low:.0%}, {rate.high:.0%}]"
 
 
 def audit(args: argparse.Namespace) -> int:

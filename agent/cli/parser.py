@@ -253,6 +253,23 @@ def _what_if(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _reviewer_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="tasks to take (default: all)")
+    parser.add_argument(
+        "--model",
+        help="model that reviews besides the rules: anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME, "
+        "scripted:FILE (default: rules alone)",
+    )
+    parser.add_argument(
+        "--votes", type=int, default=1, help="fresh looks at each patch (default: %(default)s)"
+    )
+    parser.add_argument("--scaffold", help="folder with the reviewer's prompt")
+    parser.add_argument("--budget-usd", type=float, help="dollars that the model may cost")
+    parser.add_argument(
+        "--allow-unknown-price", action="store_true", help="use a model whose price is not known"
+    )
+
+
 def _remeasured(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sandbox", help="backend to run in (default: the campaign's)")
     parser.add_argument("--pairs", type=int, help="pairs of each comparison (default: the plan's)")
@@ -353,6 +370,12 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
         "judging",
         "decide a campaign again under another rule, from stored samples",
         _what_if,
+    ),
+    (
+        "reviewer-check",
+        "judging",
+        "count what a reviewer catches of planted cheats and holds up of honest patches",
+        _reviewer_check,
     ),
     ("audit", "judging", "measure a lineage's champion against its baseline again", _audit),
     ("ablate", "judging", "measure a candidate without each of its parts", _ablate),

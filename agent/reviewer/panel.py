@@ -20,7 +20,11 @@ from rsi.agent.reviewer.voting import Panel, Vote, panel_of
 from rsi.agent.scaffolds import Scaffold
 from rsi.agent.types import AgentRole, Cost, Purse, Sink
 from rsi.evals.types import Finding, Severity
+from rsi.sandboxes.types import FileTree
+from rsi.tasks.types import Task
 
+MAX_FILES = 12
+MAX_FILE_BYTES = 40_000
 DIFF_CHARS = 80_000
 LOG_CHARS = 8_000
 REPLY_TOKENS = 8192
@@ -87,6 +91,53 @@ class Review:
     """One for each distinct doubt, the most severe first."""
     panel: Panel
     cost: Cost
+
+
+def case_of(
+    task: Task,
+    before: FileTree,
+    after: FileTree,
+    *,
+    claim: str,
+    evidence: str,
+    diff: str,
+    rule_findings: Sequence[Finding] = (),
+    logs: str = "",
+) -> ReviewCase:
+    """What a reviewer is shown of one change to a task's code.
+
+    Args:
+        task: Its instruction and rules are shown.
+        before: The tree that the change was made from.
+        after: The tree with the change.
+        claim: As in `ReviewCase`.
+        evidence: As in `ReviewCase`.
+        diff: The change as a unified diff.
+        rule_findings: As in `ReviewCase`.
+        logs: As in `ReviewCase`.
+    """
+    rule = task.candidate
+    known = {each.path: each.content for each in before}
+    changed = {
+        each.path: each.content[:MAX_FILE_BYTES].decode("utf-8", "backslashreplace")
+        for each in after
+        if known.get(each.path) != each.content
+    }
+    return ReviewCase(
+        task=task.name,
+        instruction=task.instruction,
+        rules=(
+            f"Editable: {', '.join(rule.editable)}. Protected: {', '.join(rule.protected)}. "
+            f"At most {rule.max_source_bytes} bytes of source, no literal above "
+            f"{rule.max_literal_bytes} bytes."
+        ),
+        claim=claim,
+        evidence=evidence,
+        diff=diff,
+        files=dict(sorted(changed.items())[:MAX_FILES]),
+        rule_findings=tuple(rule_findings),
+        logs=logs,
+    )
 
 
 def review(

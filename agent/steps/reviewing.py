@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from rsi.agent.follow import score_line
 from rsi.agent.reviewer.injection import injection_findings
-from rsi.agent.reviewer.panel import ReviewCase, review
+from rsi.agent.reviewer.panel import ReviewCase, case_of, review
 from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import Step
@@ -14,8 +14,6 @@ from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Arm, Finding, Score, Severity
 
 RULES_ONLY = "rules"
-MAX_FILES = 12
-MAX_FILE_BYTES = 40_000
 MAX_LOG_BYTES = 20_000
 MAX_STREAMS = 6
 
@@ -109,25 +107,13 @@ def _case(
     diff: str,
     printed: Mapping[str, str],
 ) -> ReviewCase:
-    task, rule = desk.shop.task, desk.shop.task.candidate
-    before = {each.path: each.content for each in desk.champion_tree}
-    changed = {
-        each.path: each.content[:MAX_FILE_BYTES].decode("utf-8", "backslashreplace")
-        for each in desk.candidate_tree()
-        if before.get(each.path) != each.content
-    }
-    return ReviewCase(
-        task=task.name,
-        instruction=task.instruction,
-        rules=(
-            f"Editable: {', '.join(rule.editable)}. Protected: {', '.join(rule.protected)}. "
-            f"At most {rule.max_source_bytes} bytes of source, no literal above "
-            f"{rule.max_literal_bytes} bytes."
-        ),
+    return case_of(
+        desk.shop.task,
+        desk.champion_tree,
+        desk.candidate_tree(),
         claim=f"{desk.payload(Step.PROPOSE)['hypothesis']}\nMeasured: {score_line(asdict(score))}",
         evidence=encode(score),
         diff=diff,
-        files=dict(sorted(changed.items())[:MAX_FILES]),
-        rule_findings=tuple(rules),
+        rule_findings=rules,
         logs="\n".join(f"[{name}]\n{text}" for name, text in printed.items()),
     )
