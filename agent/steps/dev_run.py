@@ -6,6 +6,7 @@ from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.gpus import timing_gpus
+from rsi.evals.machine_lock import cache_folder, machine_lock
 from rsi.evals.measuring import training_seed
 from rsi.evals.types import Purpose
 from rsi.sandboxes.types import ExecOutcome, FileTree
@@ -13,30 +14,40 @@ from rsi.tasks.harness_kit.seeds import derive_instance_seed
 from rsi.tasks.runner import grade, make_instance, run_candidate
 
 TAIL_CHARS = 2000
+STOPPED = "not measured: the campaign was stopped while another one used the machine"
 
 
 def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
-    """Run a tree once on the development instance of its campaign and say how it did."""
+    """Run a tree once on the development instance of its campaign and say how it did.
+
+    Takes its turn on the machine, so that it disturbs no timing of a campaign beside this one.
+    """
     shop = desk.shop
     names = {"task": shop.task.name, "lineage": shop.campaign.lineage, "round_id": "dev"}
     seed = derive_instance_seed(shop.secret, **names, pair=0, purpose=Purpose.DEV.value)
     instance = make_instance(
         shop.task, shop.profile, Purpose.DEV.value, seed, shop.backend, label=desk.round_id
     )
-    # A step that runs again after a crash runs for real, so its charges get new names.
-    charge = f"{desk.round_id}/dev/{uuid.uuid4().hex}"
-    desk.ledger.reserve(
-        ChargeRecord(
-            id=charge,
-            campaign_id=shop.campaign.id,
-            round_id=desk.round_id,
-            role=ChargeRole.DEVICE,
-            model=shop.backend.name,
-            reserved_usd=0.0,
-            reserved_at=utc_now(),
+    # In the order of `measure`, GPU first: two campaigns must not each hold what the other waits for.
+    with (
+        timing_gpus(shop.task) as gpus,
+        machine_lock(cache_folder(), should_stop=shop.steering.is_stopping) as is_held,
+    ):
+        if not is_held:
+            return DevRun(is_ok=False, summary=STOPPED, facts={"outcome": "stopped"})
+        # A step that runs again after a crash runs for real, so its charges get new names.
+        charge = f"{desk.round_id}/dev/{uuid.uuid4().hex}"
+        desk.ledger.reserve(
+            ChargeRecord(
+                id=charge,
+                campaign_id=shop.campaign.id,
+                round_id=desk.round_id,
+                role=ChargeRole.DEVICE,
+                model=shop.backend.name,
+                reserved_usd=0.0,
+                reserved_at=utc_now(),
+            )
         )
-    )
-    with timing_gpus(shop.task) as gpus:
         run = run_candidate(
             shop.task,
             shop.profile,
