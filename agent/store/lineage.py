@@ -6,8 +6,11 @@ Does not: decide what is promoted, or check anything out on the host.
 Invariant: candidates are never overwritten or removed; the champion moves by compare-and-swap only.
 """
 
+import errno
 import os
 import re
+import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -410,6 +413,7 @@ def checked_name(name: str, what: str) -> str:
 
 
 def _create(path: Path) -> None:
+    """Make the empty repository aside and move it into place, so that nobody ever opens half of one."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -417,9 +421,18 @@ def _create(path: Path) -> None:
             f"the folder {str(path.parent)!r} cannot be made ({error.strerror}); set RSI_HOME to "
             "a folder you may write"
         ) from error
-    GitDir(path=path).output(
-        ["init", "--quiet", "--bare", "--template=", "--initial-branch=unused"]
-    )
+    made = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        GitDir(path=made).output(
+            ["init", "--quiet", "--bare", "--template=", "--initial-branch=unused"]
+        )
+        made.rename(path)
+    except OSError as error:
+        # Another campaign on this lineage was first; its repository is as good.
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise LineageError(f"{str(path)!r} cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _inherited() -> str:

@@ -140,6 +140,18 @@ def test_of_many_moves_at_once_one_wins(lineage: Lineage, baseline: str):
     assert lineage.champion() == commits[results.index(True)]
 
 
+def test_a_lineage_that_many_open_at_once_is_made_once(tmp_path: Path):
+    home = Home(root=tmp_path / "home")
+    for number in range(5):
+
+        def start(_: int, name: str = f"fresh{number}") -> str:
+            return Lineage.open(home, name).import_baseline(TREE, "Baseline")
+
+        with ThreadPoolExecutor(6) as pool:
+            assert len(set(pool.map(start, range(6)))) == 1
+    assert len(list(home.lineages.iterdir())) == 5, "nothing half made is left"
+
+
 def test_of_many_candidates_of_one_round_at_once_all_get_the_same_commit(
     lineage: Lineage, baseline: str
 ):
