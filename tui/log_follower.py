@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import LogChunk
-from rsi.evals.types import Measurement, Outcome
+from rsi.evals.types import Disturbance, Measurement, Outcome
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.phrases import size
 from rsi.tui.waiting import when_done
@@ -86,10 +86,22 @@ def run_line(run: Measurement) -> str:
     parts += [f"{name} {value:.4g}" for name, value in run.quality.items()]
     if run.max_rss_bytes is not None:
         parts.append(size(run.max_rss_bytes))
-    if run.disturbance.load_1m is not None:
-        parts.append(f"load {run.disturbance.load_1m:.1f}")
-    parts += [f"gpu {each}" for each in run.disturbance.gpus]
-    if run.disturbance.is_disturbed:
-        parts.append("▲ disturbed")
-    parts += [f"▲ {each}" for each in run.disturbance.gpu_problems]
-    return " · ".join(parts)
+    return " · ".join([*parts, *machine_parts(run.disturbance), *trouble_parts(run.disturbance)])
+
+
+def machine_parts(found: Disturbance) -> list[str]:
+    """What CPU and GPUs did during a run; nothing about what the platform cannot tell."""
+    parts = []
+    if found.load_1m is not None:
+        parts.append(f"load {found.load_1m:.1f}")
+    if found.others_cpu_s is not None:
+        parts.append(f"others {found.others_cpu_s:.1f} CPU-s")
+    if found.steal_s:
+        parts.append(f"stolen {found.steal_s:.1f} s")
+    return parts + [f"gpu {each}" for each in found.gpus]
+
+
+def trouble_parts(found: Disturbance) -> list[str]:
+    """What makes a run's times doubtful."""
+    disturbed = ["▲ disturbed"] if found.is_disturbed else []
+    return disturbed + [f"▲ {each}" for each in found.gpu_problems]

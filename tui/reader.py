@@ -7,12 +7,15 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from rsi.agent.budget import charged_usd
 from rsi.agent.errors import LedgerError
+from rsi.agent.requests import retry_refusal, urgencies
+from rsi.agent.steering import asked_limits, is_pause_asked
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
@@ -20,6 +23,7 @@ from rsi.agent.store.records import (
     CampaignState,
     CampaignSummary,
     DecisionRecord,
+    PromotionKind,
     PromotionRecord,
     RoundRecord,
     Step,
@@ -34,7 +38,9 @@ from rsi.tasks.types import Direction
 from rsi.tui import payloads
 from rsi.tui.code import Code
 from rsi.tui.diffs import Diff, parse_diff
+from rsi.tui.lineages import rolled_back
 from rsi.tui.pairs import PairPoint, pair_points
+from rsi.tui.queueing import goes_before
 from rsi.tui.rounds import round_view
 from rsi.tui.training import CurveReader
 from rsi.tui.trajectory import Headline, headline
@@ -100,6 +106,10 @@ class Reader:
         self._speedups: dict[str, Interval] = {}
         self._changed: dict[str, datetime] = {}
         """When a campaign last changed as its speedup was looked up."""
+        self._gains: Mapping[str, Interval] = {}
+        self._gain_of: dict[str, Interval | None] = {}
+        """By round; what was promoted does not change any more."""
+        self._waits_for: Mapping[str, str] = {}
         self._lineage: tuple[RoundView, ...] = ()
         self._lineage_name: str | None = None
         self._lineage_at = -math.inf
@@ -138,6 +148,8 @@ class Reader:
             round=self._round,
             lineage=self._lineage,
             speedups=self._speedups,
+            gains=self._gains,
+            waits_for=self._waits_for,
             by_id=self._by_id,
             running=self._states[CampaignState.RUNNING],
             queued=self._states[CampaignState.QUEUED],
@@ -160,6 +172,8 @@ class Reader:
         self._spend_usd = sum(each.spend_usd for each in self._campaigns)
         self._gate = self._waiting()
         self._read_speedups()
+        self._gains = self._read_gains()
+        self._waits_for = self._read_waits()
         self._list_cost_s = time.thread_time() - started
         self._listed_at = time.monotonic()
         self._is_list_stale = False
@@ -176,6 +190,32 @@ class Reader:
             if speedup is not None:
                 found[campaign_id] = speedup
         self._speedups = found
+
+    def _read_gains(self) -> Mapping[str, Interval]:
+        """The effect of the last promotion that still stands, for each campaign that has not ended."""
+        undone = rolled_back(self._promotions)
+        latest = {
+            move.round_id.rpartition("-")[0]: move.round_id
+            for move in self._promotions
+            if move.kind is PromotionKind.PROMOTE and move.new_commit not in undone
+        }
+        found = {}
+        for each in self._campaigns[:SPEEDUPS_SHOWN]:
+            round_id = latest.get(each.record.id)
+            if round_id is None or each.state in ENDED_STATES:
+                continue
+            if round_id not in self._gain_of:
+                record, steps = self._ledger.round(round_id), self._ledger.steps(round_id)
+                self._gain_of[round_id] = round_view(record, steps).effect
+            gain = self._gain_of[round_id]
+            if gain is not None:
+                found[each.record.id] = gain
+        return found
+
+    def _read_waits(self) -> Mapping[str, str]:
+        if not self._states[CampaignState.QUEUED]:
+            return {}
+        return goes_before(self._campaigns, urgencies(self._ledger.requests(unhandled_only=False)))
 
     def _waiting(self) -> tuple[GateItem, ...]:
         items = []
@@ -215,11 +255,7 @@ class Reader:
         steps: dict[str, list[StepRecord]] = {}
         for each in self._ledger.steps_of(campaign_id=wanted):
             steps.setdefault(each.round_id, []).append(each)
-        spent: dict[str, float] = {}
-        for charge in self._ledger.charges(wanted):
-            usd = charge.reserved_usd if charge.actual_usd is None else charge.actual_usd
-            if charge.round_id is not None and usd is not None:
-                spent[charge.round_id] = spent.get(charge.round_id, 0.0) + usd
+        spent = self._spent(wanted)
         rounds = tuple(
             self._round_view(
                 record, tuple(steps.get(record.id, ())), spend_usd=spent.get(record.id, 0.0)
@@ -227,19 +263,34 @@ class Reader:
             for record in self._ledger.rounds(wanted)
         )
         events = self._ledger.campaign_events(wanted)
+        asked = self._ledger.requests(unhandled_only=False, campaign_id=wanted)
         self._campaign = CampaignView(
             summary=summary,
             rounds=rounds,
             spend=self._ledger.spend(wanted),
             events=events,
             cumulative=_cumulative(events),
-            requests=self._ledger.requests(campaign_id=wanted),
+            requests=tuple(each for each in asked if each.handled is None),
             promotions=tuple(p for p in self._promotions if p.lineage == summary.record.lineage),
             metric=facts.metric,
             is_lower_better=facts.is_lower_better,
             minimum_effect=facts.minimum_effect,
             plausible_ratio=facts.plausible_ratio,
+            budget_usd=payloads.number_of(
+                {**summary.record.config, **asked_limits(asked)}, "budget_usd"
+            ),
+            is_pause_asked=is_pause_asked(asked),
+            retry_refusal=retry_refusal(self._ledger, wanted),
         )
+
+    def _spent(self, campaign_id: str) -> Mapping[str, float]:
+        """Dollars of each round, open reservations in full."""
+        spent: dict[str, float] = {}
+        for charge in self._ledger.charges(campaign_id):
+            usd = charged_usd(charge)
+            if charge.round_id is not None and usd is not None:
+                spent[charge.round_id] = spent.get(charge.round_id, 0.0) + usd
+        return spent
 
     def _task_facts(self, summary: CampaignSummary) -> _TaskFacts:
         root = payloads.text_of(summary.record.config, "task_root")
@@ -263,7 +314,7 @@ class Reader:
             self._lineage, self._lineage_name = (), None
             return
         is_other = wanted != self._lineage_name
-        self._is_lineage_stale |= bool(changed & {"rounds", "steps", "gate"})
+        self._is_lineage_stale |= bool(changed & {"rounds", "steps", "gate", "settlements"})
         is_due = time.monotonic() - self._lineage_at >= self._lineage_cost_s / LIST_SHARE
         if not is_other and not (self._is_lineage_stale and is_due):
             return
@@ -273,8 +324,11 @@ class Reader:
             steps.setdefault(each.round_id, []).append(each)
         found = []
         for campaign in reversed(self._ledger.campaigns(lineage=wanted)):
+            spent = self._spent(campaign.record.id)
             found += [
-                self._round_view(record, tuple(steps.get(record.id, ())), spend_usd=0.0)
+                self._round_view(
+                    record, tuple(steps.get(record.id, ())), spend_usd=spent.get(record.id, 0.0)
+                )
                 for record in self._ledger.rounds(campaign.record.id)
             ]
         self._lineage, self._lineage_name = tuple(found), wanted

@@ -140,6 +140,12 @@ class CampaignView:
     is_lower_better: bool
     minimum_effect: float | None
     plausible_ratio: float | None
+    budget_usd: float | None
+    """Dollars that its models may cost, as a person last wanted it; None for no limit."""
+    is_pause_asked: bool
+    """A person asked for a pause and not since for going on, whether or not a worker has heard it."""
+    retry_refusal: str
+    """Why it cannot go on; empty when it can."""
 
     @property
     def id(self) -> str:
@@ -185,6 +191,11 @@ class View:
     """All rounds of the lineage that was asked for, oldest first."""
     speedups: Mapping[str, Interval] = field(default_factory=dict)
     """Champion against baseline by campaign, for the newest campaigns that have ended."""
+    gains: Mapping[str, Interval] = field(default_factory=dict)
+    """What the last promotion was measured to gain over the champion before it, by campaign under way: all that is
+    known before its end."""
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    """The campaign before it by queued campaign; "" when it waits for a worker alone."""
     problem: str = ""
     """Why the ledger cannot be read; what is shown is older then."""
     read_at: datetime | None = None

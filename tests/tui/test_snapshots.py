@@ -15,10 +15,10 @@ from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import Sample
 
 from rsi.tui.app import CockpitApp
+from rsi.tui.settings import SECRET_VARIABLES
 
 FOLDER = Path(__file__).parent / "snapshots"
 SIZES = ((80, 24), (120, 36), (170, 48))
-# The settings show where the home is, which is another folder each time; they are tried by their keys instead.
 READY = {
     "queue": lambda app: app.view.campaign is not None,
     "run": lambda app: "step=300" in screen_text(app),
@@ -27,13 +27,16 @@ READY = {
     "lineage": lambda app: len(app.screen.tree_table.ids) == 6,
     "notebook": lambda app: len(app.screen.table.ids) == 5,
     "controls": lambda app: "intact" in screen_text(app),
+    "settings": lambda app: "alive" in screen_text(app),
 }
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda each: f"{each[0]}x{each[1]}")
 @pytest.mark.parametrize("mode", READY)
 @pytest.mark.slow
-async def test_the_screen_looks_as_it_did(template, mode, size):
+async def test_the_screen_looks_as_it_did(template, mode, size, monkeypatch):
+    for name in SECRET_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     # Where a folder is named, its length decides how lines are cut: it is the same in every run.
     with tempfile.TemporaryDirectory(prefix="rsi-") as folder:
         await _compare(template, Path(folder), mode, size)

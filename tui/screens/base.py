@@ -11,6 +11,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
+from rsi.sandboxes.process import ProcessBackend
+from rsi.tui import payloads
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.commands import BY_ID, Command, Scope, in_scope
 from rsi.tui.draw import DASH, Role, Span
@@ -20,6 +22,7 @@ from rsi.tui.view import View
 from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
 from rsi.tui.widgets.lines import LinesView
 
+NO_WALL = ProcessBackend.name
 STALE_AFTER_S = 30.0
 """A worker beats every 5 s; half a minute of silence is worth saying."""
 
@@ -157,13 +160,20 @@ class CockpitScreen(Screen[None]):
         if view.problem:
             since = self.cockpit.age(view.read_at) if view.read_at else DASH
             return [(f" ✖ ledger cannot be read for {since}: {view.problem} ", Role.BAD)]
-        spans = [self._heartbeat(view)]
+        spans = [*self._wall_spans(view), self._heartbeat(view)]
         if self.cockpit.is_demo:
             spans.insert(0, (" ▶ recorded ", Role.NOTE))
         spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))
         if view.gate:
             spans.append((f"· ▲ gate {len(view.gate)} ", Role.WARN))
         return spans
+
+    def _wall_spans(self, view: View) -> list[Span]:
+        """A word of warning while the chosen campaign runs its candidates without a sandbox."""
+        chosen = view.summary(self.cockpit.campaign_id)
+        if chosen is None or payloads.text_of(chosen.record.config, "backend") != NO_WALL:
+            return []
+        return [(" ▲ process: no isolation ", Role.BAD)]
 
     def _heartbeat(self, view: View) -> Span:
         if not view.workers:

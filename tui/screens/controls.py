@@ -34,7 +34,7 @@ COLUMNS = (
     Column(title="", width=10),
     Column(title="what was planted", min_width=10, priority=1),
 )
-BAR_CELLS = 16
+BAR_CELLS = 10
 LEAST_SHOWN_S = 0.5
 """Stages that took less in all are left out of the bars."""
 
@@ -44,11 +44,11 @@ class ControlsScreen(CockpitScreen):
 
     DEFAULT_CSS = """
     ControlsScreen #controls-body { height: 1fr; layout: vertical; }
-    ControlsScreen.-wide #controls-body { layout: horizontal; }
+    ControlsScreen.-wide #controls-body, ControlsScreen.-broad #controls-body { layout: horizontal; }
     ControlsScreen #rates { width: 100%; height: 2fr; }
     ControlsScreen #planted { width: 100%; height: 1fr; }
-    ControlsScreen.-wide #rates { width: 1fr; height: 100%; }
-    ControlsScreen.-wide #planted { width: 1fr; height: 100%; padding: 0 0 0 1; }
+    ControlsScreen.-wide #rates, ControlsScreen.-broad #rates { width: 1fr; height: 100%; }
+    ControlsScreen.-wide #planted, ControlsScreen.-broad #planted { width: 1fr; height: 100%; padding: 0 0 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONTROLS)
     scope = Scope.CONTROLS

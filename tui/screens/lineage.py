@@ -1,6 +1,6 @@
 """Lineage: the tree of champions and candidates, and the leaderboard beside it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual import on
@@ -39,6 +39,12 @@ BOARD_COLUMNS = (
     Column(title="idea", min_width=10, priority=1),
 )
 LINE_ID = "line"
+SORTINGS: tuple[tuple[str, Callable[[Place], float] | None], ...] = (
+    ("surest first", None),
+    ("newest first", lambda each: each.view.record.created_at.timestamp()),
+    ("dearest first", lambda each: each.view.spend_usd),
+)
+"""The first one is the leaderboard's own order, the only one with a line of significance."""
 
 
 class LineageScreen(SteeringActions):
@@ -125,23 +131,22 @@ class LineageScreen(SteeringActions):
         self._tree = tree_rows(view.lineage, self._promotions)
         self.tree_table.set_rows([_tree_id(each) for each in self._tree], self._tree_row)
         places = list(leaderboard(view.lineage, minimum_effect=least))
-        if self._sorting:
-            places.sort(key=lambda each: each.view.record.created_at, reverse=True)
+        name, key = SORTINGS[self._sorting]
+        if key is not None:
+            places.sort(key=key, reverse=True)
         rows: list[Place | None] = list(places)
         first_without = next((i for i, each in enumerate(places) if each.place is None), None)
-        if first_without is not None and not self._sorting:
+        if first_without is not None and key is None:
             rows.insert(first_without, None)
         self._board = tuple(rows)
         self.board_table.set_rows(
             [LINE_ID if r is None else r.view.id for r in rows], self._board_row
         )
-        self.board_table.set_note(
-            (("newest first" if self._sorting else "surest first", Role.DIM),)
-        )
+        self.board_table.set_note(((name, Role.DIM),))
         champion = champion_of(self._promotions)
-        name = self.lineage_name or DASH
+        lineage = self.lineage_name or DASH
         self.query_one("#lineage-head", Bar).set_line(
-            [(f" {name} ", Role.TITLE), ("champion ", Role.DIM),
+            [(f" {lineage} ", Role.TITLE), ("champion ", Role.DIM),
              (short_commit(champion) if champion else "the baseline", Role.STRONG)],
             self._speedup_spans(view),
         )  # fmt: skip
@@ -234,7 +239,7 @@ class LineageScreen(SteeringActions):
             self.cockpit.action_mode("replay")
 
     def action_sort(self) -> None:
-        self._sorting = 1 - self._sorting
+        self._sorting = (self._sorting + 1) % len(SORTINGS)
         self.redraw()
 
     def action_mark(self) -> None:

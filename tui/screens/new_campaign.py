@@ -59,7 +59,7 @@ FIELDS: tuple[Field, ...] = (
     Field(name="budget_usd", label="budget $", hint="dollars that the models may cost; empty for no limit"),
     Field(name="budget_hours", label="hours", hint="wall hours of the whole campaign; empty for no limit"),
     Field(name="backend", label="sandbox", choices=("auto", "docker", "bubblewrap", "process"),
-          text="auto", hint="←→ how untrusted code is walled in"),
+          text="auto", hint="←→ how untrusted code is walled in; process walls in nothing"),
 )  # fmt: skip
 
 

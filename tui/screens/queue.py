@@ -19,7 +19,7 @@ from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.filtering import FilterInput
 from rsi.tui.screens.new_campaign import NewCampaign
 from rsi.tui.screens.steering import SteeringActions
-from rsi.tui.view import View
+from rsi.tui.view import CampaignView, View
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
@@ -34,19 +34,25 @@ COLUMNS = (
     Column(title="prom", width=4, align="right", priority=3),
     Column(title="speedup", width=8, align="right", priority=1),
     Column(title="cost", width=7, align="right", priority=2),
-    Column(title="now", width=15),
+    Column(title="now", width=16),
     Column(title="age", width=9, align="right", priority=4),
 )
 _OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED,
                    CampaignState.STOPPING})  # fmt: skip
 
-Sorting = tuple[str, Callable[[CampaignSummary], tuple[object, ...]]]
-SORTINGS: tuple[tuple[str, Callable[[CampaignSummary], tuple[float, float]]], ...] = (
-    ("newest first", lambda each: (-each.record.created_at.timestamp(), 0.0)),
-    ("open first", lambda each: (float(each.state not in _OPEN), -each.changed_at.timestamp())),
-    ("most promoted", lambda each: (-float(each.promoted), -each.changed_at.timestamp())),
-    ("dearest first", lambda each: (-each.spend_usd, 0.0)),
+SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]]], ...] = (
+    ("newest first", lambda each, _: (-each.record.created_at.timestamp(), 0.0)),
+    ("open first", lambda each, _: (float(each.state not in _OPEN), -each.changed_at.timestamp())),
+    ("most promoted", lambda each, _: (-float(each.promoted), -each.changed_at.timestamp())),
+    ("fastest first", lambda each, view: (-_total(each, view), -each.changed_at.timestamp())),
+    ("dearest first", lambda each, _: (-each.spend_usd, 0.0)),
 )
+
+
+def _total(each: CampaignSummary, view: View) -> float:
+    """Speedup over the baseline for sorting; campaigns without one come last."""
+    found = view.speedups.get(each.record.id)
+    return 0.0 if found is None else found.estimate
 
 
 class QueueScreen(SteeringActions, CockpitScreen):
@@ -56,13 +62,14 @@ class QueueScreen(SteeringActions, CockpitScreen):
     QueueScreen #queue-body { height: 1fr; }
     QueueScreen #campaigns { width: 5fr; }
     QueueScreen #about { width: 3fr; display: none; padding: 0 0 0 1; }
-    QueueScreen.-wide #about { display: block; }
+    QueueScreen.-wide #about, QueueScreen.-broad #about { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
     scope = Scope.QUEUE
     mode = "queue"
     purpose = (
-        "Every campaign. What is under the cursor is described at the right on wide terminals."
+        "Every campaign. What is under the cursor is described at the right on wide terminals. A speedup is over the "
+        "baseline, measured at the end; ↑ marks what the last promotion alone gained over the champion before it."
     )
 
     def __init__(self) -> None:
@@ -89,6 +96,12 @@ class QueueScreen(SteeringActions, CockpitScreen):
     def steered(self) -> CampaignSummary | None:
         return self.cockpit.view.summary(self.table.current_id)
 
+    @property
+    def campaign(self) -> CampaignView | None:
+        """The campaign under the cursor with its rounds, once it is read."""
+        found = self.cockpit.view.campaign
+        return found if found is not None and found.id == self.table.current_id else None
+
     def id_under_cursor(self) -> str | None:
         return self.table.current_id
 
@@ -102,7 +115,9 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self.table.focus()
 
     def show(self, view: View) -> None:
-        arranged = (view.campaigns, view.gate, view.speedups, self._sorting, self._pattern)
+        arranged = (
+            view.campaigns, view.gate, view.speedups, view.gains, view.waits_for, self._sorting, self._pattern,
+        )  # fmt: skip
         before = self._arranged
         if before is None or any(a is not b for a, b in zip(arranged, before, strict=True)):
             # Ten thousand campaigns are arranged when the list changed, not at every look.
@@ -124,7 +139,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
         _, key = SORTINGS[self._sorting]
         shown = [each for each in view.campaigns if self._keeps(each)]
         if self._sorting:
-            shown.sort(key=key)
+            shown.sort(key=lambda each: key(each, view))
         self._shown = tuple(shown)
         self.table.set_rows([each.record.id for each in shown], self._row)
 
@@ -136,7 +151,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
             case "queue.pause" | "queue.stop" | "queue.sooner" | "queue.later":
                 return state in _OPEN
             case "queue.retry":
-                return state in {CampaignState.STOPPED, CampaignState.FAILED}
+                campaign = self.campaign
+                return campaign is not None and not campaign.retry_refusal
             case _:
                 return state is not None
 
@@ -167,13 +183,21 @@ class QueueScreen(SteeringActions, CockpitScreen):
         )
 
     def _speedup(self, each: CampaignSummary) -> Span:
-        found = self.cockpit.view.speedups.get(each.record.id)
-        return (ratio(None), Role.DIM) if found is None else (ratio(found.estimate), Role.GOOD)
+        view, campaign_id = self.cockpit.view, each.record.id
+        found = view.speedups.get(campaign_id)
+        if found is not None:
+            return ratio(found.estimate), Role.GOOD
+        gain = view.gains.get(campaign_id)
+        # Only one step of several is known yet; steps are never multiplied up.
+        return (ratio(None), Role.DIM) if gain is None else (f"↑{ratio(gain.estimate)}", Role.TEXT)
 
     def _now(self, each: CampaignSummary) -> Span:
         waiting = any(item.campaign.record.id == each.record.id for item in self.cockpit.view.gate)
         if waiting:
             return "▲ waits for you", Role.WARN
+        before = self.cockpit.view.waits_for.get(each.record.id)
+        if before is not None:
+            return f"after {before}" if before else "for a worker", Role.DIM
         if each.latest_step is None or each.state not in _OPEN:
             return DASH, Role.DIM
         return f"after {each.latest_step.value}", Role.DIM
@@ -184,19 +208,15 @@ class QueueScreen(SteeringActions, CockpitScreen):
         if summary is None:
             paper.set_lines([])
             return
-        lines = about_lines(summary, self.cockpit.age)
-        speedup = view.speedups.get(summary.record.id)
-        if speedup is not None:
-            lines.insert(
-                1,
-                (
-                    ("speedup   ", Role.DIM),
-                    (interval(speedup), Role.GOOD),
-                    (" over the baseline", Role.DIM),
-                ),
-            )
-        campaign = view.campaign
-        if campaign is not None and campaign.id == summary.record.id:
+        campaign = self.campaign
+        limit = (
+            payloads.number_of(summary.record.config, "budget_usd")
+            if campaign is None
+            else campaign.budget_usd
+        )
+        lines = about_lines(summary, self.cockpit.age, limit)
+        lines[1:1] = known_lines(view, summary.record.id)
+        if campaign is not None:
             lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]
             for each in campaign.rounds[-30:]:
                 lines.append(
@@ -270,10 +290,36 @@ class QueueScreen(SteeringActions, CockpitScreen):
         return found != is_inverse
 
 
-def about_lines(summary: CampaignSummary, age: Callable[..., str]) -> list[Line]:
-    """What was asked for, as label and value."""
+def known_lines(view: View, campaign_id: str) -> list[Line]:
+    """What a queued campaign waits for; what one under way gained last; what one that ended came to."""
+    speedup, gain = view.speedups.get(campaign_id), view.gains.get(campaign_id)
+    before = view.waits_for.get(campaign_id)
+    if before is not None:
+        text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"
+        return [(("waits for ", Role.DIM), (text, Role.TEXT))]
+    if speedup is not None:
+        over = (" over the baseline", Role.DIM)
+        return [(("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over)]
+    if gain is not None:
+        return [
+            (("last step ", Role.DIM), (f"↑{interval(gain)}", Role.TEXT)),
+            line(f"{'':10}over the champion before it;", Role.DIM),
+            line(f"{'':10}the whole is measured at the end", Role.DIM),
+        ]
+    return []
+
+
+def about_lines(
+    summary: CampaignSummary, age: Callable[..., str], budget: float | None
+) -> list[Line]:
+    """What was asked for, as label and value.
+
+    Args:
+        summary: The campaign.
+        age: Says how long ago a moment was.
+        budget: Dollars that its models may cost; None for no limit.
+    """
     record, config = summary.record, summary.record.config
-    budget = payloads.number_of(config, "budget_usd")
     rows: Sequence[tuple[str, Span]] = (
         ("state", campaign_state(summary.state)),
         ("task", (f"{record.task} · {record.track} · {record.profile}", Role.TEXT)),

@@ -52,7 +52,7 @@ class ReplayScreen(ReplayViews):
     DEFAULT_CSS = """
     ReplayScreen #replay-head { background: $background; }
     ReplayScreen #timeline { width: 34; }
-    ReplayScreen.-wide #timeline { width: 52; }
+    ReplayScreen.-wide #timeline, ReplayScreen.-broad #timeline { width: 52; }
     ReplayScreen #body { width: 1fr; padding: 0 0 0 1; }
     ReplayScreen #body-diff { width: 1fr; display: none; padding: 0 0 0 1; }
     ReplayScreen.-diff #body-diff { display: block; }

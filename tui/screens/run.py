@@ -17,7 +17,7 @@ from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
 from rsi.tui.curves import Series
 from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
-from rsi.tui.log_follower import LogFollower
+from rsi.tui.log_follower import LogFollower, machine_parts, trouble_parts
 from rsi.tui.phrases import campaign_state, clock, duration, interval, round_word, usd
 from rsi.tui.reader import Interest
 from rsi.tui.screens.dialogues import AskText
@@ -51,7 +51,7 @@ class RunScreen(SteeringActions):
     """Rounds above; curves and effect, agent and log below."""
 
     DEFAULT_CSS = """
-    RunScreen #headline { background: $background; }
+    RunScreen #headline, RunScreen #machine { background: $background; }
     RunScreen #rounds { height: 2fr; min-height: 5; }
     RunScreen .pair { height: 2fr; }
     RunScreen.-tall .pair { height: 3fr; }
@@ -69,6 +69,7 @@ class RunScreen(SteeringActions):
 
     def compose_body(self) -> Iterable[Widget]:
         yield Bar(dom_id="headline")
+        yield Bar(dom_id="machine")
         yield VTable(COLUMNS, heading="Rounds", dom_id="rounds")
         with Horizontal(classes="pair"):
             yield CurveView(heading="Training", x_label="step", dom_id="curve")
@@ -157,6 +158,8 @@ class RunScreen(SteeringActions):
         self._show_detail(campaign, detail)
 
     def _show_detail(self, campaign: CampaignView | None, detail: RoundDetail | None) -> None:
+        runs = () if detail is None else detail.measurements
+        self.query_one("#machine", Bar).set_line(*machine_line(runs))
         curve, effect = self.query_one("#curve", CurveView), self.query_one("#effect", EffectView)
         agent, log = self.query_one("#agent", Paper), self.query_one("#log", LogView)
         if detail is None or campaign is None:
@@ -200,11 +203,8 @@ class RunScreen(SteeringActions):
             left.append(
                 (f" ▲ nothing new for {self.cockpit.age(self._last_at(campaign))}", Role.WARN)
             )
-        waiting = [each for each in campaign.requests if each.handled is None]
-        if waiting:
-            kinds = ", ".join(each.kind.value for each in waiting[-3:])
-            left.append((f" ⧖ asked: {kinds}", Role.WARN))
-        budget = payloads.number_of(record.config, "budget_usd")
+        left += _asked_spans(campaign)
+        budget = campaign.budget_usd
         spent = f"{usd(summary.spend_usd)}" + (f" of {usd(budget)}" if budget else "")
         right: list[Span] = [(spent, Role.TEXT), (f"  {self._elapsed(campaign)} ", Role.DIM)]
         return left, right
@@ -258,6 +258,9 @@ class RunScreen(SteeringActions):
                 return self.round_view is not None
             case "run.filter" | "run.previous_campaign" | "run.next_campaign":
                 return True
+            case "run.budget" if state in ENDED_STATES:
+                # A higher limit is what lets a campaign go on that has spent its budget.
+                return self.campaign is not None and not self.campaign.retry_refusal
             case _:
                 return state is not None and state not in ENDED_STATES
 
@@ -304,10 +307,10 @@ class RunScreen(SteeringActions):
         self.app.push_screen(AskText("Message to the agent", lines, label="send"), answered)
 
     def action_budget(self) -> None:
-        campaign = self.steered
-        if campaign is None:
+        shown = self.campaign
+        if shown is None:
             return
-        now = payloads.number_of(campaign.record.config, "budget_usd")
+        campaign, now = shown.summary, shown.budget_usd
 
         def answered(text: str | None) -> None:
             if not text:
@@ -346,6 +349,18 @@ class RunScreen(SteeringActions):
         return False
 
 
+def _asked_spans(campaign: CampaignView) -> list[Span]:
+    """What a person asked for and no worker has heard yet; and a pause that the agent alone keeps."""
+    is_over = campaign.summary.state in ENDED_STATES
+    # One that has ended hears nothing any more, except that it may go on.
+    waiting = [r.kind for r in campaign.requests if not is_over or r.kind is RequestKind.RETRY]
+    if waiting:
+        return [(f" ⧖ asked: {', '.join(each.value for each in waiting[-3:])}", Role.WARN)]
+    if campaign.is_pause_asked and campaign.summary.state is CampaignState.RUNNING:
+        return [(" ‖ the agent holds", Role.WARN)]
+    return []
+
+
 def step_strip(view: RoundView) -> str:
     """Twelve signs: done, under way, ended here, not reached."""
     finished, here = set(view.state.finished), view.state.step
@@ -360,6 +375,20 @@ def step_strip(view: RoundView) -> str:
         else:
             signs.append("·")
     return "".join(signs)
+
+
+def machine_line(runs: Sequence[Measurement]) -> tuple[Line, Line]:
+    """What the machine did during the latest run, trouble first; at the right which run that was."""
+    if not runs:
+        return line(" machine: nothing was measured in this round yet", Role.DIM), ()
+    run = runs[-1]
+    trouble = " ".join(trouble_parts(run.disturbance))
+    known = " · ".join(machine_parts(run.disturbance)) or "its state cannot be told here"
+    left: list[Span] = [(" machine: ", Role.DIM)]
+    if trouble:
+        left.append((f"{trouble}  ", Role.WARN))
+    left.append((known, Role.TEXT))
+    return tuple(left), ((f"{run.purpose.value} {run.pair + 1} {run.arm.value} ", Role.DIM),)
 
 
 def run_series(measurements: Sequence[Measurement]) -> tuple[Series, ...]:

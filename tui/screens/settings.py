@@ -52,11 +52,11 @@ class SettingsScreen(CockpitScreen):
 
     DEFAULT_CSS = """
     SettingsScreen #settings-body { height: 1fr; layout: vertical; }
-    SettingsScreen.-wide #settings-body { layout: horizontal; }
+    SettingsScreen.-wide #settings-body, SettingsScreen.-broad #settings-body { layout: horizontal; }
     SettingsScreen #items { width: 100%; height: 3fr; }
     SettingsScreen #facts { width: 100%; height: 2fr; }
-    SettingsScreen.-wide #items { width: 3fr; height: 100%; }
-    SettingsScreen.-wide #facts { width: 2fr; height: 100%; padding: 0 0 0 1; }
+    SettingsScreen.-wide #items, SettingsScreen.-broad #items { width: 3fr; height: 100%; }
+    SettingsScreen.-wide #facts, SettingsScreen.-broad #facts { width: 2fr; height: 100%; padding: 0 0 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SETTINGS)
     scope = Scope.SETTINGS

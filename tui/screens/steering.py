@@ -30,7 +30,7 @@ class SteeringActions(CockpitScreen):
         if campaign.state is CampaignState.PAUSED or self._is_pausing(campaign):
             self.write_request(RequestKind.RESUME, campaign, "goes on")
         else:
-            self.write_request(RequestKind.PAUSE, campaign, "pauses after the round under way")
+            self.write_request(RequestKind.PAUSE, campaign, "pauses after its present step")
 
     def action_stop(self) -> None:
         campaign = self.steered
@@ -97,5 +97,4 @@ class SteeringActions(CockpitScreen):
         view = self.cockpit.view.campaign
         if view is None or view.id != campaign.record.id:
             return False
-        kinds = [r.kind for r in view.requests if r.kind in {RequestKind.PAUSE, RequestKind.RESUME}]
-        return bool(kinds) and kinds[-1] is RequestKind.PAUSE
+        return view.is_pause_asked
