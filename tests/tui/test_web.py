@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import DecisionAction, Step
 from rsi.tui import web
 from rsi.tui.errors import WebError
 
@@ -242,3 +243,54 @@ async def test_a_server_without_a_ledger_says_so_at_once(tmp_path):
     _, said = await process.communicate()
     assert process.returncode == 5
     assert b"no ledger" in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize("may_decide", [True, False])
+async def test_who_holds_the_token_approves_in_a_browser_only_where_decisions_are_allowed(
+    sample, tmp_path, may_decide
+):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["--allow-decisions"] if may_decide else []
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "rsi.tui.main", "web", "--port", str(port), *words,
+        env={**os.environ, "RSI_HOME": str(sample.home.root), web.TOKEN_VARIABLE: TOKEN}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        said = b"may decide" if may_decide else b"read-only"
+        assert said in await server.stdout.readline()
+        async with browser(tmp_path / "profile") as chromium:
+
+            async def press(key: str) -> None:
+                text = {"text": key} if len(key) == 1 else {}
+                await chromium.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+
+            await chromium.call("Page.navigate", url=f"http://127.0.0.1:{port}/?token={TOKEN}")
+            await chromium.see("Campaigns")
+            await press("3")
+            shown = await chromium.see("hunks")
+            while "not seen yet" in shown:
+                await press("PageDown")
+                await asyncio.sleep(0.3)
+                shown = str(await chromium.value("document.body.innerText"))
+            await chromium.see("seen 2 of 2 hunks")
+            await asyncio.sleep(1)  # longer than the moment in which keys typed ahead are not meant
+            await press("a")
+            if may_decide:
+                commit = sample.ledger.step("c1120-4f2a-0005", Step.COMMIT, 0).payload["commit"]
+                await chromium.see("cancel (default)")
+                assert commit[:10] in await chromium.see(commit[:10])
+                await asyncio.sleep(1)
+            await press("y")
+            await asyncio.sleep(1)  # long enough for a decision to be written, were one allowed
+            await chromium.see("Nothing waits." if may_decide else "read-only")
+        decided = [
+            (each.action, each.commit) for each in sample.ledger.decisions("c1120-4f2a-0005")
+        ]
+        assert decided == ([(DecisionAction.APPROVE, commit)] if may_decide else [])
+    finally:
+        server.send_signal(signal.SIGINT)
+        await asyncio.wait_for(server.wait(), 30)
