@@ -30,6 +30,7 @@ from rsi.agent.store.records import (
     StepRecord,
     utc_now,
 )
+from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.store.tables import FACT_TABLES
 from rsi.evals.pairing import DISTURBED_CLOCKS
 from rsi.evals.types import Interval, Measurement, Score

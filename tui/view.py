@@ -190,7 +190,7 @@ class View:
     lineage: tuple[RoundView, ...] = ()
     """All rounds of the lineage that was asked for, oldest first."""
     speedups: Mapping[str, Interval] = field(default_factory=dict)
-    """Champion against baseline by campaign, for the newest campaigns that have ended."""
+    """Champion against baseline by campaign, as last audited, for the newest campaigns."""
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """What the last promotion was measured to gain over the champion before it, by campaign under way: all that is
     known before its end."""

@@ -69,7 +69,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
     mode = "queue"
     purpose = (
         "Every campaign. What is under the cursor is described at the right on wide terminals. A speedup is over the "
-        "baseline, measured at the end; ↑ marks what the last promotion alone gained over the champion before it."
+        "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it."
     )
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
         if found is not None:
             return ratio(found.estimate), Role.GOOD
         gain = view.gains.get(campaign_id)
-        # Only one step of several is known yet; steps are never multiplied up.
+        # Before an audit only one step of several is known; steps are never multiplied up.
         return (ratio(None), Role.DIM) if gain is None else (f"↑{ratio(gain.estimate)}", Role.TEXT)
 
     def _now(self, each: CampaignSummary) -> Span:
@@ -297,16 +297,18 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
     if before is not None:
         text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"
         return [(("waits for ", Role.DIM), (text, Role.TEXT))]
+    lines: list[Line] = []
     if speedup is not None:
         over = (" over the baseline", Role.DIM)
-        return [(("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over)]
+        lines.append((("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over))
     if gain is not None:
-        return [
+        known = "was measured at the last audit" if speedup else "is measured at an audit"
+        lines += [
             (("last step ", Role.DIM), (f"↑{interval(gain)}", Role.TEXT)),
             line(f"{'':10}over the champion before it;", Role.DIM),
-            line(f"{'':10}the whole is measured at the end", Role.DIM),
+            line(f"{'':10}the whole {known}", Role.DIM),
         ]
-    return []
+    return lines
 
 
 def about_lines(
