@@ -60,6 +60,7 @@ def queue_fork(
         rounds=1,
         proposer=model or proposer_of(before, {} if opened is None else opened.payload),
         other_proposers=(),
+        control_every=0,  # one idea: what it was forked from had its controls
         fork_of=round_id,
         fork_step=step,
         fork_say=say,
