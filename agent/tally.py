@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from rsi.agent.claims import Tier, claim_tier
 from rsi.agent.controls import ACTOR, has_passed
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
@@ -63,6 +64,8 @@ class RoundLine:
     """What was planted here to test the pipeline; None for an honest idea."""
     commit: str | None
     decided_by: str | None
+    tier: Tier | None = None
+    """What the claim is worth; None where the screen did not support one."""
     has_reached_gate: bool = False
     """True when nothing stopped what was planted here before the gate; False for honest ideas."""
 
@@ -159,6 +162,9 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
         planted=planted,
         commit=cast(str | None, committed.get("commit")),
         decided_by=decisions[-1].actor if decisions else None,
+        tier=claim_tier(
+            state.verdict, latest[Step.REVIEW].payload if Step.REVIEW in latest else {}
+        ),
         has_reached_gate=planted is not None and has_passed(steps, planted),
     )
 

@@ -26,8 +26,19 @@ class Plausibility:
     is_plausible: bool
     text: str
     """One sentence: the bound and how near the claim is."""
-    best_reachable_ratio: float | None
-    """Champion's value over the floor; None when no floor is known."""
+
+
+def best_reachable(champion: Sequence[float], floor: float | None) -> float | None:
+    """How many times better than the champion a run that does nothing is: no candidate can be more.
+
+    Args:
+        champion: The champion's deciding values.
+        floor: The do-nothing floor on the same clock.
+
+    Returns:
+        Median over floor; None when no floor is known or nothing was measured.
+    """
+    return statistics.median(champion) / floor if floor and champion else None
 
 
 def check_plausibility(
@@ -45,29 +56,29 @@ def check_plausibility(
         pairs: (champion, candidate) of each valid pair.
     """
     if effect is None:
-        return Plausibility(is_plausible=True, text="no effect to judge", best_reachable_ratio=None)
+        return Plausibility(is_plausible=True, text="no effect to judge")
     floor = floor_of(metric, settings)
-    champion = _median([left.metric_value for left, _ in pairs])
-    candidate = _median([right.metric_value for _, right in pairs])
-    reachable = champion / floor if floor and champion else None
+    reachable = best_reachable(_known([left.metric_value for left, _ in pairs]), floor)
+    candidates = _known([right.metric_value for _, right in pairs])
+    candidate = statistics.median(candidates) if candidates else None
     if floor is not None and candidate is not None and candidate < FLOOR_TOLERANCE * floor:
         text = (
             f"{candidate:.3g} {metric.unit} is below {floor:.3g}, what a run that does nothing takes: "
             "a person must look"
         )
-        return Plausibility(is_plausible=False, text=text, best_reachable_ratio=reachable)
+        return Plausibility(is_plausible=False, text=text)
     if effect.estimate > metric.plausible_ratio:
         text = (
             f"{effect.estimate:.2f}x in one step is beyond {metric.plausible_ratio:g}x: "
             "a person must look"
         )
-        return Plausibility(is_plausible=False, text=text, best_reachable_ratio=reachable)
+        return Plausibility(is_plausible=False, text=text)
     text = f"{effect.estimate:.2f}x of at most {metric.plausible_ratio:g}x believed in one step"
     if floor is not None and reachable is not None:
         text += f"; doing nothing would reach {reachable:.1f}x"
         if candidate is not None and candidate < NEAR_FLOOR * floor:
             text += ", so little is left"
-    return Plausibility(is_plausible=True, text=text, best_reachable_ratio=reachable)
+    return Plausibility(is_plausible=True, text=text)
 
 
 def floor_of(metric: Metric, settings: Mapping[str, object]) -> float | None:
@@ -80,6 +91,5 @@ def floor_of(metric: Metric, settings: Mapping[str, object]) -> float | None:
     return float(value)
 
 
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

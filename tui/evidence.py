@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rsi.agent.claims import claim_tier, tier_text
 from rsi.agent.store.records import Json, Step
 from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score, Severity
 from rsi.tui import payloads
@@ -280,6 +281,10 @@ def _guard_line(each: GuardResult) -> Line:
 
 def _facts(view: RoundView, detail: RoundDetail | None) -> list[Line]:
     lines = [_labelled("bound to", *bound_to(view))]
+    tier = claim_tier(view.state.verdict, view.payload(Step.REVIEW))
+    if tier is not None:
+        spans: tuple[Span, ...] = ((tier.value, Role.STRONG), (f", {tier_text(tier)}", Role.DIM))
+        lines.insert(0, _labelled("claim", *spans))
     lines.append(
         _labelled("cost", (usd(view.spend_usd), Role.TEXT), (f"  {view.model or DASH}", Role.DIM))
     )

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from rsi.agent.budget import usd_by_role
+from rsi.agent.claims import tier_text
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.controls import standing_of
 from rsi.agent.follow import alike, describe_step
@@ -112,6 +113,7 @@ def show(args: argparse.Namespace) -> int:
         f"hypothesis  {line.hypothesis}",
         f"champion    {record.champion_commit[:12]}   candidate {str(line.commit)[:12]}",
         f"effect      {show_interval(line.effect) or 'not measured'}",
+        *([f"claim       {line.tier.value}: {tier_text(line.tier)}"] if line.tier else []),
         "",
         *[f"  {describe_step(each)}" for each in steps],
         *[f"  {each}" for each in (*_alike(steps), *_votes(steps), *extra)],

@@ -17,13 +17,15 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignSummary,
+    PromotionKind,
     PromotionRecord,
     Spend,
     Step,
     StepRecord,
 )
-from rsi.agent.tally import RoundLine, Tally, round_lines, tally
-from rsi.evals.types import Interval
+from rsi.agent.tally import RoundLine, StackAudit, Tally, round_lines, stack_audits, tally
+from rsi.evals.plausibility import best_reachable
+from rsi.evals.types import Arm, Interval, Purpose
 
 DIFF_LIMIT_BYTES = 60_000
 """Diff kept of one round: a report of dozens of rounds must open quickly in a browser."""
@@ -53,6 +55,10 @@ class ReportedRound:
     line: RoundLine
     confirm: Interval | None
     """The effect on fresh seeds and hidden data; None when it never got there."""
+    plausibility: str
+    """The score's sentence about what can be true; empty when nothing was measured."""
+    best_reachable: float | None
+    """Champion over a run that does nothing: no claim can be more; None where no floor is known."""
     changed: str
     """Files and lines in one line; empty when there was no commit."""
     lesson: str
@@ -73,6 +79,26 @@ class StageTime:
     """Of all stages together, 0 to 1."""
 
 
+class Against(StrEnum):
+    """What a champion was measured against."""
+
+    CHAMPION = "the champion before it"
+    BASELINE = "the original baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One measurement of a champion; steps are never multiplied up, the baseline is measured against again."""
+
+    label: str
+    """The round, as people call it; "end" after the last one."""
+    hypothesis: str
+    """What the round promoted; empty for an audit."""
+    commit: str | None
+    against: Against
+    effect: Interval
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignReport:
     """Everything that the report shows."""
@@ -86,6 +112,10 @@ class CampaignReport:
     """The round-0 commit; None before any round opened."""
     champion: str | None
     """The campaign's last champion; None before any round opened."""
+    audits: tuple[StackAudit, ...]
+    """Champions measured against the baseline, oldest first; the last one counts."""
+    standings: tuple[Standing, ...]
+    """The champion over the rounds: each promotion over its champion, and each audit, in their order."""
     spend: tuple[Spend, ...]
     time: tuple[StageTime, ...]
     """By falling share; empty when no step has finished."""
@@ -122,11 +152,14 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
     by_round: dict[str, list[StepRecord]] = {}
     for step in ledger.steps_of(campaign_id=campaign_id):
         by_round.setdefault(step.round_id, []).append(step)
-    reported = tuple(_round(line, by_round.get(line.record.id, []), lineage) for line in lines)
+    reported = tuple(
+        _round(ledger, line, by_round.get(line.record.id, []), lineage) for line in lines
+    )
     own = {line.record.id for line in lines}
     promotions = tuple(
         move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
     )
+    audits = stack_audits(ledger, campaign_id)
     looks = _looks(ledger, reported)
     opened = [step for steps in by_round.values() for step in steps if step.step is Step.OPEN]
     return CampaignReport(
@@ -136,6 +169,8 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         promotions=promotions,
         baseline=_text_of(opened[0].payload, "baseline_commit") if opened else None,
         champion=_champion(promotions, lines),
+        audits=audits,
+        standings=_standings(reported, promotions, audits),
         spend=tuple(ledger.spend(campaign_id).values()),
         time=stage_times([each.steps for each in reported]),
         is_chain_intact=ledger.verify_chain().is_intact,
@@ -178,19 +213,81 @@ def _looks(ledger: Ledger, rounds: Sequence[ReportedRound]) -> Counter[str]:
     return looks
 
 
-def _round(line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None) -> ReportedRound:
+def _standings(
+    rounds: Sequence[ReportedRound],
+    promotions: Sequence[PromotionRecord],
+    audits: Sequence[StackAudit],
+) -> tuple[Standing, ...]:
+    promoted = {
+        move.round_id: move.new_commit for move in promotions if move.kind is PromotionKind.PROMOTE
+    }
+    found = []
+    for each in rounds:
+        record, effect = each.line.record, each.confirm or each.line.effect
+        if record.id in promoted and effect is not None:
+            found.append(
+                Standing(
+                    label=each.line.label,
+                    hypothesis=each.line.hypothesis,
+                    commit=promoted[record.id],
+                    against=Against.CHAMPION,
+                    effect=effect,
+                )
+            )
+        found += [
+            _audited(each.line.label, audit) for audit in audits if audit.round_id == record.id
+        ]
+    return (*found, *(_audited("end", audit) for audit in audits if audit.round_id is None))
+
+
+def _audited(label: str, audit: StackAudit) -> Standing:
+    return Standing(
+        label=label,
+        hypothesis="",
+        commit=audit.commit,
+        against=Against.BASELINE,
+        effect=audit.effect,
+    )
+
+
+def _round(
+    ledger: Ledger, line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None
+) -> ReportedRound:
     latest = {step.step: step.payload for step in steps}
     stored = latest.get(Step.REPORT, {}).get("report")
     report = cast(Mapping[str, object], stored) if isinstance(stored, Mapping) else {}
     return ReportedRound(
         line=line,
         confirm=_confirmed(latest.get(Step.REVIEW, {})),
+        plausibility=_plausibility(latest),
+        best_reachable=_reachable(ledger, line, steps),
         changed=_text_of(report, "changed") or "",
         lesson=_text_of(report, "lesson") or "",
         diff=_diff(line, latest.get(Step.COMMIT, {}), report, lineage),
         steps=tuple(steps),
         wall_s=sum(step.wall_s for step in steps),
     )
+
+
+def _plausibility(latest: Mapping[Step, Mapping[str, object]]) -> str:
+    """Of the confirmation where there was one: that is the claim."""
+    for score in (
+        latest.get(Step.REVIEW, {}).get("confirm"),
+        latest.get(Step.SCORE, {}).get("score"),
+    ):
+        if isinstance(score, Mapping):
+            return _text_of(score, "plausibility") or ""
+    return ""
+
+
+def _reachable(ledger: Ledger, line: RoundLine, steps: Sequence[StepRecord]) -> float | None:
+    opened = next((each.payload for each in steps if each.step is Step.OPEN), {})
+    floor_s = opened.get("floor_s")
+    if line.effect is None or not isinstance(floor_s, float):
+        return None
+    runs = ledger.measurements(line.record.id, Purpose.SCREEN, attempt=line.state.attempt)
+    values = [each.metric_value for each in runs if each.arm is Arm.CHAMPION]
+    return best_reachable([value for value in values if value is not None], floor_s)
 
 
 def _diff(

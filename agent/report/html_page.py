@@ -6,8 +6,9 @@ Everything that came from a model, a candidate or a person passes `safe_text` an
 from html import escape
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound
-from rsi.agent.report.plots import effect_plot, time_bars
+from rsi.agent.report.plots import effect_plot, standing_plot, time_bars
 from rsi.agent.report.wording import (
+    claim_text,
     confidence_text,
     cost_lines,
     duration_text,
@@ -43,6 +44,7 @@ svg text{fill:var(--ink)}.label{text-anchor:end}.mid{text-anchor:middle}.tick{st
 .won .span,.won .mark{stroke:var(--won)}.won .mark{fill:var(--won)}
 .lost .span,.lost .mark{stroke:var(--lost)}.lost .mark{fill:var(--page)}
 .cheat .span,.cheat .mark{stroke:var(--cheat)}.mark{stroke-width:2;fill:none}
+.audit .span,.audit .mark{stroke:var(--first)}.audit .mark{fill:var(--first)}
 b.won{color:var(--won)}b.cheat{color:var(--cheat)}
 """
 
@@ -57,7 +59,7 @@ def html_page(report: CampaignReport) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body>"
-        f"{_head(report, title)}{_effects(report)}{_rounds(report)}{_lineage(report)}"
+        f"{_head(report, title)}{_standings(report)}{_effects(report)}{_rounds(report)}{_lineage(report)}"
         f"{_cheats(report)}{_time(report)}{_cost(report)}</body></html>\n"
     )
 
@@ -80,6 +82,15 @@ def _head(report: CampaignReport, title: str) -> str:
         f"chain of decisions {chain}</p>"
         f"<p>{_safe(speedup_sentence(report))}</p>"
         f'<p class="tally mono">{_safe(report.tally.line)}</p>'
+    )
+
+
+def _standings(report: CampaignReport) -> str:
+    return (
+        "<h2>Champion over the rounds</h2>"
+        '<p class="soft">Circle: what a round promoted, against the champion before it. Diamond: the champion against the '
+        "original baseline, measured again with fresh seeds; steps are never multiplied up. Log scale.</p>"
+        + standing_plot(report)
     )
 
 
@@ -110,7 +121,9 @@ def _round_row(each: ReportedRound) -> str:
     effect = _safe(interval_text(line.effect))
     if line.effect is not None:
         effect = f'<span title="{_safe(confidence_text(line.effect))}">{effect}</span>'
-    notes = [planted_text(line), why_text(each), each.changed]
+    if claim := claim_text(each):
+        effect += f'<br><span class="soft">{_safe(claim)}</span>'
+    notes = [planted_text(line), why_text(each), each.plausibility, each.changed]
     details = "".join(f'<br><span class="soft">{_safe(text)}</span>' for text in notes if text)
     diff = (
         f'<details><summary class="soft">diff</summary><pre>{_safe(each.diff)}</pre></details>'

@@ -4,6 +4,7 @@ import re
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound
 from rsi.agent.report.wording import (
+    claim_text,
     cost_lines,
     duration_text,
     interval_text,
@@ -33,6 +34,8 @@ def markdown_page(report: CampaignReport) -> str:
         f"{report.summary.state.value}, {len(report.rounds)} rounds; chain of decisions {chain}.",
         _safe(speedup_sentence(report)),
         f"    {safe_line(report.tally.line)}",
+        "## Champion over the rounds",
+        _standings(report),
         "## What was tried",
         _rounds(report),
         "## Lineage",
@@ -56,14 +59,29 @@ def _safe(text: str) -> str:
     return _LINKED.sub(lambda found: found[0][:2] + "<!-- -->" + found[0][2:], escaped)
 
 
+def _standings(report: CampaignReport) -> str:
+    if not report.standings:
+        return "No champion was measured."
+    head = "| round | measured | against | ratio |\n|---|---|---|---|"
+    rows = [
+        f"| {each.label} | {_safe(each.hypothesis or f'champion {short(each.commit)}')} | {each.against.value} | "
+        f"{_safe(interval_text(each.effect))} |"
+        for each in report.standings
+    ]
+    return "\n".join([head, *rows])
+
+
 def _rounds(report: CampaignReport) -> str:
-    head = "| round | idea | ended as | effect | confirmed | predicted | time |\n|---|---|---|---|---|---|---|"
+    head = (
+        "| round | idea | ended as | effect | confirmed | claim | predicted | time |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
     return "\n".join([head, *(_round_row(each) for each in report.rounds)])
 
 
 def _round_row(each: ReportedRound) -> str:
     line = each.line
-    notes = [text for text in (planted_text(line), why_text(each)) if text]
+    notes = [text for text in (planted_text(line), why_text(each), each.plausibility) if text]
     idea = line.hypothesis or "(no hypothesis)"
     cells = (
         line.label,
@@ -71,6 +89,7 @@ def _round_row(each: ReportedRound) -> str:
         _safe(line.ended_as),
         _safe(interval_text(line.effect)),
         _safe(interval_text(each.confirm)) if each.confirm else "",
+        _safe(claim_text(each)),
         _safe(prediction_text(line)),
         duration_text(each.wall_s),
     )

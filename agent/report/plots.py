@@ -1,15 +1,23 @@
-"""Inline SVG of a report: the effect of every measured round, and where the time went.
+"""Inline SVG of a report: the effect of every measured round, the champion over the rounds, where the time went.
 
 Colours come from the page's style sheet; shapes differ too, so that nothing depends on colour alone.
 """
 
 import math
+from collections.abc import Sequence
 from html import escape
 
-from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, StageTime
-from rsi.agent.report.wording import duration_text, interval_text
+from rsi.agent.report.campaign_report import (
+    Against,
+    CampaignReport,
+    ReportedRound,
+    StageTime,
+    Standing,
+)
+from rsi.agent.report.wording import duration_text, interval_text, standing_text
 from rsi.agent.safe import safe_line
 from rsi.agent.store.state import RoundVerdict
+from rsi.evals.types import Interval
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 720, 210, 24, 26, 14
 """Pixels of the drawing, its margins and one row; a text column is never wider than 720."""
@@ -25,11 +33,25 @@ def effect_plot(report: CampaignReport) -> str:
     shown = [each for each in report.rounds if each.line.effect is not None]
     if not shown:
         return "<p>No round was measured.</p>"
-    low, high = _range(shown)
+    low, high = _range([each.line.effect for each in shown if each.line.effect is not None])
     height = TOP + ROW * len(shown) + 34
     rows = "".join(_effect_row(each, n, low, high) for n, each in enumerate(shown))
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Effect of each measured round">'
+        f"{_axis(low, high, TOP + ROW * len(shown))}{rows}</svg>"
+    )
+
+
+def standing_plot(report: CampaignReport) -> str:
+    """The champion over the rounds: each promotion over its champion, each audit against the baseline."""
+    shown = report.standings
+    if not shown:
+        return "<p>No champion was measured.</p>"
+    low, high = _range([each.effect for each in shown])
+    height = TOP + ROW * len(shown) + 34
+    rows = "".join(_standing_row(each, n, low, high) for n, each in enumerate(shown))
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Champion over the rounds">'
         f"{_axis(low, high, TOP + ROW * len(shown))}{rows}</svg>"
     )
 
@@ -52,9 +74,8 @@ def time_bars(times: tuple[StageTime, ...]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Time by stage">{"".join(rows)}</svg>'
 
 
-def _range(shown: list[ReportedRound]) -> tuple[float, float]:
+def _range(effects: Sequence[Interval]) -> tuple[float, float]:
     """Log ends of the axis, no effect included, a little wider than the widest interval."""
-    effects = [each.line.effect for each in shown if each.line.effect is not None]
     ends = [0.0]
     for effect in effects:
         ends += [_log(effect.low), _log(effect.high), _log(effect.estimate)]
@@ -98,10 +119,24 @@ def _effect_row(each: ReportedRound, number: int, low: float, high: float) -> st
     effect = each.line.effect
     if effect is None:
         return ""
-    y = TOP + ROW * number + 8
     kind = _kind(each)
     name = f"{each.line.label} {each.line.hypothesis or each.line.ended_as}"
     title = f"round {name}: {interval_text(effect)}, {each.line.ended_as}"
+    return _row(kind, name, title, effect, number, low, high)
+
+
+def _standing_row(each: Standing, number: int, low: float, high: float) -> str:
+    is_audit = each.against is Against.BASELINE
+    name = f"{each.label} {'since the baseline' if is_audit else each.hypothesis}"
+    title = f"{each.label}: {standing_text(each)}: {interval_text(each.effect)}"
+    return _row("audit" if is_audit else "won", name, title, each.effect, number, low, high)
+
+
+def _row(
+    kind: str, name: str, title: str, effect: Interval, number: int, low: float, high: float
+) -> str:
+    """Label, interval and mark of one measurement; the title is what a reader sees who points at it."""
+    y = TOP + ROW * number + 8
     x = _x(effect.estimate, low, high)
     return (
         f'<g class="{kind}"><title>{escape(safe_line(title))}</title>'
@@ -118,7 +153,9 @@ def _kind(each: ReportedRound) -> str:
 
 
 def _mark(kind: str, x: float, y: int) -> str:
-    """Promoted: a filled circle; not promoted: a hollow one; planted cheat: a cross."""
+    """Promoted: a filled circle; not promoted: a hollow one; planted cheat: a cross; audit: a diamond."""
+    if kind == "audit":
+        return f'<path d="M{x:.1f} {y - 7}l7 7l-7 7l-7 -7z" class="mark"/>'
     if kind == "cheat":
         return f'<path d="M{x - 5:.1f} {y - 5}l10 10m0 -10l-10 10" class="mark"/>'
     return f'<circle cx="{x:.1f}" cy="{y}" r="5" class="mark"/>'

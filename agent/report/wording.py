@@ -1,6 +1,6 @@
 """Words and numbers of a report, the same in every format."""
 
-from rsi.agent.report.campaign_report import CampaignReport, ReportedRound
+from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
 from rsi.agent.tally import RoundLine
 from rsi.evals.types import Interval
 
@@ -77,6 +77,20 @@ def why_text(reported: ReportedRound) -> str:
     return reported.line.reason or reported.lesson
 
 
+def claim_text(reported: ReportedRound) -> str:
+    """How far the claim has come, and what can be reached at best; empty when nothing was measured."""
+    parts = [] if reported.line.tier is None else [reported.line.tier.value]
+    if reported.best_reachable is not None:
+        parts.append(f"best reachable {reported.best_reachable:.1f}x")
+    return ", ".join(parts)
+
+
+def standing_text(each: Standing) -> str:
+    """One measurement of a champion: what it was, and against what."""
+    what = each.hypothesis or f"champion {short(each.commit)}"
+    return f"{what}, against {each.against.value}"
+
+
 def cost_lines(report: CampaignReport) -> tuple[str, ...]:
     """What each role cost; one sentence when nothing did."""
     lines = []
@@ -116,6 +130,12 @@ def speedup_sentence(report: CampaignReport) -> str:
         return "The champion has not been measured against the original baseline."
     if report.champion is not None and report.champion == report.baseline:
         return "The champion is still the original baseline."
+    measured = report.audits[-1].commit if report.audits else None
+    if measured is not None and measured != report.champion:
+        return (
+            f"Champion {short(measured)} was {interval_text(effect)} against the original baseline, measured with fresh "
+            f"seeds ({confidence_text(effect)}); {short(report.champion)}, champion after it, was not measured so."
+        )
     return (
         f"The champion is {interval_text(effect)} against the original baseline, "
         f"measured again with fresh seeds ({confidence_text(effect)})."

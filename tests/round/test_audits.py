@@ -64,6 +64,8 @@ def test_an_audit_after_every_promotion_survives_kills_and_is_made_once(
     audits = stack_audits(ledger, campaign_id)
     assert [each.round_id for each in audits] == [lines[0].record.id, lines[2].record.id, None]
     assert audits[1].effect == audits[2].effect == cumulative_speedup(ledger, campaign_id)
+    assert main(["show", lines[0].record.id]) == 0
+    assert "claim       promoted: confirmed, approved" in capsys.readouterr().out
     assert main(["report", campaign_id]) == 0
     assert "against the original baseline" in (home.reports / campaign_id / "report.md").read_text(
         encoding="utf-8"

@@ -247,6 +247,15 @@ async def test_what_similar_attempts_did_is_shown(sample):
 
 
 @pytest.mark.slow
+async def test_how_far_the_claim_has_come_is_said(sample):
+    app = cockpit(sample)
+    async with app.run_test(size=(160, 60)) as pilot:
+        case = (await shown(pilot)).query_one("#case", Paper)
+        said = ["".join(span[0] for span in each) for each in case.lines]
+    assert "claim       confirmed, supported again on fresh seeds and hidden data" in said
+
+
+@pytest.mark.slow
 async def test_editing_sends_the_change_back_as_a_patch(sample, monkeypatch, tmp_path):
     script = tmp_path / "editor.sh"
     script.write_text('#!/bin/sh\necho "# by hand" >> "$1"\n')

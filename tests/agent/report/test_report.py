@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rsi.agent.claims import Tier, claim_tier
 from rsi.agent.errors import HomeError, UnknownRecordError
-from rsi.agent.report.campaign_report import Stage, build_report, stage_times
+from rsi.agent.report.campaign_report import Against, Stage, build_report, stage_times
 from rsi.agent.report.files import write_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
@@ -29,7 +30,17 @@ from rsi.agent.store.records import (
     StepRecord,
     round_id_of,
 )
-from rsi.evals.types import Interval, Score, Verdict
+from rsi.agent.store.state import RoundVerdict
+from rsi.evals.types import (
+    Arm,
+    Disturbance,
+    Interval,
+    Measurement,
+    Outcome,
+    Purpose,
+    Score,
+    Verdict,
+)
 from rsi.sandboxes.types import FileEntry
 
 pytestmark = pytest.mark.slow
@@ -59,7 +70,7 @@ def score(verdict: Verdict, estimate: float) -> dict[str, object]:
         pairs_invalid=0,
         outcomes={"ok": 4},
         is_plausible=True,
-        plausibility="",
+        plausibility=f"{estimate:.2f}x of at most 25x believed in one step",
         digest="5" * 64,
     )
     return asdict(found)
@@ -122,7 +133,7 @@ class Story:
             round_id, self.champion, (self.file(self.number),), hypothesis, at=AT
         )
         payloads: dict[Step, dict[str, object]] = {
-            Step.OPEN: {"baseline_commit": self.baseline, "planted": planted},
+            Step.OPEN: {"baseline_commit": self.baseline, "planted": planted, "floor_s": 0.5},
             Step.PROPOSE: {"hypothesis": hypothesis, "predicted_ratio": 1.5},
             Step.COMMIT: {"commit": commit, "parent": self.champion},
         }
@@ -130,7 +141,10 @@ class Story:
             verdict = Verdict.SUPPORTED if is_promoted else Verdict.REFUTED
             payloads[Step.SCORE] = {"score": score(verdict, estimate)}
         if is_promoted and estimate is not None:
-            payloads[Step.REVIEW] = {"confirm": score(Verdict.SUPPORTED, estimate)}
+            payloads[Step.REVIEW] = {
+                "confirm": score(Verdict.SUPPORTED, estimate),
+                "tier": "confirmed",
+            }
         for position, step in enumerate(Step):
             is_last = step is ending
             self.step(
@@ -299,8 +313,91 @@ def test_the_pages_say_what_the_report_says(story: Story):
     assert "The bottleneck is" in page.text
     assert " ".join(report.tally.line.split()) in page.text
     assert report.tally.line in text
-    assert page.tags.count("circle") == 4
-    assert page.tags.count("path") == 1
+    assert page.tags.count("circle") == 4 + 2, "each measured round, each step of the champion"
+    assert page.tags.count("path") == 1 + 1, "the cheat's cross and the audit's diamond"
+
+
+def test_the_champion_over_the_rounds_is_measured_and_never_multiplied_up(story: Story):
+    first = story.round(
+        Step.PROMOTE, "promoted", estimate=1.6, hypothesis="vectorise", is_promoted=True
+    )
+    story.say(
+        CampaignEventKind.AUDITED,
+        round_id=round_id_of("c1", 1),
+        baseline_commit=story.baseline,
+        champion_commit=first,
+        score=score(Verdict.SUPPORTED, 1.5),
+    )
+    story.round(Step.SCORE, "refuted", estimate=0.7, hypothesis="slower")
+    story.round(Step.PROMOTE, "promoted", estimate=1.3, hypothesis="fuse", is_promoted=True)
+    report = build_report(story.ledger, story.lineage, "c1")
+    shown = [(each.label, each.against, each.effect.estimate) for each in report.standings]
+    assert shown == [
+        ("1", Against.CHAMPION, 1.6),
+        ("1", Against.BASELINE, 1.5),
+        ("3", Against.CHAMPION, 1.3),
+    ]
+    assert report.tally.speedup == interval(1.5)
+    page, text = Page(html_page(report)), markdown_page(report)
+    for said in (page.text, text):
+        assert f"{story.champion[:12]}, champion after it, was not measured so" in said
+    assert "Champion over the rounds" in page.text
+    assert page.tags.count("path") == 1, "one audit"
+    assert f"| 1 | champion {first[:12]} | the original baseline | 1.50x" in text
+    assert "| 3 | fuse | the champion before it | 1.30x" in text
+
+    story.say(
+        CampaignEventKind.FINISHED,
+        baseline_commit=story.baseline,
+        champion_commit=story.champion,
+        score=score(Verdict.SUPPORTED, 2.1),
+    )
+    again = build_report(story.ledger, story.lineage, "c1")
+    assert again.tally.speedup == interval(2.1), "the latest counts"
+    assert (again.standings[-1].label, again.standings[-1].against) == ("end", Against.BASELINE)
+    assert "The champion is 2.10x" in Page(html_page(again)).text
+
+
+def test_each_claim_has_its_tier_and_what_can_be_reached_at_best(story: Story):
+    story.round(Step.SCORE, "refuted", estimate=0.7, hypothesis="slower")
+    story.round(Step.PROMOTE, "promoted", estimate=1.6, hypothesis="vectorise", is_promoted=True)
+    for pair, seconds in enumerate((2.0, 9.0, 2.2)):
+        story.ledger.add_measurement(
+            round_id_of("c1", 2),
+            Measurement(
+                arm=Arm.CHAMPION, purpose=Purpose.SCREEN, pair=pair, position=0, outcome=Outcome.OK,
+                cpu_s=seconds, wall_s=seconds, max_rss_bytes=1, metric_value=seconds, quality={},
+                result={}, detail="", backend="process", assurance="none",
+                seed_commitment="0" * 64,
+                disturbance=Disturbance(
+                    load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False
+                ),
+            ),
+        )  # fmt: skip
+    report = build_report(story.ledger, story.lineage, "c1")
+    refuted, promoted = report.rounds
+    assert (refuted.line.tier, promoted.line.tier) == (None, Tier.PROMOTED)
+    assert (refuted.best_reachable, promoted.best_reachable) == (None, 2.2 / 0.5)
+    page, text = Page(html_page(report)), markdown_page(report)
+    for said in (page.text, text):
+        assert "promoted, best reachable 4.4x" in said
+        assert "1.60x of at most 25x believed in one step" in said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "review", "tier"),
+    [
+        (None, {}, None),
+        (RoundVerdict.REFUTED, {}, None),
+        (RoundVerdict.REFUTED, {"tier": "screened"}, Tier.SCREENED),
+        (None, {"tier": "confirmed"}, Tier.CONFIRMED),
+        (RoundVerdict.REJECTED, {"tier": "confirmed"}, Tier.CONFIRMED),
+        (RoundVerdict.PROMOTED, {"tier": "confirmed"}, Tier.PROMOTED),
+        (RoundVerdict.PROMOTED, {}, Tier.PROMOTED),
+    ],
+)
+def test_a_claim_is_worth_what_stands_behind_it(verdict, review, tier):
+    assert claim_tier(verdict, review) is tier
 
 
 def test_nothing_shown_becomes_markup_or_reaches_out(story: Story):
@@ -327,7 +424,7 @@ def test_nothing_shown_becomes_markup_or_reaches_out(story: Story):
     assert "\\<script\\>" in row
     assert "http://" not in text
     assert "[a](" not in text
-    assert row.replace("\\|", "").count("|") == 8
+    assert row.replace("\\|", "").count("|") == 9
     assert "\n# Heading" not in text
 
 
