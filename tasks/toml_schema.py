@@ -111,7 +111,7 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
     budget = _budget(rsi.table("budget")) if "budget" in rsi else None
     rsi.skip("budget")
     defaults = _Defaults(cpus=cpus, memory_mb=memory_mb, grade_wall_s=grade_wall_s, budget=budget)
-    quality = _quality_rules(rsi)
+    quality = _quality_rules(rsi, track, track_names(document))
     guards = _guard_rules(rsi)
     profiles = _profiles(rsi.table("profile"), quality, guards, defaults)
     candidate = rsi.table("candidate")
@@ -203,8 +203,10 @@ def _metric(table: Table) -> Metric:
     return metric
 
 
-def _quality_rules(rsi: Table) -> tuple[QualityRule, ...]:
+def _quality_rules(rsi: Table, track: str, tracks: tuple[str, ...]) -> tuple[QualityRule, ...]:
+    """The rules of one track; a rule that names no track is for all."""
     rules: list[QualityRule] = []
+    own: list[QualityRule] = []
     for table in rsi.tables("quality", minimum=1):
         rule = QualityRule(
             name=table.text("name"),
@@ -215,11 +217,14 @@ def _quality_rules(rsi: Table) -> tuple[QualityRule, ...]:
         )
         if rule.name in {earlier.name for earlier in rules}:
             table.problem("name", f"is {rule.name!r} a second time", "each quality once")
+        is_own = track in table.texts("tracks", default=tracks, minimum=1, options=tracks)
         table.finish()
         rules.append(rule)
-    if "quality" in rsi and not rules:
-        rsi.problem("quality", "is empty", "at least one quality that must hold")
-    return tuple(rules)
+        own.extend([rule] if is_own else [])
+    if "quality" in rsi and not own:
+        where = f" on track {track!r}" if rules else ""
+        rsi.problem("quality", f"is empty{where}", "at least one quality that must hold")
+    return tuple(own)
 
 
 def _guard_rules(rsi: Table) -> tuple[GuardRule, ...]:

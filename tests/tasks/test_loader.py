@@ -347,6 +347,37 @@ def test_tracks_are_merged_over_profiles(toy_copy: Path):
     assert hard.digest == easy.digest
 
 
+ONE_MORE_QUALITY = """
+[[rsi.quality]]
+name = "steps"
+unit = "steps"
+direction = "higher"
+margin = 0
+tracks = ["hard"]
+"""
+
+
+def test_a_quality_may_belong_to_some_tracks_alone(toy_copy: Path):
+    with_tracks(toy_copy, TRACKS + ONE_MORE_QUALITY)
+    names = {
+        track: [rule.name for rule in load_task(toy_copy, track=track).profiles["smoke"].quality]
+        for track in ("easy", "hard")
+    }
+    assert names == {"easy": ["excess_bpb"], "hard": ["excess_bpb", "steps"]}
+
+
+def test_the_tracks_of_a_quality_exist_and_leave_none_without(toy_copy: Path, edit_toml):
+    with_tracks(toy_copy, TRACKS + ONE_MORE_QUALITY.replace('["hard"]', '["hrad"]'))
+    (sentence,) = problems_of(toy_copy)
+    assert "rsi.quality[1].tracks" in sentence
+    assert "did you mean 'hard'?" in sentence
+    edit_toml('tracks = ["hrad"]', 'tracks = ["hard"]')
+    edit_toml('name = "excess_bpb"', 'tracks = ["hard"]\nname = "excess_bpb"')
+    assert problems_of(toy_copy) == (
+        "task.toml: rsi.quality is empty on track 'easy', expected at least one quality that must hold.",
+    )
+
+
 def test_a_mistake_in_an_overlay_is_told_where_it_was_written(toy_copy: Path):
     with_tracks(toy_copy, TRACKS.replace("wall_s = 40", "wall_s = 0"))
     assert problems_of(toy_copy) == (
