@@ -30,10 +30,11 @@ def harness_spec(task: Task, profile: Profile, label: str) -> SandboxSpec:
 
 
 def harness_tree(task: Task) -> FileTree:
-    """The task's harness and the kit, side by side on PYTHONPATH, below /work."""
+    """The task's harness and the kit, side by side on PYTHONPATH, below /work; beside them the starting repository."""
     return (
         *below("trusted/harness_kit", read_tree(HARNESS_KIT)),
         *below("trusted/harness", read_tree(task.harness)),
+        *below("trusted/repo", read_tree(task.repo)),
     )
 
 
