@@ -201,7 +201,8 @@ def _path(bench: Bench) -> Path:
 
 def _summary(run: Run) -> str:
     loss = "none" if run.hidden_bpb is None else f"{run.hidden_bpb:.4f}"
-    return f"{run.outcome} cpu_s={run.cpu_s:.2f} wall_s={run.wall_s:.2f} hidden_bpb={loss}"
+    gaps = "".join(f" {name}={value:.3g}" for name, value in run.gaps.items() if value is not None)
+    return f"{run.outcome} cpu_s={run.cpu_s:.2f} wall_s={run.wall_s:.2f} hidden_bpb={loss}{gaps}"
 
 
 def _say(line: str) -> None:

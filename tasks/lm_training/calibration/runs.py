@@ -48,6 +48,8 @@ class Run:
     outcome: str
     hidden_bpb: float | None
     """None when there was nothing to grade."""
+    gaps: Mapping[str, float | None]
+    """The track's other qualities: on `systems` the distances from the reference's weights."""
     curve: tuple[Point, ...]
 
 
@@ -89,15 +91,16 @@ class Bench:
             exit_code, cpu_s, wall_s, curve = _timed(
                 [self._python, *self.task.candidate.entry[1:]], tree, variables
             )
-            outcome, loss = "crashed", None
+            outcome, quality = "crashed", dict[str, float | None]()
             if exit_code == 0:
-                outcome, loss = self._grade(instance, exchange / "out", exchange / "result.json")
+                outcome, quality = self._grade(instance, exchange / "out", exchange / "result.json")
         return Run(
             exit_code=exit_code,
             cpu_s=cpu_s,
             wall_s=wall_s,
             outcome=outcome,
-            hidden_bpb=loss,
+            hidden_bpb=quality.pop("hidden_bpb", None),
+            gaps=quality,
             curve=curve,
         )
 
@@ -131,11 +134,13 @@ class Bench:
         names = [name for asked in solutions for name in (*known[asked].needs, asked)]
         return [known[name].patch for name in dict.fromkeys(names)]
 
-    def _grade(self, instance: Path, artifact: Path, result: Path) -> tuple[str, float | None]:
+    def _grade(
+        self, instance: Path, artifact: Path, result: Path
+    ) -> tuple[str, dict[str, float | None]]:
         folders = ("--instance", str(instance), "--artifact", str(artifact))
         self._harness("grade", *folders, "--result", str(result))
         graded = json.loads(result.read_text(encoding="utf-8"))
-        return graded["outcome"], graded["quality"][0]["value"]
+        return graded["outcome"], {each["name"]: each["value"] for each in graded["quality"]}
 
     def _harness(self, *arguments: str) -> None:
         with tempfile.TemporaryDirectory(prefix="rsi-harness-") as name:

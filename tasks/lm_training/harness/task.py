@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness_kit import (
 )
 
 from harness.corpus import write_text
+from harness.equivalence import compare
 from harness.family import (
     MAX_CONFIG_BYTES,
     ModelConfig,
@@ -28,15 +30,17 @@ from harness.family import (
     read_config,
     require_affordable,
 )
-from harness.forward import NotFiniteError, bits_per_byte
+from harness.forward import Floats, NotFiniteError, bits_per_byte
 from harness.language import make_language
 from harness.looking_ahead import complaint, probe_model
+from harness.reference import REFERENCE_FILE, train_reference
 from harness.selfcheck import run_checks
 
 BOUND_TOLERANCE_BPB = 0.02
 """How far below the generator's own entropy a loss may fall by luck of a finite hidden text."""
 WEIGHTS_FILE = "weights.npz"
 CONFIG_FILE = "config.json"
+MAX_TRAINING_SEED = 1 << 31
 NPZ_OVERHEAD_BYTES = 1 << 20
 """Room for names and headers beside four bytes per parameter."""
 
@@ -49,7 +53,8 @@ class TrainingHarness:
             "task": "lm_training",
             "pattern": "artifact",
             "artifact": [WEIGHTS_FILE, CONFIG_FILE],
-            "quality": "hidden_bpb: bits per byte on hidden text of the instance's language",
+            "quality": "hidden_bpb: bits per byte on hidden text of the instance's language; on the track systems "
+            "also how far predictions, loss and gradients are from those of the starting trainer's weights",
             "metric": "CPU seconds of the whole candidate process, read by the host",
         }
 
@@ -74,18 +79,22 @@ class TrainingHarness:
             "max_parameters": request.integer("max_parameters"),
             "max_multiplications": request.integer("max_multiplications"),
         }
+        if _is_equivalence_judged(request):
+            draw = pcg64(request.seed, "training_seed")
+            settings["training_seed"] = int(draw.integers(MAX_TRAINING_SEED))
         (public / "settings.json").write_bytes(canonical_json(settings))
+        if _is_equivalence_judged(request):
+            train_reference(public=public, secret=secret, profile=request.profile)
         (secret / "bound.json").write_bytes(canonical_json({"hidden_bpb": bounds["hidden"]}))
 
     def grade(self, instance: InstanceFolder, artifact: Path) -> Graded:
         config = self._read_allowed_config(instance.request, artifact)
         count = parameter_count(config)
-        arrays = read_npz(
-            artifact, WEIGHTS_FILE, array_specs(config), max_bytes=4 * count + NPZ_OVERHEAD_BYTES
-        )
+        arrays = _read_weights(config, artifact, WEIGHTS_FILE)
         hidden = (instance.secret / "hidden.txt").read_bytes()
         try:
             loss = bits_per_byte(config, arrays, hidden)
+            gaps = self._gaps(instance, config, arrays, hidden)
         except NotFiniteError as problem:
             raise InvalidArtifact(str(problem)) from None
         bound = float(json.loads((instance.secret / "bound.json").read_bytes())["hidden_bpb"])
@@ -101,7 +110,7 @@ class TrainingHarness:
         return Graded(
             outcome="tampered" if reason else "ok",
             reason=reason,
-            quality={"hidden_bpb": loss},
+            quality={"hidden_bpb": loss, **gaps},
             parts=(
                 Part(name="above_entropy_bpb", value=loss - bound, n=len(hidden)),
                 Part(name="parameters", value=float(count), n=len(arrays)),
@@ -125,12 +134,26 @@ class TrainingHarness:
     def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
         return run_checks(request)
 
+    def _gaps(
+        self,
+        instance: InstanceFolder,
+        config: ModelConfig,
+        arrays: Mapping[str, Floats],
+        hidden: bytes,
+    ) -> dict[str, float]:
+        """Distances from the reference's weights; nothing on the tracks that have none."""
+        if not _is_equivalence_judged(instance.request):
+            return {}
+        reference = _read_weights(config, instance.secret, REFERENCE_FILE)
+        text = np.frombuffer(hidden, dtype=np.uint8)
+        return asdict(compare(config, reference, arrays, text, instance.request.seed))
+
     def _read_allowed_config(self, request: Request, artifact: Path) -> ModelConfig:
         config = read_config(read_json(artifact, CONFIG_FILE, max_bytes=MAX_CONFIG_BYTES))
         if request.settings["is_model_pinned"] and config.as_json() != request.settings["model"]:
             raise InvalidArtifact(
-                "config.json differs from the pinned model of settings.json, which the fixed_model "
-                "track does not allow"
+                "config.json differs from the pinned model of settings.json, which the "
+                f"{request.track} track does not allow"
             )
         require_affordable(
             config,
@@ -138,3 +161,12 @@ class TrainingHarness:
             max_multiplications=request.integer("max_multiplications"),
         )
         return config
+
+
+def _is_equivalence_judged(request: Request) -> bool:
+    return request.settings.get("is_equivalence_judged", False) is True
+
+
+def _read_weights(config: ModelConfig, folder: Path, name: str) -> dict[str, Floats]:
+    max_bytes = 4 * parameter_count(config) + NPZ_OVERHEAD_BYTES
+    return read_npz(folder, name, array_specs(config), max_bytes=max_bytes)

@@ -28,7 +28,7 @@ def main() -> None:
         validation_text=(public / "validation.txt").read_bytes(),
         settings=settings,
         profile=os.environ["RSI_PROFILE"],
-        seed=int(os.environ["RSI_SEED"]),
+        seed=int(settings.get("training_seed", os.environ["RSI_SEED"])),
     )
     out.mkdir(exist_ok=True)
     (out / "config.json").write_text(json.dumps(result.model_config), encoding="utf-8")

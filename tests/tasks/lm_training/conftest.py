@@ -15,7 +15,18 @@ from rsi.tasks.loader import HARNESS_KIT, load_task
 from rsi.tasks.types import Task
 from rsi.tasks.variables import harness_variables
 
-MODULES = ("language", "corpus", "ngram", "family", "forward", "looking_ahead", "selfcheck", "task")
+MODULES = (
+    "language",
+    "corpus",
+    "ngram",
+    "family",
+    "forward",
+    "gradients",
+    "equivalence",
+    "looking_ahead",
+    "selfcheck",
+    "task",
+)
 SEED = bytes(range(32))
 
 
