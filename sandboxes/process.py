@@ -74,7 +74,8 @@ class ProcessBackend:
             variables = base_variables((str(python.bin_folder), *SYSTEM_PATH), spec.variables)
             variables |= {"HOME": str(folder / "tmp"), "TMPDIR": str(folder / "tmp")}
             # Nothing hides the other devices here; the driver's own variable at least chooses the leased ones.
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)
+            if spec.gpus:
+                variables["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)
             with launched(
                 _command(spec.limits, group),
                 limits=spec.limits,

@@ -50,9 +50,6 @@ def test_nothing_is_left_in_the_temporary_folder(process, make_spec):
 
 
 def test_the_leased_gpus_are_the_ones_that_are_used(process, make_spec):
-    for gpus in ((), ("GPU-1", "GPU-2")):
-        with process.open(replace(make_spec(), gpus=gpus)) as sandbox:
-            found = sandbox.exec(
-                ["python", "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
-            )
-        assert found.stdout.decode().strip() == ",".join(gpus)
+    with process.open(replace(make_spec(), gpus=("GPU-1", "GPU-2"))) as sandbox:
+        found = sandbox.exec(["sh", "-c", "echo $CUDA_VISIBLE_DEVICES"])
+    assert found.stdout.decode().strip() == "GPU-1,GPU-2"
