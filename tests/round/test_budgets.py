@@ -155,7 +155,7 @@ def test_kill_9_at_random_calls_never_makes_a_campaign_forget_money(
 
 @pytest.mark.slow
 def test_a_rounds_own_cap_ends_the_round_and_not_the_campaign(ledger, queue, work, provider):
-    cap = 0.25
+    cap = 0.38
     campaign_id = queue([LOOKS] * 2, proposer=f"{GPT}?price={PRICE}", round_budget_usd=cap)
     provider.campaign_id = campaign_id
     status, log = work()
