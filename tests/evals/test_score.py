@@ -150,10 +150,17 @@ def test_too_far_in_one_step_is_supported_but_held(task, profile, pairs_of) -> N
 
 
 def test_faster_than_doing_nothing_is_implausible(task, profile, pairs_of) -> None:
-    floored = replace(profile, settings={FLOOR_SETTING: 2.5})
+    floored = replace(profile, settings={FLOOR_SETTING: 4.0})
     result = score(task, floored, pairs_of(*FASTER), purpose=SCREEN)
     assert not result.is_plausible
     assert "does nothing" in result.plausibility
+
+
+def test_a_floor_that_was_measured_in_a_noisier_minute_holds_nothing_up(
+    task, profile, pairs_of
+) -> None:
+    floored = replace(profile, settings={FLOOR_SETTING: 2.5})
+    assert score(task, floored, pairs_of(*FASTER), purpose=SCREEN).is_plausible
 
 
 def test_a_higher_is_better_metric_turns_the_ratio(task, profile, pairs_of) -> None:
