@@ -10,10 +10,9 @@ from rsi.agent.errors import AgentError
 from rsi.evals.types import Purpose
 from rsi.sandboxes.environments import prepare_python
 from rsi.sandboxes.select import choose_backend
-from rsi.sandboxes.types import FileEntry
 from rsi.tasks.loader import load_task, profile_of
 from rsi.tasks.runner import make_instance
-from rsi.tasks.trees import write_tree
+from rsi.tasks.trees import below, write_tree
 from rsi.tasks.types import Task
 from rsi.tasks.variables import candidate_variables
 
@@ -40,7 +39,7 @@ def instance(args: argparse.Namespace) -> int:
     python = prepare_python(task.environment, note).bin_folder / "python"
     variables = candidate_variables(profile, args.seed) | {"RSI_IO": str(folder)}
     exports = "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
-    write_tree([_below("public", each) for each in made.public], folder)
+    write_tree(below("public", made.public), folder)
     (folder / "out").mkdir()
     (folder / "env.sh").write_text(exports, encoding="utf-8")
     lines = _recipe(task, folder, python)
@@ -55,9 +54,3 @@ def _recipe(task: Task, folder: Path, python: Path) -> list[str]:
         f"  git --git-dir={home().lineages}/LINEAGE.git worktree add FOLDER COMMIT   # `rsi report` names both commits",
         f"  . {folder}/env.sh; cd FOLDER && time {command}",
     ]
-
-
-def _below(folder: str, entry: FileEntry) -> FileEntry:
-    return FileEntry(
-        path=f"{folder}/{entry.path}", content=entry.content, is_executable=entry.is_executable
-    )

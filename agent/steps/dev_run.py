@@ -2,7 +2,7 @@
 
 import uuid
 
-from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
+from rsi.agent.steps.device_time import reserve_device_time, settle_device_time
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.gpus import timing_gpus
@@ -37,17 +37,7 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
             return DevRun(is_ok=False, summary=STOPPED, facts={"outcome": "stopped"})
         # A step that runs again after a crash runs for real, so its charges get new names.
         charge = f"{desk.round_id}/dev/{uuid.uuid4().hex}"
-        desk.ledger.reserve(
-            ChargeRecord(
-                id=charge,
-                campaign_id=shop.campaign.id,
-                round_id=desk.round_id,
-                role=ChargeRole.DEVICE,
-                model=shop.backend.name,
-                reserved_usd=0.0,
-                reserved_at=utc_now(),
-            )
-        )
+        reserve_device_time(desk, charge)
         run = run_candidate(
             shop.task,
             shop.profile,
@@ -59,7 +49,7 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
             gpus=gpus,
         )
     execution = run.execution
-    desk.ledger.settle(charge, actual_usd=0.0, at=utc_now(), device_s=execution.wall_s)
+    settle_device_time(desk, charge, execution.wall_s)
     facts: dict[str, object] = {
         "outcome": execution.outcome.value,
         "exit_code": execution.exit_code,

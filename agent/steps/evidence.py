@@ -10,10 +10,11 @@ from dataclasses import asdict, replace
 
 from rsi.agent.controls import lock_reasons, unearned
 from rsi.agent.follow import score_line
+from rsi.agent.steps.device_time import reserve_device_time, settle_device_time
 from rsi.agent.steps.live_log import LiveLog
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.reviewing import review_by_model
-from rsi.agent.store.records import ChargeRecord, ChargeRole, HandledMark, RequestKind, utc_now
+from rsi.agent.store.records import HandledMark, RequestKind, utc_now
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
@@ -151,17 +152,7 @@ def _measure(
 ) -> tuple[Measurement, ...]:
     shop = desk.shop
     charge = f"{desk.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
-    desk.ledger.reserve(
-        ChargeRecord(
-            id=charge,
-            campaign_id=shop.campaign.id,
-            round_id=desk.round_id,
-            role=ChargeRole.DEVICE,
-            model=shop.backend.name,
-            reserved_usd=0.0,
-            reserved_at=utc_now(),
-        )
-    )
+    reserve_device_time(desk, charge)
     runs = measure_pairs(
         shop.task,
         profile or shop.profile,
@@ -178,11 +169,8 @@ def _measure(
         should_stop=shop.steering.is_stopping,
         alpha=desk.alpha,
     )
-    desk.ledger.settle(
-        charge,
-        actual_usd=0.0,
-        at=utc_now(),
-        device_s=sum(each.wall_s or 0.0 for each in runs if each.pair >= first_pair),
+    settle_device_time(
+        desk, charge, sum(each.wall_s or 0.0 for each in runs if each.pair >= first_pair)
     )
     return runs
 
