@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rsi.agent.llm.base import Model, OnDelta
+from rsi.agent.llm.base import Model
 from rsi.agent.llm.codec import block_to_json, usage_to_json
 from rsi.agent.llm.errors import ModelError
 from rsi.agent.llm.retry import RetryPolicy, with_retries
@@ -36,7 +36,7 @@ class Caller:
     """Of the jitter only; workers must not all come back at once."""
     cost: Cost = field(default_factory=Cost)
 
-    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
+    def complete(self, request: Request) -> Reply:
         """Send a request, with retries; each attempt is reserved and settled by itself.
 
         Raises:
@@ -44,14 +44,14 @@ class Caller:
             ModelError: The last attempt's error.
         """
         return with_retries(
-            lambda: self._attempt(request, on_delta),
+            lambda: self._attempt(request),
             policy=self.policy,
             sleep=self.sleep,
             draw=self.draw,
             on_wait=self._note_wait,
         )
 
-    def _attempt(self, request: Request, on_delta: OnDelta | None) -> Reply:
+    def _attempt(self, request: Request) -> Reply:
         bound = upper_bound(request)
         price = self.model.price
         reservation = self.purse.reserve(
@@ -62,7 +62,7 @@ class Caller:
         )
         started = time.monotonic()
         try:
-            reply = self.model.complete(request, on_delta=on_delta)
+            reply = self.model.complete(request)
         except ModelError as error:
             # What may have been billed stays reserved in full; what was turned away costs nothing.
             usage = None if error.may_have_cost else Usage()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rsi.agent.calls import Caller
-from rsi.agent.llm.base import Model, OnDelta
+from rsi.agent.llm.base import Model
 from rsi.agent.llm.fence import RULE
 from rsi.agent.llm.retry import RetryPolicy
 from rsi.agent.llm.types import (
@@ -60,7 +60,6 @@ def propose(
     search_notebook: SearchNotebook,
     limits: ProposerLimits | None = None,
     retry: RetryPolicy | None = None,
-    on_delta: OnDelta | None = None,
     start: Start | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Proposal:
@@ -79,7 +78,6 @@ def propose(
         search_notebook: Answers the notebook tool.
         limits: Limits; None takes the task's time. The scaffold's settings go over them.
         retry: When failed calls are repeated.
-        on_delta: Receives streaming pieces for a live view.
         start: The middle of an earlier run to go on from; its sandbox is this one, already rebuilt.
         clock: Seconds, monotonic.
 
@@ -110,7 +108,6 @@ def propose(
         tools=tool_specs(scaffold),
         conversation=_conversation(brief, task, scaffold, limits, start),
         stalls=StallWatch(limits.max_repeats),
-        on_delta=on_delta,
         clock=clock,
     )
     loop.record_start(brief, scaffold, start)

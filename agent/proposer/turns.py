@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rsi.agent.calls import Caller
-from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.codec import tool_to_json
 from rsi.agent.llm.errors import ContextOverflowError
 from rsi.agent.llm.tokens import request_tokens_estimate
@@ -89,7 +88,6 @@ class Loop:
     tools: tuple[ToolSpec, ...]
     conversation: Conversation
     stalls: StallWatch
-    on_delta: OnDelta | None
     clock: Callable[[], float]
     turns: int = 0
     idle: int = 0
@@ -193,11 +191,11 @@ class Loop:
     def _ask(self) -> Reply:
         self._compact_if_full()
         try:
-            return self.caller.complete(self._request(), on_delta=self.on_delta)
+            return self.caller.complete(self._request())
         except ContextOverflowError:
             if not self._drop_turns(keep=2):
                 raise
-            return self.caller.complete(self._request(), on_delta=self.on_delta)
+            return self.caller.complete(self._request())
 
     def _request(self) -> Request:
         return Request(

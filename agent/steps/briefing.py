@@ -9,7 +9,7 @@ from rsi.agent.critic import Candidate, criticise
 from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.codec import decode, encode
-from rsi.agent.store.records import Step
+from rsi.agent.store.records import AgentRole, Step
 from rsi.agent.types import Brief, BudgetExceededError, RoundReport, Stance
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Arm, Outcome, QualityResult, Score
@@ -76,7 +76,7 @@ def critique_of(desk: RoundDesk) -> StepResult:
     try:
         critique = criticise(
             candidate,
-            model_of(desk, shop.config.critic),
+            model_of(desk, AgentRole.CRITIC, shop.config.critic),
             sink=sink_of(desk),
             purse=purse,
             scaffold=shop.scaffold,

@@ -111,7 +111,7 @@ def propose(desk: RoundDesk) -> StepResult:
     if desk.record.is_control:
         return propose_control(desk)
     brief = _stored_brief(desk)
-    model = model_of(desk, proposer_of(shop.config, desk.opened()))
+    model = model_of(desk, AgentRole.PROPOSER, proposer_of(shop.config, desk.opened()))
     spec = agent_spec(shop.task, shop.profile, f"{desk.round_id}/agent")
     purse = purse_of(desk)
     with shop.backend.open(spec) as sandbox:

@@ -13,6 +13,8 @@ from rsi.agent.llm.redaction import redacting
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Reply
 from rsi.agent.recorder import Recorder
+from rsi.agent.steps.live_speech import AudibleModel
+from rsi.agent.steps.log_stream import LogStream, unused_name
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
 from rsi.agent.trajectory.atif import read_atif
@@ -21,13 +23,13 @@ from rsi.agent.types import BudgetExceededError, Sink
 from rsi.agent.workshop import RoundDesk, Workshop
 
 
-def model_of(desk: RoundDesk, spec: str) -> Model:
-    """The model that a role of the campaign names.
+def model_of(desk: RoundDesk, role: AgentRole, spec: str) -> Model:
+    """The model that a role of the campaign names; what it says is heard in the ledger while it says it.
 
     Raises:
         ModelSpecError: It cannot be used here any more, such as a key that is gone.
     """
-    return resolve_model(
+    model = resolve_model(
         spec,
         task=desk.shop.task,
         round_number=script_number(desk.ledger, desk.record),
@@ -35,6 +37,12 @@ def model_of(desk: RoundDesk, spec: str) -> Model:
         allow_unknown_price=desk.shop.config.is_unknown_price_allowed,
         recorded=lambda round_id: recorded_replies(desk.ledger, round_id),
     )
+
+    def open_stream() -> LogStream:
+        name = unused_name(desk.ledger, desk.round_id, f"{role.value}/{desk.attempt}")
+        return LogStream(desk.ledger, desk.round_id, name)
+
+    return AudibleModel(model, open_stream, desk.shop.keys.redactor())
 
 
 def proposer_of(config: CampaignConfig, opened: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from rsi.agent.reviewer.injection import injection_findings
 from rsi.agent.reviewer.panel import ReviewCase, case_of, review
 from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.store.codec import encode
-from rsi.agent.store.records import Step
+from rsi.agent.store.records import AgentRole, Step
 from rsi.agent.types import BudgetExceededError, Cost
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Arm, Finding, Score, Severity
@@ -54,7 +54,7 @@ def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Findi
     try:
         panel = review(
             _case(desk, score, [*rule_findings, *findings], diff, printed),
-            [model_of(desk, spec)],
+            [model_of(desk, AgentRole.REVIEWER, spec)],
             votes=desk.shop.config.review_votes,
             sink=sink_of(desk),
             purse=purse_of(desk),

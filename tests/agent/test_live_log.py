@@ -2,8 +2,9 @@
 
 import pytest
 
-from rsi.agent.steps import live_log
-from rsi.agent.steps.live_log import CUT, LiveLog
+from rsi.agent.steps import log_stream
+from rsi.agent.steps.live_log import LiveLog
+from rsi.agent.steps.log_stream import CUT
 from rsi.evals.running import Slot
 from rsi.evals.types import Arm, Purpose
 
@@ -62,7 +63,7 @@ def test_a_repeated_run_has_a_stream_of_its_own(ledger, log):
 
 
 def test_a_flood_is_cut_and_says_so(ledger, log, monkeypatch):
-    monkeypatch.setattr(live_log, "STREAM_BYTES", 10)
+    monkeypatch.setattr(log_stream, "STREAM_BYTES", 10)
     for _ in range(3):
         log.heard(slot(), "stdout", b"x" * 8)
     log.ended(slot())
