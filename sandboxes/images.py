@@ -2,7 +2,7 @@
 
 Does not: run containers. The agent never reaches a Dockerfile, so what is built here is trusted.
 Behind a proxy or without a registry, the operator sets RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE and
-RSI_WHEEL_DIR. A build sees the last two, and the requirements, in the folder `.rsi` of its context:
+RSI_WHEEL_DIR; where the last three are not set, what pip's own variables say on this machine holds. A build sees the last two, and the requirements, in the folder `.rsi` of its context:
 `requirements.txt`, `ca.pem` (empty when there is none) and `wheels/`; and the build arguments RSI_BASE_IMAGE and
 PIP_INDEX_URL. A task without a Dockerfile of its own gets `MINIMAL_DOCKERFILE`, which shows how to use them.
 """
@@ -10,6 +10,7 @@ PIP_INDEX_URL. A task without a Dockerfile of its own gets `MINIMAL_DOCKERFILE`,
 import hashlib
 import io
 import os
+import re
 import tarfile
 import tempfile
 from collections import Counter
@@ -31,9 +32,13 @@ DEFAULT_BASE_IMAGE = "python:3.11-slim-bookworm"
 INPUTS_LABEL = "rsi.inputs"
 NAME_LABEL = "rsi.environment"
 CONTEXT_FOLDER = ".rsi"
-ERROR_LINES = 30
+ERROR_LINES = 12
+LINE_CHARS = 160
+"""Of a progress line; an instruction of a Dockerfile can be a page long."""
 SPOOL_BYTES = 32 << 20
 """A build context larger than this waits on disk."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""The engine paints what a build writes to standard error."""
 
 MINIMAL_DOCKERFILE = """\
 ARG RSI_BASE_IMAGE
@@ -67,11 +72,14 @@ class BuildSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "BuildSettings":
-        """Read the RSI_ variables."""
-        bundle, wheels = environ.get("RSI_CA_BUNDLE"), environ.get("RSI_WHEEL_DIR")
+        """Read the RSI_ variables; without one, packages come from where pip outside a container gets them."""
+        bundle = environ.get("RSI_CA_BUNDLE") or environ.get("PIP_CERT")
+        wheels = environ.get("RSI_WHEEL_DIR")
+        if not wheels and Path(links := environ.get("PIP_FIND_LINKS", "")).is_absolute():
+            wheels = links if Path(links).is_dir() else None
         return cls(
             base_image=environ.get("RSI_BASE_IMAGE") or DEFAULT_BASE_IMAGE,
-            pip_index_url=environ.get("RSI_PIP_INDEX_URL"),
+            pip_index_url=environ.get("RSI_PIP_INDEX_URL") or environ.get("PIP_INDEX_URL"),
             ca_bundle=Path(bundle) if bundle else None,
             wheel_dir=Path(wheels) if wheels else None,
         )
@@ -241,12 +249,13 @@ def _build(
             decode=True,
         )
         for event in stream:
-            text = str(event.get("stream") or event.get("error") or "").rstrip()
+            text = _COLOUR.sub("", str(event.get("stream") or "")).rstrip()
             if text:
                 lines = [*lines[-ERROR_LINES:], *text.splitlines()]
-                progress(lines[-1])
+                progress(lines[-1][:LINE_CHARS])
             if "error" in event:
-                tail = "\n".join(lines[-ERROR_LINES:])
+                # What the engine adds is the whole RUN instruction once more.
+                tail = "\n".join(lines[-ERROR_LINES:]) or str(event["error"])
                 raise EnvironmentBuildError(
                     f"image for {environment.name!r} could not be built; behind a proxy set RSI_CA_BUNDLE,"
                     f" RSI_PIP_INDEX_URL or RSI_WHEEL_DIR. The end of the output:\n{tail}"
