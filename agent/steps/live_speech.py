@@ -78,7 +78,7 @@ class _Speech:
         text = delta.text
         if delta.kind == "tool_call":
             # Arguments come as JSON; a file that is written in one should not be one line.
-            text = text.replace("\\n", "\n")
+            text = text.replace("\\n", "\n").replace('\\"', '"')
         self._held += text
         whole = _whole_words(self._held)
         self._write(self._held[:whole])
