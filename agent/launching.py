@@ -39,6 +39,9 @@ START_WAIT_S = 30.0
 MAX_LOG_BYTES = 10 << 20
 """A longer worker log is put aside before the next worker starts; one such is kept."""
 
+WITHOUT_MODEL = frozenset({NO_CRITIC, RULES_ONLY})
+"""Words that stand for no model, each for one role alone."""
+
 
 class WorkerStartError(AgentError):
     """A worker was started and ended at once."""
@@ -94,6 +97,7 @@ def launch(
     except ValueError as error:
         raise CampaignConfigError(str(error)) from error
     proposers = (config.proposer, *config.other_proposers)
+    _require_roles(config)
     models = {
         spec: resolve_model(
             spec,
@@ -102,7 +106,7 @@ def launch(
             recorded=lambda round_id: recorded_replies(ledger, round_id),
         )
         for spec in (*proposers, config.critic, config.reviewer)
-        if spec not in {NO_CRITIC, RULES_ONLY}
+        if spec not in WITHOUT_MODEL
     }
     record = queue_campaign(
         ledger,
@@ -176,6 +180,23 @@ def _wait_until_it_lives(
         if process.poll() is not None or time.monotonic() > deadline:
             raise WorkerStartError(f"the worker ended at once: {_tail(path, log_start)}")
         time.sleep(0.1)
+
+
+def _require_roles(config: CampaignConfig) -> None:
+    """Refuse a word for "no model" in a role that has another one, or none."""
+    for spec in (config.proposer, *config.other_proposers):
+        if spec in WITHOUT_MODEL:
+            raise CampaignConfigError(
+                f"the proposer is {spec!r}; a campaign needs a model that proposes, such as scripted:lm_training"
+            )
+    if config.critic == RULES_ONLY:
+        raise CampaignConfigError(
+            f"the critic is {RULES_ONLY!r}; give a model, or {NO_CRITIC!r} for no critic"
+        )
+    if config.reviewer == NO_CRITIC:
+        raise CampaignConfigError(
+            f"the reviewer is {NO_CRITIC!r}; give a model, or {RULES_ONLY!r} for the rules alone, which always review"
+        )
 
 
 def _dearest(proposers: Sequence[Model]) -> Price | None:
