@@ -11,7 +11,7 @@ from typing import cast
 from rsi.agent.answers import ask
 from rsi.agent.calls import Caller
 from rsi.agent.llm.base import Model
-from rsi.agent.llm.fence import RULE, fence
+from rsi.agent.llm.fence import RULE, cut, fence
 from rsi.agent.llm.retry import RetryPolicy
 from rsi.agent.llm.types import ToolSpec
 from rsi.agent.scaffolds import Scaffold
@@ -131,14 +131,6 @@ def prompt(candidate: Candidate) -> str:
             "Argue against it, then call `critique`.",
         )
     )
-
-
-def cut(text: str, longest: int) -> str:
-    """Head and tail of a text that is too long, with a note of what is left out."""
-    if len(text) <= longest:
-        return text
-    half = longest // 2
-    return f"{text[:half]}\n[... {len(text) - longest} characters left out ...]\n{text[-half:]}"
 
 
 def _finding(objection: dict[str, object], source: str) -> Finding:

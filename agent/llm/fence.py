@@ -1,4 +1,4 @@
-"""Marks untrusted text as data before a model reads it.
+"""Marks untrusted text as data before a model reads it, and cuts it to size.
 
 Invariant: text cannot close its own fence, since the mark is a digest of the text.
 """
@@ -20,3 +20,11 @@ def fence(text: str, *, source: str) -> str:
     """
     mark = "data-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f'<{mark} from="{source}">\n{text}\n</{mark}>'
+
+
+def cut(text: str, longest: int) -> str:
+    """Head and tail of a text that is too long, with a note of what is left out."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n[... {len(text) - longest} characters left out ...]\n{text[-half:]}"
