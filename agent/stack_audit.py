@@ -26,6 +26,7 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignRecord, LogChunk, Step, utc_now
+from rsi.agent.store.state import latest_steps
 from rsi.agent.workshop import TaskChangedError
 from rsi.evals.measuring import Comparison, compare
 from rsi.evals.types import Measurement, Score
@@ -167,7 +168,7 @@ def audit_candidate(
     record = ledger.round(round_id)
     campaign = ledger.campaign(record.campaign_id)
     lineage = Lineage.open(home, campaign.lineage, create=False)
-    steps = {each.step: each for each in ledger.steps(round_id)}
+    steps = latest_steps(ledger.steps(round_id))
     if Step.ADMIT not in steps or steps[Step.ADMIT].outcome != "ok":
         raise NothingToAuditError(f"round {round_id} has no admitted candidate to take apart")
     commit = str(steps[Step.COMMIT].payload["commit"])

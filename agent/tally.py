@@ -9,8 +9,21 @@ from rsi.agent.claims import Tier, claim_tier
 from rsi.agent.controls import ACTOR, has_passed
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignEventKind, RoundRecord, Step, StepRecord
-from rsi.agent.store.state import RoundPhase, RoundState, RoundVerdict, round_state
+from rsi.agent.store.records import (
+    CampaignEventKind,
+    DecisionAction,
+    RoundRecord,
+    Step,
+    StepRecord,
+)
+from rsi.agent.store.state import (
+    RoundPhase,
+    RoundState,
+    RoundVerdict,
+    last_proposal,
+    latest_steps,
+    round_state,
+)
 from rsi.evals.types import Interval, Score
 
 WITHOUT_EVIDENCE = frozenset(
@@ -143,10 +156,10 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
     steps = ledger.steps(record.id)
     decisions = ledger.decisions(record.id)
     state = round_state(steps, decisions, ledger.promotions(round_id=record.id))
-    latest: dict[Step, StepRecord] = {}
-    for each in steps:
-        latest[each.step] = each
-    proposed = latest[Step.PROPOSE].payload if Step.PROPOSE in latest else {}
+    latest = latest_steps(steps)
+    proposed = last_proposal(steps)
+    # Whoever sent an attempt back did not decide about the next one.
+    decided = [each for each in decisions if each.action is not DecisionAction.REVISE]
     opened = latest[Step.OPEN].payload if Step.OPEN in latest else {}
     committed = latest[Step.COMMIT].payload if Step.COMMIT in latest else {}
     reported = latest[Step.REPORT].payload if Step.REPORT in latest else {}
@@ -161,7 +174,7 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
         reason=str(report.get("why", "") or reported.get("reason", "")),
         planted=planted,
         commit=cast(str | None, committed.get("commit")),
-        decided_by=decisions[-1].actor if decisions else None,
+        decided_by=decided[-1].actor if decided else None,
         tier=claim_tier(
             state.verdict, latest[Step.REVIEW].payload if Step.REVIEW in latest else {}
         ),

@@ -359,7 +359,7 @@ class Reader:
             view = self._round_view(record, self._ledger.steps(wanted), spend_usd=0.0)
         old = None if is_other else self._round
         text, diff = self._diff(view, changed, old)
-        measured, points = self._runs(wanted, changed, old)
+        measured, points = self._runs(view, changed, old)
         streams = (
             old.streams if old and "log_chunks" not in changed else self._ledger.log_streams(wanted)
         )
@@ -392,12 +392,14 @@ class Reader:
         return text, old.diff if is_same and old is not None else parse_diff(text)
 
     def _runs(
-        self, round_id: str, changed: set[str], old: RoundDetail | None
+        self, view: RoundView, changed: set[str], old: RoundDetail | None
     ) -> tuple[tuple[Measurement, ...], tuple[PairPoint, ...]]:
-        """The round's measurements and its pairs, read again only when there are new ones."""
-        if old is not None and "measurements" not in changed:
+        """The attempt's measurements and its pairs, read again only when there are new ones."""
+        attempt = view.state.attempt
+        is_same = old is not None and old.view.state.attempt == attempt
+        if old is not None and is_same and "measurements" not in changed:
             return old.measurements, old.points
-        measured = self._ledger.measurements(round_id)
+        measured = self._ledger.measurements(view.id, attempt=attempt)
         facts = _TaskFacts() if self._campaign is None else self._task_facts(self._campaign.summary)
         points = pair_points(
             measured,

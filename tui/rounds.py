@@ -1,6 +1,6 @@
 """One round's facts as one value; what every list of rounds is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rsi.agent.gate import case_at_gate
 from rsi.agent.store.records import (
@@ -11,7 +11,7 @@ from rsi.agent.store.records import (
     Step,
     StepRecord,
 )
-from rsi.agent.store.state import round_state
+from rsi.agent.store.state import last_proposal, latest_steps, round_state
 from rsi.evals.types import Score
 from rsi.tui import payloads
 from rsi.tui.view import RoundView
@@ -26,8 +26,8 @@ def round_view(
     spend_usd: float = 0.0,
 ) -> RoundView:
     """Put a round together from its facts, each kind oldest first; `spend_usd` is what its models cost."""
-    latest: dict[Step, Json] = {each.step: each.payload for each in steps}
-    propose, review = latest.get(Step.PROPOSE, {}), latest.get(Step.REVIEW, {})
+    latest: dict[Step, Json] = {step: each.payload for step, each in latest_steps(steps).items()}
+    propose, review = last_proposal(steps), latest.get(Step.REVIEW, {})
     report = payloads.mapping_of(latest.get(Step.REPORT, {}), "report")
     planted = payloads.mapping_of(latest.get(Step.OPEN, {}), "planted")
     findings = (*payloads.findings_of(latest.get(Step.ADMIT, {})), *payloads.findings_of(review))
@@ -42,7 +42,7 @@ def round_view(
         confirm=payloads.value_of(Score, review.get("confirm")),
         commit=payloads.text_of(latest.get(Step.COMMIT, {}), "commit") or None,
         lesson=payloads.text_of(report, "lesson"),
-        why=payloads.text_of(report, "why") or _reason_of(steps),
+        why=payloads.text_of(report, "why") or _reason_of(latest.values()),
         findings=tuple(dict.fromkeys(findings)),
         held_by=payloads.texts_of(review, "held_by"),
         decisions=tuple(decisions),
@@ -55,10 +55,10 @@ def round_view(
     )
 
 
-def _reason_of(steps: Sequence[StepRecord]) -> str:
+def _reason_of(steps: Iterable[Json]) -> str:
     """What the last step that gave a reason said."""
-    for each in reversed(steps):
-        text = payloads.text_of(each.payload, "reason", "detail")
+    for payload in reversed(tuple(steps)):
+        text = payloads.text_of(payload, "reason", "detail")
         if text:
             return text
     return ""

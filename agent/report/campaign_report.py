@@ -23,6 +23,7 @@ from rsi.agent.store.records import (
     Step,
     StepRecord,
 )
+from rsi.agent.store.state import latest_steps
 from rsi.agent.tally import RoundLine, StackAudit, Tally, round_lines, stack_audits, tally
 from rsi.evals.plausibility import best_reachable
 from rsi.evals.types import Arm, Interval, Purpose
@@ -253,7 +254,7 @@ def _audited(label: str, audit: StackAudit) -> Standing:
 def _round(
     ledger: Ledger, line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None
 ) -> ReportedRound:
-    latest = {step.step: step.payload for step in steps}
+    latest = {step: each.payload for step, each in latest_steps(steps).items()}
     stored = latest.get(Step.REPORT, {}).get("report")
     report = cast(Mapping[str, object], stored) if isinstance(stored, Mapping) else {}
     return ReportedRound(

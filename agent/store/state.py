@@ -1,6 +1,6 @@
 """Where a campaign and a round are, derived from their facts: pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -117,13 +117,7 @@ def round_state(
         promotions: Promotions by the round, oldest first.
         needs_run_approval: True at autonomy level 0, where a person also lets each candidate run.
     """
-    attempt = max((record.attempt for record in steps), default=0)
-    latest = {record.step: record for record in steps if record.attempt == attempt}
-    if _is_sent_back(latest):
-        attempt, latest = attempt + 1, {}
-    if attempt > 0:
-        kept = {record.step: record for record in steps if record.step in _ONCE}
-        latest = {**kept, **latest}
+    latest = latest_steps(steps)
     decisions = _about_this(latest, decisions)
     finished = tuple(step for step in Step if step in latest)
     ended_at, verdict = _ending(latest, decisions, promotions)
@@ -135,12 +129,34 @@ def round_state(
         phase = RoundPhase.WAITING
     return RoundState(
         phase=phase,
-        attempt=attempt,
+        attempt=_attempt(steps),
         step=step,
         finished=finished,
         verdict=verdict,
         ended_at=ended_at,
     )
+
+
+def latest_steps(steps: Sequence[StepRecord]) -> Mapping[Step, StepRecord]:
+    """The finished steps of the attempt that a round is in, and the opening that all its attempts share.
+
+    What an attempt left that was sent back is about another candidate, so it says nothing about how the round stands.
+    """
+    attempt = _attempt(steps)
+    return {each.step: each for each in steps if each.attempt == attempt or each.step in _ONCE}
+
+
+def last_proposal(steps: Sequence[StepRecord]) -> Mapping[str, object]:
+    """What was proposed last, oldest step first; it names the idea while the next attempt is being written."""
+    proposals = [each.payload for each in steps if each.step is Step.PROPOSE]
+    return next((each for each in reversed(proposals) if each.get("hypothesis")), {})
+
+
+def _attempt(steps: Sequence[StepRecord]) -> int:
+    """0-based; a candidate that was sent back begins the next one."""
+    attempt = max((each.attempt for each in steps), default=0)
+    own = {each.step: each for each in steps if each.attempt == attempt}
+    return attempt + 1 if _is_sent_back(own) else attempt
 
 
 def _is_waiting(step: Step, decisions: Sequence[DecisionRecord], needs_run_approval: bool) -> bool:
@@ -155,7 +171,7 @@ def _is_waiting(step: Step, decisions: Sequence[DecisionRecord], needs_run_appro
 
 
 def _about_this(
-    latest: dict[Step, StepRecord], decisions: Sequence[DecisionRecord]
+    latest: Mapping[Step, StepRecord], decisions: Sequence[DecisionRecord]
 ) -> tuple[DecisionRecord, ...]:
     """Decisions on the score that this attempt brought to the gate; earlier attempts had their own."""
     review = latest.get(Step.REVIEW)
@@ -165,7 +181,7 @@ def _about_this(
     return tuple(each for each in decisions if each.score_digest == digest)
 
 
-def _is_sent_back(latest: dict[Step, StepRecord]) -> bool:
+def _is_sent_back(latest: Mapping[Step, StepRecord]) -> bool:
     """Whether this attempt ended in "do it again", by the critic or the gate, and is not reported."""
     return Step.REPORT not in latest and any(
         record.outcome == DecisionAction.REVISE.value for record in latest.values()
@@ -173,7 +189,7 @@ def _is_sent_back(latest: dict[Step, StepRecord]) -> bool:
 
 
 def _ending(
-    latest: dict[Step, StepRecord],
+    latest: Mapping[Step, StepRecord],
     decisions: Sequence[DecisionRecord],
     promotions: Sequence[PromotionRecord],
 ) -> tuple[Step | None, RoundVerdict | None]:
