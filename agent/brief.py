@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent import notebook
+from rsi.agent.llm.fence import cut, fence
 from rsi.agent.types import Brief, RoundReport
 from rsi.evals.types import Interval, QualityResult
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.types import Task
 
 INSPIRATION_DIFF_CHARS = 4000
+LAST_DIFF_CHARS = 20_000
+"""Of a version that was sent back: enough to make it again, about 5000 tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ def compose(
     champion: ChampionFacts,
     reports: Sequence[RoundReport],
     inspirations: Sequence[RoundReport] = (),
+    last_version: str | None = None,
     critique: str | None = None,
     feedback: str | None = None,
     seed: int = 0,
@@ -90,6 +94,7 @@ def compose(
         champion: How it does now.
         reports: Past rounds, oldest first.
         inspirations: Other candidates worth borrowing from, as a search strategy chose them.
+        last_version: What was sent back, see `last_version`.
         critique: Why a critic sent the last version back.
         feedback: What a person asked to be changed.
         seed: Seed of the round.
@@ -106,9 +111,21 @@ def compose(
         score_profile=score_profile(task, champion),
         notebook=notebook.for_brief(reports, about=about),
         inspirations=tuple(inspiration(report) for report in inspirations),
+        last_version=last_version,
         critique=critique,
         feedback=feedback,
         seed=seed,
+    )
+
+
+def last_version(hypothesis: str, diff: str) -> str:
+    """A version that was sent back, as its next author reads it: the claim and the change, marked as data."""
+    return "\n".join(
+        (
+            fence(hypothesis, source="author"),
+            "The change is not in the repository; make again what you keep of it:",
+            fence(cut(diff, LAST_DIFF_CHARS), source="diff"),
+        )
     )
 
 

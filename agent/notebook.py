@@ -21,6 +21,8 @@ DUPLICATE_WORDS = 0.75
 """Cosine of two hypotheses from which they count as one idea."""
 RELATED_WORDS = 0.12
 SHORT_CHARS = 240
+ROLLED_BACK = "rolled_back"
+"""Outcome of a round whose promotion was undone later; its stored report still says "promoted"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +112,10 @@ def recent(reports: Sequence[RoundReport], count: int) -> tuple[RoundReport, ...
 
 
 def best(reports: Sequence[RoundReport], count: int) -> tuple[RoundReport, ...]:
-    """The rounds with the largest measured gains, promoted ones first."""
-    measured = [report for report in reports if report.effect is not None]
+    """The rounds with the largest measured gains that were not rolled back, promoted ones first."""
+    measured = [
+        report for report in reports if report.effect is not None and report.outcome != ROLLED_BACK
+    ]
     order = sorted(
         measured,
         key=lambda report: (

@@ -1,9 +1,10 @@
-"""Moving a champion back: the same compare-and-swap as a promotion, with its own record.
+"""Moving a champion back: the same compare-and-swap as a promotion, with its own record; and what was moved back.
 
 The repository moves before the record is written. Invariant: a kill between the two is noticed by the next rollback
 of the lineage, which writes the missing record first; the same call again therefore ends as if nothing had happened.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rsi.agent.errors import AgentError
@@ -52,6 +53,27 @@ def roll_back(
     lineage.move_champion(champion, commit, f"rollback: {reason}")
     ledger.add_promotion(record)
     return record
+
+
+def rolled_back(
+    lineage: Lineage, promotions: Sequence[PromotionRecord]
+) -> Mapping[str, PromotionRecord]:
+    """Commits whose promotion was undone, each with the rollback that undid it.
+
+    Args:
+        lineage: Says which commits the champion kept when it moved back.
+        promotions: All moves of the lineage, oldest first.
+    """
+    line: list[str] = []
+    undone: dict[str, PromotionRecord] = {}
+    for move in promotions:
+        if move.kind is PromotionKind.PROMOTE:
+            line.append(move.new_commit)
+            continue
+        kept = {each.commit for each in lineage.history(move.new_commit)}
+        undone |= {commit: move for commit in line if commit not in kept}
+        line = [commit for commit in line if commit in kept]
+    return undone
 
 
 def _unrecorded(ledger: Ledger, lineage: Lineage, champion: str) -> PromotionRecord | None:

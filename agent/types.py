@@ -120,6 +120,8 @@ class Brief:
     """What past rounds taught, already chosen and cut to size."""
     inspirations: tuple[str, ...] = ()
     """Diffs and results of other candidates worth borrowing from."""
+    last_version: str | None = None
+    """Claim and diff of the version that was sent back; None the first time."""
     critique: str | None = None
     """Why the critic sent the last version back; None the first time."""
     feedback: str | None = None

@@ -33,6 +33,7 @@ def first_message(brief: Brief, task: Task, scaffold: Scaffold, limits: Proposer
         f"\n## {title}\n{text}\n"
         for title, text in (
             ("Other candidates worth borrowing from", "\n\n".join(brief.inspirations)),
+            ("What was tried in this round before and sent back", brief.last_version or ""),
             ("Your last version was sent back by a critic", brief.critique or ""),
             ("A person asked for this change", brief.feedback or ""),
         )

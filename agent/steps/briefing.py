@@ -1,18 +1,20 @@
 """What the proposer and the critic are told, put together from the ledger's facts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rsi.agent import brief as briefs
 from rsi.agent import notebook
 from rsi.agent.critic import Candidate, criticise
+from rsi.agent.rollbacks import rolled_back
 from rsi.agent.steps.models import model_of, purse_of, sink_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.codec import decode, encode
-from rsi.agent.store.records import AgentRole, Step
+from rsi.agent.store.records import AgentRole, PromotionRecord, Step
+from rsi.agent.store.state import latest_steps, round_state
 from rsi.agent.types import Brief, BudgetExceededError, RoundReport, Stance
 from rsi.agent.workshop import RoundDesk
-from rsi.evals.types import Arm, Outcome, QualityResult, Score
+from rsi.evals.types import Arm, Outcome, Purpose, QualityResult, Score
 
 NO_CRITIC = "none"
 OUTCOME_BY_STANCE = {Stance.GO: "ok", Stance.REVISE: "revise", Stance.WITHDRAW: "withdrawn"}
@@ -32,6 +34,7 @@ def compose_brief(desk: RoundDesk) -> Brief:
         champion=_champion_facts(desk, reports),
         reports=reports,
         inspirations=_inspirations(desk, reports),
+        last_version=_last_version(desk),
         critique=_sent_back(desk, Step.CRITIQUE, "text"),
         feedback=_sent_back(desk, Step.DECIDE, "reason"),
     )
@@ -101,15 +104,34 @@ def critique_of(desk: RoundDesk) -> StepResult:
 def past_reports(desk: RoundDesk) -> tuple[RoundReport, ...]:
     """Reports of all ideas on this lineage that are finished, oldest first, negatives included.
 
+    A promotion that was rolled back since is told as that: what a report praised must not be tried again.
     Controls are left out: they are no ideas, and who proposes must not learn what is planted.
     """
-    steps = desk.ledger.steps_of(lineage=desk.shop.campaign.lineage, step=Step.REPORT)
+    lineage = desk.shop.campaign.lineage
+    steps = desk.ledger.steps_of(lineage=lineage, step=Step.REPORT)
+    undone = rolled_back(desk.shop.lineage, desk.ledger.promotions(lineage))
     reports = tuple(
         decode(RoundReport, encode(each.payload["report"]))
         for each in steps
         if "report" in each.payload and each.round_id != desk.round_id
     )
-    return tuple(each for each in reports if each.round_number > 0)
+    return tuple(
+        _told(each, undone.get(each.commit or "")) for each in reports if each.round_number > 0
+    )
+
+
+def _told(report: RoundReport, undone: PromotionRecord | None) -> RoundReport:
+    """The report, with the rollback of its promotion if there was one."""
+    if undone is None:
+        return report
+    why = f"Rolled back by {undone.actor}: {undone.reason}"
+    return replace(
+        report,
+        outcome=notebook.ROLLED_BACK,
+        is_promoted=False,
+        why=why,
+        lesson=f"{why}. At first: {report.lesson}",
+    )
 
 
 def _inspirations(desk: RoundDesk, reports: Sequence[RoundReport]) -> tuple[RoundReport, ...]:
@@ -121,21 +143,23 @@ def _inspirations(desk: RoundDesk, reports: Sequence[RoundReport]) -> tuple[Roun
 
 
 def _champion_facts(desk: RoundDesk, reports: Sequence[RoundReport]) -> briefs.ChampionFacts:
-    """How the champion did when it was promoted; the baseline was not measured by itself."""
+    """How the champion did on the screen of its promotion; the baseline was not measured by itself."""
     promoted = [each for each in reports if each.is_promoted]
-    if not promoted:
+    last = next((each for each in promoted if each.commit == desk.record.champion_commit), None)
+    if last is None:
         return briefs.ChampionFacts(
-            promotions=0, metric_value=None, against_baseline=None, last_effect=None
+            promotions=len(promoted), metric_value=None, against_baseline=None, last_effect=None
         )
-    last = promoted[-1]
+    steps = desk.ledger.steps(last.round_id)
+    attempt = round_state(steps).attempt
     runs = [
         each.metric_value
-        for each in desk.ledger.measurements(last.round_id)
+        for each in desk.ledger.measurements(last.round_id, Purpose.SCREEN, attempt=attempt)
         if each.arm is Arm.CANDIDATE
         and each.outcome is Outcome.OK
         and each.metric_value is not None
     ]
-    scored = desk.ledger.step(last.round_id, Step.SCORE)
+    scored = latest_steps(steps).get(Step.SCORE)
     return briefs.ChampionFacts(
         promotions=len(promoted),
         metric_value=sorted(runs)[len(runs) // 2] if runs else None,
@@ -148,6 +172,18 @@ def _champion_facts(desk: RoundDesk, reports: Sequence[RoundReport]) -> briefs.C
 def _quality(payload: Mapping[str, object]) -> tuple[QualityResult, ...]:
     stored = payload.get("score")
     return decode(Score, encode(stored)).quality if isinstance(stored, Mapping) else ()
+
+
+def _last_version(desk: RoundDesk) -> str | None:
+    """What the attempt before this one proposed: an agent begins anew and has seen nothing of it."""
+    if desk.attempt == 0:
+        return None
+    proposed = desk.step(Step.PROPOSE, desk.attempt - 1)
+    committed = desk.step(Step.COMMIT, desk.attempt - 1)
+    if proposed is None or committed is None:
+        return None
+    ends = (str(committed.payload[name]) for name in ("parent", "commit"))
+    return briefs.last_version(str(proposed.payload["hypothesis"]), desk.shop.lineage.diff(*ends))
 
 
 def _sent_back(desk: RoundDesk, step: Step, key: str) -> str | None:

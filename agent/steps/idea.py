@@ -98,6 +98,7 @@ def write_brief(desk: RoundDesk) -> StepResult:
             "score_profile": brief.score_profile,
             "notebook": brief.notebook,
             "inspirations": list(brief.inspirations),
+            "last_version": brief.last_version,
             "critique": brief.critique,
             "feedback": brief.feedback,
             "instruction_chars": len(brief.instruction),
@@ -239,6 +240,7 @@ def _stored_brief(desk: RoundDesk) -> Brief:
         score_profile=str(stored["score_profile"]),
         notebook=str(stored["notebook"]),
         inspirations=tuple(cast(list[str], stored["inspirations"])),
+        last_version=cast(str | None, stored.get("last_version")),
         critique=cast(str | None, stored["critique"]),
         feedback=cast(str | None, stored["feedback"]),
     )

@@ -4,13 +4,15 @@ Invariant: a function of finished facts, so that it says the same again after a 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import cast
 
+from rsi.agent.rollbacks import rolled_back
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.search.types import Facts, Node, Plan
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepRecord
+from rsi.agent.store.state import latest_steps
 from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.workshop import Workshop
 from rsi.evals.types import Interval
@@ -26,6 +28,7 @@ def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
         recording = last_recording(shop.ledger.events(shop.config.fork_of, AgentRole.PROPOSER))
         origin = f"fork of {shop.config.fork_of} after turn {shop.config.fork_step}"
         return Plan(parent=recording.base_commit, reason=origin)
+    undone = rolled_back(shop.lineage, shop.ledger.promotions(shop.campaign.lineage))
     nodes: list[Node] = []
     values = {shop.lineage.baseline(): 0.0}
     for record in shop.ledger.rounds(shop.campaign.id):
@@ -33,7 +36,7 @@ def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
             break
         if record.is_control:
             continue
-        node = _node(record, shop.ledger.steps(record.id), values)
+        node = _node(record, shop.ledger.steps(record.id), values, undone)
         nodes.append(node)
         if node.commit is not None and node.value is not None:
             values[node.commit] = node.value
@@ -46,24 +49,43 @@ def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
     return choose_strategy(shop.config.strategy).plan(facts, int(shop.config.seed[:8], 16))
 
 
-def _node(record: RoundRecord, steps: tuple[StepRecord, ...], values: Mapping[str, float]) -> Node:
-    latest = {each.step: each for each in steps}
+def _node(
+    record: RoundRecord,
+    steps: tuple[StepRecord, ...],
+    values: Mapping[str, float],
+    undone: Container[str],
+) -> Node:
+    """A round as the search sees it.
+
+    Args:
+        record: The round.
+        steps: All its finished steps.
+        values: Of the commits before it.
+        undone: Commits that were rolled back.
+    """
+    latest = latest_steps(steps)
     committed = latest[Step.COMMIT].payload if Step.COMMIT in latest else {}
     opened = latest[Step.OPEN].payload if Step.OPEN in latest else {}
     proposed = latest[Step.PROPOSE].payload if Step.PROPOSE in latest else {}
     plan = cast(Mapping[str, object], opened.get("plan") or {})
-    gain = None if _is_turned_down(latest) else _gain(latest.get(Step.SCORE))
+    commit = cast(str | None, committed.get("commit"))
+    parent = str(committed.get("parent") or record.parent_commit or record.champion_commit)
+    # What stands on a commit that was rolled back holds its code.
+    is_undone = any(each in undone for each in (commit, parent, record.champion_commit))
+    gain = None if is_undone or _is_turned_down(latest) else _gain(latest.get(Step.SCORE))
     # A commit from before this campaign has no value here; its own value counts as the champion's 0.
     start = values.get(record.champion_commit, 0.0)
     files = cast(list[Mapping[str, object]], committed.get("files") or [])
     return Node(
         round_id=record.id,
         number=record.number,
-        commit=cast(str | None, committed.get("commit")),
-        parent=str(committed.get("parent") or record.parent_commit or record.champion_commit),
+        commit=commit,
+        parent=parent,
         value=None if gain is None else start + gain,
         is_open=Step.REPORT not in latest,
-        is_promoted=Step.PROMOTE in latest and latest[Step.PROMOTE].outcome == "promoted",
+        is_promoted=commit not in undone
+        and Step.PROMOTE in latest
+        and latest[Step.PROMOTE].outcome == "promoted",
         gain=gain,
         cost_usd=_proposing_usd(steps),
         model=str(proposed.get("model", "")),

@@ -143,24 +143,34 @@ class Past:
             )
         )  # fmt: skip
 
-    def _step(self, round_id, step, outcome, **payload):
+    def commit(self, round_id, patch, *, base=None, attempt=0):
+        """Keep a candidate made of one of the task's patches."""
+        entries = {each.name: each for each in (*self.task.solutions, *self.task.cheats)}
+        return self.lineage.commit_candidate(
+            round_id, base or self.lineage.baseline(), patched_tree(self.task, entries[patch]), patch, {},
+            at=utc_now(), attempt=attempt,
+        )  # fmt: skip
+
+    def _step(self, round_id, step, outcome, *, attempt=0, **payload):
         at = utc_now() + timedelta(seconds=list(Step).index(step))
         self.ledger.add_step(
             StepRecord(
                 round_id=round_id, step=step, outcome=outcome, started_at=at, wall_s=1.0,
-                payload=payload,
+                attempt=attempt, payload=payload,
             )
         )  # fmt: skip
 
-    def _pair(self, round_id, purpose, pair, ratio, excess):
-        for position, (arm, seconds) in enumerate(((Arm.CHAMPION, ratio), (Arm.CANDIDATE, 1.0))):
+    def _pair(self, round_id, purpose, pair, ratio, excess, *, attempt=0, seconds=1.0):
+        arms = ((Arm.CHAMPION, ratio * seconds), (Arm.CANDIDATE, seconds))
+        for position, (arm, took_s) in enumerate(arms):
             self.ledger.add_measurement(
                 round_id,
                 Measurement(
                     arm=arm, purpose=purpose, pair=pair, position=position, outcome=Outcome.OK,
-                    cpu_s=seconds, wall_s=seconds, max_rss_bytes=1 << 20, metric_value=seconds,
+                    cpu_s=took_s, wall_s=took_s, max_rss_bytes=1 << 20, metric_value=took_s,
                     quality={"excess_bpb": excess if arm is Arm.CANDIDATE else 0.003}, result={},
                     detail="", backend="process", assurance="none", seed_commitment="0" * 64,
                     disturbance=QUIET,
                 ),
+                attempt=attempt,
             )  # fmt: skip
