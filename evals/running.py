@@ -323,7 +323,7 @@ def _measurement(
         position=slot.position,
         outcome=outcome,
         cpu_s=execution.cpu_s if has_ended else None,
-        wall_s=execution.wall_s if has_ended else None,
+        wall_s=execution.wall_s,
         max_rss_bytes=execution.max_rss_bytes,
         metric_value=value,
         quality=dict(graded.quality_values) if graded is not None else {},

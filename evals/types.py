@@ -67,6 +67,7 @@ class Measurement:
     cpu_s: float | None
     """CPU seconds of the whole tree; None when the run did not finish."""
     wall_s: float | None
+    """Wall seconds until it ended or was ended; None only for runs that older versions ended."""
     max_rss_bytes: int | None
     metric_value: float | None
     """The deciding value, in the metric's unit; None when the run did not end ok."""
@@ -93,6 +94,11 @@ class Interval:
     confidence: float
     """Such as 0.95."""
     pairs: int
+
+    @property
+    def text(self) -> str:
+        """Such as "1.42x [1.31, 1.55]"."""
+        return f"{self.estimate:.2f}x [{self.low:.2f}, {self.high:.2f}]"
 
 
 class Verdict(StrEnum):

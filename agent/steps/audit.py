@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import cast
 
 from rsi.agent.follow import score_line
+from rsi.agent.steps.device_time import device_time, run_s
 from rsi.agent.store.records import (
     CampaignEvent,
     CampaignEventKind,
@@ -109,19 +110,23 @@ def _measure(shop: Workshop, round_id: str, commit: str) -> None:
     def keep(measurement: Measurement) -> None:
         shop.ledger.add_measurement(round_id, measurement)
 
-    compare(
-        shop.task,
-        shop.profile,
-        shop.backend,
-        shop.lineage.tree(shop.lineage.baseline()),
-        shop.lineage.tree(commit),
-        campaign_secret=shop.secret,
-        lineage=shop.campaign.lineage,
-        round_id=round_id,
-        recorded=shop.ledger.measurements(round_id, Purpose.AUDIT),
-        on_measurement=keep,
-        should_stop=shop.steering.is_stopping,
-    )
+    def stored() -> tuple[Measurement, ...]:
+        return shop.ledger.measurements(round_id, Purpose.AUDIT)
+
+    with device_time(shop, round_id, f"{round_id}/audit", lambda: run_s(stored())):
+        compare(
+            shop.task,
+            shop.profile,
+            shop.backend,
+            shop.lineage.tree(shop.lineage.baseline()),
+            shop.lineage.tree(commit),
+            campaign_secret=shop.secret,
+            lineage=shop.campaign.lineage,
+            round_id=round_id,
+            recorded=stored(),
+            on_measurement=keep,
+            should_stop=shop.steering.is_stopping,
+        )
 
 
 def _facts(shop: Workshop, word: str, round_id: str, champion: str) -> dict[str, object]:

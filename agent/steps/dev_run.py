@@ -2,7 +2,7 @@
 
 import uuid
 
-from rsi.agent.steps.device_time import reserve_device_time, settle_device_time
+from rsi.agent.steps.device_time import device_time
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.gpus import timing_gpus
@@ -36,20 +36,19 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
         if not is_held:
             return DevRun(is_ok=False, summary=STOPPED, facts={"outcome": "stopped"})
         # A step that runs again after a crash runs for real, so its charges get new names.
-        charge = f"{desk.round_id}/dev/{uuid.uuid4().hex}"
-        reserve_device_time(desk, charge)
-        run = run_candidate(
-            shop.task,
-            shop.profile,
-            tree,
-            instance,
-            training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0),
-            shop.backend,
-            f"{desk.round_id}/dev",
-            gpus=gpus,
-        )
+        charge, begun_s = f"{desk.round_id}/dev/{uuid.uuid4().hex}", desk.monotonic_s()
+        with device_time(shop, desk.round_id, charge, lambda: desk.monotonic_s() - begun_s):
+            run = run_candidate(
+                shop.task,
+                shop.profile,
+                tree,
+                instance,
+                training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0),
+                shop.backend,
+                f"{desk.round_id}/dev",
+                gpus=gpus,
+            )
     execution = run.execution
-    settle_device_time(desk, charge, execution.wall_s)
     facts: dict[str, object] = {
         "outcome": execution.outcome.value,
         "exit_code": execution.exit_code,

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 from rsi.agent.controls import lock_reasons, unearned
 from rsi.agent.follow import score_line
-from rsi.agent.steps.device_time import reserve_device_time, settle_device_time
+from rsi.agent.steps.device_time import device_time, run_s
 from rsi.agent.steps.live_log import LiveLog
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.reviewing import review_by_model
@@ -152,27 +152,31 @@ def _measure(
 ) -> tuple[Measurement, ...]:
     shop = desk.shop
     charge = f"{desk.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
-    reserve_device_time(desk, charge)
-    runs = measure_pairs(
-        shop.task,
-        profile or shop.profile,
-        shop.backend,
-        desk.champion_tree,
-        desk.candidate_tree(),
-        purpose=purpose,
-        campaign_secret=shop.secret,
-        lineage=shop.campaign.lineage,
-        round_id=desk.candidate_ref,
-        recorded=desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
-        on_measurement=lambda each: _keep(desk, each),
-        listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
-        should_stop=shop.steering.is_stopping,
-        alpha=desk.alpha,
-    )
-    settle_device_time(
-        desk, charge, sum(each.wall_s or 0.0 for each in runs if each.pair >= first_pair)
-    )
-    return runs
+
+    def used_s() -> float:
+        return run_s(each for each in _stored(desk, purpose) if each.pair >= first_pair)
+
+    with device_time(shop, desk.round_id, charge, used_s):
+        return measure_pairs(
+            shop.task,
+            profile or shop.profile,
+            shop.backend,
+            desk.champion_tree,
+            desk.candidate_tree(),
+            purpose=purpose,
+            campaign_secret=shop.secret,
+            lineage=shop.campaign.lineage,
+            round_id=desk.candidate_ref,
+            recorded=_stored(desk, purpose),
+            on_measurement=lambda each: _keep(desk, each),
+            listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
+            should_stop=shop.steering.is_stopping,
+            alpha=desk.alpha,
+        )
+
+
+def _stored(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
+    return desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt)
 
 
 def _keep(desk: RoundDesk, measurement: Measurement) -> None:
@@ -189,7 +193,7 @@ def _score(
     return score_measurements(
         desk.shop.task,
         profile or desk.scoring_profile,
-        desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt),
+        _stored(desk, purpose),
         purpose=purpose,
         alpha=desk.alpha if alpha is None else alpha,
         source=_source(desk),

@@ -11,6 +11,7 @@ from rsi.agent.proposer.start import Start
 from rsi.agent.steps.briefing import compose_brief, critique_of, search_notebook
 from rsi.agent.steps.controlling import planted_control, propose_control
 from rsi.agent.steps.dev_run import dev_run
+from rsi.agent.steps.device_time import device_time
 from rsi.agent.steps.models import model_of, proposer_of, purse_of, script_number, sink_of
 from rsi.agent.steps.result import StepResult
 from rsi.agent.steps.searching import plan_round
@@ -61,7 +62,10 @@ def floor_of(desk: RoundDesk) -> float | None:
             return cast(float | None, opened.payload["floor_s"])
     shop = desk.shop
     baseline = shop.lineage.tree(shop.lineage.baseline())
-    return measure_floor(shop.task, shop.profile, shop.backend, baseline, label=desk.round_id)
+    begun_s = desk.monotonic_s()
+    charge = f"{desk.round_id}/floor"
+    with device_time(shop, desk.round_id, charge, lambda: desk.monotonic_s() - begun_s):
+        return measure_floor(shop.task, shop.profile, shop.backend, baseline, label=desk.round_id)
 
 
 def planted_entry(desk: RoundDesk) -> dict[str, object] | None:

@@ -244,6 +244,17 @@ def test_tampering_stops_at_once(run) -> None:
     assert sum(m.arm is Arm.CANDIDATE for m in runs) == 1
 
 
+@pytest.mark.parametrize("ending", [ExecOutcome.TIMEOUT, ExecOutcome.OOM])
+def test_a_run_that_was_ended_still_says_how_long_it_held_the_machine(run, ending) -> None:
+    runs = run(
+        ScriptedRunner(faster, ending=lambda t, _: ending if t == b"fast" else ExecOutcome.OK)
+    )
+    ended = [each for each in runs if each.arm is Arm.CANDIDATE]
+    assert {each.outcome.value for each in ended} == {ending.value}
+    assert all(each.wall_s == pytest.approx(2.0, rel=0.02) for each in ended)
+    assert all(each.cpu_s is None and each.metric_value is None for each in ended)
+
+
 class _Tampering(ScriptedRunner):
     def grade(self, task, profile, instance, output, label) -> Grade:
         grade = super().grade(task, profile, instance, output, label)

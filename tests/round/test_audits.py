@@ -29,6 +29,11 @@ def audit_runs(ledger, round_id):
     return [(each.pair, each.arm) for each in runs]
 
 
+def charged_s(ledger, round_id, work):
+    charges = ledger.charges(round_id=round_id)
+    return sum(each.device_s for each in charges if each.id.startswith(f"{round_id}/{work}"))
+
+
 def test_an_audit_after_every_promotion_survives_kills_and_is_made_once(
     home, ledger, queue, work, idea, capsys
 ):
@@ -59,6 +64,8 @@ def test_an_audit_after_every_promotion_survives_kills_and_is_made_once(
         runs = audit_runs(ledger, line.record.id)
         assert runs
         assert len(runs) == len(set(runs))
+        took_s = sum(each.wall_s for each in ledger.measurements(line.record.id, Purpose.AUDIT))
+        assert charged_s(ledger, line.record.id, "audit") == pytest.approx(took_s)
     assert not audit_runs(ledger, lines[1].record.id)
     # The last round's audit is of the champion that the campaign ended with: not measured a second time.
     audits = stack_audits(ledger, campaign_id)

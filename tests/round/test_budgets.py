@@ -182,7 +182,10 @@ calls = [{tool = "give_up", arguments = {reason = "nothing to gain"}}]
     status, log = work()
     assert status == 0, log
     (line,) = round_lines(ledger, campaign_id)
-    (run,) = [each for each in ledger.charges(campaign_id) if each.role is ChargeRole.DEVICE]
+    device = [each for each in ledger.charges(campaign_id) if each.role is ChargeRole.DEVICE]
+    floor, run = device
+    assert floor.id == f"{line.record.id}/floor"
+    assert floor.device_s > 0
     assert run.round_id == line.record.id
     assert run.device_s > 0.001
     assert reason_of(ledger, campaign_id) == "the budget of device_s is spent"
@@ -211,5 +214,6 @@ def test_an_unknown_price_that_was_allowed_is_counted_as_unknown_not_as_free(
     assert status == 0, log
     used = spent(ledger.charges(campaign_id))
     assert (used.unpriced_calls, used.usd) == (3, 0.0)
-    assert all(charged_usd(each) is None for each in ledger.charges(campaign_id))
+    calls = [each for each in ledger.charges(campaign_id) if each.role is not ChargeRole.DEVICE]
+    assert all(charged_usd(each) is None for each in calls)
     assert used.tokens == billed_tokens(provider) == 3 * CHATTY.total_tokens
