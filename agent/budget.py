@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from rsi.agent.llm.types import Usage
+from rsi.agent.store.charge_facts import charged_usd as charged_usd
 from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, utc_now
 from rsi.agent.types import AgentRole, BudgetExceededError
 
@@ -127,16 +128,6 @@ def warnings(budget: Budget, used: Spent) -> tuple[BudgetWarning, ...]:
     return tuple(found)
 
 
-def usd_by_role(charges: Sequence[ChargeRecord]) -> Mapping[ChargeRole, float]:
-    """Dollars by who spent them, open reservations in full; unpriced calls are left out."""
-    totals: dict[ChargeRole, float] = {}
-    for charge in charges:
-        usd = charged_usd(charge)
-        if usd is not None:
-            totals[charge.role] = totals.get(charge.role, 0.0) + usd
-    return totals
-
-
 class ChargeLedger(Protocol):
     """What the purse needs of the ledger."""
 
@@ -168,6 +159,8 @@ class LedgerPurse:
     """Asked before each call, so that a person may change it while the campaign runs."""
     round_budget: Budget = field(default_factory=Budget)
     now: Callable[[], datetime] = utc_now
+    refused: dict[str, object] | None = None
+    """Which of the campaign's limits turned a call away, and what it allowed then; None while every call was paid."""
     _open: dict[str, ChargeRecord] = field(default_factory=dict)
 
     def reserve(
@@ -188,6 +181,9 @@ class LedgerPurse:
         self.ledger.reserve(charge)
         problem = self._overdrawn()
         if problem is not None:
+            if not problem.is_of_round:
+                allowed = self.campaign_budget().limits().get(problem.limit)
+                self.refused = {"limit": problem.limit, "allowed": allowed}
             self.ledger.settle(
                 charge.id, actual_usd=0.0, at=self.now(), tokens=dict.fromkeys(_TOKEN_KINDS, 0)
             )
@@ -249,11 +245,6 @@ def usage_of(charge: ChargeRecord) -> Usage:
         output_tokens=tokens.get("output", 0),
         reasoning_tokens=tokens.get("reasoning", 0),
     )
-
-
-def charged_usd(charge: ChargeRecord) -> float | None:
-    """Dollars that a charge counts: what it cost, else what is reserved; None when nobody knows."""
-    return charge.reserved_usd if charge.actual_usd is None else charge.actual_usd
 
 
 def _tokens(charge: ChargeRecord) -> int:

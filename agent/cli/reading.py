@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Mapping, Sequence
 
-from rsi.agent.budget import usd_by_role
 from rsi.agent.claims import tier_text
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.controls import standing_of
@@ -16,6 +15,7 @@ from rsi.agent.store.records import (
     CampaignSummary,
     ChargeRole,
     RequestKind,
+    Spend,
     Step,
     StepRecord,
 )
@@ -58,7 +58,7 @@ def rounds(args: argparse.Namespace) -> int:
         summary = chosen_campaign(ledger, args.campaign)
         found = round_lines(ledger, summary.record.id)
         line = tally(ledger, summary.record.id).line
-        by_role = usd_by_role(ledger.charges(summary.record.id))
+        spend = ledger.spend(summary.record.id)
         standing = standing_of(ledger, summary.record)
     rows = [
         (
@@ -77,7 +77,7 @@ def rounds(args: argparse.Namespace) -> int:
             *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
             "",
             *(f"controls of this lineage: {each}" for each in standing.lines),
-            *([f"spent: {_dollars(by_role)}"] if any(by_role.values()) else []),
+            *([f"spent: {paid}"] if (paid := _dollars(spend)) else []),
             line,
         ],
     )
@@ -176,7 +176,7 @@ def log(args: argparse.Namespace) -> int:
 
 def show_interval(found: Interval | None) -> str:
     """A ratio as "1.42x [1.31, 1.55]"; empty for none."""
-    return "" if found is None else f"{found.estimate:.2f}x [{found.low:.2f}, {found.high:.2f}]"
+    return "" if found is None else found.text
 
 
 def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
@@ -218,8 +218,8 @@ def _mark(line: RoundLine) -> str:
     return f" ({planted_text(line)})"
 
 
-def _dollars(by_role: Mapping[ChargeRole, float]) -> str:
-    paid = [(role.value, usd) for role, usd in by_role.items() if usd]
+def _dollars(spend: Mapping[ChargeRole, Spend]) -> str:
+    paid = [(role.value, each.spent_usd) for role, each in spend.items() if each.spent_usd]
     return ", ".join(f"{name} ${usd:.4f}" for name, usd in paid)
 
 

@@ -1,7 +1,6 @@
 """The models and the money of one round."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +18,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
 from rsi.agent.trajectory.atif import read_atif
 from rsi.agent.trajectory.recording import last_recording
-from rsi.agent.types import BudgetExceededError, Sink
+from rsi.agent.types import Sink
 from rsi.agent.workshop import RoundDesk, Workshop
 
 
@@ -76,31 +75,9 @@ def sink_of(desk: RoundDesk) -> Sink:
     return redacting(Recorder(desk.ledger, desk.round_id), desk.shop.keys.redactor())
 
 
-@dataclass(slots=True, kw_only=True)
-class RoundPurse(LedgerPurse):
-    """A purse that remembers which of the campaign's limits turned a call away."""
-
-    refused: dict[str, object] | None = None
-    """The limit's name and what it allowed then; None while every call was paid."""
-
-    def reserve(
-        self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
-    ) -> str:
-        """Reserve as `LedgerPurse` does, and note a refusal."""
-        try:
-            return LedgerPurse.reserve(
-                self, role=role, model=model, upper_bound_usd=upper_bound_usd, tokens=tokens
-            )
-        except BudgetExceededError as error:
-            if not error.is_of_round:
-                allowed = self.campaign_budget().limits().get(error.limit)
-                self.refused = {"limit": error.limit, "allowed": allowed}
-            raise
-
-
-def purse_of(desk: RoundDesk) -> RoundPurse:
+def purse_of(desk: RoundDesk) -> LedgerPurse:
     """The purse of a round, bound by its own limit and by the campaign's as they are at each call."""
-    return RoundPurse(
+    return LedgerPurse(
         ledger=desk.ledger,
         campaign_id=desk.shop.campaign.id,
         round_id=desk.round_id,

@@ -122,8 +122,8 @@ class ChargeFacts(FactStore):
         return {role: _spend(role, group) for role, group in by_role.items()}
 
 
-def counted_in_full(charge: ChargeRecord) -> float | None:
-    """Dollars that a charge counts; None when nobody knows."""
+def charged_usd(charge: ChargeRecord) -> float | None:
+    """Dollars that a charge counts: what it cost, else what is reserved; None when nobody knows."""
     return charge.reserved_usd if charge.actual_usd is None else charge.actual_usd
 
 
@@ -146,7 +146,7 @@ def _spend(role: ChargeRole, group: list[ChargeRecord]) -> Spend:
     tokens: Counter[str] = Counter()
     for charge in group:
         tokens.update(charge.tokens)
-    known = [(charge, counted_in_full(charge)) for charge in group]
+    known = [(charge, charged_usd(charge)) for charge in group]
     return Spend(
         role=role,
         calls=len(group),

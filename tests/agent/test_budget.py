@@ -11,7 +11,6 @@ from rsi.agent.budget import (
     LedgerPurse,
     exhausted,
     spent,
-    usd_by_role,
     warnings,
 )
 from rsi.agent.calls import Caller, upper_bound
@@ -195,15 +194,6 @@ def test_reached_limits_of_any_kind_stop_the_next_round(budget, name):
     used = spent([device], wall_s=60.0)
     assert used.unpriced_calls == 0
     assert exhausted(budget, used) == name
-
-
-def test_spending_is_split_by_role():
-    ledger = MemoryLedger()
-    full = purse(ledger)
-    reserve(full, usd=1.0)
-    reserve(full, usd=0.25, role=AgentRole.CRITIC)
-    reserve(full, usd=0.25, role=AgentRole.CRITIC)
-    assert usd_by_role(ledger.charges()) == {ChargeRole.PROPOSER: 1.0, ChargeRole.CRITIC: 0.5}
 
 
 def test_a_forecast_goes_on_as_it_began_and_says_when_the_money_ends():

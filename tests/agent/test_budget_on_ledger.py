@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rsi.agent.budget import Budget, LedgerPurse, exhausted, spent, usd_by_role
+from rsi.agent.budget import Budget, LedgerPurse, exhausted, spent
 from rsi.agent.llm.types import Usage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord, ChargeRole, RoundRecord, round_id_of
@@ -91,7 +91,10 @@ def test_what_was_settled_reads_back_by_role_and_by_kind(place):
     charge = one.reserve(role=AgentRole.REVIEWER, model="m", upper_bound_usd=1.0, tokens=100)
     usage = Usage(input_uncached_tokens=5, cache_read_tokens=3, output_tokens=2)
     one.settle(charge, usage=usage, usd=0.25)
+    for usd in (1.0, 0.5):
+        one.reserve(role=AgentRole.CRITIC, model="m", upper_bound_usd=usd, tokens=0)
     charges = Ledger.open(place).charges("c1")
-    assert usd_by_role(charges) == {ChargeRole.REVIEWER: 0.25}
+    by_role = {role: each.spent_usd for role, each in Ledger.open(place).spend("c1").items()}
+    assert by_role == {ChargeRole.REVIEWER: 0.25, ChargeRole.CRITIC: 1.5}
     assert spent(charges).tokens == 10
     assert exhausted(Budget(tokens=10), spent(charges)) == "tokens"

@@ -6,7 +6,6 @@ import pytest
 from tests.agent.llm.servers import Say
 from tests.round.scripted_server import GPT, playing
 
-from rsi.agent.budget import usd_by_role
 from rsi.agent.campaigns import Autonomy
 from rsi.agent.gate import GateError
 from rsi.agent.llm.types import ToolCall
@@ -129,7 +128,7 @@ def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_purse(
     ]
 
     charges = ledger.charges(campaign_id)
-    by_role = usd_by_role(charges)
+    by_role = {role: each.spent_usd for role, each in ledger.spend(campaign_id).items()}
     roles = (ChargeRole.PROPOSER, ChargeRole.CRITIC, ChargeRole.REVIEWER)
     assert all(by_role[role] > 0 for role in roles)
     total = math.fsum(each.actual_usd for each in charges)
