@@ -138,7 +138,4 @@ def inspiration(report: RoundReport) -> str:
 
 
 def _ratio(interval: Interval) -> str:
-    return (
-        f"{interval.estimate:.2f}x [{interval.low:.2f}, {interval.high:.2f}] "
-        f"over {interval.pairs} pairs"
-    )
+    return f"{interval.text} over {interval.pairs} pairs"

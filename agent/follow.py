@@ -8,9 +8,11 @@ from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.forecast import forecast
 from rsi.agent.limits import budget_now, spent_now
 from rsi.agent.safe import safe_line
+from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step, StepRecord
 from rsi.agent.tally import round_label
+from rsi.evals.types import Interval
 
 SILENT = frozenset({Step.OPEN, Step.BRIEF})
 """Steps that say nothing a follower waits for."""
@@ -148,10 +150,7 @@ def score_line(score: Mapping[str, object]) -> str:
     reason = str(score.get("reason", ""))
     if not isinstance(effect, Mapping):
         return reason
-    return (
-        f"{effect['estimate']:.2f}x [{effect['low']:.2f}, {effect['high']:.2f}] "
-        f"over {effect['pairs']} pairs; {reason}"
-    )
+    return f"{decode(Interval, encode(effect)).text} over {effect['pairs']} pairs; {reason}"
 
 
 def _place(finding: Mapping[str, object]) -> str:

@@ -84,8 +84,7 @@ def lesson_of(outcome: str, predicted: float | None, effect: Interval | None, wh
     parts = [f"{outcome}."]
     if effect is not None:
         parts.append(
-            f"Measured {effect.estimate:.2f}x [{effect.low:.2f}, {effect.high:.2f}] over "
-            f"{effect.pairs} pairs"
+            f"Measured {effect.text} over {effect.pairs} pairs"
             + (f", predicted {predicted:.2f}x." if predicted is not None else ".")
         )
     if why:
@@ -198,12 +197,7 @@ def search(reports: Sequence[RoundReport], query: str, *, count: int = 6) -> str
 def entry(report: RoundReport) -> str:
     """One round in one line."""
     predicted = "-" if report.predicted_ratio is None else f"{report.predicted_ratio:.2f}x"
-    effect = report.effect
-    measured = (
-        "not measured"
-        if effect is None
-        else f"{effect.estimate:.2f}x [{effect.low:.2f}, {effect.high:.2f}]"
-    )
+    measured = "not measured" if report.effect is None else report.effect.text
     return (
         f"- round {report.round_number} {report.outcome}: {short(report.hypothesis)} "
         f"(predicted {predicted}, {measured}, {report.accuracy.value}) {short(report.lesson)}"

@@ -128,11 +128,7 @@ class Tally:
     def line(self) -> str:
         """The campaign's last line."""
         found = self.speedup
-        speedup = (
-            "not measured"
-            if found is None
-            else f"{found.estimate:.2f}x [{found.low:.2f}, {found.high:.2f}]"
-        )
+        speedup = "not measured" if found is None else found.text
         return (
             f"promoted: {self.promoted}  refuted: {self.refuted}  inconclusive: {self.inconclusive}  "
             f"invalid: {self.invalid}  cheats caught: {self.cheats_caught}/{self.cheats}  "

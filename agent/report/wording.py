@@ -7,9 +7,7 @@ from rsi.evals.types import Interval
 
 def interval_text(effect: Interval | None) -> str:
     """A ratio with its interval, such as "1.42x [1.31, 1.55]"; "not measured" when there is none."""
-    if effect is None:
-        return "not measured"
-    return f"{effect.estimate:.2f}x [{effect.low:.2f}, {effect.high:.2f}]"
+    return "not measured" if effect is None else effect.text
 
 
 def confidence_text(effect: Interval) -> str:
