@@ -15,6 +15,8 @@ from rsi.agent.tally import round_line
 from rsi.agent.types import Accuracy, Cost, RoundReport
 from rsi.agent.workshop import open_workshop
 from rsi.evals.types import Interval, Purpose, Score, Verdict
+from rsi.tui.code import Code
+from rsi.tui.reader import Interest, Reader
 from rsi.tui.rounds import round_view
 
 FAST = Interval(estimate=1.84, low=1.8, high=1.88, confidence=0.95, pairs=4)
@@ -193,3 +195,15 @@ def test_the_champions_facts_are_those_of_the_version_that_was_promoted(past, sh
     praise(past, desk.round_id, "a window", commit)
     facts = compose_brief(next_desk(past, shop, 2)).score_profile
     assert "latest measured value is 7 " in facts
+
+
+def test_the_gate_draws_the_pairs_of_the_version_that_lies_there(past, ledger, sent_back):
+    record = sent_back.record
+    reader = Reader(ledger, Code(sent_back.shop.home))
+    interest = Interest(campaign_id=record.campaign_id, round_id=record.id)
+    assert reader.read(interest).round.points == ()
+    fail_again(past, sent_back)
+    for pair in range(2):
+        past._pair(record.id, Purpose.SCREEN, pair, 1.1, 0.003, attempt=1)
+    ratios = [each.ratio for each in reader.read(interest).round.points]
+    assert ratios == pytest.approx([1.1, 1.1])
