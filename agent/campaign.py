@@ -1,7 +1,7 @@
 """One campaign: rounds in turn, each starting from the champion that the one before left, controls between them.
 
-The one place that catches every error of a round: it is recorded, the round is closed as harness_error, and
-two in a row end the campaign. Nothing of it is held against a candidate.
+The one place that catches every error: one of a round is recorded, the round is closed as harness_error, and two in a
+row end the campaign; one between rounds ends it at once. Nothing of it is held against a candidate.
 """
 
 import logging
@@ -48,49 +48,36 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
     try:
         shop = open_workshop(home, ledger, ledger.campaign(campaign_id))
     except Exception as error:
-        reason = str(error)
         log.exception("campaign=%s cannot start", campaign_id)
+        reason = str(error)
         durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
         return
-    kind, reason = _run_rounds(shop, durable)
-    word = "not measured"
-    if kind is CampaignEventKind.FINISHED:
-        word = durable.step("audit", lambda: _audited(shop, lambda: audit_champion(shop)))
-    durable.step("end", lambda: _end(shop, kind, reason, word))
+    try:
+        kind, reason = _run_rounds(shop, durable)
+        word = "not measured"
+        if kind is CampaignEventKind.FINISHED:
+            word = durable.step("audit", lambda: _audited(shop, lambda: audit_champion(shop)))
+        durable.step("end", lambda: _end(shop, kind, reason, word))
+    except Exception as error:
+        log.exception("campaign=%s failed between its rounds", campaign_id)
+        reason = f"{type(error).__name__}: {error}"
+        durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
 
 
 def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
-    errors, reason = 0, ""
-    begun_at = max(
-        each.at
-        for each in shop.ledger.campaign_events(shop.campaign.id)
-        if each.kind is CampaignEventKind.STARTED
-    )
+    errors = 0
     for slot in schedule(shop.task, shop.config.rounds, shop.config.control_every):
+        round_id, reason = slot.round_id(shop.campaign.id), ""
         word = _next(shop, durable, slot)
         if word == "stop":
             return CampaignEventKind.STOPPED, "a person stopped it"
-        if word != "round":
+        if word not in {"round", "done"}:
             return CampaignEventKind.FINISHED, word
-        desk = shop.desk(slot.round_id(shop.campaign.id))
-        try:
-            ended = run_round(desk, durable)
-        except Exception as error:
-            log.exception("round=%s harness error", desk.round_id)
-            reason = f"{type(error).__name__}: {error}"
-            durable.step(
-                f"{desk.round_id}/close",
-                lambda: _close_as_harness_error(shop, desk.round_id, desk.attempt, reason),  # noqa: B023
-            )
-            ended = "harness_error"
-        log.info("round=%s ended=%s", desk.round_id, ended)
+        if word == "round":
+            reason = _run_one(shop, durable, round_id)
         if shop.config.audit_every:
-            _audit_between(shop, durable, desk.record)
-        if ended != "harness_error":
-            errors = 0
-        elif shop.ledger.steps(desk.round_id)[-1].started_at >= begun_at:
-            # One from before a person asked for the campaign to go on is not counted again.
-            errors += 1
+            _audit_between(shop, durable, shop.ledger.round(round_id))
+        errors = errors + 1 if reason else 0
         if errors >= MAX_HARNESS_ERRORS:
             return (
                 CampaignEventKind.FAILED,
@@ -102,16 +89,40 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
     return CampaignEventKind.FINISHED, "all rounds done"
 
 
+def _run_one(shop: Workshop, durable: Durable, round_id: str) -> str:
+    """Run one round to its end; why it failed on our side, empty when it did not."""
+    desk, reason = shop.desk(round_id), ""
+    try:
+        ended = run_round(desk, durable)
+    except Exception as error:
+        log.exception("round=%s harness error", round_id)
+        reason = f"{type(error).__name__}: {error}"
+        durable.step(
+            f"{round_id}/close",
+            lambda: _close_as_harness_error(shop, round_id, desk.attempt, reason),
+        )
+        ended = "harness_error"
+    log.info("round=%s ended=%s", round_id, ended)
+    if ended == "harness_error" and not reason:
+        return "it ended without a verdict"
+    return reason
+
+
 def _next(shop: Workshop, durable: Durable, slot: Slot) -> str:
-    """What comes now: "round" with its record written, "stop", or why the campaign is over."""
+    """What comes now: "round" with its record written, "done" for one that ended before, "stop", or why all is over."""
     wait_while_paused(shop, durable, f"next/{slot.number}/go")
     return durable.step(f"next/{slot.number}", lambda: _look(shop, slot))
 
 
 def _look(shop: Workshop, slot: Slot) -> str:
-    campaign_id = shop.campaign.id
+    campaign_id, round_id = shop.campaign.id, slot.round_id(shop.campaign.id)
+    # A campaign that goes on by request meets its old rounds again, and the engine has forgotten them.
+    if any(each.step is Step.REPORT for each in shop.ledger.steps(round_id)):
+        return "done"
     if shop.steering.is_stopping():
         return "stop"
+    if any(each.id == round_id for each in shop.ledger.rounds(campaign_id)):
+        return "round"  # opened over the champion of its time, which may have moved
     limit = exhausted(budget_in_force(shop), spent_now(shop.ledger, campaign_id))
     if limit is not None:
         return f"the budget of {limit} is spent"
@@ -175,27 +186,20 @@ def _end(shop: Workshop, kind: CampaignEventKind, reason: str, word: str) -> str
 
 
 def _close_as_harness_error(shop: Workshop, round_id: str, attempt: int, reason: str) -> str:
-    steps = shop.ledger.steps(round_id)
-    done = {each.step for each in steps if each.attempt == attempt}
-    broken = next(
+    """Write where the round broke and that it is over; what a crash left of that is completed."""
+    steps = [each for each in shop.ledger.steps(round_id) if each.attempt == attempt]
+    done = {each.step for each in steps}
+    if Step.REPORT in done:
+        return "closed"
+    open_steps = [
         each for each in Step if each not in done and (each is not Step.OPEN or attempt == 0)
-    )
-    shop.ledger.add_step(
-        StepRecord(
-            round_id=round_id,
-            step=broken,
-            outcome="harness_error",
-            started_at=utc_now(),
-            wall_s=0.0,
-            attempt=attempt,
-            payload={"reason": reason},
-        )
-    )
-    if broken is not Step.REPORT:
+    ]
+    is_named = any(each.outcome == "harness_error" for each in steps)
+    for step in {Step.REPORT} if is_named else dict.fromkeys((open_steps[0], Step.REPORT)):
         shop.ledger.add_step(
             StepRecord(
                 round_id=round_id,
-                step=Step.REPORT,
+                step=step,
                 outcome="harness_error",
                 started_at=utc_now(),
                 wall_s=0.0,

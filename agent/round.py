@@ -40,8 +40,8 @@ def run_round(desk: RoundDesk, durable: Durable) -> str:
             wait_while_paused(desk.shop, durable, f"{key}/go")
         return durable.step(key, lambda: _recorded(desk, name, work))
 
-    step(Step.OPEN, open_round)
-    for attempt in range(MAX_ATTEMPTS):
+    opened = step(Step.OPEN, open_round)
+    for attempt in range(0 if _stopped(opened) else MAX_ATTEMPTS):
         desk.attempt = attempt
         word = (
             _stopped(step(Step.BRIEF, write_brief))
