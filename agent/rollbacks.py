@@ -79,9 +79,9 @@ def rolled_back(
 def _unrecorded(ledger: Ledger, lineage: Lineage, champion: str) -> PromotionRecord | None:
     """The move back that the repository made and the ledger does not have, because something ended in between."""
     promotions = ledger.promotions(lineage.name)
-    if not promotions or promotions[-1].new_commit == champion:
+    known = promotions[-1].new_commit if promotions else lineage.baseline()
+    if known == champion:
         return None
-    known = promotions[-1].new_commit
     if champion not in {each.commit for each in lineage.history(known)}:
         raise RollbackError(
             f"the champion of {lineage.name!r} is {champion[:12]}, and that promotion is not recorded yet; "

@@ -53,6 +53,16 @@ def test_a_rollback_moves_git_and_is_recorded_once(past, stack):
     assert past.ledger.verify_chain().is_intact
 
 
+def test_a_first_promotion_that_was_never_recorded_is_named(past):
+    baseline = past.lineage.baseline()
+    tree = (*past.lineage.tree(baseline), FileEntry(path="part.txt", content=b"more\n"))
+    new = past.lineage.commit_candidate("r1", baseline, tree, "part", at=utc_now())
+    promote(past, "r1", baseline, new, is_recorded=False)
+    with pytest.raises(RollbackError, match="not recorded yet"):
+        roll_back(past.ledger, past.lineage, baseline, **ADA)
+    assert past.lineage.champion() == new
+
+
 def test_a_rollback_killed_before_its_record_is_completed_by_the_same_call(past, stack):
     past.lineage.move_champion(stack[3], stack[1], "rollback: killed after this")
     record = roll_back(past.ledger, past.lineage, stack[1], **ADA)
