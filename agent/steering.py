@@ -16,12 +16,12 @@ STEERING_KINDS = PAUSE_KINDS | {RequestKind.STOP}
 
 
 def is_pause_asked(requests: Sequence[RequestRecord]) -> bool:
-    """Whether the latest of pause and resume was pause.
+    """Whether a person asked for a pause, and not afterwards for the campaign to go on.
 
     Args:
         requests: All of one campaign, handled or not, oldest first.
     """
-    return _latest(requests, PAUSE_KINDS) is RequestKind.PAUSE
+    return _latest(requests, PAUSE_KINDS | {RequestKind.RETRY}) is RequestKind.PAUSE
 
 
 def is_stop_asked(requests: Sequence[RequestRecord]) -> bool:

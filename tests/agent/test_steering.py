@@ -67,6 +67,9 @@ def test_a_stop_counts_at_once_and_is_marked_when_the_campaign_is_over(ledger, a
     assert steering.is_stopping(), "marking takes nothing back"
     ask(RequestKind.RETRY)
     assert not steering.is_stopping()
+    assert not steering.must_hold(), "what goes on again does not begin paused"
+    ask(RequestKind.PAUSE)
+    assert steering.must_hold()
 
 
 def test_limits_are_marked_by_whoever_is_bound_by_them_and_messages_stay(ledger, ask):
