@@ -88,7 +88,8 @@ def _node(
         and latest[Step.PROMOTE].outcome == "promoted",
         gain=gain,
         cost_usd=_proposing_usd(steps),
-        model=str(proposed.get("model", "")),
+        # A proposal that failed on our side names no model; the opening does, and the model counts as tried.
+        model=str(proposed.get("model") or plan.get("model") or ""),
         island=cast(int, plan.get("island", 0)),
         niche=str(files[0]["path"]) if files else "",
     )
