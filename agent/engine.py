@@ -61,9 +61,13 @@ class EngineClient:
         )
 
     def requeue(self, campaign_id: str, sooner: int = 0) -> None:
-        """Queue a campaign again that has ended; what it did is remembered by the ledger alone."""
-        self._client.delete_workflow(campaign_id)
-        self.queue(campaign_id, sooner)
+        """Queue a campaign again that has ended; what it did is remembered by the ledger alone.
+
+        One that is queued or under way is left as it is, so that the same call again is no change.
+        """
+        if campaign_id not in self.under_way():
+            self._client.delete_workflow(campaign_id)
+            self.queue(campaign_id, sooner)
 
     def reorder(self, campaign_id: str, sooner: int) -> bool:
         """Change the urgency of a campaign that still waits in the queue; False when it does not."""
@@ -95,13 +99,12 @@ class EngineClient:
         """Give a dead worker's campaign back to the queue; finished steps are not run again."""
         self._client.resume_workflow(campaign_id, queue_name=QUEUE)
 
-    def waiting(self) -> int:
-        """Number of campaigns that are queued or under way."""
-        return len(
-            self._client.list_workflows(
-                status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
-            )
+    def under_way(self) -> frozenset[str]:
+        """Campaigns that are queued or run."""
+        found = self._client.list_workflows(
+            status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
         )
+        return frozenset(each.workflow_id for each in found)
 
     def close(self) -> None:
         """Close the connections."""

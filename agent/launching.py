@@ -108,15 +108,15 @@ def launch(
         for spec in (*proposers, config.critic, config.reviewer)
         if spec not in WITHOUT_MODEL
     }
-    record = queue_campaign(
-        ledger,
-        task,
-        profile=profile,
-        lineage=lineage or default_lineage(task, profile),
-        config=config,
-    )
-    client = EngineClient(engine_url(home))
+    client = EngineClient(engine_url(home))  # before anything is written: it may not be reachable
     try:
+        record = queue_campaign(
+            ledger,
+            task,
+            profile=profile,
+            lineage=lineage or default_lineage(task, profile),
+            config=config,
+        )
         client.queue(record.id)
     finally:
         client.close()

@@ -19,6 +19,7 @@ from rsi.agent.campaign import run_campaign
 from rsi.agent.engine import Durable, EngineClient, serve
 from rsi.agent.errors import LedgerError
 from rsi.agent.pausing import RESUME_TOPIC
+from rsi.agent.reconciling import reconcile
 from rsi.agent.requests import serve_queue_requests
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -66,7 +67,7 @@ def run_worker(
     home.create()
     with Ledger.open(home) as ledger:
         client = EngineClient(engine_url(home))
-        keeper = _Housekeeping(ledger, client, exit_when_idle=exit_when_idle)
+        keeper = Housekeeping(ledger, client, exit_when_idle=exit_when_idle)
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, keeper.on_signal)
         keeper.beat()
@@ -94,8 +95,8 @@ def run_worker(
 
 
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:
-    """Workers that beat lately, or whose process lives on this host."""
-    return tuple(each for each in ledger.workers() if is_alive(each))
+    """Workers that beat lately, or whose process lives on this host, and that do not leave."""
+    return tuple(each for each in ledger.workers() if is_alive(each) and not each.is_leaving)
 
 
 def is_alive(worker: WorkerRecord, now: datetime | None = None) -> bool:
@@ -117,7 +118,7 @@ class _Mark:
         return True
 
 
-class _Housekeeping:
+class Housekeeping:
     """What a worker does between campaigns' steps, a few times a second."""
 
     def __init__(self, ledger: Ledger, client: EngineClient, *, exit_when_idle: bool) -> None:
@@ -142,9 +143,10 @@ class _Housekeeping:
 
     def tick(self) -> bool:
         """One look around; False ends the worker."""
-        if self._is_told_to_end:
-            return False
         try:
+            if self._is_told_to_end:
+                self.beat(is_leaving=True)
+                return False
             if self._beat.is_due(HEARTBEAT_S):
                 self.beat()
             if self._adopt.is_due(DEAD_AFTER_S / 4):
@@ -153,28 +155,44 @@ class _Housekeeping:
             if cursor != self._cursor:
                 self._cursor = cursor
                 self.wake()
+            if self._exit_when_idle and self._idle.is_due(1.0):
+                return self._has_work()
         except LedgerError as error:
             # A busy or unreachable ledger passes; the campaigns' own steps report it if it does not.
             log.warning("housekeeping: %s", error)
-        if self._exit_when_idle and self._idle.is_due(1.0):
-            return self._client.waiting() > 0
+        return not self._is_told_to_end
+
+    def beat(self, *, is_leaving: bool = False) -> None:
+        now = datetime.now(UTC)
+        self._ledger.heartbeat(replace(self.worker, heartbeat_at=now, is_leaving=is_leaving))
+
+    def _has_work(self) -> bool:
+        """Whether anything is left to do."""
+        if self._client.under_way():
+            return True
+        # Said before the last look: what is queued after it finds no worker here and gets one of its own.
+        self.beat(is_leaving=True)
+        serve_queue_requests(self._ledger, self._client, self.worker.id)
+        reconcile(self._ledger, self._client)
+        if not self._client.under_way():
+            return False
+        self.beat()
         return True
 
-    def beat(self) -> None:
-        self._ledger.heartbeat(replace(self.worker, heartbeat_at=datetime.now(UTC)))
-
     def adopt(self) -> None:
-        """Give back to the queue what dead workers had begun."""
+        """Give back to the queue what dead workers had begun, and see to what the engine lost."""
         dead = [each.id for each in self._ledger.workers() if not is_alive(each)]
         for campaign_id in self._client.unfinished(dead):
             log.info("campaign=%s adopted from a dead worker", campaign_id)
             self._client.adopt(campaign_id)
+        reconcile(self._ledger, self._client)
 
     def wake(self) -> None:
         """Answer the queue's requests; tell waiting campaigns that somebody decided, asked, resumed or stopped."""
         serve_queue_requests(self._ledger, self._client, self.worker.id)
-        for summary in self._ledger.campaigns(limit=100):
-            campaign_id, round_id = summary.record.id, summary.latest_round_id
+        for campaign_id in self._client.under_way():
+            summary = self._ledger.campaign_summary(campaign_id)
+            round_id = summary.latest_round_id
             if summary.state not in OPEN_STATES:
                 continue
             for request in self._ledger.requests(unhandled_only=False, campaign_id=campaign_id):

@@ -271,6 +271,8 @@ class WorkerRecord:
     started_at: datetime
     heartbeat_at: datetime
     version: str
+    is_leaving: bool = False
+    """It takes nothing new; what is queued from now on needs another."""
 
 
 class ChargeRole(StrEnum):
