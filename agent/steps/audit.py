@@ -33,8 +33,7 @@ def audit_champion(shop: Workshop) -> str:
         return "no rounds"
     if baseline == champion:
         return "champion is the baseline"
-    earlier = _audit_of(shop, rounds[-1].id)
-    if earlier is not None and earlier.payload["champion_commit"] != champion:
+    if _audited_commit(shop, rounds[-1]) not in {None, champion}:
         # Its samples are the last round's, and they are about another commit.
         return f"not measured: the champion moved after round {rounds[-1].id} was audited"
     _measure(shop, rounds[-1].id, champion)
@@ -102,6 +101,24 @@ def _audit_of(shop: Workshop, round_id: str) -> CampaignEvent | None:
         if event.kind is CampaignEventKind.AUDITED and event.payload["round_id"] == round_id:
             return event
     return None
+
+
+def _audited_commit(shop: Workshop, last: RoundRecord) -> object:
+    """What the audit samples of the last round are about; None while it has none, or no word about them was written."""
+    if not shop.ledger.measurements(last.id, Purpose.AUDIT):
+        return None
+    found = _audit_of(shop, last.id)
+    if found is not None:
+        return found.payload["champion_commit"]
+    # A campaign that ended and goes on: its end was audited with its last round of then.
+    ends = [
+        each.payload["champion_commit"]
+        for each in shop.ledger.campaign_events(shop.campaign.id)
+        if each.at >= last.created_at
+        and each.kind is CampaignEventKind.FINISHED
+        and each.payload.get("champion_commit") != each.payload.get("baseline_commit")
+    ]
+    return ends[0] if ends else None
 
 
 def _measure(shop: Workshop, round_id: str, commit: str) -> None:
