@@ -4,7 +4,7 @@ Invariant: a request counts from the moment it is written; handling it only mark
 """
 
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import HandledMark, RequestKind, RequestRecord, utc_now
@@ -65,15 +65,13 @@ class CampaignSteering:
             self._sleep(POLL_S)
         return not self.is_stopping()
 
-    def messages(self) -> tuple[str, ...]:
-        """Messages that nobody delivered yet, oldest first; marks them as delivered."""
-        return tuple(
-            str(each.payload.get("text", ""))
-            for each in self._requests()
-            if each.kind is RequestKind.MESSAGE
-            and each.handled is None
-            and self._take(each, "delivered")
-        )
+    def messages(self) -> Iterator[str]:
+        """Messages that nobody delivered yet, oldest first; each is marked as delivered when the next is asked for."""
+        for each in self._requests():
+            if each.kind is RequestKind.MESSAGE and each.handled is None:
+                yield str(each.payload.get("text", ""))
+                # Not before: a kill while it is being written down must not lose it.
+                self._take(each, "delivered")
 
     def budgets(self) -> dict[str, object]:
         """See `asked_limits`."""

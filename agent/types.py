@@ -4,7 +4,7 @@ Invariant: a proposal that failed is a value with an outcome and a reason, never
 Does not: know the ledger, the engine or any provider.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -81,8 +81,8 @@ class Steering(Protocol):
         """Block while paused; False when the round must stop now."""
         ...
 
-    def messages(self) -> tuple[str, ...]:
-        """Messages since the last call, oldest first; each is delivered once."""
+    def messages(self) -> Iterable[str]:
+        """Messages since the last call, oldest first; each is delivered once, when it was dealt with before the next."""
         ...
 
 

@@ -174,9 +174,10 @@ class Loop:
         """Put what a person said, and our own warnings, at the end of what the model reads next."""
         for text in self.said:
             self.sink(AGENT, "user", {"text": text, "source": "rsi"})
-        heard = [f"Message from the person in charge: {w}" for w in self.steering.messages()]
-        for text in heard:
-            self.sink(AGENT, "user", {"text": text, "source": "person"})
+        heard: list[str] = []
+        for words in self.steering.messages():
+            heard.append(f"Message from the person in charge: {words}")
+            self.sink(AGENT, "user", {"text": heard[-1], "source": "person"})
         if not (spoken := tuple(Text(text=text) for text in (*self.said, *heard))):
             return
         self.said.clear()

@@ -84,5 +84,9 @@ def test_limits_are_marked_by_whoever_is_bound_by_them_and_messages_stay(ledger,
     assert [outcome for _, outcome in marks(ledger)] == ["in force", "in force", None]
     everything = ledger.requests(unhandled_only=False, campaign_id=CAMPAIGN)
     assert asked_limits(everything) == {"budget_usd": 7.5, "budget_tokens": 100}
-    assert steering.messages() == ("smaller batch",)
+    heard = steering.messages()
+    assert next(heard) == "smaller batch"
+    assert marks(ledger)[-1] == ("message", None), "not before it was written down"
+    assert not tuple(heard)
     assert marks(ledger)[-1] == ("message", "delivered")
+    assert not tuple(steering.messages())
