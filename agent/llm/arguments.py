@@ -20,6 +20,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
 }
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_LARGEST_INTEGER = (1 << 63) - 1
+"""Beyond it a number fits no float safely, and Python refuses to print what has thousands of digits."""
 _MAX_DEPTH = 32
 """Our deepest tool has arguments three levels deep; far deeper ones end in a full stack somewhere."""
 
@@ -50,6 +52,8 @@ def unusable_problem(value: object, where: str = "arguments", depth: int = 0) ->
         return "its arguments are nested too deeply."
     if isinstance(value, str) and _LONE_SURROGATE.search(value):
         return f"{where} holds half of a character (a lone surrogate); write the whole character."
+    if isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+        return f"{where} is a whole number of more than 64 bits; write a smaller one."
     if isinstance(value, float) and not math.isfinite(value):
         return f"{where} must be a finite number, found {value}."
     if isinstance(value, Mapping):

@@ -158,7 +158,7 @@ def _value(raw: str, schema: Mapping[str, object], name: str) -> object:
         return text
     try:
         return cast(object, json.loads(text))
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text  # the check of arguments says what type was expected
 
 

@@ -216,6 +216,9 @@ def read_call(call_id: str, name: str, raw: str) -> ToolCall:
         return refused(f"its arguments are not valid JSON ({error}); they may have been cut off.")
     except RecursionError:
         return refused("its arguments are nested too deeply.")
+    except ValueError:
+        # Python reads no whole number of thousands of digits.
+        return refused("its arguments hold a whole number of far too many digits.")
     if not isinstance(arguments, dict):
         return refused("its arguments are not a JSON object.")
     if (problem := unusable_problem(arguments)) is not None:

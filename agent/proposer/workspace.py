@@ -6,6 +6,7 @@ sees it. That is a courtesy to the model, not a wall: the sandbox is the wall.
 
 import json
 import posixpath
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,6 +23,23 @@ DROPPED_FOLDERS = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 )
 MAX_FILE_BYTES = 1 << 19
+
+
+_Form = Mapping[str, Callable[[object], bool]]
+"""Keys of a runner's head, each with what its value must be."""
+_READ_HEADS: Sequence[_Form] = (
+    {"kind": lambda kind: kind == "file", "executable": lambda it: isinstance(it, bool)},
+    {"kind": lambda kind: kind == "folder", "cut": lambda it: isinstance(it, bool)},
+    {"kind": lambda kind: kind == "large", "size": lambda it: _is_count(it)},
+    {"kind": lambda kind: kind in ("missing", "failed", "odd")},
+)
+_SHELL_HEADS: Sequence[_Form] = (
+    {
+        "state": lambda state: state in ("exited", "timeout", "flooded", "failed"),
+        "code": lambda code: code is None or (isinstance(code, int) and abs(code) < 1 << 16),
+        "wall_s": lambda wall_s: isinstance(wall_s, int | float) and 0 <= wall_s < 1e6,
+    },
+)
 
 
 class WorkspaceError(ValueError):
@@ -77,7 +95,7 @@ class Workspace:
             WorkspaceError: Missing, not to be read, too large or not text.
         """
         job = {"verb": "read", "path": relative(path), "max_bytes": MAX_FILE_BYTES}
-        head, body = _parse(self._run(job, GRACE_S))
+        head, body = _parse(self._run(job, GRACE_S), _READ_HEADS)
         # Names in the sandbox are bytes; what is no UTF-8 in them could not be sent to a model.
         shown = body.decode("utf-8", "replace")
         match head["kind"]:
@@ -141,7 +159,7 @@ class Workspace:
         result = self._run(job, wall_s + GRACE_S)
         if result.outcome is ExecOutcome.OOM:
             return ShellResult(state="oom", exit_code=None, output="", wall_s=result.wall_s)
-        head, body = _parse(result)
+        head, body = _parse(result, _SHELL_HEADS)
         return ShellResult(
             state=str(head["state"]),
             exit_code=cast(int | None, head["code"]),
@@ -192,13 +210,25 @@ def relative(path: str) -> str:
     return inside[len(REPO) + 1 :]
 
 
-def _parse(result: ExecResult) -> tuple[dict[str, object], bytes]:
-    head, _, body = result.stdout.partition(b"\n")
+def _parse(result: ExecResult, forms: Sequence[_Form]) -> tuple[Mapping[str, object], bytes]:
+    """The runner's head and what follows it; anything in the sandbox may have written in its place."""
+    line, _, body = result.stdout.partition(b"\n")
     try:
-        return cast(dict[str, object], json.loads(head)), body
-    except ValueError as error:
-        tail = result.stderr[-400:].decode("utf-8", "replace")
-        raise SandboxGoneError(
-            f"the tool runner in the agent's sandbox ended with {result.outcome.value}, "
-            f"exit code {result.exit_code}: {tail}"
-        ) from error
+        head = json.loads(line)
+    except (ValueError, RecursionError):
+        head = None
+    if isinstance(head, dict) and any(_fits(head, form) for form in forms):
+        return head, body
+    tail = result.stderr[-400:].decode("utf-8", "replace")
+    raise SandboxGoneError(
+        f"the tool runner in the agent's sandbox gave no answer that can be read and ended with "
+        f"{result.outcome.value}, exit code {result.exit_code}: {tail}"
+    )
+
+
+def _fits(head: Mapping[str, object], form: _Form) -> bool:
+    return all(name in head and fits(head[name]) for name, fits in form.items())
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 63

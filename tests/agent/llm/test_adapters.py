@@ -180,6 +180,8 @@ def test_arguments_that_are_no_object_are_named(make, provider):
         ('{"timeout_s": 1e999}', "must be a finite number"),
         ('{"parts": ' + "[" * 100 + "]" * 100 + "}", "nested too deeply"),
         ('{"parts": ' + "[" * 200_000, "nested too deeply"),
+        ('{"predicted_ratio": ' + "9" * 5000 + "}", "far too many digits"),
+        ('{"predicted_ratio": ' + "9" * 400 + "}", "more than 64 bits"),
     ],
 )
 def test_arguments_that_nobody_could_keep_are_named_and_the_conversation_goes_on(

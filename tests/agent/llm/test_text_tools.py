@@ -3,6 +3,7 @@
 import pytest
 from tests.agent.puppet import Puppet
 
+from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.text_tools import TextToolsModel, as_text, read_calls
 from rsi.agent.llm.types import (
     Message,
@@ -110,3 +111,10 @@ def test_a_wrapped_model_answers_like_one_with_native_tools():
     reply = TextToolsModel(inner).complete(Request(system="S", messages=(message,), tools=SPECS))
     assert reply.tool_calls[0].arguments == {"reason": "no"}
     assert inner.requests[0].tools == ()
+
+
+def test_a_number_of_thousands_of_digits_is_no_number():
+    written = f'<tool name="view"><arg name="path">m.py</arg><arg name="first_line">{"9" * 5000}</arg></tool>'
+    call = said(written).tool_calls[0]
+    problem = call_problem(call, {spec.name: spec for spec in SPECS})
+    assert "first_line must be of type integer" in problem

@@ -42,6 +42,11 @@ def test_a_malformed_call_gets_one_clear_correction_and_the_round_goes_on(lab):
         (("view", {"path": "x", "first_line": True}), "must be of type integer, found bool"),
         (("submit", {"hypothesis": "h", "predicted_ratio": "2", "risk": ""}), "type number"),
         (("view", {"path": "x", "colour": "red"}), "has 'colour'"),
+        (
+            ("submit", {"hypothesis": "h", "predicted_ratio": 10**400, "risk": ""}),
+            "arguments.predicted_ratio is a whole number of more than 64 bits",
+        ),
+        (("shell", {"command": "ls", "timeout_s": 10**400}), "more than 64 bits"),
     ],
 )
 def test_each_kind_of_malformed_call_is_explained(lab, call, problem):
@@ -220,6 +225,26 @@ def test_a_lost_sandbox_is_a_named_outcome(lab, outcome):
     proposal = lab.run(Puppet(shell("true")))
     assert proposal.outcome is ProposalOutcome.NO_PATCH
     assert outcome.value in proposal.reason
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "{}", "[]", "null", "9" * 5000, "[" * 100_000, '{"kind": "file"}', '{"kind": []}',
+        '{"state": "exited", "code": 0, "wall_s": "1"}', '{"state": [], "code": 0, "wall_s": 1}',
+        '{"state": "exited", "code": 0, "wall_s": 1%s}' % ("0" * 400),
+    ],
+    ids=lambda head: head[:40],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "call", [shell("ls"), ("view", {"path": "model.py"})], ids=lambda it: it[0]
+)
+def test_what_others_write_in_place_of_the_tool_runner_is_a_lost_sandbox(lab, head, call):
+    """A command's leftover in the sandbox can reach the runner's stdout."""
+    lab.sandbox.print_next = head.encode() + b"\n"
+    proposal = lab.run(Puppet(call, GIVE_UP))
+    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert "its sandbox is lost: the tool runner" in proposal.reason
 
 
 def test_a_command_out_of_memory_is_told_and_the_round_goes_on(lab):
