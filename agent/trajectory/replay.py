@@ -24,7 +24,7 @@ from rsi.sandboxes.types import FileTree, Sandbox
 FROM_THE_RECORD = frozenset({"measure", "search_notebook"})
 """Tools whose answers cannot repeat; the recorded one stands."""
 _SECONDS = re.compile(r"\b\d+(?:\.\d+)?(?:e-?\d+)?\s?(?:s|ms|us|µs|ns|sec|seconds|min)\b")
-_MARK = re.compile(r"data-[0-9a-f]{10}")
+_MARK = re.compile(r"data-[0-9a-f]{10,32}")
 _PROCESS_IDS = re.compile(r"\b(pid|PID)[ =:]*\d+|\[\d+\] \d+")
 _ADDRESSES = re.compile(r"0x[0-9a-f]{6,}")
 _SHOWN_LINES = 12
