@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from rsi.agent.cli.parser import build_parser
+from rsi.agent.safe import safe_text
 
 EXIT_OK = 0
 EXIT_NO = 1
@@ -46,6 +47,13 @@ Cockpit = Callable[[str], None]
 """Opens the terminal cockpit on a campaign and returns when the person leaves it."""
 
 
+class SafeFormatter(logging.Formatter):
+    """Log lines, traces included, with nothing active in them: an error's text may be a sandbox's or a provider's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return safe_text(super().format(record))
+
+
 def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -> int:
     """Run one verb.
 
@@ -54,15 +62,15 @@ def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -
         cockpit: The cockpit, for verbs that show a campaign live; None where there is no terminal for it.
 
     Returns:
-        The exit code; `rsi help exit-codes` lists them.
+        The exit code; `rsi --help` lists them.
     """
     parser = build_parser()
     args = parser.parse_args(argv)
     args.cockpit = cockpit
+    log_to_stderr = logging.StreamHandler(sys.stderr)
+    log_to_stderr.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
+        level=logging.INFO if args.verbose else logging.WARNING, handlers=[log_to_stderr]
     )
     try:
         verb = importlib.import_module(args.module)
@@ -87,12 +95,14 @@ def _explain(error: Exception, *, is_verbose: bool) -> int:
         if module is not None and isinstance(error, getattr(module, class_name)):
             if is_verbose:
                 logging.getLogger(__name__).info("trace of the error", exc_info=error)
-            print(f"rsi: {error}", file=sys.stderr)
+            print(safe_text(f"rsi: {error}"), file=sys.stderr)
             return code
     path = _write_trace(error)
     print(
-        f"rsi: internal error: {type(error).__name__}: {error}\n"
-        f"rsi: nothing was lost; the trace is in {path}, please report it",
+        safe_text(
+            f"rsi: internal error: {type(error).__name__}: {error}\n"
+            f"rsi: nothing was lost; the trace is in {path}, please report it"
+        ),
         file=sys.stderr,
     )
     return EXIT_INTERNAL
@@ -105,5 +115,5 @@ def _write_trace(error: Exception) -> str:
     with tempfile.NamedTemporaryFile(
         "w", prefix="rsi-error-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        file.writelines(traceback.format_exception(error))
+        file.writelines(safe_text(line) for line in traceback.format_exception(error))
     return file.name
