@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import cast
 
 from rsi.agent.errors import AgentError
@@ -20,6 +21,7 @@ from rsi.agent.store.records import (
     CampaignRecord,
     utc_now,
 )
+from rsi.tasks.loader import load_task
 from rsi.tasks.types import Task
 
 DEFAULT_AUDIT_EVERY = 5
@@ -40,6 +42,10 @@ class Autonomy(IntEnum):
 
 class CampaignConfigError(AgentError, ValueError):
     """The settings of a campaign contradict each other or the task."""
+
+
+class TaskChangedError(AgentError):
+    """The task on disk is not the one that the campaign was queued with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,24 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
             raise CampaignConfigError(
                 f"{name} is {value}; give a positive number or leave it out for no limit"
             )
+
+
+def task_of(campaign: CampaignRecord) -> Task:
+    """The task of a campaign, as it was when the campaign was queued.
+
+    Raises:
+        TaskChangedError: Its folder holds another version now.
+        TaskError: It cannot be loaded any more.
+    """
+    config = CampaignConfig.from_json(campaign.config)
+    task = load_task(Path(config.task_root), track=campaign.track)
+    if task.digest != campaign.task_digest:
+        raise TaskChangedError(
+            f"task {task.name!r} in {config.task_root} changed since campaign {campaign.id} was queued "
+            f"(digest {task.digest[:12]}, was {campaign.task_digest[:12]}): what it measures now is not what was "
+            "measured then; put the old version back, or queue a campaign anew"
+        )
+    return task
 
 
 def queue_campaign(

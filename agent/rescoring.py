@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
-from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.campaigns import task_of
 from rsi.agent.error_rates import rate_of
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.store.home import Home
@@ -16,7 +15,6 @@ from rsi.evals.floor import with_floor
 from rsi.evals.guards import source_facts
 from rsi.evals.score import score
 from rsi.evals.types import Purpose
-from rsi.tasks.loader import load_task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +39,12 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
 
     Raises:
         UnknownRecordError: No such round, or it was never scored.
+        TaskChangedError: Its task is another version now, which would score otherwise.
         TaskError: Its task cannot be loaded any more.
     """
     record = ledger.round(round_id)
     campaign = ledger.campaign(record.campaign_id)
-    config = CampaignConfig.from_json(campaign.config)
-    task = load_task(Path(config.task_root), track=campaign.track)
+    task = task_of(campaign)
     lineage = Lineage.open(home or Home.find(), campaign.lineage, create=False)
     steps = ledger.steps(round_id)
     scored = [each for each in steps if each.step is Step.SCORE]

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from rsi.agent.ablation import (
     Ablated,
@@ -19,7 +18,7 @@ from rsi.agent.ablation import (
     candidate_parts,
     stack_parts,
 )
-from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.campaigns import CampaignConfig, task_of
 from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.store.codec import encode
 from rsi.agent.store.home import Home
@@ -27,12 +26,10 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignRecord, LogChunk, Step, utc_now
 from rsi.agent.store.state import latest_steps
-from rsi.agent.workshop import TaskChangedError
 from rsi.evals.measuring import Comparison, compare
 from rsi.evals.types import Measurement, Score
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
-from rsi.tasks.loader import load_task
 from rsi.tasks.types import Profile, Task
 
 STREAM = "audit/"
@@ -215,12 +212,7 @@ def _bench(
     is_transfer: bool = False,
 ) -> _Bench:
     config = CampaignConfig.from_json(campaign.config)
-    task = load_task(Path(config.task_root), track=campaign.track)
-    if task.digest != campaign.task_digest:
-        raise TaskChangedError(
-            f"task {task.name!r} in {config.task_root} changed since campaign {campaign.id}: what it measures "
-            "now is not what the promotions were measured by"
-        )
+    task = task_of(campaign)
     profile = task.profiles[campaign.profile]
     if is_transfer:
         if profile.transfer is None:

@@ -9,10 +9,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import assert_never, cast
 
-from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.campaigns import task_of
 from rsi.agent.controls import has_passed
 from rsi.agent.error_rates import rate_of
 from rsi.agent.errors import AgentError
@@ -29,7 +28,6 @@ from rsi.evals.pairing import sort_runs
 from rsi.evals.quality import breaks_limit
 from rsi.evals.sequential import fixed_interval, log_ratio
 from rsi.evals.types import Measurement, Purpose, Severity, Verdict
-from rsi.tasks.loader import load_task
 from rsi.tasks.types import Direction, Profile, Task
 
 PERSON = "person:"
@@ -154,12 +152,12 @@ def what_if(ledger: Ledger, home: Home, campaign_id: str, rule: Rule) -> WhatIf:
     Raises:
         UnknownRecordError: No such campaign.
         WhatIfError: A number of the rule makes no sense.
+        TaskChangedError: The task is another version now.
         TaskError: The task cannot be loaded any more.
     """
     _check(rule)
     campaign = ledger.campaign(campaign_id)
-    config = CampaignConfig.from_json(campaign.config)
-    task = load_task(Path(config.task_root), track=campaign.track)
+    task = task_of(campaign)
     if rule.minimum_effect is not None:
         task = replace(task, metric=replace(task.metric, minimum_effect=rule.minimum_effect))
     profile = task.profiles[campaign.profile]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rsi.agent.campaigns import CampaignConfig
+from rsi.agent.campaigns import CampaignConfig, task_of
 from rsi.agent.error_rates import planned_rates, rate_of
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.keys import KeyRing
@@ -26,15 +26,10 @@ from rsi.agent.trees import decode_tree
 from rsi.evals.floor import with_floor
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
-from rsi.tasks.loader import load_task
 from rsi.tasks.trees import read_tree
 from rsi.tasks.types import Profile, Task
 
 log = logging.getLogger(__name__)
-
-
-class TaskChangedError(AgentError):
-    """The task's folder is not what it was when the campaign was queued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +70,7 @@ def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Works
         TaskError, SandboxError, AgentError: As the parts raise them.
     """
     config = CampaignConfig.from_json(campaign.config)
-    task = load_task(Path(config.task_root), track=campaign.track)
-    if task.digest != campaign.task_digest:
-        raise TaskChangedError(
-            f"task {task.name!r} in {config.task_root} changed since campaign {campaign.id} was queued "
-            f"(digest {task.digest[:12]}, was {campaign.task_digest[:12]}); queue it again"
-        )
+    task = task_of(campaign)
     backend = select_backend(config.backend)
     backend.prepare(task.environment, progress=lambda line: log.info("environment %s", line))
     shop = Workshop(
