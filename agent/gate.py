@@ -5,6 +5,7 @@ one that goes against the evidence is an override with a reason.
 """
 
 import getpass
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ from rsi.agent.store.records import (
 
 MAX_ATTEMPTS = 3
 """Times that one round's idea may be tried: the first, and two that were sent back."""
+
+
+MIN_SHOWN_DIGITS = 7
+"""Digits that name a commit or a score; `rsi show` prints more."""
 
 
 class GateError(AgentError):
@@ -57,7 +62,11 @@ class GateCase:
 
 def person() -> str:
     """Who sits at this terminal, as decisions and requests name them."""
-    return f"person:{getpass.getuser()}"
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container often runs under a number that no passwd entry names
+        name = f"uid-{os.getuid()}"
+    return f"person:{name}"
 
 
 def case_at_gate(
@@ -110,11 +119,11 @@ def decide(
         action: Approve, reject or revise.
         actor: Who, such as "person:ada".
         reason: In words; needed for reject, revise and for approving what is held.
-        commit: The commit that was shown; None means "whatever is there" (only for the command line).
-        score_digest: The score that was shown; None as above.
+        commit: The commit that was shown, or its beginning; None means "whatever is there" (only for the command line).
+        score_digest: The score that was shown, or its beginning; None as above.
 
     Raises:
-        GateError: It was sent back too often to be sent back again.
+        GateError: It was sent back too often to be sent back again, or too few digits name commit or score.
         UnknownRecordError: No such round.
         NothingToDecideError: The round is not waiting for a decision.
         StaleDecisionError: Commit or score changed since they were shown.
@@ -126,7 +135,7 @@ def decide(
         raise NothingToDecideError(
             f"round {round_id} is not waiting for a decision; `rsi queue` lists what is"
         )
-    if commit not in {None, case.commit} or score_digest not in {None, case.score_digest}:
+    if not _names(commit, case.commit) or not _names(score_digest, case.score_digest):
         raise StaleDecisionError(
             f"round {round_id} changed since it was shown; look at it again and decide anew"
         )
@@ -186,6 +195,17 @@ def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
         score_digest=case.score_digest,
         at=utc_now(),
     )
+
+
+def _names(shown: str | None, whole: str) -> bool:
+    """Whether what a person was shown is the digest at the gate; they were shown its beginning."""
+    if shown is None:
+        return True
+    if len(shown) < MIN_SHOWN_DIGITS:
+        raise GateError(
+            f"{shown!r} is too short to name a commit or a score; give at least {MIN_SHOWN_DIGITS} digits"
+        )
+    return whole.startswith(shown)
 
 
 def _strings(payload: Mapping[str, object], key: str) -> Sequence[object]:

@@ -21,6 +21,7 @@ from rsi.agent.forecast import expectation, usd_before_start
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Price
+from rsi.agent.proposer.prompt import check_scaffold
 from rsi.agent.scaffolds import load_scaffold
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.steps.briefing import NO_CRITIC
@@ -28,6 +29,7 @@ from rsi.agent.steps.models import recorded_replies
 from rsi.agent.steps.reviewing import RULES_ONLY
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.lineage import checked_name
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.worker import engine_url, live_workers
 from rsi.sandboxes.ceilings import require_allowed
@@ -80,10 +82,13 @@ def launch(
 
     Raises:
         CampaignConfigError: A setting cannot work, such as an unknown model or backend.
+        LineageNameError: The lineage's name cannot be a folder's.
+        ScaffoldError: The scaffold cannot be read, or names a tool or limit that does not exist.
         BackendUnavailableError: The sandbox cannot run here; the message says how to get one.
         LimitTooHighError: The profile asks for more than the operator of this machine allows.
     """
     check_config(config, task, profile)
+    name = checked_name(lineage or default_lineage(task, profile), "lineage")
     choose_strategy(config.strategy)
     if task.device is Device.CUDA:
         require_gpus()
@@ -91,7 +96,7 @@ def launch(
     for limits in (size.limits, size.grade_limits):
         require_allowed(limits)
     if config.scaffold is not None:
-        load_scaffold(Path(config.scaffold))
+        check_scaffold(load_scaffold(Path(config.scaffold)))
     try:
         choice = choose_backend(config.backend)
     except ValueError as error:
@@ -114,7 +119,7 @@ def launch(
             ledger,
             task,
             profile=profile,
-            lineage=lineage or default_lineage(task, profile),
+            lineage=name,
             config=config,
         )
         client.queue(record.id)

@@ -67,6 +67,8 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
         settings = tomllib.loads(settings_path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScaffoldError(f"no scaffold at {folder}: {settings_path.name} {error}") from error
+    except UnicodeDecodeError as error:
+        raise ScaffoldError(f"{settings_path}: not UTF-8 text: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ScaffoldError(f"{settings_path}: not valid TOML: {error}") from error
     known = {"name", "version", "tools", "proposer", "search"}
@@ -76,10 +78,13 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
         )
     if missing := {"name", "version", "tools"} - set(settings):
         raise ScaffoldError(f"{settings_path}: lacks {sorted(missing)}")
-    prompts = {
-        path.stem: path.read_text(encoding="utf-8")
-        for path in sorted((folder / "prompts").glob("*.md"))
-    }
+    tools = settings["tools"]
+    if not isinstance(tools, list) or not all(isinstance(name, str) for name in tools):
+        raise ScaffoldError(f"{settings_path}: tools must be a list of names, found {tools!r}")
+    for key in ("proposer", "search"):
+        if not isinstance(settings.get(key, {}), dict):
+            raise ScaffoldError(f"{settings_path}: {key} must be a table, written [{key}]")
+    prompts = {path.stem: _prompt(path) for path in sorted((folder / "prompts").glob("*.md"))}
     if absent := [name for name in REQUIRED_PROMPTS if name not in prompts]:
         raise ScaffoldError(f"{folder}: lacks prompts {', '.join(f'{n}.md' for n in absent)}")
     return Scaffold(
@@ -87,10 +92,17 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
         version=str(settings["version"]),
         digest=folder_digest(folder),
         prompts=prompts,
-        tools=tuple(str(name) for name in cast(list[object], settings["tools"])),
+        tools=tuple(tools),
         proposer=cast(Mapping[str, float], settings.get("proposer", {})),
         search=cast(Mapping[str, object], settings.get("search", {})),
     )
+
+
+def _prompt(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScaffoldError(f"{path} cannot be read: {error}") from error
 
 
 def folder_digest(folder: Path) -> str:

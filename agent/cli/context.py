@@ -2,15 +2,22 @@
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from rsi.agent.errors import UnknownRecordError
+from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.safe import safe_line, safe_text
 from rsi.agent.store.codec import encode
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary
+
+
+class OutputError(AgentError, OSError):
+    """A file or folder that a person named cannot be written."""
 
 
 def home() -> Home:
@@ -44,6 +51,31 @@ def chosen_campaign(ledger: Ledger, campaign_id: str | None) -> CampaignSummary:
     if not latest:
         raise UnknownRecordError("no campaign yet; `rsi run TASK` or `rsi demo` starts one")
     return latest[0]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write what a person named into a sentence.
+
+    Raises:
+        OutputError: The block could not write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{str(path)!r} cannot be written ({error.strerror or error}); name another place"
+        ) from error
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, without making it.
+
+    Raises:
+        OutputError: It is a folder, is in no folder, or may not be written.
+    """
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OutputError(f"{str(path)!r} cannot be written; name a file in a folder of yours")
 
 
 def emit(args: argparse.Namespace, value: object, lines: Iterable[str]) -> None:

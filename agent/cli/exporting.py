@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from rsi.agent.cli.context import chosen_campaign, emit, open_to_read
+from rsi.agent.cli.context import chosen_campaign, emit, open_to_read, writing
 from rsi.agent.errors import AgentError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignRecord
@@ -27,6 +27,7 @@ def export(args: argparse.Namespace) -> int:
 
     Raises:
         ExportError: Lines for fine-tuning were asked for of agents that do not propose.
+        OutputError: `--out` cannot be written.
     """
     if args.all_agents and args.format == "sft":
         raise ExportError(
@@ -36,7 +37,8 @@ def export(args: argparse.Namespace) -> int:
     with open_to_read() as ledger:
         campaign = chosen_campaign(ledger, args.campaign).record
         judged = _judged(ledger, campaign, is_whole=args.all_agents)
-    written = _write(args, out, campaign, judged)
+    with writing(out):
+        written = _write(args, out, campaign, judged)
     emit(args, {"written": [str(each) for each in written]}, [str(each) for each in written])
     return 0
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from rsi.agent.cli.context import emit
+from rsi.agent.cli.context import emit, writing
 from rsi.agent.llm.types import Text
 from rsi.agent.trajectory.atif import read_atif, to_atif
 from rsi.agent.trajectory.recording import Recording, Turn, calls_of, reasoning_text
@@ -23,14 +23,16 @@ def import_(args: argparse.Namespace) -> int:
 
     Raises:
         RecordingError: It cannot be read, or is no ATIF.
+        OutputError: `--out` cannot be written.
     """
     recording = read_atif(Path(args.file))
     document = to_atif(recording, version=version("rsi-lab"))
     lines = list(_lines(recording))
     if args.out:
         out = Path(args.out).resolve()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(document, indent=1), encoding="utf-8")
         lines.append(f"written: {out}; `rsi run TASK --model replay:{out}` says the same again")
     emit(args, document, lines)
     return 0

@@ -130,8 +130,12 @@ def _round(parser: argparse.ArgumentParser) -> None:
 def _reason(parser: argparse.ArgumentParser) -> None:
     _round(parser)
     parser.add_argument("--reason", default="", help="why, in words")
-    parser.add_argument("--commit", help="refuse unless this commit is at the gate")
-    parser.add_argument("--score", help="refuse unless this score digest is at the gate")
+    parser.add_argument(
+        "--commit", help="refuse unless this commit is at the gate; 7 digits of it are enough"
+    )
+    parser.add_argument(
+        "--score", help="refuse unless this score digest is at the gate; 7 digits are enough"
+    )
 
 
 def _campaign_optional(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +170,12 @@ def _replay(parser: argparse.ArgumentParser) -> None:
         help="run the proposer's tool calls again in a fresh sandbox and compare the answers; "
         "without it nothing runs, the record is shown",
     )
-    parser.add_argument("--agent", default="proposer", help="proposer, critic or reviewer")
+    parser.add_argument(
+        "--agent",
+        choices=("proposer", "critic", "reviewer"),
+        default="proposer",
+        help="whose steps (default: %(default)s)",
+    )
 
 
 def _fork(parser: argparse.ArgumentParser) -> None:

@@ -138,8 +138,8 @@ def show(args: argparse.Namespace) -> int:
     ]
     if case is not None:
         lines.append(
-            f"waits for your decision: `rsi approve {record.id} --commit {case.commit[:12]}…` is bound to "
-            f"commit {case.commit} and score {case.score_digest[:16]}"
+            f"waits for your decision: `rsi approve {record.id} --commit {case.commit[:12]} --score {case.score_digest[:16]}` "
+            f"is bound to commit {case.commit} and score {case.score_digest}"
         )
         lines += [f"held: {each}" for each in case.held_by]
         lines += [f"policy may not decide yet; it lacks that {each}" for each in case.unearned]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.cli.context import emit, home, note, open_to_read
-from rsi.agent.cli.running import see_through
+from rsi.agent.cli.running import from_anywhere, see_through
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.forks import queue_fork
 from rsi.agent.proposer.loop import limits_under
@@ -67,10 +67,9 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecor
 def fork(args: argparse.Namespace) -> int:
     """Go on from the middle of a recorded round, as a campaign of one round on the same lineage."""
     here = home().create()
+    model = None if args.model is None else from_anywhere(args.model)
     with Ledger.open(here) as ledger:
-        queued = queue_fork(
-            here, ledger, args.round, step=args.step, say=args.say, model=args.model
-        )
+        queued = queue_fork(here, ledger, args.round, step=args.step, say=args.say, model=model)
         return see_through(args, here, ledger, queued)
 
 

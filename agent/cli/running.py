@@ -97,14 +97,14 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     Raises:
         CampaignConfigError: The seed is no hex number of 32 digits.
     """
-    proposers = [_from_anywhere(each) for each in args.model or [DEFAULT_MODEL]]
+    proposers = [from_anywhere(each) for each in args.model or [DEFAULT_MODEL]]
     config = CampaignConfig(
         task_root=task_root,
         rounds=args.rounds,
         proposer=proposers[0],
         other_proposers=tuple(proposers[1:]),
-        critic=_from_anywhere(args.critic),
-        reviewer=_from_anywhere(args.reviewer),
+        critic=from_anywhere(args.critic),
+        reviewer=from_anywhere(args.reviewer),
         review_votes=args.review_votes,
         autonomy=Autonomy[args.decide.replace("-", "_").upper()],
         is_autonomy_granted=args.grant_autonomy,
@@ -129,7 +129,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
     return replace(config, seed=args.seed.lower())
 
 
-def _from_anywhere(spec: str) -> str:
+def from_anywhere(spec: str) -> str:
     """A model's name with the file that it plays by its absolute path: the worker's current folder is another one."""
     provider, _, target = spec.partition(":")
     is_file = provider in {"scripted", "replay"} and Path(target).is_file()

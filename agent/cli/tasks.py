@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from rsi.agent.cli.context import emit, note, table
+from rsi.agent.cli.context import emit, note, require_writable, table, writing
 from rsi.agent.cli.trust_page import calibration_text, trust_page
 from rsi.agent.safe import safe_text
 from rsi.agent.task_trust import Examiner, examine
@@ -70,12 +70,15 @@ def _check_deeply(
         secret=secrets.token_bytes(16),
         progress=note,
     )
+    path = None if args.write is None else Path(args.write)
+    if path is not None:
+        require_writable(path)  # before an examination of many minutes, not after it
     report = examine(examiner, aa_pairs=args.pairs, on_line=show_line)
-    if args.write:
-        path = Path(args.write)
-        path.write_text(calibration_text(report), encoding="utf-8")
-        note(f"calibration written to {path}")
     emit(args, report, trust_page(report, task))
+    if path is not None:
+        with writing(path):
+            path.write_text(calibration_text(report), encoding="utf-8")
+        note(f"calibration written to {path}")
     return 0 if report.is_trusted else 1
 
 

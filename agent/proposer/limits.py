@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
+from rsi.agent.scaffolds import ScaffoldError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposerLimits:
@@ -38,11 +40,17 @@ class ProposerLimits:
         """These limits with a scaffold's settings put over them.
 
         Raises:
-            ValueError: A setting has no such limit.
+            ScaffoldError: A setting has no such limit, or is no positive number.
         """
         known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         if unknown := set(settings) - set(known):
-            raise ValueError(
+            raise ScaffoldError(
                 f"scaffold sets unknown proposer limits {sorted(unknown)}; known: {sorted(known)}"
             )
+        for name, value in settings.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not 0 < value < float("inf"):
+                raise ScaffoldError(
+                    f"scaffold sets proposer limit {name} to {value!r}; give a positive number"
+                )
         return replace(self, **{name: known[name](value) for name, value in settings.items()})

@@ -11,6 +11,16 @@ ALWAYS_PRESENT = ("submit", "give_up")
 """Tools that every scaffold has, since they are how a round ends."""
 
 
+def check_scaffold(scaffold: Scaffold) -> None:
+    """Refuse a scaffold that no round could run with, before anything is queued.
+
+    Raises:
+        ScaffoldError: It names a tool or sets a limit that does not exist.
+    """
+    tool_specs(scaffold)
+    ProposerLimits().with_settings(scaffold.proposer)
+
+
 def tool_specs(scaffold: Scaffold) -> tuple[ToolSpec, ...]:
     """The tools that a scaffold shows to the model.
 

@@ -79,13 +79,13 @@ def from_atif(text: str) -> Recording:
     try:
         document = json.loads(text)
         schema = str(document["schema_version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordingError(f"not an ATIF document: {error!r}") from error
     if not schema.startswith("ATIF-v1."):
         raise RecordingError(f"schema_version is {schema!r}; this reads ATIF-v1.x")
     try:
         return _read(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecordingError(f"this ATIF document breaks its format: {error!r}") from error
 
 
@@ -249,7 +249,7 @@ def _turn(step: Mapping[str, Any], number: int) -> Turn:
         ToolCall(
             id=str(call["tool_call_id"]),
             name=str(call["function_name"]),
-            arguments=call["arguments"],
+            arguments=_object(call["arguments"], f"arguments of {call['function_name']!r}"),
         )
         for call in step.get("tool_calls") or ()
     )
@@ -257,6 +257,8 @@ def _turn(step: Mapping[str, Any], number: int) -> Turn:
     blocks: tuple[Block, ...] = (*((Text(text=text),) if text else ()), *calls)
     if "blocks" in own:
         blocks = tuple(block_from_json(block) for block in own["blocks"])
+        for made in calls_of(blocks):
+            _object(made.arguments, f"arguments of {made.name!r}")
     names = {call.id: call.name for call in calls}
     errors = {answer["call_id"]: bool(answer["is_error"]) for answer in own.get("answers", ())}
     results = (step.get("observation") or {}).get("results") or ()
@@ -271,7 +273,7 @@ def _turn(step: Mapping[str, Any], number: int) -> Turn:
             model=str(step.get("model_name") or ""),
             latency_s=float(own.get("latency_s", 0.0)),
         ),
-        usd=metrics.get("cost_usd"),
+        usd=None if metrics.get("cost_usd") is None else float(metrics["cost_usd"]),
         answers=tuple(
             ToolAnswer(
                 call_id=str(result.get("source_call_id") or ""),
@@ -306,8 +308,22 @@ def _tool(definition: Mapping[str, Any]) -> ToolSpec:
     return ToolSpec(
         name=str(function["name"]),
         description=str(function.get("description", "")),
-        parameters=function.get("parameters") or {"type": "object", "properties": {}},
+        parameters=_object(
+            function.get("parameters") or {"type": "object", "properties": {}},
+            f"parameters of {function['name']!r}",
+        ),
     )
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    """The value, which must be a JSON object.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{what} must be an object, found {type(value).__name__}")
+    return value
 
 
 def _plain(message: str | Sequence[Mapping[str, Any]]) -> str:

@@ -166,3 +166,25 @@ def test_an_inspect_log_has_a_sample_a_round_with_its_score(record):
     roles = [message["role"] for message in log["samples"][0]["messages"]]
     assert roles.count("tool") == 5
     json.dumps(log, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        (
+            {"tool_calls": [{"tool_call_id": "1", "function_name": "sh", "arguments": "{}"}]},
+            "arguments of 'sh' must be an object",
+        ),
+        ({"extra": {"rsi": {"blocks": [
+            {"type": "tool_call", "id": "1", "name": "sh", "arguments": "{}"}]}}}, "must be an object"),
+        ({"metrics": {"cost_usd": "much"}}, "much"),
+        ({"metrics": {"prompt_tokens": float("inf"), "completion_tokens": 1}}, "infinity"),
+    ],
+)  # fmt: skip
+def test_a_foreign_step_of_an_odd_form_is_named(step, problem):
+    document = {
+        "schema_version": "ATIF-v1.7", "agent": {"name": "x"},
+        "steps": [{"source": "agent", "message": "", **step}],
+    }  # fmt: skip
+    with pytest.raises(RecordingError, match=problem):
+        from_atif(json.dumps(document))
