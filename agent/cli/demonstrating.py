@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 
 from rsi.agent.campaigns import Autonomy, CampaignConfig
-from rsi.agent.cli.context import home, note, table
+from rsi.agent.cli.context import emit, home, note, table
 from rsi.agent.cli.reading import show_interval
 from rsi.agent.cli.running import end_on_sigterm, end_worker, follow_to_end
 from rsi.agent.launching import Launch, ensure_worker, launch
 from rsi.agent.llm.script import load_script
 from rsi.agent.report.files import write_report
-from rsi.agent.safe import safe_text
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.state import ENDED_STATES
@@ -58,7 +57,7 @@ def demo(args: argparse.Namespace) -> int:
             note(f"interrupted; campaign {campaign_id} is kept and goes on with `rsi worker`")
             raise
         report = write_report(here, ledger, campaign_id)
-        _print_end(ledger, campaign_id, report, time.monotonic() - started_s)
+        _print_end(args, ledger, campaign_id, report, time.monotonic() - started_s)
     return code
 
 
@@ -118,11 +117,12 @@ def _leave_cockpit(ledger: Ledger, campaign_id: str) -> None:
         )
 
 
-def _print_end(ledger: Ledger, campaign_id: str, report: Path, wall_s: float) -> None:
+def _print_end(
+    args: argparse.Namespace, ledger: Ledger, campaign_id: str, report: Path, wall_s: float
+) -> None:
     """Leaderboard, report and the tally as the very last line."""
-    lines = round_lines(ledger, campaign_id)
     ranked = sorted(
-        lines,
+        round_lines(ledger, campaign_id),
         key=lambda each: each.effect.estimate if each.effect is not None else 0.0,
         reverse=True,
     )
@@ -135,12 +135,22 @@ def _print_end(ledger: Ledger, campaign_id: str, report: Path, wall_s: float) ->
         )
         for each in ranked
     ]
-    print()
-    for line in table(("round", "speedup over its champion", "ended as", "idea"), rows):
-        print(safe_text(line))
-    print(f"\nreport: {report}")
-    print(
-        f"the campaign took {wall_s:.0f} s; `rsi rounds {campaign_id}` lists it again, `rsi` opens it"
+    found = tally(ledger, campaign_id)
+    emit(
+        args,
+        {
+            "campaign": campaign_id,
+            "report": str(report),
+            "wall_s": wall_s,
+            "rounds": ranked,
+            "tally": found,
+        },
+        [
+            "",
+            *table(("round", "speedup over its champion", "ended as", "idea"), rows),
+            f"\nreport: {report}",
+            f"the campaign took {wall_s:.0f} s; `rsi rounds {campaign_id}` lists it again, `rsi` opens it",
+            found.line,
+        ],
     )
-    print(tally(ledger, campaign_id).line)
     sys.stdout.flush()
