@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Iterator
 
 from rsi.agent.cli.context import emit, home, note
-from rsi.agent.errors import AgentError
+from rsi.agent.errors import AgentError, UnknownCommitError
+from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.lineage import Lineage
 from rsi.agent.worker import live_workers
 from rsi.sandboxes.devices import GpuHealth
 from rsi.sandboxes.doctor import DoctorReport, Severity, examine
@@ -43,6 +45,8 @@ def _ledger_facts() -> dict[str, object]:
                 + ("intact" if chain.is_intact else f"BROKEN: {chain.reason}"),
                 "workers": len(live_workers(ledger)),
             }
+            if moved := list(_unrecorded(here, ledger)):
+                facts["moved"] = "; ".join(moved)
             if not chain.is_intact:
                 facts["problem"] = chain.reason
             if problems:
@@ -50,6 +54,24 @@ def _ledger_facts() -> dict[str, object]:
     except AgentError as error:
         facts["problem"] = str(error)
     return facts
+
+
+def _unrecorded(here: Home, ledger: Ledger) -> Iterator[str]:
+    """Lineages of this home whose champion no record accounts for: how a cut-off end of the chain shows."""
+    for path in sorted(here.lineages.glob("*.git")):
+        lineage = Lineage.open(here, path.stem, create=False)
+        try:
+            champion, start = lineage.champion(), lineage.baseline()
+        except UnknownCommitError:
+            continue  # made, and nothing in it yet
+        moves = ledger.promotions(lineage.name)
+        recorded = moves[-1].new_commit if moves else start
+        if champion != recorded:
+            yield (
+                f"the champion of {lineage.name} is {champion[:12]}, the last record of it says {recorded[:12]}: "
+                "a promotion is just being made or was cut short (`rsi worker` finishes it), or the end of the "
+                "ledger's chain was cut off"
+            )
 
 
 def _sandbox_lines(report: DoctorReport) -> Iterator[str]:

@@ -84,13 +84,8 @@ class GateFacts(FactStore):
             ).all()
         return tuple(decode(PromotionRecord, body) for body in bodies)
 
-    def chain_head(self) -> str:
-        """Hash of the last chained row: note it elsewhere to notice later that the end was cut off."""
-        with self._database.read() as connection:
-            return _head(connection)[1]
-
-    def verify_chain(self, expected_head: str | None = None) -> ChainReport:
-        """Recompute every hash; with a head noted earlier, see that it is still there."""
+    def verify_chain(self) -> ChainReport:
+        """Recompute every hash."""
         with self._database.read() as connection:
             rows = connection.execute(select(gate).order_by(gate.c.position)).mappings().all()
         return check_chain(
@@ -105,7 +100,6 @@ class GateFacts(FactStore):
                 )
                 for row in rows
             ),
-            expected_head=expected_head,
         )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rsi.agent.cli.checking import _ledger_facts
 from rsi.agent.cli.entry import main
 from rsi.agent.rollbacks import RollbackError, roll_back
 from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
@@ -105,3 +106,12 @@ def test_a_round_names_the_commit_that_it_promoted_even_after_it_was_rolled_back
     assert "names 0 commits" in capsys.readouterr().err
     assert main([*command, first]) == 0
     assert past.lineage.champion() == stack[1]
+
+
+def test_the_doctor_sees_a_champion_that_no_record_accounts_for(past, stack):
+    assert "moved" not in _ledger_facts()
+    new = past.lineage.commit_candidate(
+        past.rounds[0], stack[3], past.lineage.tree(stack[0]), "late", at=utc_now(), attempt=2
+    )
+    promote(past, past.rounds[0], stack[3], new, is_recorded=False)
+    assert f"the champion of past is {new[:12]}" in _ledger_facts()["moved"]
