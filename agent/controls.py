@@ -193,24 +193,16 @@ def control_decision(
     )
 
 
-def control_results(
-    ledger: Ledger, *, lineage: str | None = None, campaign_ids: Sequence[str] = ()
-) -> tuple[ControlResult, ...]:
+def control_results(ledger: Ledger, campaign_ids: Sequence[str]) -> tuple[ControlResult, ...]:
     """How everything planted ended: control rounds, and what a script planted under an idea's number.
 
     Args:
         ledger: Where the rounds are.
-        lineage: All its campaigns; None takes those named.
-        campaign_ids: Which campaigns, when no lineage is given.
+        campaign_ids: Of which campaigns.
     """
-    if lineage is not None:
-        opened = ledger.steps_of(lineage=lineage, step=Step.OPEN)
-    else:
-        opened = tuple(
-            step
-            for each in campaign_ids
-            for step in ledger.steps_of(campaign_id=each, step=Step.OPEN)
-        )
+    opened = [
+        step for each in campaign_ids for step in ledger.steps_of(campaign_id=each, step=Step.OPEN)
+    ]
     found = []
     for step in opened:
         planted = step.payload.get("planted")
@@ -231,7 +223,7 @@ def standing_of(ledger: Ledger, campaign: CampaignRecord) -> ControlStanding:
         for each in ledger.campaigns(lineage=campaign.lineage)
         if each.record.task_digest == campaign.task_digest
     ]
-    return _standing(campaign, control_results(ledger, campaign_ids=same))
+    return _standing(campaign, control_results(ledger, same))
 
 
 def task_standing(ledger: Ledger, campaign: CampaignRecord) -> ControlStanding:
@@ -242,7 +234,7 @@ def task_standing(ledger: Ledger, campaign: CampaignRecord) -> ControlStanding:
         if (each.record.task_digest, each.record.track, each.record.profile)
         == (campaign.task_digest, campaign.track, campaign.profile)
     ]
-    return replace(_standing(campaign, control_results(ledger, campaign_ids=same)), lineage="")
+    return replace(_standing(campaign, control_results(ledger, same)), lineage="")
 
 
 def lock_reasons(ledger: Ledger, campaign: CampaignRecord) -> tuple[str, ...]:

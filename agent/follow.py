@@ -5,7 +5,7 @@ from typing import cast
 
 from rsi.agent.budget import Budget, warnings
 from rsi.agent.campaigns import CampaignConfig
-from rsi.agent.forecast import forecast
+from rsi.agent.forecast import rounds_paid_for
 from rsi.agent.limits import budget_now, spent_now
 from rsi.agent.safe import safe_line
 from rsi.agent.store.codec import decode, encode
@@ -69,13 +69,12 @@ class Follower:
         campaign = self._ledger.campaign(self._campaign_id)
         ideas = {each.id for each in self._ledger.rounds(campaign.id) if not each.is_control}
         ended = self._ledger.steps_of(campaign_id=campaign.id, step=Step.REPORT)
-        seen = forecast(
+        left = rounds_paid_for(
             self._ledger.charges(campaign.id),
             rounds_done=sum(each.round_id in ideas for each in ended),
             rounds_planned=CampaignConfig.from_json(campaign.config).rounds,
             budget=budget,
         )
-        left = seen.runs_out_after_rounds
         return "" if left is None else f"; as the rounds went so far, it pays for {left} more"
 
     def now(self) -> str:

@@ -1,10 +1,9 @@
 """Where a campaign's spending is going, and what it may cost before it starts."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsi.agent.budget import Budget, charged_usd, spent
+from rsi.agent.budget import Budget, spent
 from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.llm.types import Price, Usage
 from rsi.agent.store.ledger import Ledger
@@ -20,64 +19,25 @@ LATEST = 5
 """Past campaigns looked at; older ones ran on other code."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """Where a campaign's spending is going."""
-
-    rounds_done: int
-    usd_per_round: float | None
-    """Mean so far; None before the first round."""
-    usd_at_end: float | None
-    usd_at_end_high: float | None
-    """Upper end of about 95 percent, from the spread between rounds; None below two rounds."""
-    tokens_at_end: int | None
-    runs_out_after_rounds: int | None
-    """Rounds that the dollars still pay for; None when they last, or nothing is limited."""
-
-
-def forecast(
+def rounds_paid_for(
     charges: Sequence[ChargeRecord], *, rounds_done: int, rounds_planned: int, budget: Budget
-) -> Forecast:
-    """Where the spending goes if the rounds to come cost what the past ones did.
+) -> int | None:
+    """Rounds that the dollars left still pay for, if those to come cost what the past ones did.
 
     Args:
         charges: All charges of the campaign.
         rounds_done: Finished rounds.
         rounds_planned: Rounds in all.
         budget: Limits of the campaign.
+
+    Returns:
+        None when they last to the end, nothing is limited, or no round is finished yet.
     """
-    per_round: dict[str, float] = {}
-    for charge in charges:
-        if charge.round_id is not None:
-            usd = charged_usd(charge) or 0.0
-            per_round[charge.round_id] = per_round.get(charge.round_id, 0.0) + usd
     used = spent(charges)
-    if rounds_done < 1:
-        return Forecast(
-            rounds_done=0, usd_per_round=None, usd_at_end=None, usd_at_end_high=None,
-            tokens_at_end=None, runs_out_after_rounds=None,
-        )  # fmt: skip
-    mean = used.usd / rounds_done
-    left = max(0, rounds_planned - rounds_done)
-    values = list(per_round.values())
-    high = None
-    if len(values) >= 2:
-        variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-        # Spread of the sum of the rounds to come, and of the mean that it is guessed from.
-        spread = math.sqrt(variance * (left + left * left / len(values)))
-        high = used.usd + left * mean + 1.96 * spread
-    runs_out = None
-    if budget.usd is not None and mean > 0:
-        affordable = int(max(0.0, budget.usd - used.usd) / mean)
-        runs_out = affordable if affordable < left else None
-    return Forecast(
-        rounds_done=rounds_done,
-        usd_per_round=mean,
-        usd_at_end=used.usd + left * mean,
-        usd_at_end_high=high,
-        tokens_at_end=used.tokens + left * (used.tokens // rounds_done),
-        runs_out_after_rounds=runs_out,
-    )
+    if rounds_done < 1 or budget.usd is None or used.usd <= 0:
+        return None
+    affordable = int(max(0.0, budget.usd - used.usd) / (used.usd / rounds_done))
+    return affordable if affordable < max(0, rounds_planned - rounds_done) else None
 
 
 def usd_before_start(

@@ -134,13 +134,10 @@ def launch(
     )
 
 
-def ensure_worker(
-    home: Home, ledger: Ledger, *, is_detached: bool = False
-) -> subprocess.Popen[bytes] | None:
+def ensure_worker(home: Home, ledger: Ledger) -> subprocess.Popen[bytes] | None:
     """Start a worker unless one lives; None when one was there.
 
-    A worker started here ends by itself when nothing is left to do. Detached, it outlives this process and its
-    terminal.
+    A worker started here ends by itself when nothing is left to do; it outlives this process and its terminal.
 
     Raises:
         WorkerStartError: It ended at once; the message holds the end of its log.

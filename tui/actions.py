@@ -115,7 +115,7 @@ def queue(
         record = launch(
             home.create(), ledger, loaded, profile=chosen.name, config=config, lineage=lineage
         ).campaign
-        ensure_worker(home, ledger, is_detached=True)
+        ensure_worker(home, ledger)
     except (AgentError, ModelError, TaskError, SandboxError, TypeError) as error:
         raise ActionRefusedError(str(error)) from error
     return record
@@ -136,7 +136,7 @@ def fork(ledger: Ledger, home: Home, round_id: str, *, step: int, say: str) -> C
     """
     try:
         record = queue_fork(home.create(), ledger, round_id, step=step, say=say or None).campaign
-        ensure_worker(home, ledger, is_detached=True)
+        ensure_worker(home, ledger)
     except (AgentError, ModelError, RecordingError, TaskError, SandboxError) as error:
         raise ActionRefusedError(str(error)) from error
     return record

@@ -5,9 +5,7 @@ from typing import assert_never, cast
 
 from rsi.agent.llm.types import (
     Block,
-    Message,
     Reasoning,
-    Role,
     Text,
     ToolCall,
     ToolResult,
@@ -81,22 +79,6 @@ def block_from_json(value: Mapping[str, object]) -> Block:
             )
         case other:
             raise ValueError(f"no block has type {other!r}; the trajectory is of a newer version")
-
-
-def message_to_json(message: Message) -> dict[str, object]:
-    """One message as a JSON object."""
-    return {
-        "role": message.role.value,
-        "blocks": [block_to_json(block) for block in message.blocks],
-    }
-
-
-def message_from_json(value: Mapping[str, object]) -> Message:
-    """The message that `message_to_json` wrote."""
-    blocks = cast(list[Mapping[str, object]], value["blocks"])
-    return Message(
-        role=Role(str(value["role"])), blocks=tuple(block_from_json(block) for block in blocks)
-    )
 
 
 def tool_to_json(tool: ToolSpec) -> dict[str, object]:

@@ -79,16 +79,6 @@ class LineageCommit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateRef:
-    """Where a round's candidate is kept."""
-
-    round_id: str
-    attempt: int
-    """0-based."""
-    commit: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FileStat:
     """How much of one file a diff changes."""
 
@@ -259,21 +249,7 @@ class Lineage:
                 chain.append(chain[-1].parents[0])
             return tuple(_lineage_commit(item) for item in chain)
 
-    def candidates(self) -> tuple[CandidateRef, ...]:
-        """Every candidate that was ever kept, by round id and attempt."""
-        listing = self.git_dir.output(
-            ["for-each-ref", "--format=%(objectname) %(refname)", CANDIDATE_REFS]
-        )
-        refs = []
-        for line in listing.decode("utf-8", "backslashreplace").splitlines():
-            commit, _, ref = line.partition(" ")
-            round_id, _, attempt = ref.removeprefix(CANDIDATE_REFS).partition(".")
-            refs.append(CandidateRef(round_id=round_id, attempt=int(attempt or 0), commit=commit))
-        return tuple(sorted(refs, key=lambda found: (found.round_id, found.attempt)))
-
-    def diff(
-        self, base: str, commit: str, *, context_lines: int = 3, limit_bytes: int = DIFF_LIMIT_BYTES
-    ) -> str:
+    def diff(self, base: str, commit: str, *, limit_bytes: int = DIFF_LIMIT_BYTES) -> str:
         r"""Unified diff of two commits; renames are shown in full, bytes that are no UTF-8 as \xNN.
 
         Untrusted text: show it through `safe_text`. Longer than the limit, it ends in a line that says so.
@@ -282,7 +258,7 @@ class Lineage:
             UnknownCommitError: No such commit.
         """
         result = self.git_dir.output_start(
-            [*self._diff_tree(base, commit), "-p", f"-U{context_lines}", "--full-index"],
+            [*self._diff_tree(base, commit), "-p", "-U3", "--full-index"],
             limit_bytes=limit_bytes,
         )
         text = result.stdout.decode("utf-8", "backslashreplace")

@@ -222,12 +222,9 @@ class RequestKind(StrEnum):
     STOP = "stop"
     MESSAGE = "message"
     BUDGET = "budget"
-    DECIDE = "decide"
     PRIORITY = "priority"
     RETRY = "retry"
-    ROLLBACK = "rollback"
     AUDIT = "audit"
-    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

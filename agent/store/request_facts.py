@@ -112,15 +112,13 @@ class RequestFacts(FactStore):
     def requests(
         self,
         *,
-        after_id: int = 0,
         unhandled_only: bool = True,
         campaign_id: str | None = None,
     ) -> tuple[RequestRecord, ...]:
-        """Requests with id > after_id, oldest first."""
+        """Requests, oldest first."""
         query = (
             select(requests.c.seq, requests.c.body, request_marks.c.body)
             .outerjoin_from(requests, request_marks, request_marks.c.request_id == requests.c.seq)
-            .where(requests.c.seq > after_id)
             .order_by(requests.c.seq)
         )
         if unhandled_only:

@@ -106,8 +106,6 @@ def round_state(
     steps: Sequence[StepRecord],
     decisions: Sequence[DecisionRecord] = (),
     promotions: Sequence[PromotionRecord] = (),
-    *,
-    needs_run_approval: bool = False,
 ) -> RoundState:
     """Where a round is.
 
@@ -115,7 +113,6 @@ def round_state(
         steps: The round's finished steps, in any order.
         decisions: Decisions on the round, oldest first.
         promotions: Promotions by the round, oldest first.
-        needs_run_approval: True at autonomy level 0, where a person also lets each candidate run.
     """
     latest = latest_steps(steps)
     decisions = _about_this(latest, decisions)
@@ -125,7 +122,7 @@ def round_state(
     phase = RoundPhase.RUNNING
     if step is None:
         phase = RoundPhase.DONE
-    elif ended_at is None and _is_waiting(step, decisions, needs_run_approval):
+    elif ended_at is None and _is_waiting(step, decisions):
         phase = RoundPhase.WAITING
     return RoundState(
         phase=phase,
@@ -159,11 +156,9 @@ def _attempt(steps: Sequence[StepRecord]) -> int:
     return attempt + 1 if _is_sent_back(own) else attempt
 
 
-def _is_waiting(step: Step, decisions: Sequence[DecisionRecord], needs_run_approval: bool) -> bool:
+def _is_waiting(step: Step, decisions: Sequence[DecisionRecord]) -> bool:
     """Whether the step needs a word that nobody has said; sending back was about an earlier attempt."""
     words = [item for item in decisions if item.action is not DecisionAction.REVISE]
-    if step is Step.MEASURE:
-        return needs_run_approval and not words
     is_final = any(
         item.score_digest is not None or item.action is DecisionAction.REJECT for item in words
     )

@@ -14,7 +14,7 @@ from rsi.agent.budget import (
     warnings,
 )
 from rsi.agent.calls import Caller, upper_bound
-from rsi.agent.forecast import forecast, usd_before_start
+from rsi.agent.forecast import rounds_paid_for, usd_before_start
 from rsi.agent.llm.errors import ModelBusyError, ModelWireError
 from rsi.agent.llm.retry import RetryPolicy
 from rsi.agent.llm.types import (
@@ -201,14 +201,11 @@ def test_a_forecast_goes_on_as_it_began_and_says_when_the_money_ends():
     for number, usd in enumerate((1.0, 2.0, 3.0)):
         one = purse(ledger, round_id=f"r{number}")
         one.settle(reserve(one, usd=usd), usage=Usage(output_tokens=100), usd=usd)
-    seen = forecast(ledger.charges(), rounds_done=3, rounds_planned=10, budget=Budget(usd=12.0))
-    assert seen.usd_per_round == 2.0
-    assert seen.usd_at_end == 20.0
-    assert seen.usd_at_end_high > 20.0
-    assert seen.runs_out_after_rounds == 3
-    assert seen.tokens_at_end == 1000
-    before = forecast((), rounds_done=0, rounds_planned=10, budget=Budget())
-    assert before.usd_at_end is None
+    charges, plan = ledger.charges(), {"rounds_done": 3, "rounds_planned": 10}
+    assert rounds_paid_for(charges, **plan, budget=Budget(usd=12.0)) == 3
+    assert rounds_paid_for(charges, **plan, budget=Budget(usd=20.0)) is None
+    assert rounds_paid_for(charges, **plan, budget=Budget()) is None
+    assert rounds_paid_for((), rounds_done=0, rounds_planned=10, budget=Budget(usd=1.0)) is None
 
 
 def test_a_rough_cost_is_known_before_the_start():

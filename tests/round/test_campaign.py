@@ -47,8 +47,6 @@ def test_a_campaign_promotes_gains_builds_on_them_and_stops_the_rest(
     history = [each.commit for each in lineage.history()]
     assert history == [lines[3].commit, lines[1].commit, lineage.baseline()]
     assert ledger.verify_chain().is_intact
-    kept = {each.round_id for each in lineage.candidates()}
-    assert kept == {each.record.id for each in lines}
     for each in lines:
         assert lineage.diff(each.record.champion_commit, each.commit)
         assert ledger.events(each.record.id)

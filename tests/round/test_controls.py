@@ -120,7 +120,7 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
     status, log = work()
     assert status == 0, log
     campaign = ledger.campaign(first)
-    (result,) = control_results(ledger, lineage=campaign.lineage)
+    (result,) = control_results(ledger, [first])
     assert (result.kind, result.reached_gate) == (ControlKind.NULL, True)
     (reason,) = lock_reasons(ledger, campaign)
     assert "1 of 1 patches without a gain reached the gate" in reason

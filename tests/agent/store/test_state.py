@@ -1,6 +1,5 @@
 """States are derived from facts alone."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -138,17 +137,6 @@ def test_a_decision_on_an_earlier_attempt_leaves_the_next_one_waiting():
     steps = [*until(Step.DECIDE, "revise"), *until(Step.REVIEW, attempt=1)]
     state = round_state(steps, [decision(DecisionAction.REVISE)])
     assert (state.attempt, state.phase, state.step) == (1, RoundPhase.WAITING, Step.DECIDE)
-
-
-def test_at_level_0_a_candidate_waits_before_it_runs_and_again_at_the_gate():
-    admitted = until(Step.ADMIT)
-    assert round_state(admitted).phase is RoundPhase.RUNNING
-    assert round_state(admitted, needs_run_approval=True).phase is RoundPhase.WAITING
-    run_it = replace(decision(DecisionAction.APPROVE), score_digest=None)
-    allowed = round_state(admitted, [run_it], needs_run_approval=True)
-    assert (allowed.phase, allowed.step) == (RoundPhase.RUNNING, Step.MEASURE)
-    reviewed = round_state(until(Step.REVIEW), [run_it], needs_run_approval=True)
-    assert (reviewed.phase, reviewed.step) == (RoundPhase.WAITING, Step.DECIDE)
 
 
 def test_an_override_goes_on_past_the_score_but_never_past_admission():
