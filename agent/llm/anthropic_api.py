@@ -16,13 +16,12 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
+from rsi.agent.llm.hosted import HostedModel
 from rsi.agent.llm.keys import NO_KEY
 from rsi.agent.llm.options import ModelOptions
-from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import (
     Block,
     Message,
-    Price,
     Reasoning,
     Reply,
     Request,
@@ -102,60 +101,37 @@ _STOPS: Mapping[str, StopReason] = {
 }
 
 
-class AnthropicModel:
+class AnthropicModel(HostedModel):
     """One model of Anthropic's."""
 
-    def __init__(
-        self,
-        *,
-        spec: str,
-        name: str,
-        key: str,
-        base_url: str | None,
-        price: Price | None,
-        context_tokens: int,
-        options: ModelOptions,
-        redactor: Redactor,
-    ) -> None:
+    def _connect(self) -> None:
         import anthropic
 
         self._sdk_error = anthropic.AnthropicError
         self._client = anthropic.Anthropic(
-            api_key=key, base_url=base_url, max_retries=0, timeout=options.silence_s
+            api_key=self.key or NO_KEY,
+            base_url=self.base_url,
+            max_retries=0,
+            timeout=self.options.silence_s,
         )
-        self._spec, self._name, self._has_key = spec, name, key != NO_KEY
-        self._price, self._context_tokens = price, context_tokens
-        self._options, self._redactor = options, redactor
-
-    @property
-    def spec(self) -> str:
-        return self._spec
-
-    @property
-    def price(self) -> Price | None:
-        return self._price
-
-    @property
-    def context_tokens(self) -> int:
-        return self._context_tokens
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One streamed call; see `Model.complete`."""
         started = time.monotonic()
         gathered = _Gathered(on_delta)
         with (
-            Deadline(self._options.timeout_s) as deadline,
+            Deadline(self.options.timeout_s) as deadline,
             translated(
                 PROVIDER,
                 sdk_errors=(self._sdk_error,),
                 table=ERRORS,
-                redactor=self._redactor,
+                redactor=self.redactor,
                 deadline=deadline,
                 has_started=lambda: gathered.has_started,
-                has_key=self._has_key,
+                has_key=self.has_key,
             ),
         ):
-            body = cast(Any, request_body(request, self._name, self._options))
+            body = cast(Any, request_body(request, self.name, self.options))
             with self._client.messages.create(**body, stream=True) as stream:
                 deadline.watch(stream.response.close)
                 request_id = stream.response.headers.get("request-id")

@@ -22,10 +22,9 @@ from rsi.agent.llm.errors import (
     ModelSpecError,
     ModelWireError,
 )
+from rsi.agent.llm.hosted import HostedModel
 from rsi.agent.llm.keys import NO_KEY
-from rsi.agent.llm.options import ModelOptions
 from rsi.agent.llm.prices import Listed
-from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import Price, Rates, Reply, Request, StopReason
 from rsi.agent.llm.wire import Deadline, ErrorTable, pumped, translated
 
@@ -69,21 +68,10 @@ ERRORS: ErrorTable = {
 """Every error class of litellm by name; a test fails when it grows a new one."""
 
 
-class LiteLLMModel:
+class LiteLLMModel(HostedModel):
     """One model through litellm."""
 
-    def __init__(
-        self,
-        *,
-        spec: str,
-        name: str,
-        key: str | None,
-        base_url: str | None,
-        price: Price | None,
-        context_tokens: int,
-        options: ModelOptions,
-        redactor: Redactor,
-    ) -> None:
+    def _connect(self) -> None:
         version = importlib.metadata.version("litellm")
         if version in COMPROMISED:
             raise ModelSpecError(f"litellm {version} is a compromised release; remove it at once")
@@ -93,21 +81,6 @@ class LiteLLMModel:
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         self._litellm = cast(Any, litellm)
-        self._spec, self._name, self._key, self._base_url = spec, name, key, base_url
-        self._price, self._context_tokens = price, context_tokens
-        self._options, self._redactor = options, redactor
-
-    @property
-    def spec(self) -> str:
-        return self._spec
-
-    @property
-    def price(self) -> Price | None:
-        return self._price
-
-    @property
-    def context_tokens(self) -> int:
-        return self._context_tokens
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One streamed call; see `Model.complete`."""
@@ -116,15 +89,15 @@ class LiteLLMModel:
         exceptions = self._litellm.exceptions
         ids: list[str] = []
         with (
-            Deadline(self._options.timeout_s) as deadline,
+            Deadline(self.options.timeout_s) as deadline,
             translated(
                 PROVIDER,
                 sdk_errors=_base_errors(exceptions),
                 table=ERRORS,
-                redactor=self._redactor,
+                redactor=self.redactor,
                 deadline=deadline,
                 has_started=lambda: gathered.has_started,
-                has_key=self._key != NO_KEY,
+                has_key=self.key != NO_KEY,
             ),
         ):
             for chunk in pumped(lambda: self._chunks(request, ids), deadline):
@@ -143,16 +116,16 @@ class LiteLLMModel:
             yield chunk.model_dump()
 
     def _body(self, request: Request) -> dict[str, object]:
-        is_anthropic = self._name.startswith("anthropic/")
+        is_anthropic = self.name.startswith("anthropic/")
         body: dict[str, object] = {
-            "model": self._name,
+            "model": self.name,
             "messages": chat_messages(
-                request, provider=PROVIDER, cache=is_anthropic and self._options.cache
+                request, provider=PROVIDER, cache=is_anthropic and self.options.cache
             ),
             "max_tokens": request.max_output_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
-            "timeout": self._options.silence_s,
+            "timeout": self.options.silence_s,
             "max_retries": 0,
             "num_retries": 0,
             "drop_params": True,
@@ -160,19 +133,19 @@ class LiteLLMModel:
             # that a plain install does not bring (seen with 1.106.2).
             "_skip_mcp_handler": True,
         }
-        if self._key is not None:
-            body["api_key"] = self._key
-        if self._base_url is not None:
-            body["api_base"] = self._base_url
+        if self.key is not None:
+            body["api_key"] = self.key
+        if self.base_url is not None:
+            body["api_base"] = self.base_url
         if request.tools:
             body["tools"] = chat_tools(request)
         if request.forced_tool is not None:
             body["tool_choice"] = {"type": "function", "function": {"name": request.forced_tool}}
-        if self._options.reasoning is not None:
-            body["reasoning_effort"] = self._options.reasoning
+        if self.options.reasoning is not None:
+            body["reasoning_effort"] = self.options.reasoning
         temperature = request.temperature
         if temperature is None:
-            temperature = self._options.temperature
+            temperature = self.options.temperature
         if temperature is not None:
             body["temperature"] = temperature
         return body

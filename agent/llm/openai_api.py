@@ -16,10 +16,9 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
+from rsi.agent.llm.hosted import HostedModel
 from rsi.agent.llm.keys import NO_KEY
-from rsi.agent.llm.options import ModelOptions
-from rsi.agent.llm.redaction import Redactor
-from rsi.agent.llm.types import Price, Reply, Request
+from rsi.agent.llm.types import Reply, Request
 from rsi.agent.llm.wire import Deadline, ErrorTable, translated
 
 PROVIDER = "openai"
@@ -50,58 +49,35 @@ ERRORS: ErrorTable = {
 """Every error class of the SDK by name; a test fails when the SDK grows a new one."""
 
 
-class OpenAIModel:
+class OpenAIModel(HostedModel):
     """One model behind a Chat Completions API."""
 
-    def __init__(
-        self,
-        *,
-        spec: str,
-        name: str,
-        key: str | None,
-        base_url: str | None,
-        price: Price | None,
-        context_tokens: int,
-        options: ModelOptions,
-        redactor: Redactor,
-    ) -> None:
+    def _connect(self) -> None:
         import openai
 
         self._sdk_error = openai.OpenAIError
         self._client = openai.OpenAI(
-            api_key=key or NO_KEY, base_url=base_url, max_retries=0, timeout=options.silence_s
+            api_key=self.key or NO_KEY,
+            base_url=self.base_url,
+            max_retries=0,
+            timeout=self.options.silence_s,
         )
-        self._is_own_api = base_url is None or "api.openai.com" in base_url
-        self._spec, self._name, self._has_key = spec, name, key not in (None, NO_KEY)
-        self._price, self._context_tokens = price, context_tokens
-        self._options, self._redactor = options, redactor
-
-    @property
-    def spec(self) -> str:
-        return self._spec
-
-    @property
-    def price(self) -> Price | None:
-        return self._price
-
-    @property
-    def context_tokens(self) -> int:
-        return self._context_tokens
+        self._is_own_api = self.base_url is None or "api.openai.com" in self.base_url
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One streamed call; see `Model.complete`."""
         started = time.monotonic()
         gathered = GatheredChat(PROVIDER, on_delta)
         with (
-            Deadline(self._options.timeout_s) as deadline,
+            Deadline(self.options.timeout_s) as deadline,
             translated(
                 PROVIDER,
                 sdk_errors=(self._sdk_error,),
                 table=ERRORS,
-                redactor=self._redactor,
+                redactor=self.redactor,
                 deadline=deadline,
                 has_started=lambda: gathered.has_started,
-                has_key=self._has_key,
+                has_key=self.has_key,
             ),
         ):
             body = cast(Any, self._body(request))
@@ -116,7 +92,7 @@ class OpenAIModel:
 
     def _body(self, request: Request) -> dict[str, object]:
         body: dict[str, object] = {
-            "model": self._name,
+            "model": self.name,
             "messages": chat_messages(request, provider=PROVIDER),
             "stream_options": {"include_usage": True},
             # Reasoning models of OpenAI refuse the old name; many local servers only know it.
@@ -128,11 +104,11 @@ class OpenAIModel:
             body["tools"] = chat_tools(request)
         if request.forced_tool is not None:
             body["tool_choice"] = {"type": "function", "function": {"name": request.forced_tool}}
-        if self._options.reasoning is not None:
-            body["reasoning_effort"] = self._options.reasoning
+        if self.options.reasoning is not None:
+            body["reasoning_effort"] = self.options.reasoning
         temperature = request.temperature
         if temperature is None:
-            temperature = self._options.temperature
+            temperature = self.options.temperature
         if temperature is not None:
             body["temperature"] = temperature
         return body

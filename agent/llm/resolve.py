@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
+from rsi.agent.llm.hosted import HostedModel
 from rsi.agent.llm.keys import NO_KEY, KeyRing
 from rsi.agent.llm.options import EFFORTS, ModelOptions, split_spec
-from rsi.agent.llm.prices import Listed, PriceTable, load_prices, price_option
+from rsi.agent.llm.prices import Listed, load_prices, price_option
 from rsi.agent.llm.replayed import ReplayModel
 from rsi.agent.llm.script import load_script
 from rsi.agent.llm.scripted import ScriptedModel
@@ -34,7 +35,6 @@ def resolve_model(
     task: Task | None = None,
     round_number: int = 1,
     keys: KeyRing | None = None,
-    prices: PriceTable | None = None,
     allow_unknown_price: bool = False,
     recorded: Callable[[str], Sequence[Reply]] | None = None,
 ) -> Model:
@@ -45,7 +45,6 @@ def resolve_model(
         task: Whose script and patches `scripted:` plays.
         round_number: Which entry of a script is played, 1-based.
         keys: Where API keys come from; None reads the process's environment.
-        prices: Price table; None loads the one that ships and the user's over it.
         allow_unknown_price: Make the model even though no budget in dollars can bind it.
         recorded: Replies of a round by its id, or of a file by its absolute path, for `replay:`.
 
@@ -67,10 +66,7 @@ def resolve_model(
                 raise ModelSpecError(f"model {spec!r}: there is no ledger here to replay from")
             return ReplayModel(spec, recorded(target))
         case "anthropic" | "openai" | "litellm":
-            table = load_prices() if prices is None else prices
-            model = _hosted(
-                spec, provider, target, options, keys or KeyRing(), table, allow_unknown_price
-            )
+            model = _hosted(spec, provider, target, options, keys or KeyRing(), allow_unknown_price)
             return TextToolsModel(model) if options.tools == "text" else model
         case _:
             raise ModelSpecError(
@@ -84,10 +80,9 @@ def _hosted(
     target: str,
     options: ModelOptions,
     keys: KeyRing,
-    prices: PriceTable,
     allow_unknown_price: bool,
 ) -> Model:
-    listed = prices.find(f"{provider}:{target}") or _litellm_price(provider, target)
+    listed = load_prices().find(f"{provider}:{target}") or _litellm_price(provider, target)
     price = price_option(options.price) if options.price else (listed.price if listed else None)
     if options.thinking_tokens is not None and provider != "anthropic":
         raise ModelSpecError(
@@ -113,47 +108,34 @@ def _adapter(
     price: Price | None,
     context: int | None,
 ) -> Model:
-    context_tokens = context or DEFAULT_CONTEXT_TOKENS
     owner = target.partition("/")[0] if provider == "litellm" else provider
     base_url = options.base_url or keys.base_url_for(owner)
-    if provider == "anthropic":
-        from rsi.agent.llm.anthropic_api import AnthropicModel
-
-        return AnthropicModel(
-            spec=spec,
-            name=target,
-            key=_key(keys, owner, options, is_needed=True) or NO_KEY,
-            base_url=base_url,
-            price=price,
-            context_tokens=context_tokens,
-            options=options,
-            redactor=keys.redactor(),
-        )
-    if provider == "openai":
-        from rsi.agent.llm.openai_api import OpenAIModel
-
-        return OpenAIModel(
-            spec=spec,
-            name=target,
-            key=_key(keys, owner, options, is_needed=base_url is None),
-            base_url=base_url,
-            price=price,
-            context_tokens=context_tokens,
-            options=options,
-            redactor=keys.redactor(),
-        )
-    from rsi.agent.llm.litellm_api import LiteLLMModel
-
-    return LiteLLMModel(
+    is_key_needed = provider == "anthropic" or (provider == "openai" and base_url is None)
+    return _adapter_of(provider)(
         spec=spec,
         name=target,
-        key=_key(keys, owner, options, is_needed=False),
+        key=_key(keys, owner, options, is_needed=is_key_needed),
         base_url=base_url,
         price=price,
-        context_tokens=context_tokens,
+        context_tokens=context or DEFAULT_CONTEXT_TOKENS,
         options=options,
         redactor=keys.redactor(),
     )
+
+
+def _adapter_of(provider: str) -> type[HostedModel]:
+    """Imported only here: each brings an SDK that takes long to load."""
+    if provider == "anthropic":
+        from rsi.agent.llm.anthropic_api import AnthropicModel
+
+        return AnthropicModel
+    if provider == "openai":
+        from rsi.agent.llm.openai_api import OpenAIModel
+
+        return OpenAIModel
+    from rsi.agent.llm.litellm_api import LiteLLMModel
+
+    return LiteLLMModel
 
 
 def _key(keys: KeyRing, owner: str, options: ModelOptions, *, is_needed: bool) -> str | None:
