@@ -1,5 +1,6 @@
 """From the command line's words to a verb, and from any error to a sentence and an exit code."""
 
+import argparse
 import importlib
 import logging
 import os
@@ -86,6 +87,15 @@ def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -
     except Exception as error:  # noqa: BLE001  the one place that turns errors into exit codes
         return _explain(error, is_verbose=args.verbose)
     return code
+
+
+def no_verb(_: argparse.Namespace) -> int:
+    """Say what to type when nothing was and there is no terminal to open a cockpit on."""
+    print(
+        "rsi: no verb; `rsi --help` lists them, `rsi` on a terminal opens the cockpit",
+        file=sys.stderr,
+    )
+    return EXIT_USAGE
 
 
 def _explain(error: Exception, *, is_verbose: bool) -> int:

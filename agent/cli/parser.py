@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print it and exit")
     parser.add_argument("--verbose", action="store_true", help="log what happens to stderr")
-    parser.set_defaults(module="rsi.agent.cli.nothing", function="explain")
+    parser.set_defaults(module="rsi.agent.cli.entry", function="no_verb")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     for name, module, text, add in VERBS:
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -388,7 +388,7 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ),
     ("audit", "judging", "measure a lineage's champion against its baseline again", _audit),
     ("ablate", "judging", "measure a candidate without each of its parts", _ablate),
-    ("report", "reporting", "write a campaign's report as HTML and Markdown", _report),
+    ("report", "reading", "write a campaign's report as HTML and Markdown", _report),
     ("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
     ("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
 )

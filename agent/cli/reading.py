@@ -1,13 +1,15 @@
-"""Verbs that read: queue, rounds, show, log."""
+"""Verbs that read: queue, rounds, show, log, report."""
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rsi.agent.claims import tier_text
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.controls import standing_of
 from rsi.agent.follow import alike, describe_step
 from rsi.agent.gate import case_at_gate
+from rsi.agent.report.files import write_report
 from rsi.agent.report.wording import planted_text
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
@@ -167,10 +169,21 @@ def log(args: argparse.Namespace) -> int:
             if isinstance(each.payload.get("report"), Mapping)
         ]
     lines: list[str] = []
-    for report in reports:
-        if isinstance(report, Mapping):
-            lines += _report_lines(report)
+    for each in reports:
+        if isinstance(each, Mapping):
+            lines += _report_lines(each)
     emit(args, reports, lines or ["no round has been reported yet"])
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write a campaign's report as HTML and Markdown."""
+    here = home()
+    with open_to_read() as ledger:
+        campaign_id = chosen_campaign(ledger, args.campaign).record.id
+        out = Path(args.out).resolve() if args.out else None
+        path = write_report(here, ledger, campaign_id, out)
+    emit(args, {"campaign": campaign_id, "path": str(path)}, [str(path)])
     return 0
 
 
