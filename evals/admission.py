@@ -7,7 +7,7 @@ not admitted, a HOLD finding means that a person looks before any promotion.
 import sys
 from collections.abc import Mapping, Sequence
 
-from rsi.evals.rules.catalogue import RULES, Rule, check_change
+from rsi.evals.rules.catalogue import RULES, Rule, check_added_data, check_change
 from rsi.evals.rules.source import SOURCE
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.errors import FileTreeError
@@ -86,6 +86,8 @@ def admit(
                 rules=rules,
             )
         )
+    if "literals" in rules:
+        found.extend(_data_findings(task, before, after, changed, first_party))
     return tuple(
         sorted(
             found,
@@ -189,6 +191,26 @@ def _size_findings(task: Task, before: Mapping[str, FileEntry], tree: FileTree) 
         message = f"the source has {size} bytes, allowed are {rules.max_source_bytes}"
         found.append(_finding("policy", Severity.BLOCK, None, message))
     return found
+
+
+def _data_findings(
+    task: Task,
+    before: Mapping[str, FileEntry],
+    after: Mapping[str, FileEntry],
+    changed: Sequence[FileEntry],
+    first_party: frozenset[str],
+) -> tuple[Finding, ...]:
+    """What all changed files carry together; constants that only moved do not count."""
+    texts = {entry.path: entry.content for entry in changed if not _is_binary(entry)}
+    gone = {
+        path: entry.content for path, entry in before.items() if path in texts or path not in after
+    }
+    return check_added_data(
+        gone,
+        texts,
+        first_party=first_party,
+        max_literal_bytes=task.candidate.max_literal_bytes,
+    )
 
 
 def _is_binary(entry: FileEntry) -> bool:

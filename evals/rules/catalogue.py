@@ -6,6 +6,7 @@ against a candidate; only findings that its change adds are reported.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from rsi.evals.rules import (
@@ -18,6 +19,7 @@ from rsi.evals.rules import (
     references,
     special_cases,
 )
+from rsi.evals.rules.literals import DataKind, Datum
 from rsi.evals.rules.source import SOURCE, SourceFile, parse_source
 from rsi.evals.rules.wording import check_text
 from rsi.evals.types import Finding, Severity
@@ -35,6 +37,9 @@ RULES: Mapping[str, Rule] = {
     "native": native.check,
 }
 """Rule families for Python files, by name; a test switches one off by leaving it out."""
+
+
+PYTHON_SUFFIXES = (".py", ".pyi")
 
 
 def check_change(
@@ -73,6 +78,39 @@ def check_change(
     return _collapsed(fresh)
 
 
+def check_added_data(
+    before: Mapping[str, bytes],
+    after: Mapping[str, bytes],
+    *,
+    first_party: frozenset[str],
+    max_literal_bytes: int,
+) -> tuple[Finding, ...]:
+    """Findings about all constants together that a candidate adds, however they are spread over its files.
+
+    Args:
+        before: Content by path of the base's files that the candidate changed or removed.
+        after: Content by path of the candidate's files that are new or changed.
+        first_party: Top-level module names of the candidate's own tree.
+        max_literal_bytes: The task's cap on one literal.
+    """
+    old = _data_of(before, first_party, max_literal_bytes)
+    new = _data_of(after, first_party, max_literal_bytes)
+    if not new:
+        return ()
+    known = sum(old.values(), Counter[Datum]())
+    added = {
+        path: sum(len(each.content) for each in (data - known).elements())
+        for path, data in new.items()
+    }
+    worst = max(added, key=lambda path: (added[path], path))
+    return tuple(
+        _data_finding(worst, severity, f"the candidate {message}")
+        for severity, message in literals.added_data(
+            known, sum(new.values(), Counter[Datum]()), max_literal_bytes
+        )
+    )
+
+
 def _findings(
     path: str,
     content: bytes,
@@ -82,10 +120,10 @@ def _findings(
 ) -> list[Finding]:
     text = content.decode("utf-8", errors="replace")
     found = list(check_text(path, text))
-    if path.endswith(native.NATIVE_SUFFIXES):
-        return found + list(native.check_native(path, text))
-    if not path.endswith((".py", ".pyi")):
-        return found + list(_data_file(path, text, max_literal_bytes))
+    if not path.endswith(PYTHON_SUFFIXES):
+        if path.endswith(native.NATIVE_SUFFIXES):
+            found.extend(native.check_native(path, text))
+        return [*found, *_data_file(path, text, max_literal_bytes)]
     try:
         file = parse_source(path, content, first_party, max_literal_bytes)
         for rule in rules.values():
@@ -98,17 +136,46 @@ def _findings(
 
 
 def _data_file(path: str, text: str, max_literal_bytes: int) -> Iterator[Finding]:
-    """A file that is no code may configure, not carry weights."""
-    if len(text.encode()) > max_literal_bytes and literals.looks_like_blob(text):
-        message = f"{len(text)} characters of packed data, allowed are {max_literal_bytes}"
-        yield Finding(
-            rule="embedded_data",
-            severity=Severity.BLOCK,
-            file=path,
-            line=1,
-            message=message,
-            source=SOURCE,
+    """A file that is no Python may configure or hold a kernel, not carry weights."""
+    size = len(text.encode())
+    if size <= max_literal_bytes:
+        return
+    if literals.looks_like_blob(text):
+        yield _data_finding(
+            path, Severity.BLOCK, f"{size} bytes of packed data, allowed are {max_literal_bytes}"
         )
+    elif not path.endswith(native.NATIVE_SUFFIXES):  # a person reads native source in any case
+        yield _data_finding(
+            path,
+            Severity.HOLD,
+            f"{size} bytes of text that is no code, allowed are {max_literal_bytes}",
+        )
+
+
+def _data_of(
+    files: Mapping[str, bytes], first_party: frozenset[str], max_literal_bytes: int
+) -> dict[str, Counter[Datum]]:
+    return {
+        path: _data_of_file(path, content, first_party, max_literal_bytes)
+        for path, content in files.items()
+    }
+
+
+def _data_of_file(
+    path: str, content: bytes, first_party: frozenset[str], max_literal_bytes: int
+) -> Counter[Datum]:
+    text = content.decode("utf-8", errors="replace")
+    if path.endswith(PYTHON_SUFFIXES):
+        with suppress(SyntaxError, RecursionError):
+            return literals.data_of(parse_source(path, content, first_party, max_literal_bytes))
+    is_native = path.endswith(native.NATIVE_SUFFIXES)
+    return Counter([Datum(DataKind.PROSE if is_native else DataKind.TEXT, text)])
+
+
+def _data_finding(path: str, severity: Severity, message: str) -> Finding:
+    return Finding(
+        rule="embedded_data", severity=severity, file=path, line=1, message=message, source=SOURCE
+    )
 
 
 def _unreadable(path: str, error: SyntaxError) -> Finding:

@@ -1,7 +1,8 @@
 """Weights or data carried in the source: by size, by entropy, and by how they are unpacked.
 
 Does not: count docstrings and comments as data while they read like prose.
-Invariant: splitting a blob over many literals does not help, because the data-like bytes of a file are summed.
+Invariant: splitting a blob over many words, literals, numbers or files does not help, because all that a candidate
+adds is summed (`added_data`).
 """
 
 import ast
@@ -11,12 +12,18 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 from rsi.evals.rules.source import SourceFile
 from rsi.evals.types import Finding, Severity
 
 DENSE_BITS = 5.2
 """Bits per character above which text is no prose and no code: English has 4.2, source 4.8, base64 5.9."""
+DENSE_WORDS_BITS = 5.7
+"""The same where there are words, white space removed: of 512 characters C and Python stay below 5.6, base62 is above 5.75."""
+WINDOW = 512
+"""Characters that are judged together, so that prose around a blob does not thin it out."""
 SHORTEST_BLOB = 48
 """Characters below which entropy says nothing."""
 LONGEST_WORD = 120
@@ -27,6 +34,8 @@ PROSE_ALLOWANCE = 4
 """Text that reads like prose or code (an inline kernel) may be this many times the literal cap, held for a person."""
 NUMBERS_IN_A_ROW = 64
 """Numbers in one literal from which it counts as a table."""
+NUMBERS_SIDE_BY_SIDE = 8
+"""Numbers in one literal or call from which 0 and 1 count too; elsewhere they are indices and axes."""
 UNPACKERS = re.compile(
     r"^(base64\.|binascii\.|zlib\.decompress|gzip\.decompress|bz2\.decompress|lzma\.decompress|"
     r"bytes\.fromhex|builtins\.bytes\.fromhex|numpy\.frombuffer|numpy\.fromstring|"
@@ -38,30 +47,94 @@ PLAIN_COMMENT = 400
 """Characters of one comment that nobody minds."""
 
 
+class DataKind(StrEnum):
+    """Where in a tree data can be carried."""
+
+    TEXT = "text"
+    """A string that is no docstring, or a file that is no code."""
+    PROSE = "prose"
+    """A docstring, a comment or native source: data only when it is packed."""
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """One constant of a tree, equal to the same constant elsewhere."""
+
+    kind: DataKind
+    content: str
+    digits: int = 0
+    """Significant digits of a number."""
+
+
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report literals over the task's cap, dense literals, tables of numbers, and unpacked constants."""
-    dense_bytes = 0
     docstrings = _docstrings(file)
     for node in file.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int):
             text = _as_text(node.value)
-            dense_bytes += packed_bytes(text)
             yield from _one_literal(file, node, text, is_docstring=node in docstrings)
         elif isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
             if not isinstance(file.parents.get(node), ast.List | ast.Tuple | ast.Set | ast.Dict):
-                size = _table_bytes(file, node)
-                dense_bytes += size
-                yield from _one_table(file, node, size)
+                yield from _one_table(file, node, _table_bytes(file, node))
         elif isinstance(node, ast.Call):
             yield from _unpacked(file, node)
-    for line, text in _packed_comments(file):
-        dense_bytes += len(text)
-        if len(text) > PLAIN_COMMENT:
+    for line, text in _comments(file):
+        if len(text) > PLAIN_COMMENT and looks_like_blob(text):
             message = f"a comment of {len(text)} characters of packed data"
             yield file.finding("embedded_data", Severity.BLOCK, line, message)
-    if dense_bytes > file.max_literal_bytes:
-        message = f"{dense_bytes} bytes of packed literals in one file, allowed are {file.max_literal_bytes}"
-        yield file.finding("embedded_data", Severity.BLOCK, 1, message)
+
+
+def data_of(file: SourceFile) -> Counter[Datum]:
+    """Every constant and comment of a file, with how often it is there."""
+    docstrings = _docstrings(file)
+    found: Counter[Datum] = Counter(
+        Datum(DataKind.PROSE, text) for _, text in _comments(file) if len(text) >= SHORTEST_BLOB
+    )
+    for node in file.nodes:
+        match node:
+            case ast.Constant(value=str() | bytes() as value):
+                kind = DataKind.PROSE if node in docstrings else DataKind.TEXT
+                found[Datum(kind, _as_text(value))] += 1
+            case ast.Constant(value=int() | float() | complex() as number):
+                digits = _digits(number)
+                if digits == 0 and _numbers_beside(file, node) >= NUMBERS_SIDE_BY_SIDE:
+                    digits = 1
+                if digits:
+                    content = hex(number) if isinstance(number, int) else repr(number)
+                    found[Datum(DataKind.NUMBER, content, digits)] += 1
+    return found
+
+
+def added_data(
+    before: Counter[Datum], after: Counter[Datum], cap: int
+) -> Iterator[tuple[Severity, str]]:
+    """What is wrong with all constants that a candidate adds together; moved ones are not added.
+
+    Args:
+        before: Constants of the base.
+        after: Constants of the candidate.
+        cap: The task's cap on one literal, in bytes.
+    """
+    added = list((after - before).elements())
+    digits = sum(each.digits for each in added)
+    texts = [each for each in added if each.kind is not DataKind.NUMBER]
+    packed = sum(packed_bytes(each.content) for each in texts)
+    packed += packed_bytes(" ".join(t.content for t in texts if not packed_bytes(t.content)))
+    if packed > cap:
+        message = f"adds {packed} bytes of packed literals in all, allowed are {cap}"
+        yield Severity.BLOCK, message
+    if digits > cap:
+        severity = Severity.BLOCK if digits > PROSE_ALLOWANCE * cap else Severity.HOLD
+        yield severity, f"adds numbers of {digits} digits in all, allowed are {cap}"
+    text = sum(
+        len(each.content.encode("utf-8", "surrogatepass"))
+        for each in texts
+        if each.kind is DataKind.TEXT
+    )
+    if text > PROSE_ALLOWANCE * cap:
+        message = f"adds {text} bytes of text in literals and files that are no code"
+        yield Severity.HOLD, message
 
 
 def entropy_bits(text: str) -> float:
@@ -81,16 +154,50 @@ def packed_bytes(text: str) -> int:
     """Characters of a text that are data in disguise; all of them when it is data as a whole."""
     if len(text) < SHORTEST_BLOB:
         return 0
-    digits = sum(character in "0123456789.,-+e" for character in text)
-    unprintable = sum(not (character.isprintable() or character in "\n\t\r") for character in text)
-    has_words = text.count(" ") + text.count("\n") > len(text) / 25
-    if (
-        digits > 0.6 * len(text)
-        or unprintable > 0.02 * len(text)
-        or (entropy_bits(text) > DENSE_BITS and not has_words)
-    ):
+    if _is_packed(text):
         return len(text)
-    return sum(len(word) for word in text.split() if len(word) > LONGEST_WORD)
+    windows = [text[start : start + WINDOW] for start in range(0, len(text), WINDOW)]
+    by_window = sum(len(each) for each in windows if len(each) >= WINDOW / 2 and _is_packed(each))
+    by_word = sum(len(word) for word in text.split() if len(word) > LONGEST_WORD)
+    return max(by_window, by_word)
+
+
+def _is_packed(text: str) -> bool:
+    bare = "".join(text.split())
+    digits = sum(character in "0123456789.,-+e" for character in bare)
+    unprintable = sum(not (character.isprintable() or character in "\n\t\r") for character in text)
+    has_words = len(text) - len(bare) > len(text) / 25
+    return (
+        digits > 0.6 * max(len(bare), 1)
+        or unprintable > 0.02 * len(text)
+        or entropy_bits(bare) > (DENSE_WORDS_BITS if has_words else DENSE_BITS)
+    )
+
+
+def _digits(number: complex) -> int:
+    """Significant digits of a number and its exponent; none for 0 and 1."""
+    if isinstance(number, int):
+        if abs(number) < 2:
+            return 0
+        # Python refuses to print integers of thousands of digits.
+        return (
+            len(str(abs(number)).rstrip("0")) if abs(number) < 10**30 else number.bit_length() // 3
+        )
+    mantissa, _, exponent = repr(number).strip("()j-").partition("e")
+    return len(mantissa.replace(".", "").strip("0")) + len(exponent.strip("-+0"))
+
+
+def _numbers_beside(file: SourceFile, node: ast.AST) -> int:
+    """Numbers directly in the literal or call that a number stands in."""
+    parent = file.parents.get(node)
+    if isinstance(parent, ast.UnaryOp):
+        parent = file.parents.get(parent)
+    if not isinstance(parent, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Call):
+        return 0
+    return sum(
+        isinstance(each, ast.Constant) and isinstance(each.value, int | float | complex)
+        for each in ast.iter_child_nodes(parent)
+    )
 
 
 def _as_text(value: str | bytes | int) -> str:
@@ -187,16 +294,15 @@ def _constant_size(file: SourceFile, node: ast.AST) -> int:
     return 0
 
 
-def _packed_comments(file: SourceFile) -> Iterator[tuple[int, str]]:
-    """Line and text of every comment that is no prose."""
+def _comments(file: SourceFile) -> Iterator[tuple[int, str]]:
+    """Line and text of every comment."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(file.text).readline))
     except (tokenize.TokenError, SyntaxError):
         return
     for token in tokens:
-        text = token.string.lstrip("#!: ")
-        if token.type == tokenize.COMMENT and looks_like_blob(text):
-            yield token.start[0], text
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string.lstrip("#!: ")
 
 
 def _docstrings(file: SourceFile) -> frozenset[ast.AST]:

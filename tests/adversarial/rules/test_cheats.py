@@ -2,6 +2,7 @@
 
 import base64
 import random
+import string
 
 import pytest
 
@@ -20,6 +21,21 @@ SMALL_PIECES = "\n".join(
 )
 PADDED = "\n".join(
     f"a line of plain prose\n{base64.b64encode(_random.randbytes(150)).decode()}" for _ in range(12)
+)
+BASE62 = string.digits + string.ascii_letters
+WORDS = " ".join("".join(_random.choices(BASE62, k=20)) for _ in range(1200))
+LITERALS_UNDER_THE_CAP = "\n".join(
+    f"W{i} = {' '.join(''.join(_random.choices(BASE62, k=20)) for _ in range(43))!r}"
+    for i in range(60)
+)
+LISTS_UNDER_A_TABLE = "\n".join(
+    f"W{i} = [{', '.join(f'{_random.gauss(0, 1):.4f}' for _ in range(63))}]" for i in range(100)
+)
+ARGUMENTS = "\n".join(
+    f"f({', '.join(f'{_random.gauss(0, 1):.4f}' for _ in range(40))})" for _ in range(150)
+)
+BITS = "\n".join(
+    f"f({', '.join(str(_random.getrandbits(1)) for _ in range(60))})" for _ in range(100)
 )
 
 CHEATS: dict[str, tuple[str, str, str, str]] = {
@@ -98,6 +114,18 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
         "embedded_data", "literals", "weights in source"),
     "weights as many small texts": (
         SMALL_PIECES + "\n",
+        "embedded_data", "literals", "weights in source"),
+    "weights as literals under the cap, in words": (
+        LITERALS_UNDER_THE_CAP + "\n",
+        "embedded_data", "literals", "weights in source"),
+    "weights as lists that are no tables": (
+        LISTS_UNDER_A_TABLE + "\n",
+        "embedded_data", "literals", "weights in source"),
+    "weights as arguments": (
+        f"def f(*numbers):\n    return numbers\n\n\n{ARGUMENTS}\n",
+        "embedded_data", "literals", "weights in source"),
+    "weights as bits": (
+        f"def f(*numbers):\n    return numbers\n\n\n{BITS}\n",
         "embedded_data", "literals", "weights in source"),
     "weights in a comment": (
         f"# {BLOB}\nimport inspect\n",
@@ -327,6 +355,12 @@ POLICY: dict[str, tuple[dict[str, str | bytes | None], str]] = {
         {"trainer/settings.json": "[" + NUMBERS + "]"},
         "embedded_data",
     ),
+    "packed words in a file of notes": ({"trainer/notes.txt": WORDS}, "embedded_data"),
+    "packed words in a header": ({"trainer/table.h": WORDS}, "embedded_data"),
+    "packed words in files under the cap": (
+        {f"trainer/notes{i}.txt": WORDS[900 * i : 900 * (i + 1)] for i in range(4)},
+        "embedded_data",
+    ),
     "characters that turn the text": ({TRAIN: "x = 1  # \u202e } evil\n"}, "deceptive_text"),
     "an encoding that hides": ({TRAIN: "# -*- coding: utf-7 -*-\nx = 1\n"}, "deceptive_text"),
 }
@@ -337,6 +371,18 @@ def test_the_edit_policy_blocks(name, findings_of) -> None:
     files, rule = POLICY[name]
     findings = findings_of(files)
     assert _blocks(findings, rule), [f"{f.severity} {f.rule}: {f.message}" for f in findings]
+
+
+def test_text_over_the_cap_in_a_file_that_is_no_code_is_held(findings_of) -> None:
+    words = " ".join("".join(_random.choices(string.ascii_lowercase, k=6)) for _ in range(200))
+    (finding,) = findings_of({"trainer/notes.txt": words})
+    assert (finding.rule, finding.severity) == ("embedded_data", Severity.HOLD)
+
+
+def test_text_in_many_literals_is_held_by_its_sum(findings_of) -> None:
+    names = ["".join(_random.choices(string.ascii_lowercase, k=40)) for _ in range(120)]
+    findings = findings_of({LOADER: "\n".join(f"W{i} = {name!r}" for i, name in enumerate(names))})
+    assert [(f.rule, f.severity) for f in findings] == [("embedded_data", Severity.HOLD)]
 
 
 def test_an_executable_bit_is_blocked(task, base_tree) -> None:

@@ -666,6 +666,21 @@ def test_what_the_base_already_did_is_not_held_against_a_candidate(task) -> None
     assert admit(task, base, moved) == ()
 
 
+def test_constants_that_only_move_are_not_added_and_new_ones_in_their_place_are(task) -> None:
+    from rsi.evals.admission import admit
+    from rsi.sandboxes.types import FileEntry
+
+    def tree(path: str, offset: int) -> tuple[FileEntry, ...]:
+        rows = [
+            f"R{i} = [{', '.join(str(offset + 61 * i + j) for j in range(60))}]" for i in range(9)
+        ]
+        return (FileEntry(path=path, content=("\n".join(rows) + "\n").encode()),)
+
+    base = tree("trainer/a.py", 1000)
+    assert admit(task, base, tree("trainer/b.py", 1000)) == ()
+    assert [f.severity for f in admit(task, base, tree("trainer/a.py", 3000))] == [Severity.HOLD]
+
+
 def test_findings_have_file_line_and_one_sentence(findings_of) -> None:
     findings = findings_of({TRAIN: "x = 1\nimport socket\n"})
     (finding,) = [f for f in findings if f.rule == "network"]
