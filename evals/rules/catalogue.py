@@ -126,8 +126,10 @@ def _findings(
         return [*found, *_data_file(path, text, max_literal_bytes)]
     try:
         file = parse_source(path, content, first_party, max_literal_bytes)
-        for rule in rules.values():
-            found.extend(rule(file))
+        seen: Counter[Finding] = Counter()
+        for reading in file.readings():
+            seen |= Counter(each for rule in rules.values() for each in rule(reading))
+        found.extend(seen.elements())
     except SyntaxError as error:
         return [*found, _unreadable(path, error)]
     except RecursionError:

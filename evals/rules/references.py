@@ -7,7 +7,7 @@ Does not: follow data flow beyond aliases (`source.py`). Invariant: a reference 
 import ast
 from collections.abc import Iterator
 
-from rsi.evals.rules.source import SourceFile
+from rsi.evals.rules.source import WIDE_MODULES, SourceFile
 from rsi.evals.types import Finding, Severity
 
 B, H, N = Severity.BLOCK, Severity.HOLD, Severity.NOTE
@@ -192,8 +192,8 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
 }  # fmt: skip
 
 
-WIDE_MODULES = frozenset({"builtins", "ctypes", "importlib", "os", "shutil", "subprocess", "sys", "time"})  # fmt: skip
-"""Modules of which only some names are harmless, so that all of them at once are not."""
+_LOOKERS = frozenset({"builtins.getattr", "builtins.setattr", "builtins.delattr", "builtins.hasattr", "builtins.vars", "builtins.dir"})  # fmt: skip
+"""Calls that look into a module at once; what they find there is traced."""
 
 
 def check(file: SourceFile) -> Iterator[Finding]:
@@ -215,6 +215,40 @@ def check(file: SourceFile) -> Iterator[Finding]:
             name = file.name_of(node)
             if name is not None:
                 yield from _report(file, node, name)
+                if name in WIDE_MODULES and not _is_followed(file, node):
+                    message = f"the whole module {name} as a value, so that nobody sees which of its names are used"
+                    yield file.finding("obfuscation", H, node, message)
+        elif isinstance(node, ast.ClassDef):
+            yield from _modules_in_class(file, node)
+    for name, line in file.module_bindings.items():
+        if f"builtins.{name}" in REFERENCES:
+            yield file.finding("obfuscation", H, line, f"hides the built-in {name}")
+
+
+def _is_followed(file: SourceFile, node: ast.AST) -> bool:
+    """Whether what becomes of a module is seen: it gets another name, is looked into at once, or is compared."""
+    parent = file.parents.get(node)
+    match parent:
+        case ast.Assign(targets=targets):
+            return all(isinstance(each, ast.Name) for each in targets)
+        case ast.AnnAssign(target=target):
+            return isinstance(target, ast.Name)
+        case ast.Call(func=function, args=[first, *_]):
+            is_lookup = isinstance(function, ast.Call)  # operator.attrgetter("x")(os)
+            return first is node and (is_lookup or file.name_of(function) in _LOOKERS)
+        case ast.Tuple() | ast.List():
+            return isinstance(file.parents.get(parent), ast.For)
+    return isinstance(parent, ast.Compare | ast.Expr | ast.Delete)
+
+
+def _modules_in_class(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
+    """Modules as attributes of a class: what is reached through them is not traced."""
+    for statement in node.body:
+        match statement:
+            case ast.Import(names=entries) if any(each.name in WIDE_MODULES for each in entries):
+                yield file.finding("obfuscation", H, statement, "a whole module as an attribute")
+            case ast.Assign(value=value) if file.name_of(value) in WIDE_MODULES:
+                yield file.finding("obfuscation", H, statement, "a whole module as an attribute")
 
 
 def listed(name: str) -> str | None:

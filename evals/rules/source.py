@@ -1,13 +1,13 @@
 """A parsed source file with names traced back to what they are imported from.
 
-Does not: execute or import anything. Invariant: every answer is about the text alone, so it is the same
-on every machine.
+Does not: execute or import anything, or know which of several meanings a name has when: each is one reading of the file.
+Invariant: every answer is about the text alone, so it is the same on every machine.
 """
 
 import ast
 import builtins
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from rsi.evals.types import Finding, Severity
@@ -15,6 +15,17 @@ from rsi.evals.types import Finding, Severity
 SOURCE = "rules"
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__"}
 _MODULE_LOADERS = frozenset({"importlib.import_module", "builtins.__import__"})
+WIDE_MODULES = frozenset({"builtins", "ctypes", "importlib", "os", "shutil", "subprocess", "sys", "time"})  # fmt: skip
+"""Modules of which only some names are harmless, so that all of them at once are not."""
+_REACHED_THROUGH = WIDE_MODULES - {"time"}
+"""Modules that count as themselves when they are reached through another: `tempfile._os`, `trainer.loader.os`."""
+MAX_MEANINGS = 24
+"""Things that one name may stand for in a file; no honest file comes near."""
+MAX_PARTS = 8
+"""Parts of the longest dotted name that is followed."""
+_SEPARATORS = frozenset({"os.sep", "os.path.sep"})
+_Names = Mapping[str, Iterable[str]]
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True)
@@ -27,11 +38,10 @@ class SourceFile:
     first_party: frozenset[str]
     """Top-level module and package names of the candidate's own tree."""
     max_literal_bytes: int = 8192
+    reading: int = 0
+    """Which of its meanings every name has here; a name with fewer has its last."""
     _folds: dict[int, "Folded | None"] = field(default_factory=dict, repr=False, compare=False)
-
-    @cached_property
-    def lines(self) -> list[str]:
-        return self.text.splitlines()
+    _locals: dict[ast.AST, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
@@ -42,36 +52,75 @@ class SourceFile:
     def parents(self) -> dict[ast.AST, ast.AST]:
         return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
-    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The nodes around this one, innermost first."""
-        while (parent := self.parents.get(node)) is not None:
-            yield parent
-            node = parent
-
     @cached_property
-    def aliases(self) -> dict[str, str]:
-        """Local name to the dotted name that it stands for."""
-        names: dict[str, str] = {}
+    def imported(self) -> dict[str, list[str]]:
+        """Local name to the dotted names that it is imported as, anywhere in the file."""
+        names: dict[str, list[str]] = {}
         for node in self.nodes:
             if isinstance(node, ast.Import):
                 for entry in node.names:
                     local = entry.asname or entry.name.split(".")[0]
-                    names[local] = entry.name if entry.asname else local
+                    names.setdefault(local, []).append(entry.name if entry.asname else local)
             elif isinstance(node, ast.ImportFrom):
                 module = self.imported_module(node)
                 for entry in node.names:
-                    names[entry.asname or entry.name] = f"{module}.{entry.name}"
-        for _ in range(3):  # chains such as a = os; b = a.system; c = b
-            for node in self.nodes:
-                if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
-                    _name_loop_variable(node, names, self)
-                if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
-                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    meant = _dotted(node.value, names, self)
-                    for target in targets:
-                        if isinstance(target, ast.Name) and meant and target.id not in names:
-                            names[target.id] = meant
+                    meant = _itself(f"{module}.{entry.name}")
+                    names.setdefault(entry.asname or entry.name, []).append(meant)
         return names
+
+    @cached_property
+    def meanings(self) -> dict[str, tuple[str, ...]]:
+        """Local name to everything that it stands for anywhere in the file, the riskiest first.
+
+        Raises:
+            SyntaxError: A name stands for so many things that nobody could tell what the file does.
+        """
+        names = {name: set(meant) for name, meant in self.imported.items()}
+        has_grown = True
+        while has_grown:  # chains such as a = os; b = a.system; c = b
+            has_grown = False
+            for target, value in self._bindings:
+                fresh = set(_dotted(value, names, self)) - names.get(target, set())
+                if fresh:
+                    names.setdefault(target, set()).update(fresh)
+                    has_grown = True
+                    if len(names[target]) > MAX_MEANINGS:
+                        raise SyntaxError(f"the name {target!r} stands for too many things")
+        return {name: tuple(sorted(meant, key=_risk)) for name, meant in names.items()}
+
+    @cached_property
+    def _bindings(self) -> list[tuple[str, ast.expr]]:
+        """Every plain name with an expression that it is given, anywhere in the file."""
+        found: list[tuple[str, ast.expr]] = []
+        for node in self.nodes:
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    found += [(each.id, value) for each in targets if isinstance(each, ast.Name)]
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                    | ast.NamedExpr(target=ast.Name(id=name), value=value)
+                ):
+                    found.append((name, value))
+                case ast.For(target=ast.Name(id=name), iter=ast.Tuple() | ast.List() as row):
+                    found += [(name, element) for element in row.elts]
+        return found
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Local name to the dotted name that it stands for in this reading; a builtin's name is its own at first."""
+        found = {}
+        for name, meant in self.meanings.items():
+            index = self.reading - (name in _BUILTINS)
+            if index >= 0:
+                found[name] = meant[min(index, len(meant) - 1)]
+        return found
+
+    def readings(self) -> Iterator["SourceFile"]:
+        """This file once for each meaning of the name that has most, so that no meaning hides another."""
+        yield self
+        counts = (len(meant) + (name in _BUILTINS) for name, meant in self.meanings.items())
+        for reading in range(1, max(counts, default=1)):
+            yield replace(self, reading=reading, _folds={})
 
     @cached_property
     def assignments(self) -> dict[str, list[ast.expr]]:
@@ -98,23 +147,50 @@ class SourceFile:
     @cached_property
     def imported_roots(self) -> frozenset[str]:
         """First parts of everything that a local name stands for."""
-        return frozenset(meant.split(".")[0] for meant in self.aliases.values())
+        return frozenset(each.split(".")[0] for meant in self.meanings.values() for each in meant)
 
     @cached_property
-    def own_names(self) -> frozenset[str]:
-        """Names that the file defines at module level, which hide builtins."""
-        return frozenset(
-            node.name
-            for node in self.tree.body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        )
+    def module_bindings(self) -> dict[str, int]:
+        """Names that the module certainly binds, with the line: they hide builtins unless they are deleted."""
+        bound: dict[str, int] = {}
+        for statement in self.tree.body:
+            for name in _bound_by(statement):
+                bound.setdefault(name, statement.lineno)
+        deleted = {
+            node.id
+            for node in self.nodes
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del)
+        }
+        return {name: line for name, line in bound.items() if name not in deleted}
+
+    def hides_builtin(self, node: ast.Name) -> bool:
+        """Whether a name that a builtin has means something else at this place."""
+        inner: ast.AST = node
+        is_in_function = False
+        while (parent := self.parents.get(inner)) is not None:
+            if isinstance(parent, _Function):
+                if node.id in self._locals_of(parent):
+                    return True
+                is_in_function = True
+            inner = parent
+        line = self.module_bindings.get(node.id)
+        return line is not None and (is_in_function or line < node.lineno)
+
+    def _locals_of(self, function: _Function) -> frozenset[str]:
+        if function not in self._locals:
+            self._locals[function] = _local_names(function)
+        return self._locals[function]
 
     def name_of(self, node: ast.AST) -> str | None:
         """Dotted name of an expression, such as "time.perf_counter"; None when it is not a plain name.
 
         Sees through aliases, getattr with a constant, __dict__ lookups and import_module.
         """
-        return _dotted(node, self.aliases, self)
+        return next(iter(_dotted(node, self._one_each, self)), None)
+
+    @cached_property
+    def _one_each(self) -> dict[str, tuple[str]]:
+        return {name: (meant,) for name, meant in self.aliases.items()}
 
     def fold(self, node: ast.AST) -> "Folded | None":
         """Value of a constant text expression, however it is put together; None when it is not constant."""
@@ -178,89 +254,127 @@ def parse_source(
     )
 
 
-def _name_loop_variable(node: ast.For, names: dict[str, str], file: SourceFile) -> None:
-    """`for module in (time, os)`: the variable stands for the first that has a name."""
-    if isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Tuple | ast.List):
-        for element in node.iter.elts:
-            meant = _dotted(element, names, file)
-            if meant and node.target.id not in names:
-                names[node.target.id] = meant
+def _bound_by(statement: ast.stmt) -> Iterator[str]:
+    """Names that one statement binds when it is run, those of its inner statements left out."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Import(names=entries) | ast.ImportFrom(names=entries):
+            yield from (entry.asname or entry.name.split(".")[0] for entry in entries)
+        case ast.Assign(targets=targets):
+            yield from (each.id for each in targets if isinstance(each, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            yield name
 
 
-def _dotted(node: ast.AST, names: dict[str, str], file: SourceFile) -> str | None:
+def _local_names(function: _Function) -> frozenset[str]:
+    """Names that are local to a function, so that they never mean a builtin inside it."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    names = {each.arg for each in [*every, arguments.vararg, arguments.kwarg] if each is not None}
+    if isinstance(function, ast.Lambda):
+        return frozenset(names)
+    outer: set[str] = set()
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt):
+            names.update(_bound_by(node))
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            outer.update(node.names)
+        if not isinstance(node, _Function | ast.ClassDef):
+            waiting.extend(each for each in ast.iter_child_nodes(node))
+    return frozenset(names - outer)
+
+
+def _risk(name: str) -> tuple[bool, str]:
+    return name.split(".")[0] not in WIDE_MODULES, name
+
+
+def _itself(name: str) -> str:
+    """A module that is reached through another counts as itself."""
+    parts = name.split(".")
+    for start in range(len(parts) - 1, 0, -1):
+        if parts[start].lstrip("_") in _REACHED_THROUGH:
+            return ".".join([parts[start].lstrip("_"), *parts[start + 1 :]])
+    return name
+
+
+def _dotted(node: ast.AST, names: _Names, file: SourceFile) -> tuple[str, ...]:
+    """Every dotted name that an expression may stand for; what a name was given comes before its builtin."""
     if isinstance(node, ast.Name):
-        if node.id in names:
-            return names[node.id]
-        if node.id in _BUILTINS and node.id not in file.own_names:
-            return f"builtins.{node.id}"
-        return None
+        found = tuple(names.get(node.id, ()))
+        if node.id in _BUILTINS and not file.hides_builtin(node):
+            return (*found, f"builtins.{node.id}")
+        return found
     if isinstance(node, ast.Attribute):
-        base = _dotted(node.value, names, file)
-        if base == "builtins.__builtins__":
-            base = "builtins"
-        return f"{base}.{node.attr}" if base else None
+        bases = _dotted(node.value, names, file)
+        plain = ("builtins" if base == "builtins.__builtins__" else base for base in bases)
+        return tuple(
+            _itself(f"{base}.{node.attr}") for base in plain if base.count(".") < MAX_PARTS
+        )
     if isinstance(node, ast.Subscript):
-        return _looked_up(node, names, file)
+        return tuple(_looked_up(node, names, file))
     if isinstance(node, ast.Call):
-        return _loaded(node, names, file)
-    return None
+        return tuple(_loaded(node, names, file))
+    return ()
 
 
-def _looked_up(node: ast.Subscript, names: dict[str, str], file: SourceFile) -> str | None:
+def _looked_up(node: ast.Subscript, names: _Names, file: SourceFile) -> Iterator[str]:
     """module.__dict__["x"], vars(module)["x"], sys.modules["x"], __builtins__["x"]."""
     key = file.text_of(node.slice)
     if key is None:
-        return None
-    base = _dotted(node.value, names, file)
-    if base == "sys.modules":
-        return key
-    if base and base.endswith(".__dict__"):
-        return f"{base.removesuffix('.__dict__')}.{key}"
-    if base in {"builtins.__builtins__", "builtins.__dict__"}:
-        return f"builtins.{key}"
+        return
+    for base in _dotted(node.value, names, file):
+        if base == "sys.modules":
+            yield key
+        elif base in {"builtins.__builtins__", "builtins.__dict__"}:
+            yield f"builtins.{key}"
+        elif base.endswith(".__dict__"):
+            yield f"{base.removesuffix('.__dict__')}.{key}"
     if isinstance(node.value, ast.Call):
-        function = _dotted(node.value.func, names, file)
-        if function == "builtins.vars" and node.value.args:
-            inner = _dotted(node.value.args[0], names, file)
-            return f"{inner}.{key}" if inner else None
-        if function == "builtins.globals" and key in names:
-            return names[key]
-    return None
+        for function in _dotted(node.value.func, names, file):
+            if function == "builtins.vars" and node.value.args:
+                yield from _members(_dotted(node.value.args[0], names, file), key)
+            if function == "builtins.globals":
+                yield from names.get(key, ())
 
 
-def _loaded(node: ast.Call, names: dict[str, str], file: SourceFile) -> str | None:
+def _loaded(node: ast.Call, names: _Names, file: SourceFile) -> Iterator[str]:
     """import_module("x"), __import__("x"), getattr(x, "y")."""
-    function = _dotted(node.func, names, file)
-    if function in _MODULE_LOADERS and node.args:
-        return file.text_of(node.args[0])
-    if function == "builtins.getattr" and len(node.args) >= 2:
-        return _member(_dotted(node.args[0], names, file), file.text_of(node.args[1]))
-    if function == "sys.modules.get" and node.args:
-        return file.text_of(node.args[0])
-    if isinstance(node.func, ast.Attribute) and node.args:
-        if node.func.attr in {"__getattribute__", "__getattr__"}:
-            base = _dotted(node.func.value, names, file)
-            return _member(base, file.text_of(node.args[-1]))
-        match node.func:
-            case ast.Attribute(value=ast.Attribute(value=inner, attr="__dict__"), attr="get"):
-                return _member(_dotted(inner, names, file), file.text_of(node.args[0]))
-    if isinstance(node.func, ast.Call):
-        maker = _dotted(node.func.func, names, file)
-        if maker == "operator.attrgetter" and node.func.args and node.args:
-            base = _dotted(node.args[0], names, file)
-            return _member(base, file.text_of(node.func.args[0]))
-    return None
+    for function in _dotted(node.func, names, file):
+        if function in _MODULE_LOADERS | {"sys.modules.get"} and node.args:
+            text = file.text_of(node.args[0])
+            yield from () if text is None else (text,)
+        if function == "builtins.getattr" and len(node.args) >= 2:
+            yield from _members(_dotted(node.args[0], names, file), file.text_of(node.args[1]))
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=base, attr="__getattribute__" | "__getattr__"), args=[*_, last]
+        ):
+            yield from _members(_dotted(base, names, file), file.text_of(last))
+        case ast.Call(
+            func=ast.Attribute(value=ast.Attribute(value=base, attr="__dict__"), attr="get"),
+            args=[key, *_],
+        ):
+            yield from _members(_dotted(base, names, file), file.text_of(key))
+        case ast.Call(func=ast.Call(func=maker, args=[key, *_]), args=[base, *_]):
+            if "operator.attrgetter" in _dotted(maker, names, file):
+                yield from _members(_dotted(base, names, file), file.text_of(key))
 
 
-def _member(base: str | None, attribute: str | None) -> str | None:
-    return f"{base}.{attribute}" if base and attribute else None
+def _members(bases: Iterable[str], attribute: str | None) -> Iterator[str]:
+    if attribute:
+        yield from (_itself(f"{base}.{attribute}") for base in bases)
 
 
 def _fold(node: ast.AST, file: SourceFile) -> Folded | None:
     match node:
         case ast.Constant(value=str(text)):
             return Folded(text, False)
-        case ast.Attribute(attr="sep") if file.name_of(node) in {"os.sep", "os.path.sep"}:
+        case ast.Attribute(attr="sep") if not _SEPARATORS.isdisjoint(
+            _dotted(node, file.imported, file)
+        ):
             return Folded("/", True)
         case ast.Constant(value=bytes(raw)):
             return Folded(raw.decode("latin-1"), False)

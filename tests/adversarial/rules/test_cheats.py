@@ -94,6 +94,34 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
     "a module with a name in pieces": (
         "m = __import__('sub' + 'process')\nm.run(['ls'])\n",
         "import_tricks", "loading", "obfuscated import"),
+    "forks behind a second meaning of os": (
+        "import os\n\n\ndef _unused():\n    import json as os\n\n\nos.fork()\n",
+        "process_escape", "references", "work outside the measured region"),
+    "exec behind a second meaning": (
+        "def _unused():\n    import json as exec\n\n\nexec('x = 1')\n",
+        "dynamic_code", "references", "code from bytes"),
+    "exec before it is redefined": (
+        "exec('x = 1')\n\n\ndef exec(text):\n    return text\n",
+        "dynamic_code", "references", "code from bytes"),
+    "exec under its own name": (
+        "exec = exec\nexec('x = 1')\n",
+        "dynamic_code", "references", "code from bytes"),
+    "os under the name of a builtin": (
+        "if True:\n    import os as len\nlen.fork()\n",
+        "process_escape", "references", "work outside the measured region"),
+    "a long chain of names, last first": (
+        "def go():\n    f()\n\n\nf = e\ne = d\nd = c\nc = b\nb = a\nimport os\na = os.fork\nf = print\n",
+        "process_escape", "references", "work outside the measured region"),
+    "os from another file of its own": (
+        "from trainer.loader import os\nos.fork()\n",
+        "process_escape", "references", "work outside the measured region"),
+    "the clock behind a second meaning": (
+        "import time\n\n\ndef _unused():\n    import json as time\n\n\ntime.perf_counter = float\n",
+        "clock_patch", "patching", "fake clock"),
+    "a shell behind a second meaning": (
+        "import subprocess\n\n\ndef _unused():\n    import json as subprocess\n\n\n"
+        "subprocess.run('python x.py &', shell=True)\n",
+        "subprocess", "processes", "subprocess escape"),
     "raises its own priority": (
         "import os\nos.nice(-10)\n",
         "process_escape", "references", "disturbs the other arm"),
@@ -405,6 +433,32 @@ def test_words_to_the_reviewer_are_held_not_obeyed(findings_of) -> None:
     ):
         findings = findings_of({TRAIN: f"{text}\nx = 1\n"})
         assert any(f.rule == "addresses_reviewer" for f in findings), text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "(os,)[0].fork()",
+        "(os if os else None).fork()",
+        "(o := os).fork()",
+        "class C:\n    o = os\n\n\nC.o.fork()",
+        "class C:\n    import os\n\n\nC.os.fork()",
+        "class C:\n    def __init__(self):\n        self.o = os\n",
+        "def f(m=os):\n    m.fork()",
+        "def f():\n    return os\n\n\nf().fork()",
+        "list((os,))[0].fork()",
+        "def exec(text):\n    return text",
+    ],
+)
+def test_a_whole_module_as_a_value_is_held(findings_of, code) -> None:
+    findings = findings_of({TRAIN: f"import os\n\n\n{code}\n"})
+    assert any(f.rule == "obfuscation" for f in findings), findings
+
+
+def test_a_name_that_stands_for_too_many_things_is_no_endless_search(findings_of) -> None:
+    chain = "".join(f"a = b.x{i}\nb = a.y{i}\n" for i in range(40))
+    findings = findings_of({TRAIN: f"import os as a\nimport sys as b\n{chain}"})
+    assert [(f.rule, f.severity) for f in findings] == [("unreadable", Severity.HOLD)]
 
 
 def test_source_that_does_not_parse_is_held_because_nothing_was_checked(findings_of) -> None:

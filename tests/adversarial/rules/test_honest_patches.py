@@ -570,6 +570,41 @@ class Square(torch.autograd.Function):
         },
         True,
     ),
+    "second names, fallbacks and names of builtins": (
+        {
+            TRAIN: """import os
+import sys
+
+import torch
+
+try:
+    import ujson as json
+except ImportError:
+    import json
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def train(model, compile=True):
+    if compile:
+        model = torch.compile(model)
+    print(json.dumps({"cores": CORES}), file=sys.stderr)
+    return model
+
+
+def quick(model):
+    compile = torch.compile
+    return compile(model)
+
+
+class Trainer:
+    def eval(self, model, max=4):
+        for step in range(max):
+            model(step)
+"""
+        },
+        False,
+    ),
     "a docstring with a long formula": (
         {
             MODEL: 'def loss(x):\n    r"""The loss.\n\n    .. math::\n        '
