@@ -4,10 +4,10 @@ Does not: decide; findings gate, and the caller does that. Invariant: what the b
 against a candidate; only findings that its change adds are reported.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from rsi.evals.rules import (
     literals,
@@ -20,8 +20,8 @@ from rsi.evals.rules import (
     special_cases,
 )
 from rsi.evals.rules.literals import DataKind, Datum
-from rsi.evals.rules.source import SOURCE, SourceFile, parse_source
-from rsi.evals.rules.wording import check_text
+from rsi.evals.rules.source import SOURCE, Sighting, SourceFile, parse_source, python_lines
+from rsi.evals.rules.wording import WORDING_RULES, check_text
 from rsi.evals.types import Finding, Severity
 
 Rule = Callable[[SourceFile], Iterator[Finding]]
@@ -192,11 +192,18 @@ def _unreadable(path: str, error: SyntaxError) -> Finding:
 
 
 def _identity(finding: Finding, content: bytes) -> tuple[str, str, str]:
-    """What makes two findings the same although lines moved: the rule and the text of the line."""
-    lines = content.decode("utf-8", errors="replace").splitlines()
-    number = (finding.line or 1) - 1
-    line = lines[number].strip() if 0 <= number < len(lines) else ""
-    return finding.rule, str(finding.severity), line
+    """What makes two findings the same although lines moved: the rule and the source that it speaks of.
+
+    That is the whole statement in Python, the whole file where nothing was parsed.
+    """
+    if isinstance(finding, Sighting):
+        return finding.rule, str(finding.severity), finding.evidence
+    if finding.rule in WORDING_RULES:
+        lines = python_lines(content.decode("utf-8", errors="replace"))
+        number = (finding.line or 1) - 1
+        line = lines[number].strip() if 0 <= number < len(lines) else ""
+        return finding.rule, str(finding.severity), line
+    return finding.rule, str(finding.severity), hashlib.sha256(content).hexdigest()
 
 
 def _collapsed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -208,5 +215,14 @@ def _collapsed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     for group in groups.values():
         more = len({finding.line for finding in group}) - 1
         text = f"{group[0].message} (and {more} more lines)" if more else group[0].message
-        collapsed.append(replace(group[0], message=text))
+        collapsed.append(
+            Finding(
+                rule=group[0].rule,
+                severity=group[0].severity,
+                file=group[0].file,
+                line=group[0].line,
+                message=text,
+                source=group[0].source,
+            )
+        )
     return tuple(collapsed)

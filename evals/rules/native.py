@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from rsi.evals.rules.source import SourceFile
+from rsi.evals.rules.source import SourceFile, python_lines
 from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
@@ -31,7 +31,8 @@ def check(file: SourceFile) -> Iterator[Finding]:
     for node in file.nodes:
         match node:
             case ast.Constant(value=str(text)) if LOOKS_NATIVE.search(text):
-                yield from check_native(file.path, text, first_line=node.lineno)
+                for finding in check_native(file.path, text, first_line=node.lineno):
+                    yield file.at(finding, node)
 
 
 def check_native(path: str, text: str, *, first_line: int = 1) -> Iterator[Finding]:
@@ -51,7 +52,7 @@ def check_native(path: str, text: str, *, first_line: int = 1) -> Iterator[Findi
         source=SOURCE,
     )
     bare = re.sub(r"//[^\n]*|/\*.*?\*/", _blank, text, flags=re.DOTALL)
-    for number, line in enumerate(bare.splitlines(), start=first_line):
+    for number, line in enumerate(python_lines(bare), start=first_line):
         for rule, pattern, severity, message in CALLS:
             if found := pattern.search(line):
                 yield Finding(

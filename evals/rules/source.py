@@ -6,6 +6,7 @@ Invariant: every answer is about the text alone, so it is the same on every mach
 
 import ast
 import builtins
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +27,13 @@ MAX_PARTS = 8
 _SEPARATORS = frozenset({"os.sep", "os.path.sep"})
 _Names = Mapping[str, Iterable[str]]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting(Finding):
+    """A finding with the source that it speaks of: the same doubt is new again when that source changed."""
+
+    evidence: str
 
 
 @dataclass(frozen=True)
@@ -204,17 +212,45 @@ class SourceFile:
         folded = self.fold(node)
         return folded.value if folded is not None else None
 
-    def finding(self, rule: str, severity: Severity, node: ast.AST | int, message: str) -> Finding:
+    def finding(self, rule: str, severity: Severity, node: ast.AST | int, message: str) -> Sighting:
         """A finding of this file at a node or a 1-based line."""
         line = node if isinstance(node, int) else getattr(node, "lineno", 1)
-        return Finding(
+        return Sighting(
             rule=rule,
             severity=severity,
             file=self.path,
             line=line,
             message=message,
             source=SOURCE,
+            evidence=self._lines[line - 1] if isinstance(node, int) else self._evidence(node),
         )
+
+    def at(self, finding: Finding, node: ast.AST) -> Sighting:
+        """A finding about what a node holds, such as a line of an inline kernel."""
+        return Sighting(
+            rule=finding.rule,
+            severity=finding.severity,
+            file=finding.file,
+            line=finding.line,
+            message=finding.message,
+            source=finding.source,
+            evidence=self._evidence(node),
+        )
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return python_lines(self.text)
+
+    def _evidence(self, node: ast.AST) -> str:
+        """Whole lines of the statement around a node; of the node alone where the statement holds others."""
+        whole = node
+        while not isinstance(whole, ast.stmt) and whole in self.parents:
+            whole = self.parents[whole]
+        if hasattr(whole, "body"):
+            whole = node
+        first = getattr(whole, "lineno", 1)
+        last = getattr(whole, "end_lineno", None) or first
+        return textwrap.dedent("\n".join(self._lines[first - 1 : last]))
 
     def imported_module(self, node: ast.ImportFrom) -> str:
         """Dotted name of the module that a from-import names, relative ones resolved."""
@@ -230,6 +266,11 @@ class Folded:
 
     value: str
     is_pieced: bool
+
+
+def python_lines(text: str) -> list[str]:
+    """Lines as Python counts them: other characters that `str.splitlines` breaks at are part of a line."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def parse_source(

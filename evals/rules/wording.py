@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
+WORDING_RULES = frozenset({"deceptive_text", "addresses_reviewer"})
+"""Findings of this module, each about one line."""
 INVISIBLE = re.compile(
     "[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\ufeff\u00ad\u061c\u180e\U000e0000-\U000e007f]"
 )
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Carriage returns too, which hide what follows: those of a line's end are taken away before."""
 CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 PLAIN_CODINGS = frozenset({"utf-8", "utf8", "ascii", "us-ascii"})
 TO_THE_REVIEWER = re.compile(
@@ -30,7 +33,7 @@ TO_THE_REVIEWER = re.compile(
 
 def check_text(path: str, text: str) -> Iterator[Finding]:
     """Report deceptive text in any kind of file."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if INVISIBLE.search(line) or CONTROL.search(line):
             yield _finding(
                 "deceptive_text",

@@ -461,6 +461,18 @@ def test_a_name_that_stands_for_too_many_things_is_no_endless_search(findings_of
     assert [(f.rule, f.severity) for f in findings] == [("unreadable", Severity.HOLD)]
 
 
+@pytest.mark.parametrize("hidden", list("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r"))
+def test_a_character_that_breaks_lines_for_some_readers_is_blocked_at_pythons_line(
+    findings_of, hidden
+) -> None:
+    findings = findings_of({TRAIN: f"x = 1  # {hidden} y\nimport socket\n"})
+    (block,) = _blocks(findings, "deceptive_text")
+    assert block.line == 1
+    if hidden != "\r":
+        assert [f.line for f in _blocks(findings, "network")] == [2]
+    assert not findings_of({TRAIN: "x = 1\r\ny = 2\r\n"})
+
+
 def test_source_that_does_not_parse_is_held_because_nothing_was_checked(findings_of) -> None:
     findings = findings_of({TRAIN: "def train(:\n"})
     assert [(f.rule, f.severity) for f in findings] == [("unreadable", Severity.HOLD)]

@@ -701,6 +701,36 @@ def test_what_the_base_already_did_is_not_held_against_a_candidate(task) -> None
     assert admit(task, base, moved) == ()
 
 
+EDITS = {
+    "a kernel in its own file": (
+        {"trainer/k.c": "void scale(float *x, int n) {\n  for (int i = 0; i < n; ++i) x[i] *= 2;\n}\n"},
+        "x[i] *= 2", "x[i] *= 3"),
+    "an inline kernel": (
+        {MODEL: f'SOURCE = r"""{KERNEL}"""\n'}, "float sum = 0;", "float sum = 1;"),
+    "a program in several lines": (
+        {MODEL: "import subprocess\n\nsubprocess.run(\n    ['gcc', 'k.c']\n)\n"}, "gcc", "ld"),
+    "a loop over seeds": (
+        {MODEL: "def go(run):\n    for seed in range(9):\n        run(seed=seed)\n        print(seed)\n"},
+        "print(seed)", "print(run(seed=seed) < 3)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_what_was_looked_at_once_is_held_again_when_it_changes(task, name) -> None:
+    from rsi.evals.admission import admit
+    from rsi.sandboxes.types import FileEntry
+
+    files, old, new = EDITS[name]
+    ((path, text),) = files.items()
+    base = (FileEntry(path=path, content=text.encode()),)
+    assert admit(task, (), base)
+    assert text.count(old) == 1
+    assert admit(task, base, (FileEntry(path=path, content=text.replace(old, new).encode()),))
+    if path.endswith(".py"):
+        moved = f"x = 1\n\n{text}y = 2\n"
+        assert admit(task, base, (FileEntry(path=path, content=moved.encode()),)) == ()
+
+
 def test_constants_that_only_move_are_not_added_and_new_ones_in_their_place_are(task) -> None:
     from rsi.evals.admission import admit
     from rsi.sandboxes.types import FileEntry
