@@ -3,6 +3,7 @@
 Does not: run anything. Invariant: measuring and scoring can never disagree, because both call `judge`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -163,15 +164,15 @@ def _weighed(
 
 
 def log_ratios_of(metric: Metric, runs: Runs) -> list[float] | None:
-    """Log of how many times better the candidate was in each pair; None when a value is not positive.
+    """Log of how many times better the candidate was in each pair; None when a value of its is not positive.
 
     A time is always positive; only a value from a result file can be zero or less, and a candidate that
-    scores so gets no ratio.
+    scores so gets no ratio. A champion that does makes its pair invalid (`pairing.py`).
     """
     ratios = []
     for champion, candidate in runs.valid:
         left, right = champion.metric_value, candidate.metric_value
-        if left is None or right is None or right <= 0 or left <= 0:
+        if left is None or right is None or not 0 < right < math.inf:
             return None
         ratios.append(log_ratio(left, right, is_lower_better=metric.direction is Direction.LOWER))
     return ratios

@@ -13,7 +13,7 @@ import hmac
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from rsi.evals.gpus import timing_gpus
 from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
 from rsi.evals.machine_lock import cache_folder, machine_lock
-from rsi.evals.pairing import DISTURBED_CLOCKS
+from rsi.evals.pairing import DISTURBED_CLOCKS, needs_champion
 from rsi.evals.running import Listener, Runner, Slot, TaskRunner, run_arm, run_in_turns
 from rsi.evals.score import score
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
@@ -126,7 +126,11 @@ def measure(
             with machine_lock(folder, should_stop=session.should_stop) as is_held:
                 if not is_held:
                     return tuple(done)
-                done.extend(session.run_pair(_next_pair(done), done))
+                # After a failure the next run decides, and it is the candidate's: the champion's would be wasted.
+                is_decided_alone = bool(judgement.runs.failures)
+                done.extend(
+                    session.run_pair(_next_pair(done), done, candidate_first=is_decided_alone)
+                )
 
 
 def compare(
@@ -234,11 +238,13 @@ class _Session:
     listener: Listener | None
     should_stop: Callable[[], bool]
 
-    def run_pair(self, pair: int, done: Sequence[Measurement]) -> list[Measurement]:
-        """Run the arms of one pair that are not in `done`, in the drawn order."""
+    def run_pair(
+        self, pair: int, done: Sequence[Measurement], *, candidate_first: bool
+    ) -> list[Measurement]:
+        """Run the arms of one pair that are not in `done`, in the drawn order or the candidate first."""
         if self.task.metric.clock in DISTURBED_CLOCKS and not wait_until_quiet(QUIET_WAIT_S):
             logger.warning("round=%s step=measure no quiet second came", self.round_id)
-        slots = self._slots(pair)
+        slots = self._slots(pair, candidate_first=candidate_first)
         finished = {run.arm: run for run in done if run.pair == pair}
         if not finished and self.runner.takes_turns and self.task.metric.clock is Clock.CPU_S:
             return self._run_in_turns(slots, _cpu_medians(done))
@@ -247,10 +253,7 @@ class _Session:
         for slot in slots:
             if slot.arm in finished:
                 continue
-            candidate = finished.get(Arm.CANDIDATE)
-            if candidate is not None and candidate.outcome is not Outcome.OK:
-                break  # nothing is left to compare with; the champion's run would be wasted
-            if self.should_stop():
+            if _is_complete(finished, done) or self.should_stop():
                 break
             if instance is None:
                 instance = self._instance(pair)
@@ -294,10 +297,12 @@ class _Session:
         )
         return measurement
 
-    def _slots(self, pair: int) -> list[Slot]:
+    def _slots(self, pair: int, *, candidate_first: bool) -> list[Slot]:
         names = self._names()
         seed = training_seed(self.secret, **names, purpose=self.purpose, pair=pair)
         order = arm_order(self.secret, **names, purpose=self.purpose, pair=pair)
+        if candidate_first:
+            order = (Arm.CANDIDATE, Arm.CHAMPION)
         return [
             Slot(
                 arm=arm,
@@ -337,26 +342,29 @@ def _cpu_medians(done: Sequence[Measurement]) -> dict[Arm, float]:
 
 
 def _next_pair(done: Sequence[Measurement]) -> int:
-    """The first pair that still lacks a run; a failed candidate completes its pair alone."""
-    arms: dict[int, set[Arm]] = {}
-    failed: set[int] = set()
-    for run in done:
-        arms.setdefault(run.pair, set()).add(run.arm)
-        if run.arm is Arm.CANDIDATE and run.outcome is not Outcome.OK:
-            failed.add(run.pair)
+    """The first pair that still lacks a run."""
     pair = 0
-    while pair in failed or len(arms.get(pair, ())) == len(Arm):
+    while _is_complete({run.arm: run for run in done if run.pair == pair}, done):
         pair += 1
     return pair
+
+
+def _is_complete(finished: Mapping[Arm, Measurement], done: Sequence[Measurement]) -> bool:
+    """Whether a pair lacks no run: a failed candidate needs no champion, once one of them ended well beside it."""
+    candidate = finished.get(Arm.CANDIDATE)
+    if candidate is None or Arm.CHAMPION in finished:
+        return len(finished) == len(Arm)
+    if candidate.outcome is Outcome.OK:
+        return False
+    return not needs_champion(candidate, [run for run in done if run.pair != candidate.pair])
 
 
 def _require_progress(task: Task, judgement: Judgement) -> None:
     runs = judgement.runs
     if len(runs.champion_failures) >= MAX_CHAMPION_FAILURES:
-        last = runs.champion_failures[-1]
         raise MeasurementError(
-            f"{task.name}: the champion ended as {last.outcome} {len(runs.champion_failures)} times "
-            f"({last.detail}); run `rsi task check {task.name}`"
+            f"{task.name}: the champion {runs.champion_trouble}, {len(runs.champion_failures)} times in all; "
+            f"run `rsi task check {task.name}`"
         )
     allowed = max(MIN_INVALID_PAIRS, judgement.plan.max_pairs // 2)
     if runs.invalid_pairs > allowed:

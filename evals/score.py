@@ -20,7 +20,7 @@ from rsi.evals.sequential import MIN_PAIRS, ratio_interval, trimmed_mean
 from rsi.evals.types import Interval, Measurement, Purpose, Score
 from rsi.tasks.types import Clock, MeasurePlan, Profile, Task
 
-SCORE_SCHEMA = 1
+SCORE_SCHEMA = 2
 """Raised whenever a rule changes, so that an old digest is never compared with a new rule's."""
 
 
@@ -142,10 +142,9 @@ def _require_champion(judgement: Judgement, purpose: Purpose) -> None:
     runs = judgement.runs
     if runs.valid or runs.failures or not runs.champion_failures:
         return
-    last = runs.champion_failures[-1]
     raise MeasurementError(
-        f"{purpose}: the champion itself ended as {last.outcome} in "
-        f"{len(runs.champion_failures)} runs ({last.detail}); nothing can be said about a candidate"
+        f"{purpose}: the champion itself {runs.champion_trouble}, {len(runs.champion_failures)} times in all; "
+        "nothing can be said about a candidate"
     )
 
 

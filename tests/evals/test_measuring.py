@@ -12,7 +12,7 @@ from rsi.evals.machine_lock import LOCK_NAME, cache_folder, machine_lock
 from rsi.evals.measuring import arm_order, compare, measure, training_seed
 from rsi.evals.score import score
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Verdict
-from rsi.sandboxes.errors import SandboxBrokenError
+from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.harness_kit.seeds import seed_commitment
@@ -235,6 +235,69 @@ def test_a_candidate_that_crashes_is_run_twice_and_the_champion_not_for_nothing(
     assert len(runs) <= 3
     assert "NameError: loss" in candidate[0].detail
     assert score(task, profile, runs, purpose=Purpose.SCREEN).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("lineage", ["main", "other", "third"])
+def test_where_both_arms_fail_alike_the_candidate_is_not_blamed(run, lineage) -> None:
+    with pytest.raises(MeasurementError, match="champion ended as crashed"):
+        run(ScriptedRunner(faster, ending=lambda _t, _n: ExecOutcome.CRASHED), lineage=lineage)
+
+
+@dataclass
+class _InTurns(ScriptedRunner):
+    """A candidate that fails in turns takes its champion with it, as in `sandboxes/turns.py`."""
+
+    takes_turns: bool = True
+
+    def run_candidate(self, task, profile, tree, *args, seat=None, **kwargs) -> CandidateRun:
+        if seat is not None and tree[0].content == b"slow":
+            raise TurnsAbandonedError("ended with the candidate")
+        if seat is not None:
+            seat.fail()
+        return super().run_candidate(task, profile, tree, *args, **kwargs)
+
+
+def test_in_turns_too_both_arms_may_fail_alike(run, task, profile) -> None:
+    with pytest.raises(MeasurementError, match="champion ended as crashed"):
+        run(_InTurns(faster, ending=lambda _t, _n: ExecOutcome.CRASHED))
+    only = _InTurns(
+        faster, ending=lambda t, _: ExecOutcome.CRASHED if t == b"fast" else ExecOutcome.OK
+    )
+    runs = run(only)
+    assert [(m.arm, m.pair, m.outcome) for m in runs] == [
+        (Arm.CANDIDATE, 0, Outcome.CRASHED),
+        (Arm.CHAMPION, 0, Outcome.OK),
+        (Arm.CANDIDATE, 1, Outcome.CRASHED),
+    ]
+    assert score(task, profile, runs, purpose=Purpose.SCREEN).verdict is Verdict.INVALID
+    for done in range(len(runs)):
+        again = run(_InTurns(faster, ending=only.ending), recorded=runs[:done])
+        assert [(m.arm, m.pair, m.position) for m in again] == [
+            (m.arm, m.pair, m.position) for m in runs
+        ]
+
+
+def test_a_candidate_that_hangs_on_a_busy_machine_is_measured_against_a_champion_that_ends(
+    run, task, profile, run_of
+) -> None:
+    """The champion of the pair shows whether the machine or the candidate was slow; twice settles it."""
+    late = [
+        run_of(Arm.CANDIDATE, pair, None, outcome=Outcome.TIMEOUT, is_disturbed=True)
+        for pair in (0, 1)
+    ]
+    ended = [run_of(Arm.CHAMPION, pair, 3.0) for pair in (0, 1)]
+    one = ScriptedRunner(faster)
+    again = run(one, recorded=[late[0]])
+    assert [(m.arm, m.pair) for m in again[1:2]] == [(Arm.CHAMPION, 0)]
+    assert score(task, profile, again, purpose=Purpose.SCREEN).verdict is Verdict.SUPPORTED
+    runs = run(ScriptedRunner(faster), recorded=[late[0], ended[0], late[1]])
+    assert [(m.arm, m.pair) for m in runs[3:]] == [(Arm.CHAMPION, 1)]
+    assert score(task, profile, runs, purpose=Purpose.SCREEN).verdict is Verdict.INVALID
+
+
+def test_a_champion_without_a_positive_value_is_our_error(run, task) -> None:
+    with pytest.raises(MeasurementError, match=r"value 0\.0, of which no ratio"):
+        run(ScriptedRunner(lambda tree, _: 0.0 if tree == b"slow" else 2.0))
 
 
 def test_tampering_stops_at_once(run) -> None:

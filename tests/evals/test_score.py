@@ -121,6 +121,34 @@ def test_a_timeout_on_a_disturbed_machine_is_not_held_against_anyone(
     assert result.pairs_invalid == 1
 
 
+def test_running_out_of_time_again_while_the_champion_ends_is_the_candidates_own(
+    task, profile, run_of
+) -> None:
+    late = [
+        run_of(Arm.CANDIDATE, p, None, outcome=Outcome.TIMEOUT, is_disturbed=True) for p in (0, 1)
+    ]
+    ended = [run_of(Arm.CHAMPION, pair, 3.0) for pair in (0, 1)]
+    assert score(task, profile, (*late, ended[0]), purpose=SCREEN).verdict is Verdict.INCONCLUSIVE
+    assert score(task, profile, (*late, *ended), purpose=SCREEN).verdict is Verdict.INVALID
+
+
+def test_a_pair_in_which_both_failed_is_no_evidence(task, profile, pairs_of, run_of) -> None:
+    both = [run_of(arm, 3, None, outcome=Outcome.CRASHED) for arm in Arm]
+    result = score(task, profile, (*pairs_of(*FASTER), *both), purpose=SCREEN)
+    assert (result.verdict, result.pairs_invalid) == (Verdict.SUPPORTED, 1)
+    tampered = run_of(Arm.CANDIDATE, 3, None, outcome=Outcome.TAMPERED)
+    result = score(task, profile, (*pairs_of(*FASTER), tampered, both[0]), purpose=SCREEN)
+    assert result.verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf")])
+def test_a_champion_of_no_value_makes_its_pair_invalid(task, profile, pairs_of, value) -> None:
+    measured = replace(task, metric=replace(task.metric, clock=Clock.RESULT))
+    runs = pairs_of([value, *FASTER[0]], [2.0, *FASTER[1]])
+    result = score(measured, profile, runs, purpose=SCREEN)
+    assert (result.verdict, result.pairs_invalid) == (Verdict.SUPPORTED, 1)
+
+
 def test_other_purposes_are_left_out(task, profile, pairs_of) -> None:
     screen = pairs_of(*FASTER)
     confirm = pairs_of([2.0] * 3, [3.0] * 3, purpose=Purpose.CONFIRM)
