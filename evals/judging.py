@@ -15,7 +15,7 @@ from rsi.evals.guards import (
 )
 from rsi.evals.pairing import Runs, sort_runs
 from rsi.evals.quality import QualityCheck, QualityState, breaks_limit, check_quality
-from rsi.evals.sequential import FIRST_LOOK, MIN_PAIRS, SequentialState, decide, log_ratio
+from rsi.evals.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
 from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
 from rsi.tasks.types import Direction, MeasurePlan, Metric, Profile, QualityRule, Task
 
@@ -81,7 +81,7 @@ def judge(
     runs = sort_runs(task.metric, measurements, purpose)
     ratios = log_ratios_of(task.metric, runs)
     state = None if ratios is None else decide(ratios, plan, task.metric.minimum_effect)
-    quality = tuple(check_quality(rule, runs.valid) for rule in profile.quality)
+    quality = tuple(check_quality(rule, runs.valid, plan) for rule in profile.quality)
     guards = (
         *check_guards(profile.guards, runs.valid, source),
         *check_harness_guards(runs.valid),
@@ -143,10 +143,9 @@ def _weighed(
         reason = "the deciding metric of the candidate is not a positive number"
         return (True, Verdict.REFUTED, reason)
     at_cap = pairs >= plan.max_pairs
-    if pairs >= max(plan.min_pairs, MIN_PAIRS):
-        worse = next((check for check in quality if check.state is QualityState.BROKEN), None)
-        if worse is not None:
-            return (True, Verdict.REFUTED, f"quality: {worse.result.reason}")
+    worse = next((check for check in quality if check.state is QualityState.BROKEN), None)
+    if worse is not None:
+        return (True, Verdict.REFUTED, f"quality: {worse.result.reason}")
     if state.verdict is not Verdict.SUPPORTED:
         return (state.stop or at_cap, state.verdict, state.reason)
     unsettled = next((check for check in quality if check.state is QualityState.UNSETTLED), None)

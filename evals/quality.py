@@ -8,13 +8,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from rsi.evals.distributions import student_t_quantile
+from rsi.evals.sequential import spent_levels
 from rsi.evals.types import Measurement, QualityResult
-from rsi.tasks.types import Direction, QualityRule
+from rsi.tasks.types import Direction, MeasurePlan, QualityRule
 
 QUALITY_ALPHA = 0.05
-"""One-sided error rate of calling a quality kept; screen and confirm both have to call it so."""
+"""One-sided error rate of calling a quality kept over all looks of a stage together, and of calling it broken; screen and
+confirm both have to call it kept."""
+FIRST_LOOK_SHARE = 0.5
+"""Part of it that the first look may spend: a candidate whose speed settles at once is not held up by its quality."""
 MIN_PAIRS = 2
 
 
@@ -35,23 +40,40 @@ class QualityCheck:
     result: QualityResult
 
 
+@lru_cache(maxsize=1024)
+def quality_levels(min_pairs: int, max_pairs: int) -> tuple[tuple[int, float], ...]:
+    """Level of each look at a quality by its number of pairs, summing to QUALITY_ALPHA.
+
+    A share for the first look, the rest in proportion to the pairs as for the speed. The sum bounds the chance of ever
+    calling a loss as large as the margin kept, whatever the dependence between looks (union bound).
+    """
+    extra = FIRST_LOOK_SHARE * QUALITY_ALPHA
+    (first, level), *later = spent_levels(min_pairs, max_pairs, QUALITY_ALPHA - extra)
+    return ((first, level + extra), *later)
+
+
 def check_quality(
-    rule: QualityRule, pairs: Sequence[tuple[Measurement, Measurement]]
+    rule: QualityRule, pairs: Sequence[tuple[Measurement, Measurement]], plan: MeasurePlan
 ) -> QualityCheck:
     """Apply one rule to all valid pairs.
 
     Args:
         rule: Limit and margin, in the rule's unit.
         pairs: (champion, candidate) of each pair, both ended ok.
+        plan: Says after how many pairs the difference is looked at; a limit holds in every run.
     """
     values = [(left.quality.get(rule.name), right.quality.get(rule.name)) for left, right in pairs]
     champion = [value for value, _ in values if value is not None]
     candidate = [value for _, value in values if value is not None]
     broken = _limit_problem(rule, champion, candidate, len(pairs))
     both = [(a, b) for a, b in values if a is not None and b is not None]
-    low, high = _difference_interval([b - a for a, b in both])
+    levels = quality_levels(plan.min_pairs, max(plan.max_pairs, len(pairs)))
+    level = [spent for count, spent in levels if count <= len(pairs)] or [levels[0][1]]
+    low, high = _difference_interval([b - a for a, b in both], level[-1])
     if broken is not None:
         state, reason = QualityState.BROKEN, broken
+    elif all(len(pairs) != count for count, _ in levels):
+        state, reason = QualityState.UNSETTLED, f"{rule.name}: {len(pairs)} pairs: between looks"
     else:
         state, reason = _against_margin(rule, low, high)
     result = QualityResult(
@@ -111,14 +133,16 @@ def _against_margin(
     return QualityState.UNSETTLED, f"{rule.name}: candidate minus champion {span}: not settled"
 
 
-def _difference_interval(differences: Sequence[float]) -> tuple[float | None, float | None]:
-    """Mean difference with bounds that each err with QUALITY_ALPHA, by Student's t."""
+def _difference_interval(
+    differences: Sequence[float], level: float
+) -> tuple[float | None, float | None]:
+    """Mean difference with bounds that each err with `level`, by Student's t."""
     n = len(differences)
     if n < MIN_PAIRS or not all(math.isfinite(value) for value in differences):
         return None, None
     mean = math.fsum(differences) / n
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (n - 1))
-    half = student_t_quantile(QUALITY_ALPHA, n - 1) * spread / math.sqrt(n)
+    half = student_t_quantile(level, n - 1) * spread / math.sqrt(n)
     return mean - half, mean + half
 
 
