@@ -133,7 +133,7 @@ def schedule(task: Task, rounds: int, every: int) -> tuple[Slot, ...]:
     for number in range(1, rounds + 1):
         before = number - 1
         if every > 0 and before % every == 0:
-            for control in due_controls(task, before, (), every=every):
+            for control in due_controls(task, before, every=every):
                 controls += 1
                 slots.append(Slot(number=-controls, ideas_before=before, control=control))
         slots.append(Slot(number=number, ideas_before=before, control=None))

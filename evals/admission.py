@@ -107,11 +107,6 @@ def is_admitted(findings: Sequence[Finding]) -> bool:
     return all(finding.severity is not Severity.BLOCK for finding in findings)
 
 
-def needs_person(findings: Sequence[Finding]) -> bool:
-    """Whether a person must look before a promotion."""
-    return any(finding.severity is not Severity.NOTE for finding in findings)
-
-
 def _path_findings(tree: FileTree) -> list[Finding]:
     found = []
     folded: dict[str, str] = {}

@@ -106,24 +106,17 @@ class Condition:
     text: str
 
 
-def due_controls(
-    task: Task, rounds_done: int, results: Sequence[ControlResult], *, every: int = EVERY_ROUNDS
-) -> tuple[Control, ...]:
-    """Controls to run now: all kinds at the start, then again after every `every` rounds.
+def due_controls(task: Task, rounds_done: int, *, every: int = EVERY_ROUNDS) -> tuple[Control, ...]:
+    """Controls of one control time: all kinds, at the start and again after every `every` rounds.
 
     A null comes each time; positives, negatives and cheats take turns, so that in a long campaign all are used.
 
     Args:
         task: Its reference solutions and cheats are the material.
         rounds_done: Rounds of the campaign that ended, controls not counted.
-        results: Control results so far.
         every: Rounds between two control times.
     """
     turn = rounds_done // every
-    if any(result.after_round // every == turn for result in results):
-        return ()
-    if rounds_done % every and results:
-        return ()
     chosen = [Control(kind=ControlKind.NULL, name="null", patch=None, expect=_REFUSED)]
     for kind in (ControlKind.POSITIVE, ControlKind.NEGATIVE, ControlKind.CHEAT):
         available = [control for control in controls_of(task) if control.kind is kind]

@@ -1,22 +1,16 @@
-"""Student's t and the normal distribution, accurate far out in the tails, without SciPy.
+"""Student's t, accurate far out in the tails, without SciPy.
 
 Does not: fit anything. The host depends on NumPy alone, and boundaries need tail areas near 1e-5.
 """
 
 import math
 from functools import lru_cache
-from statistics import NormalDist
 
 MAX_ITERATIONS = 300
 """Steps of the continued fraction; it converges in under 50 for every df used here."""
 RELATIVE_PRECISION = 1e-14
 TINY = 1e-300
 """Keeps a denominator of the continued fraction away from zero."""
-
-
-def normal_quantile(probability: float) -> float:
-    """Quantile of the standard normal distribution."""
-    return NormalDist().inv_cdf(probability)
 
 
 def student_t_tail(t: float, df: int) -> float:

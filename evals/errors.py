@@ -2,8 +2,7 @@
 
 EvidenceError
 ├── TooFewPairsError    a statistic was asked for fewer pairs than it needs; also a ValueError
-├── MeasurementError    the host could not measure; never held against a candidate
-└── DigestMismatchError stored measurements no longer give the stored score; also a ValueError
+└── MeasurementError    the host could not measure; never held against a candidate
 """
 
 
@@ -17,7 +16,3 @@ class TooFewPairsError(EvidenceError, ValueError):
 
 class MeasurementError(EvidenceError):
     """The host could not measure: harness error, lost sandbox, no quiet window."""
-
-
-class DigestMismatchError(EvidenceError, ValueError):
-    """A score computed again from stored measurements has another digest than the one stored."""

@@ -375,9 +375,7 @@ def _require_progress(task: Task, judgement: Judgement) -> None:
 
 
 def _cores(profile: Profile) -> tuple[int, ...] | None:
-    """Cores for both arms, where the task leaves the choice to the measurer."""
-    if profile.limits.cpus is not None:
-        return profile.limits.cpus
+    """Cores for both arms; None where the platform does not pin."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     return quietest_cores(profile.cpu_count, sorted(os.sched_getaffinity(0)))

@@ -23,10 +23,6 @@ class PairNoise:
     bias: Interval
     """The ratio itself with its 95 % interval; 1 should lie inside."""
 
-    @property
-    def is_unbiased(self) -> bool:
-        return self.bias.low <= 1.0 <= self.bias.high
-
 
 def pair_noise(metric: Metric, measurements: Sequence[Measurement], purpose: Purpose) -> PairNoise:
     """Noise of the deciding metric, from runs of one tree against itself.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from rsi.evals.errors import DigestMismatchError, EvidenceError, MeasurementError
+from rsi.evals.errors import EvidenceError, MeasurementError
 from rsi.evals.guards import SourceFacts
 from rsi.evals.judging import Judgement, judge
 from rsi.evals.pairing import Pair
@@ -85,30 +85,6 @@ def score(
         "score": unsigned,
     }
     return dataclasses.replace(unsigned, digest=canonical_digest(record))
-
-
-def rescore(
-    task: Task,
-    profile: Profile,
-    measurements: Sequence[Measurement],
-    *,
-    purpose: Purpose,
-    digest: str,
-    alpha: float | None = None,
-    source: SourceFacts | None = None,
-) -> Score:
-    """Score stored measurements again and insist on the stored digest.
-
-    Raises:
-        DigestMismatchError: The digest differs: measurements, plan, rules or code changed since.
-    """
-    again = score(task, profile, measurements, purpose=purpose, alpha=alpha, source=source)
-    if again.digest != digest:
-        raise DigestMismatchError(
-            f"score of {task.name} ({purpose}) is {again.digest[:16]}, stored was {digest[:16]}: "
-            f"now {again.verdict} ({again.reason}); measurements, plan or rules changed since"
-        )
-    return again
 
 
 def canonical_digest(value: object) -> str:

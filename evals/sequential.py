@@ -46,8 +46,6 @@ class SequentialState:
     """INCONCLUSIVE while `stop` is false."""
     interval: Interval | None
     """Champion over candidate as a ratio; None with fewer than MIN_PAIRS pairs."""
-    success_chance: float | None
-    """Predicted chance of support by the cap, from the pairs so far; None where it is not computed."""
     reason: str
     """One sentence."""
 
@@ -154,7 +152,6 @@ def decide(
             stop=at_cap,
             verdict=Verdict.INCONCLUSIVE,
             interval=None,
-            success_chance=None,
             reason=reason,
         )
     # A plan that was exceeded (pairs stored by an older plan) is judged as if the cap had been that high.
@@ -164,13 +161,13 @@ def decide(
     interval = ratio_interval(sample, plan.min_pairs, cap, plan.alpha)
     wanted = f"{1 + minimum_effect:.3f}"
     if pairs not in look_pairs(plan.min_pairs, cap):
-        return _going_on(interval, None, f"{pairs} pairs: between looks")
+        return _going_on(interval, f"{pairs} pairs: between looks")
     if math.log(interval.low) > threshold:
         reason = f"the lower bound {interval.low:.3f} is above {wanted}"
-        return _stopped(Verdict.SUPPORTED, interval, 1.0, reason)
+        return _stopped(Verdict.SUPPORTED, interval, reason)
     if _upper(sample, plan.min_pairs, cap, REFUTE_ALPHA) < threshold:
         reason = f"the effect {interval.estimate:.3f} is surely below {wanted}"
-        return _stopped(Verdict.REFUTED, interval, 0.0, reason)
+        return _stopped(Verdict.REFUTED, interval, reason)
     if at_cap:
         return _at_cap(sample, interval, threshold, wanted)
     return _on_the_way(sample, interval, plan, threshold, wanted)
@@ -208,20 +205,19 @@ def fixed_interval(log_ratios: Sequence[float], *, confidence: float = 0.95) -> 
 def _on_the_way(
     sample: TrimmedMean, interval: Interval, plan: MeasurePlan, threshold: float, wanted: str
 ) -> SequentialState:
-    chance = _success_chance(sample, plan, threshold)
-    if chance >= FUTILE_CHANCE:
-        return _going_on(interval, chance, f"{sample.pairs} of at most {plan.max_pairs} pairs")
+    if _success_chance(sample, plan, threshold) >= FUTILE_CHANCE:
+        return _going_on(interval, f"{sample.pairs} of at most {plan.max_pairs} pairs")
     if sample.tail(threshold) < REFUTE_PROBABILITY:
         reason = (
             f"no gain worth having: {interval.estimate:.3f} against {wanted}, "
             f"and more pairs would not change that"
         )
-        return _stopped(Verdict.REFUTED, interval, chance, reason)
+        return _stopped(Verdict.REFUTED, interval, reason)
     reason = (
         f"too noisy: {interval.estimate:.3f} against {wanted} "
         f"cannot be settled within {plan.max_pairs} pairs"
     )
-    return _stopped(Verdict.INCONCLUSIVE, interval, chance, reason)
+    return _stopped(Verdict.INCONCLUSIVE, interval, reason)
 
 
 def _at_cap(
@@ -229,9 +225,9 @@ def _at_cap(
 ) -> SequentialState:
     if sample.tail(threshold) < REFUTE_PROBABILITY:
         reason = f"no gain worth having: {interval.estimate:.3f} against {wanted} at the cap"
-        return _stopped(Verdict.REFUTED, interval, 0.0, reason)
+        return _stopped(Verdict.REFUTED, interval, reason)
     reason = f"{sample.pairs} pairs could not settle {interval.estimate:.3f} against {wanted}"
-    return _stopped(Verdict.INCONCLUSIVE, interval, 0.0, reason)
+    return _stopped(Verdict.INCONCLUSIVE, interval, reason)
 
 
 def _success_chance(sample: TrimmedMean, plan: MeasurePlan, threshold: float) -> float:
@@ -263,17 +259,14 @@ def _exp(log_value: float) -> float:
     return math.exp(max(-700.0, min(700.0, log_value)))
 
 
-def _going_on(interval: Interval, chance: float | None, reason: str) -> SequentialState:
+def _going_on(interval: Interval, reason: str) -> SequentialState:
     return SequentialState(
         stop=False,
         verdict=Verdict.INCONCLUSIVE,
         interval=interval,
-        success_chance=chance,
         reason=reason,
     )
 
 
-def _stopped(verdict: Verdict, interval: Interval, chance: float, reason: str) -> SequentialState:
-    return SequentialState(
-        stop=True, verdict=verdict, interval=interval, success_chance=chance, reason=reason
-    )
+def _stopped(verdict: Verdict, interval: Interval, reason: str) -> SequentialState:
+    return SequentialState(stop=True, verdict=verdict, interval=interval, reason=reason)

@@ -45,29 +45,16 @@ def test_the_tasks_own_material_gives_all_four_kinds() -> None:
     assert controls_of(TOY)[0].patch is None
 
 
-def test_all_kinds_are_due_at_the_start_and_not_again_at_once() -> None:
-    first = due_controls(TOY, 0, ())
+def test_all_kinds_are_due_at_the_start() -> None:
+    first = due_controls(TOY, 0)
     assert first[0].kind is ControlKind.NULL
     assert {control.kind for control in first} == set(ControlKind)
-    done = [
-        ControlResult(kind=c.kind, name=c.name, after_round=0, ending="x", reached_gate=False)
-        for c in first
-    ]
-    assert due_controls(TOY, 0, done) == ()
-    assert due_controls(TOY, 3, done) == ()
 
 
 def test_controls_come_again_and_take_turns() -> None:
-    done = results(ControlKind.NULL, 1, 0)
-    names = {
-        c.name for turn in range(8) for c in due_controls(TOY, 10 * turn, done if turn else ())
-    }
+    names = {c.name for turn in range(8) for c in due_controls(TOY, 10 * turn)}
     cheats = {c.name for c in controls_of(TOY) if c.kind is ControlKind.CHEAT}
     assert cheats <= names
-
-
-def test_a_campaign_without_controls_gets_them_late_rather_than_never() -> None:
-    assert due_controls(TOY, 7, ())
 
 
 def test_good_controls_do_not_lock() -> None:
