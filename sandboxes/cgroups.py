@@ -8,6 +8,7 @@ import contextlib
 import functools
 import itertools
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ WRAPPER_BYTES = 24 << 20
 """Memory of those."""
 REMOVE_TIMEOUT_S = 5.0
 _NUMBERS = itertools.count()
+_MADE = re.compile(rf"{PREFIX}([0-9]+\.[0-9]+)-(?:probe)?[0-9]+")
+"""Exactly the names that `create` and `_parents` give: whatever else begins alike is not ours to kill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,12 @@ def strays() -> tuple[str, ...]:
     return tuple(sorted({folder.name for folder in _strays()}))
 
 
+def owner_of(name: str) -> str | None:
+    """The owner's tag in the name of a group that this module made; None for anybody else's, such as rsi-worker.service."""
+    made = _MADE.fullmatch(name)
+    return made[1] if made else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parents:
     version: int
@@ -147,8 +156,8 @@ def _strays() -> Iterator[Path]:
         path for path in (parents.cpu, parents.memory, parents.pids) if path
     ):
         for folder in parent.glob(f"{PREFIX}*"):
-            tag = folder.name.removeprefix(PREFIX).rpartition("-")[0]
-            if not is_alive(tag):
+            owner = owner_of(folder.name)
+            if owner is not None and not is_alive(owner):
                 yield folder
 
 
