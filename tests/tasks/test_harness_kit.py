@@ -370,6 +370,21 @@ def test_the_verbs_exit_0_with_a_result_and_70_when_we_failed(tmp_path: Path):
     assert harness(tmp_path, *other).returncode == 70
 
 
+def test_a_number_that_cannot_be_scored_is_the_candidates_fault(tmp_path: Path):
+    assert harness(tmp_path, *INSTANCE).returncode == 0
+    letters = sorted(set((tmp_path / "i" / "public" / "train.txt").read_text()))
+    rows = [[1000] * len(letters) if at else [0] * len(letters) for at in range(len(letters))]
+    rows[0][0] = 1
+    model = {"letters": "".join(letters), "counts": rows, "smoothing": 5e-324}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "model.json").write_text(json.dumps(model))
+    done = harness(tmp_path, *GRADE)
+    assert done.returncode == 0, done.stderr.decode()
+    result = json.loads((tmp_path / "r" / "result.json").read_bytes())
+    assert result["outcome"] == "invalid_output"
+    assert "smoothing must lie" in result["reason"]
+
+
 def test_selfcheck_reports_each_check(tmp_path: Path):
     done = harness(tmp_path, "selfcheck", "--profile", "smoke")
     assert done.returncode == 0

@@ -25,6 +25,8 @@ from harness.source import draw_source, draw_text, loss_of_source
 MAX_MODEL_BYTES = 100_000
 ORACLE_SLACK_BPB = 0.02
 """How far below the source's own loss chance can take a model on a short held-out text."""
+MIN_SMOOTHING = 1e-9
+"""Below it a share could round to zero, which has no logarithm."""
 KEYS = {"letters", "counts", "smoothing"}
 
 
@@ -59,7 +61,13 @@ class ToyHarness:
             read_json(artifact, "model.json", max_bytes=MAX_MODEL_BYTES), set(source), n_train
         )
         floor = loss_of_source(source, heldout)
-        excess = loss_of_model(model, heldout) - floor
+        try:
+            excess = loss_of_model(model, heldout) - floor
+        except (
+            ArithmeticError,
+            ValueError,
+        ) as error:  # its numbers are the candidate's, never ours
+            raise InvalidArtifact(f"the model cannot be scored: {error}") from None
         return Graded(
             quality={"excess_bpb": excess},
             guards=(
@@ -110,8 +118,8 @@ def checked_model(value: JsonValue, letters: set[str], n_train: int) -> dict[str
         raise InvalidArtifact("letters must name each letter of the text once")
     if isinstance(smoothing, bool) or not isinstance(smoothing, int | float):
         raise InvalidArtifact("smoothing must be a number")
-    if not 0 < smoothing <= 100:
-        raise InvalidArtifact("smoothing must be above 0 and at most 100")
+    if not MIN_SMOOTHING <= smoothing <= 100:
+        raise InvalidArtifact(f"smoothing must lie from {MIN_SMOOTHING} to 100")
     if not isinstance(counts, list) or len(counts) != len(found):
         raise InvalidArtifact(f"counts must have {len(found)} rows")
     for row in counts:
