@@ -18,7 +18,16 @@ from rsi.sandboxes.turns import Seat, Turns
 from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, OnOutput
 from rsi.tasks import runner as task_runner
 from rsi.tasks.errors import TaskError
-from rsi.tasks.types import CandidateRun, Clock, Grade, GradeOutcome, Instance, Profile, Task
+from rsi.tasks.types import (
+    Budget,
+    CandidateRun,
+    Clock,
+    Grade,
+    GradeOutcome,
+    Instance,
+    Profile,
+    Task,
+)
 
 T = TypeVar("T")
 
@@ -166,7 +175,7 @@ def run_arm(
             before, read_machine(gpus=runner.gpus), run.execution.cpu_s
         )
         graded = _grade(runner, task, profile, instance, slot, run)
-        return _measurement(task, instance, slot, run, graded, disturbance)
+        return _measurement(task, profile, instance, slot, run, graded, disturbance)
     except (SandboxError, TaskError) as error:
         raise _failure(task, slot, error) from error
 
@@ -239,7 +248,7 @@ def run_in_turns(
     after = min((reading for *_, reading in ended), key=lambda reading: reading.at_s)
     disturbance = disturbance_between(before, after, spent_s)
     return [
-        _measurement(task, instance, slot, run, graded, disturbance)
+        _measurement(task, profile, instance, slot, run, graded, disturbance)
         for slot, run, graded, _ in ended
     ]
 
@@ -301,13 +310,14 @@ def _failure(task: Task, slot: Slot, error: Exception) -> MeasurementError:
 
 def _measurement(
     task: Task,
+    profile: Profile,
     instance: Instance,
     slot: Slot,
     run: CandidateRun,
     graded: Grade | None,
     disturbance: Disturbance,
 ) -> Measurement:
-    outcome, detail = _outcome(run, graded)
+    outcome, detail = _outcome(run, graded, profile.budget)
     execution = run.execution
     has_ended = execution.outcome in {ExecOutcome.OK, ExecOutcome.CRASHED}
     value = _deciding_value(task.metric.clock, run, graded) if outcome is Outcome.OK else None
@@ -348,7 +358,7 @@ def _deciding_value(clock: Clock, run: CandidateRun, graded: Grade | None) -> fl
             assert_never(clock)
 
 
-def _outcome(run: CandidateRun, graded: Grade | None) -> tuple[Outcome, str]:
+def _outcome(run: CandidateRun, graded: Grade | None, budget: Budget | None) -> tuple[Outcome, str]:
     """How the run ended, and one sentence about what went wrong."""
     execution = run.execution
     match execution.outcome:
@@ -364,6 +374,8 @@ def _outcome(run: CandidateRun, graded: Grade | None) -> tuple[Outcome, str]:
             pass
         case _:
             assert_never(execution.outcome)
+    if budget is not None and (overspent := budget.overspent(execution)):
+        return Outcome.TIMEOUT, f"over its budget: {overspent}"
     if graded is None:
         return Outcome.INVALID_OUTPUT, run.output_problem
     match graded.outcome:

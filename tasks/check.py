@@ -130,6 +130,10 @@ def _selfcheck(task: Task, profile: Profile, backend: Backend) -> Iterator[Check
         yield CheckLine(name="harness selfcheck", is_ok=False, detail=detail)
         return
     for check in checks:
+        if not isinstance(check, dict):
+            detail = f"the verb's list of checks holds {check!r:.80}, expected an object with name, ok and evidence"
+            yield CheckLine(name="harness selfcheck", is_ok=False, detail=detail)
+            continue
         yield CheckLine(
             name=f"harness {check.get('name')}",
             is_ok=check.get("ok") is True,
@@ -156,6 +160,8 @@ def _baseline(task: Task, profile: Profile, backend: Backend) -> CheckLine:
     broken += [guard.name for guard in graded.guards if not guard.is_ok]
     values = ", ".join(f"{key} {value:.4g}" for key, value in graded.quality_values.items())
     seen = f"{run.execution.cpu_s:.2f} CPU s, {run.execution.wall_s:.2f} wall s, {values}"
+    if profile.budget is not None and (overspent := profile.budget.overspent(run.execution)):
+        return CheckLine(name=name, is_ok=False, detail=f"over its budget: {overspent}; {seen}")
     if graded.outcome is not GradeOutcome.OK:
         detail = f"graded {graded.outcome.value}: {graded.reason}"
         return CheckLine(name=name, is_ok=False, detail=detail)

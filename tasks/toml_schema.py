@@ -27,7 +27,12 @@ FILE = "task.toml"
 SCHEMA_VERSION = "1.4"
 CLAIMS = ("none", "screen", "promote")
 GUARDS = ("max_rss_bytes", "source_bytes", "wall_s", "lines_added")
-BUDGET_UNITS = ("cpu_s", "wall_s", "model_tokens", "trained_tokens", "env_steps", "calls")
+BUDGET_UNITS = ("cpu_s", "wall_s")
+NOT_METERED = dict.fromkeys(
+    ("model_tokens", "trained_tokens", "env_steps", "calls"),
+    "nobody could meter it: a candidate runs apart from its harness, and only the host's clocks see the run",
+)
+"""Units that other formats know, and why a run cannot be held to them."""
 NO_CLOCKS = {
     "device_s": "the host has no clock for a device's own seconds; a task that runs on a GPU is timed by wall_s, because "
     "a run holds its GPUs alone for as long as it is measured"
@@ -243,7 +248,8 @@ def _guard_rules(rsi: Table) -> tuple[GuardRule, ...]:
 
 
 def _budget(table: Table) -> Budget:
-    budget = Budget(unit=table.word("unit", BUDGET_UNITS), limit=table.number("limit", above=0))
+    unit = table.word("unit", BUDGET_UNITS, refused=NOT_METERED)
+    budget = Budget(unit=unit, limit=table.number("limit", above=0))
     table.finish()
     return budget
 

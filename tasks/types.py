@@ -99,8 +99,13 @@ class Budget:
     """What one run may spend of the scarce thing, declared beforehand."""
 
     unit: str
-    """"cpu_s", "wall_s", "model_tokens", "trained_tokens", "env_steps" or "calls"."""
+    """"cpu_s" or "wall_s": what the host reads of a run."""
     limit: float
+
+    def overspent(self, execution: ExecResult) -> str:
+        """By how much a run went over it, in one sentence; empty when it did not."""
+        spent = execution.cpu_s if self.unit == "cpu_s" else execution.wall_s
+        return f"spent {spent:.4g} of {self.limit:g} {self.unit}" if spent > self.limit else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

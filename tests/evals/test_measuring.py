@@ -17,6 +17,7 @@ from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
+    Budget,
     CandidateRun,
     Grade,
     GradeOutcome,
@@ -298,6 +299,18 @@ def test_a_candidate_that_hangs_on_a_busy_machine_is_measured_against_a_champion
 def test_a_champion_without_a_positive_value_is_our_error(run, task) -> None:
     with pytest.raises(MeasurementError, match=r"value 0\.0, of which no ratio"):
         run(ScriptedRunner(lambda tree, _: 0.0 if tree == b"slow" else 2.0))
+
+
+@pytest.mark.parametrize("unit", ["cpu_s", "wall_s"])
+def test_a_candidate_that_overspends_the_declared_budget_ends_as_timeout(
+    run, task, profile, unit
+) -> None:
+    limited = replace(profile, budget=Budget(unit=unit, limit=2.5))
+    runs = run(ScriptedRunner(lambda tree, _: 2.0 if tree == b"slow" else 2.6), profile=limited)
+    candidate = [m for m in runs if m.arm is Arm.CANDIDATE]
+    assert {m.outcome for m in candidate} == {Outcome.TIMEOUT}
+    assert candidate[0].detail == f"over its budget: spent 2.6 of 2.5 {unit}"
+    assert {m.outcome for m in runs if m.arm is Arm.CHAMPION} <= {Outcome.OK}
 
 
 def test_tampering_stops_at_once(run) -> None:

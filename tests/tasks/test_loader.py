@@ -192,6 +192,12 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
         ),
         (
             "[rsi.profile.smoke.limits]",
+            '[rsi.budget]\nunit = "calls"\nlimit = 4\n[rsi.profile.smoke.limits]',
+            "task.toml: rsi.budget.unit is the text 'calls', expected one of cpu_s, wall_s; nobody could meter it: a "
+            "candidate runs apart from its harness, and only the host's clocks see the run.",
+        ),
+        (
+            "[rsi.profile.smoke.limits]",
             "[rsi.rows]\n'survey:6.2' = '04_count_in_d'\n[rsi.profile.smoke.limits]",
             "task.toml: rsi.rows.survey:6.2 is '04_count_in_d', expected a solution's name or "
             "selfcheck:<name>; did you mean '04_count_in_c'?",
