@@ -148,7 +148,7 @@ class BubblewrapBackend:
         scratch = self._cache / "mountpoint"
         scratch.mkdir(parents=True, exist_ok=True)
         try:
-            with _filter_fd(self._protections) as filter_fd:
+            with _filter_fd(self._protections, spec.limits) as filter_fd:
                 argv = self._command(spec, python, group, scratch, filter_fd)
                 with launched(
                     argv,
@@ -287,8 +287,6 @@ class BubblewrapBackend:
         options = ["CORE=0"]
         if self._protections.rlimits:
             options += [f"NOFILE={limits.open_files}", f"NPROC={limits.pids + WRAPPER_PIDS}"]
-        if limits.cpus is not None:
-            options.append("CPUS=" + ",".join(map(str, limits.cpus)))
         return options
 
 
@@ -338,11 +336,12 @@ def _device_nodes(gpus: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _filter_fd(protections: Protections) -> Iterator[int]:
+def _filter_fd(protections: Protections, limits: Limits) -> Iterator[int]:
     """A readable file descriptor that holds the seccomp program."""
+    program = bpf_program(keeps_cores=limits.cpus is not None) if protections.seccomp else b""
     read_fd, write_fd = os.pipe()
     try:
-        os.write(write_fd, bpf_program() if protections.seccomp else b"")
+        os.write(write_fd, program)
     finally:
         os.close(write_fd)
     try:

@@ -61,7 +61,7 @@ def launched(
         SandboxBrokenError: It did not start.
     """
     with tempfile.TemporaryFile() as messages:
-        process = _spawn(argv, messages, pass_fds)
+        process = _spawn(argv, messages, pass_fds, limits.cpus)
         assert process.stdin is not None  # noqa: S101 - both are pipes
         assert process.stdout is not None  # noqa: S101
 
@@ -86,27 +86,51 @@ def launched(
 
 
 def _spawn(
-    argv: Sequence[str], messages: IO[bytes], pass_fds: Sequence[int]
+    argv: Sequence[str],
+    messages: IO[bytes],
+    pass_fds: Sequence[int],
+    cpus: tuple[int, ...] | None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a process from a thread that lives as long as we do.
+    """Start a process, on the given cores, from a thread that lives as long as we do.
 
     "Die with the parent" means, in Linux, with the thread that made the process: a sandbox must not end because
     a worker thread of its owner did.
     """
 
     def start() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=messages,
-            pass_fds=pass_fds,
-            start_new_session=True,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-            cwd="/",
-        )
+        with _on_cores(cpus):
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                cwd="/",
+            )
 
     return _spawner(os.getpid()).submit(start).result()
+
+
+@contextlib.contextmanager
+def _on_cores(cpus: tuple[int, ...] | None) -> Iterator[None]:
+    """Let this thread, and so what it starts, run on these cores alone; pinned here because inside it is forbidden."""
+    if cpus is None:
+        yield
+        return
+    usual = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        raise SandboxBrokenError(
+            f"cannot run on the cores {', '.join(map(str, cpus))}: {error.strerror}; this process may use "
+            f"{', '.join(map(str, sorted(usual)))}"
+        ) from error
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 @functools.cache

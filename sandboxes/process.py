@@ -112,8 +112,6 @@ def _reap_folders() -> None:
 def _command(limits: Limits, group: cgroups.Cgroup | None) -> list[str]:
     """The shell that joins the control group and becomes the warden."""
     options = [f"NOFILE={limits.open_files}", f"FSIZE={limits.disk_bytes}", "CORE=0"]
-    if limits.cpus is not None:
-        options.append("CPUS=" + ",".join(map(str, limits.cpus)))
     join = group.join_script() if group is not None else ""
     warden = [str(base_interpreter()), *PYTHON_FLAGS, WARDEN_SOURCE, *options]
     return ["/bin/sh", "-ec", f'{join}exec "$@"', "rsi-warden", *warden]

@@ -275,6 +275,19 @@ def _pins_cores(bench: Bench) -> str | None:
     return _expect(got, str(core), "the cores")
 
 
+def _keeps_cores(bench: Bench) -> str | None:
+    core = min(os.sched_getaffinity(0))
+    program = """
+import os
+try: os.sched_setaffinity(0, range(os.cpu_count()))
+except OSError: pass
+print(*os.sched_getaffinity(0))
+"""
+    with bench.backend.open(bench.limited(cpus=(core,))) as sandbox:
+        got = bench.run(program, sandbox=sandbox)
+    return _expect(got, str(core), "the cores after a try to get others")
+
+
 def _has_no_network(bench: Bench) -> str | None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return bench.run(CONNECT_PROGRAM % server.getsockname()[1]) or None
@@ -357,8 +370,9 @@ PROMISES = (
     Promise(name="deadline", text="The deadline kills the sandbox, whatever it ignores.", check=_keeps_deadlines, needs_wall=False),
     Promise(name="memory", text="The memory of all processes together is limited.", check=_limits_memory, needs_wall=False),
     Promise(name="open_files", text="Open files are limited.", check=_limits_open_files, needs_wall=False),
-    Promise(name="cores", text="Commands stay on the cores they are given.", check=_pins_cores, needs_wall=False),
+    Promise(name="cores", text="Commands start on the cores they are given.", check=_pins_cores, needs_wall=False),
     Promise(name="processes", text="Processes are limited.", check=_limits_processes),
+    Promise(name="kept_cores", text="Commands cannot leave the cores they are given.", check=_keeps_cores),
     Promise(name="disk", text="Bytes in /work and /tmp are limited.", check=_limits_disk),
     Promise(name="inodes", text="Files in /work and /tmp are limited.", check=_limits_inodes),
     Promise(name="shared_memory", text="Bytes in /dev/shm are limited.", check=_limits_shared_memory),

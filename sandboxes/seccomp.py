@@ -78,6 +78,9 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "vhangup": (153, 58),
     "vmsplice": (278, 75),
 }
+SCHED_SETAFFINITY = (203, 122)
+"""Answered as done, without being done, where a command is pinned to cores by inheritance alone; an engine's cpuset needs
+no such help. Not EPERM: OpenMP with OMP_PROC_BIND then starts no thread at all."""
 CLONE = (56, 220)
 CLONE3 = (435, 435)
 SOCKET = (41, 198)
@@ -94,12 +97,15 @@ _NUMBER_AT, _ARCH_AT, _ARGS_AT = 0, 4, 16
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
-def bpf_program(machine: str | None = None, *, allow: Iterable[str] = ()) -> bytes:
+def bpf_program(
+    machine: str | None = None, *, allow: Iterable[str] = (), keeps_cores: bool = False
+) -> bytes:
     """A classic BPF filter, as `bwrap --seccomp` reads it.
 
     Args:
         machine: "x86_64" or "aarch64"; None for this machine.
         allow: Names of `DENIED`, or "socket", "clone", "prlimit64", left open (the tests' switch).
+        keeps_cores: Whether a process may not choose other cores than it starts on.
 
     Raises:
         ValueError: The machine is neither of the two.
@@ -115,6 +121,8 @@ def bpf_program(machine: str | None = None, *, allow: Iterable[str] = ()) -> byt
     if machine == "x86_64":
         code += [(_JUMP_GE, 0, 1, X32_BIT), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     code += [(_JUMP_GE, 0, 1, FIRST_UNKNOWN), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    if keeps_cores:
+        code += [(_JUMP_EQ, 0, 1, SCHED_SETAFFINITY[column]), (_RETURN, 0, 0, _ERRNO)]
     for name, numbers in DENIED.items():
         number = numbers[column]
         if number is not None and name not in opened:

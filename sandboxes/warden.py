@@ -107,18 +107,15 @@ class Warden:
     """Serves one owner over standard input and output.
 
     Args:
-        options: NAME=number words: NOFILE, NPROC, FSIZE, CORE (limits of commands) and CPUS (a comma list).
+        options: NAME=number words: NOFILE, NPROC, FSIZE, CORE, the limits of commands.
     """
 
     def __init__(self, options: list[str]) -> None:
         named = dict(word.split("=", 1) for word in options)
-        cpus = named.pop("CPUS", None)
         self.rlimits = {name: int(value) for name, value in named.items()}
         self.is_init = os.getpid() == 1
         self.incoming = bytearray()
         self.job: Job | None = None
-        if cpus is not None:
-            os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
         self.wake = self.harden()
 
     def harden(self) -> int:

@@ -39,7 +39,7 @@ def test_only_a_backend_without_walls_promises_less(backend):
     ("torn_down", "noticed"),
     [
         (Protections(network=False), {"network", "abstract_sockets"}),
-        (Protections(seccomp=False), {"sockets", "calls", "privileges"}),
+        (Protections(seccomp=False), {"sockets", "calls", "privileges", "kept_cores"}),
         (Protections(sized_tmpfs=False), {"disk", "inodes", "shared_memory"}),
         (Protections(read_only_root=False), {"read_only"}),
     ],

@@ -51,6 +51,14 @@ def test_every_denied_call_is_refused_on_both_architectures(machine):
             assert decide(program, arch, numbers[column]) == refusal(errno.EPERM), name
 
 
+def test_the_pinned_alone_choose_other_cores_in_vain(machine):
+    column, arch = list(seccomp.AUDIT_ARCH).index(machine), seccomp.AUDIT_ARCH[machine]
+    number = seccomp.SCHED_SETAFFINITY[column]
+    assert decide(seccomp.bpf_program(machine), arch, number) == ALLOWED
+    pinned = seccomp.bpf_program(machine, keeps_cores=True)
+    assert decide(pinned, arch, number) == refusal(0)
+
+
 def test_a_call_left_open_is_allowed(machine):
     column = list(seccomp.AUDIT_ARCH).index(machine)
     program = seccomp.bpf_program(machine, allow=["ptrace"])
@@ -123,6 +131,7 @@ def test_the_tables_match_the_kernel_headers(header, column):
     }
     table = {
         **seccomp.DENIED,
+        "sched_setaffinity": seccomp.SCHED_SETAFFINITY,
         "clone": seccomp.CLONE,
         "clone3": seccomp.CLONE3,
         "socket": seccomp.SOCKET,
