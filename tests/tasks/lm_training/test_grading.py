@@ -7,6 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from rsi.tasks.loader import load_task
+
 pytestmark = pytest.mark.slow
 
 
@@ -154,6 +156,34 @@ def test_the_open_family_refuses_models_beyond_the_caps(harness, graded, leave):
     large = {"ngram_orders": [2, 3, 4], "ngram_rows": 1 << 14}
     with pytest.raises(harness.kit.InvalidArtifact, match="parameters"):
         graded(leave(config=large), track="open_family")
+
+
+@pytest.mark.parametrize("profile", ["smoke", "demo", "full"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": 6, "width": 16, "heads": 16, "context": 512, "mlp_width": 0},
+        {"layers": 8, "width": 8, "heads": 1, "context": 8, "mlp_width": 2048},
+    ],
+    ids=["scores", "activations"],
+)
+def test_a_narrow_model_that_would_outlast_its_grader_is_beyond_the_cap(
+    harness, request_of, profile, changes
+):
+    settings = request_of(profile, "open_family").settings
+    pinned = harness.family.read_config(settings["model"])
+    narrow = harness.family.read_config({**settings["model"], **changes})
+    cap = settings["max_multiplications"]
+    # What the slowest kinds of work cost, measured on one busy core: 12 ns a score, 13 ns an activation.
+    scores = narrow.layers * narrow.heads * narrow.context
+    seconds = 13e-9 * (scores + narrow.layers * narrow.mlp_width)
+    graded_bytes = settings["hidden_bytes"] + 180 * narrow.context
+    allowed_s = load_task("lm_training").profiles[profile].grade_limits.wall_s
+    is_refused = harness.family.multiplications_per_byte(narrow) > cap
+    assert is_refused or seconds * graded_bytes < allowed_s / 2
+    assert harness.family.multiplications_per_byte(pinned) < cap * 2 / 3
+    if profile != "full":
+        assert is_refused
 
 
 def test_the_pinned_model_is_the_one_of_the_public_settings(harness, request_of, tmp_path):
