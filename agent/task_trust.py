@@ -113,7 +113,13 @@ class Examiner:
                 f"{self.task.name}: A/A failed: {error}; {found.score.reason}"
             ) from error
         floor_s = measure_floor(
-            self.task, self.profile, self.backend, base, label="task-check", repeats=1
+            self.task,
+            self.profile,
+            self.backend,
+            base,
+            label="task-check",
+            repeats=1,
+            cache=self.lock_folder,
         )
         values = [
             run.metric_value

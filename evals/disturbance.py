@@ -6,7 +6,7 @@ Invariant: where the platform cannot tell, the answer is None, never zero.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,15 +99,15 @@ def disturbance_between(
     )
 
 
-def wait_until_quiet(timeout_s: float) -> bool:
-    """Wait until others leave the machine alone for a second; False when that did not happen in time."""
+def wait_until_quiet(timeout_s: float, *, should_stop: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until others leave the machine alone for a second; False when that did not happen in time or was stopped."""
     deadline = time.monotonic() + timeout_s
     while True:
         before = read_machine()
         time.sleep(QUIET_POLL_S)
         if not disturbance_between(before, read_machine(), None).is_disturbed:
             return True
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or should_stop():
             return False
 
 

@@ -7,8 +7,10 @@ below it is held for a person (`plausibility.py`).
 import ast
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from rsi.evals.errors import MeasurementError
+from rsi.evals.gpus import timing_cores, timing_machine
 from rsi.evals.plausibility import FLOOR_SETTING
 from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, SandboxSpec
@@ -48,6 +50,7 @@ def measure_floor(
     *,
     label: str,
     repeats: int = REPEATS,
+    cache: Path | None = None,
 ) -> float | None:
     """Seconds of a run that does nothing, on the task's deciding clock; None when that is no host clock.
 
@@ -58,6 +61,7 @@ def measure_floor(
         base_tree: The task's own repo, whose imports count as needed.
         label: Owner of the sandboxes.
         repeats: Runs, each in a fresh sandbox; the cheapest counts.
+        cache: Folder of the machine-wide lock; None takes `$RSI_LEASE_DIR` or the cache's.
 
     Raises:
         MeasurementError: The sandbox failed, or the imports do not work in the environment.
@@ -66,26 +70,28 @@ def measure_floor(
         return None
     modules = floor_imports(base_tree)
     program = f"import {', '.join(modules)}" if modules else "pass"
-    spec = SandboxSpec(
-        environment=task.environment,
-        limits=profile.limits,
-        variables=candidate_variables(profile, 0),
-        label=label,
-    )
-    seconds = []
-    for _ in range(repeats):
-        try:
-            with backend.open(spec) as sandbox:
-                result = sandbox.exec(("python", "-P", "-c", program))
-        except SandboxError as error:
-            raise MeasurementError(f"{task.name}: no floor: {error}") from error
-        if result.outcome is not ExecOutcome.OK:
-            ending = result.stderr.decode("utf-8", errors="replace").strip()[-300:]
-            raise MeasurementError(f"{task.name}: {program!r} ended as {result.outcome}: {ending}")
-        seconds.append(result.cpu_s if task.metric.clock is Clock.CPU_S else result.wall_s)
-    return min(
-        seconds
-    )  # neighbours only ever add; a floor that they raised would hold up honest claims
+    with timing_machine(cache):
+        limits = replace(profile.limits, cpus=timing_cores(profile))
+        spec = SandboxSpec(
+            environment=task.environment,
+            limits=limits,
+            variables=candidate_variables(profile, 0),
+            label=label,
+        )
+        return min(_seconds(task, backend, spec, program) for _ in range(repeats))
+
+
+def _seconds(task: Task, backend: Backend, spec: SandboxSpec, program: str) -> float:
+    """What one run of the program costs on the task's deciding clock; neighbours only ever add to it."""
+    try:
+        with backend.open(spec) as sandbox:
+            result = sandbox.exec(("python", "-P", "-c", program))
+    except SandboxError as error:
+        raise MeasurementError(f"{task.name}: no floor: {error}") from error
+    if result.outcome is not ExecOutcome.OK:
+        ending = result.stderr.decode("utf-8", errors="replace").strip()[-300:]
+        raise MeasurementError(f"{task.name}: {program!r} ended as {result.outcome}: {ending}")
+    return result.cpu_s if task.metric.clock is Clock.CPU_S else result.wall_s
 
 
 def with_floor(profile: Profile, floor_s: float | None) -> Profile:

@@ -1,37 +1,78 @@
-"""Which GPU a task's runs get, held alone while they are timed.
+"""What of the machine a task's timed runs get: cores, and a GPU held alone.
 
 Does not: judge its state; `disturbance.py` does, beside every run.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+from rsi.evals.disturbance import quietest_cores
 from rsi.evals.errors import MeasurementError
 from rsi.sandboxes.devices import find_gpus, leased_gpus
-from rsi.sandboxes.errors import BackendUnavailableError, LeaseTimeoutError
-from rsi.tasks.types import Device, Task
+from rsi.sandboxes.errors import BackendUnavailableError, LeaseTimeoutError, OperatorSettingError
+from rsi.sandboxes.leases import machine_lock
+from rsi.tasks.types import Device, Profile, Task
 
 GPU_WAIT_S = 3600.0
 
 
 @contextmanager
-def timing_gpus(task: Task) -> Iterator[tuple[str, ...]]:
+def timing_machine(
+    folder: Path | None = None, *, should_stop: Callable[[], bool] | None = None
+) -> Iterator[bool]:
+    """Hold the machine for a measurement, whoever else wants it; False when `should_stop` ended the wait.
+
+    Args:
+        folder: Where the lock is; None takes `$RSI_LEASE_DIR` or the cache's.
+        should_stop: Asked several times a second while another measurement runs.
+
+    Raises:
+        MeasurementError: The lock file cannot be opened.
+    """
+    with ExitStack() as held:
+        try:
+            is_held = held.enter_context(machine_lock(folder, should_stop=should_stop))
+        except OperatorSettingError as error:
+            raise MeasurementError(str(error)) from error
+        yield is_held
+
+
+@contextmanager
+def timing_gpus(
+    task: Task, *, should_stop: Callable[[], bool] | None = None
+) -> Iterator[tuple[str, ...] | None]:
     """UUIDs of the GPU that a task's runs get, leased from all other timings; none for CPU tasks.
+
+    None instead when `should_stop`, asked several times a second, ended the wait for one.
 
     Raises:
         MeasurementError: The task needs a GPU and none is here, or it stayed in use for an hour.
     """
     with ExitStack() as held:
-        uuids: tuple[str, ...] = ()
+        uuids: tuple[str, ...] | None = ()
         if task.device is Device.CUDA or usable_gpus(task):
             try:
-                gpus = held.enter_context(leased_gpus(wait_s=GPU_WAIT_S))
-            except (BackendUnavailableError, LeaseTimeoutError) as error:
+                gpus = held.enter_context(leased_gpus(wait_s=GPU_WAIT_S, should_stop=should_stop))
+            except (BackendUnavailableError, LeaseTimeoutError, OperatorSettingError) as error:
                 raise MeasurementError(str(error)) from error
-            uuids = tuple(each.uuid for each in gpus)
+            uuids = None if gpus is None else tuple(each.uuid for each in gpus)
         yield uuids
 
 
 def usable_gpus(task: Task) -> tuple[str, ...]:
     """UUIDs of every GPU here that a task may use; empty for CPU tasks and without one."""
     return () if task.device is Device.CPU else tuple(each.uuid for each in find_gpus())
+
+
+def timing_cores(profile: Profile) -> tuple[int, ...] | None:
+    """Cores for timed runs: the quietest where the task leaves the choice to the measurer.
+
+    Choose them while the machine is held: before that another measurement decides which are quiet.
+    """
+    if profile.limits.cpus is not None:
+        return profile.limits.cpus
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return quietest_cores(profile.cpu_count, sorted(os.sched_getaffinity(0)))

@@ -12,20 +12,18 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TypedDict
 
-from rsi.evals.disturbance import quietest_cores, wait_until_quiet
+from rsi.evals.disturbance import wait_until_quiet
 from rsi.evals.errors import MeasurementError
-from rsi.evals.gpus import timing_gpus
+from rsi.evals.gpus import timing_cores, timing_gpus, timing_machine
 from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
-from rsi.evals.machine_lock import cache_folder, machine_lock
 from rsi.evals.pairing import DISTURBED_CLOCKS, needs_champion
 from rsi.evals.running import Listener, Runner, Slot, TaskRunner, run_arm, run_in_turns
 from rsi.evals.score import score
@@ -89,11 +87,12 @@ def measure(
         recorded: Measurements already stored for this round; finished runs are not repeated.
         on_measurement: Called with each new measurement as soon as it exists.
         listener: Told what each run prints while it does.
-        should_stop: Asked before every run and during those that take turns; True ends measuring with what there is.
+        should_stop: Asked before every run, during those that take turns and while waiting for the machine; True ends
+            measuring with what there is.
         alpha: One-sided error rate of this stage; None takes the plan's.
         runner: How a task is run; None runs it for real on `backend`, pinned to the quietest cores, with the GPU that the
             task asks for held alone.
-        cache: Folder of the machine-wide lock; None takes `$RSI_CACHE` or the platform's.
+        cache: Folder of the machine-wide lock; None takes `$RSI_LEASE_DIR` or the cache's.
 
     Returns:
         The measurements of this purpose, recorded ones first.
@@ -102,9 +101,11 @@ def measure(
         MeasurementError: The host, the harness or the champion failed, or no quiet window came.
     """
     source = source_facts(champion_tree, candidate_tree)
-    folder = cache or cache_folder()
+    stop = should_stop or (lambda: False)
     done = [run for run in recorded if run.purpose is purpose]
-    with _runner(runner, task, profile, backend) as chosen:
+    with _runner(runner, task, backend, stop) as chosen:
+        if chosen is None:
+            return tuple(done)
         session = _Session(
             task=task,
             profile=profile,
@@ -116,20 +117,22 @@ def measure(
             runner=chosen,
             on_measurement=on_measurement or (lambda _: None),
             listener=listener,
-            should_stop=should_stop or (lambda: False),
+            should_stop=stop,
         )
         while True:
             judgement = judge(task, profile, done, purpose=purpose, alpha=alpha, source=source)
             if judgement.stop or session.should_stop():
                 return tuple(done)
             _require_progress(task, judgement)
-            with machine_lock(folder, should_stop=session.should_stop) as is_held:
+            with timing_machine(cache, should_stop=stop) as is_held:
                 if not is_held:
                     return tuple(done)
                 # After a failure the next run decides, and it is the candidate's: the champion's would be wasted.
                 is_decided_alone = bool(judgement.runs.failures)
                 done.extend(
-                    session.run_pair(_next_pair(done), done, candidate_first=is_decided_alone)
+                    _on_quiet_cores(session).run_pair(
+                        _next_pair(done), done, candidate_first=is_decided_alone
+                    )
                 )
 
 
@@ -197,14 +200,14 @@ def arm_order(
 
 @contextmanager
 def _runner(
-    given: Runner | None, task: Task, profile: Profile, backend: Backend
-) -> Iterator[Runner]:
-    """The given runner, or a real one with the task's GPU held for as long as it is used."""
+    given: Runner | None, task: Task, backend: Backend, should_stop: Callable[[], bool]
+) -> Iterator[Runner | None]:
+    """The given runner, or a real one with the task's GPU held as long as it is used; None when stopped before."""
     if given is not None:
         yield given
         return
-    with timing_gpus(task) as gpus:
-        yield TaskRunner(backend=backend, cpus=_cores(profile), gpus=gpus)
+    with timing_gpus(task, should_stop=should_stop) as gpus:
+        yield None if gpus is None else TaskRunner(backend=backend, gpus=gpus)
 
 
 def training_seed(
@@ -242,7 +245,9 @@ class _Session:
         self, pair: int, done: Sequence[Measurement], *, candidate_first: bool
     ) -> list[Measurement]:
         """Run the arms of one pair that are not in `done`, in the drawn order or the candidate first."""
-        if self.task.metric.clock in DISTURBED_CLOCKS and not wait_until_quiet(QUIET_WAIT_S):
+        if self.task.metric.clock in DISTURBED_CLOCKS and not wait_until_quiet(
+            QUIET_WAIT_S, should_stop=self.should_stop
+        ):
             logger.warning("round=%s step=measure no quiet second came", self.round_id)
         slots = self._slots(pair, candidate_first=candidate_first)
         finished = {run.arm: run for run in done if run.pair == pair}
@@ -332,6 +337,14 @@ class _Session:
         return {"task": self.task.name, "lineage": self.lineage, "round_id": self.round_id}
 
 
+def _on_quiet_cores(session: _Session) -> _Session:
+    """The session with a real runner's cores chosen now, for one pair; a runner that has its cores keeps them."""
+    runner = session.runner
+    if not isinstance(runner, TaskRunner) or runner.cpus is not None:
+        return session
+    return replace(session, runner=replace(runner, cpus=timing_cores(session.profile)))
+
+
 def _cpu_medians(done: Sequence[Measurement]) -> dict[Arm, float]:
     """CPU seconds of each arm so far; empty unless both are known."""
     spent: dict[Arm, list[float]] = {arm: [] for arm in Arm}
@@ -372,10 +385,3 @@ def _require_progress(task: Task, judgement: Judgement) -> None:
             f"{task.name}: {runs.invalid_pairs} pairs were spoiled by other work on this machine, "
             f"{allowed} are allowed on the clock {task.metric.clock}; measure when it is quiet"
         )
-
-
-def _cores(profile: Profile) -> tuple[int, ...] | None:
-    """Cores for both arms; None where the platform does not pin."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    return quietest_cores(profile.cpu_count, sorted(os.sched_getaffinity(0)))

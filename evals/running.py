@@ -234,7 +234,11 @@ def run_in_turns(
             pool.submit(go, slot, tree, seat)
             for (slot, tree), seat in zip(arms, turns.seats, strict=True)
         ]
-        is_stopped = _watch(futures, turns, should_stop)
+        try:
+            is_stopped = _watch(futures, turns, should_stop)
+        except BaseException:
+            turns.abandon()  # or leaving the pool would wait for both whole runs
+            raise
     runs = []
     for (slot, _), future in zip(arms, futures, strict=True):
         try:

@@ -8,7 +8,7 @@ Invariant: a GPU is named by its UUID everywhere, never by an index that another
 # ruff: noqa: ANN401
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,8 +147,10 @@ def disturbances(before: GpuHealth, after: GpuHealth) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def leased_gpus(count: int = 1, *, wait_s: float = 0.0) -> Iterator[tuple[Gpu, ...]]:
-    """Hold the first `count` GPUs that nobody else times on.
+def leased_gpus(
+    count: int = 1, *, wait_s: float = 0.0, should_stop: Callable[[], bool] | None = None
+) -> Iterator[tuple[Gpu, ...] | None]:
+    """Hold the first `count` GPUs that nobody else times on; None when `should_stop` ended the wait.
 
     Raises:
         BackendUnavailableError: There are fewer.
@@ -166,7 +168,10 @@ def leased_gpus(count: int = 1, *, wait_s: float = 0.0) -> Iterator[tuple[Gpu, .
         if len(taken) < count:
             held.pop_all().close()
             taken = list(found[:count])
-            held.enter_context(leased([gpu.uuid for gpu in taken], wait_s=wait_s))
+            names = [gpu.uuid for gpu in taken]
+            if not held.enter_context(leased(names, wait_s=wait_s, should_stop=should_stop)):
+                yield None
+                return
         yield tuple(taken)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsi.sandboxes.leases import machine_lock
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.errors import HarnessError, PatchError
 from rsi.tasks.harness_kit.canonical import strict_json
@@ -145,7 +146,8 @@ def _baseline(task: Task, profile: Profile, backend: Backend) -> CheckLine:
     name = "baseline runs"
     try:
         instance = make_instance(task, profile, "dev", CHECK_SEED, backend, label=LABEL)
-        run = run_candidate(task, profile, read_tree(task.repo), instance, 0, backend, LABEL)
+        with machine_lock():  # its load would spoil what another process is timing
+            run = run_candidate(task, profile, read_tree(task.repo), instance, 0, backend, LABEL)
         if run.output is None:
             words = (run.execution.stderr or run.execution.stdout).decode("utf-8", "replace")
             outcome = grade_of_failed_run(run)

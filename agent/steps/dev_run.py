@@ -5,8 +5,7 @@ import uuid
 from rsi.agent.steps.device_time import device_time
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
-from rsi.evals.gpus import timing_gpus
-from rsi.evals.machine_lock import cache_folder, machine_lock
+from rsi.evals.gpus import timing_gpus, timing_machine
 from rsi.evals.measuring import training_seed
 from rsi.evals.types import Purpose
 from rsi.sandboxes.types import ExecOutcome, FileTree
@@ -30,10 +29,10 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
     )
     # In the order of `measure`, GPU first: two campaigns must not each hold what the other waits for.
     with (
-        timing_gpus(shop.task) as gpus,
-        machine_lock(cache_folder(), should_stop=shop.steering.is_stopping) as is_held,
+        timing_gpus(shop.task, should_stop=shop.steering.is_stopping) as gpus,
+        timing_machine(should_stop=shop.steering.is_stopping) as is_held,
     ):
-        if not is_held:
+        if gpus is None or not is_held:
             return DevRun(is_ok=False, summary=STOPPED, facts={"outcome": "stopped"})
         # A step that runs again after a crash runs for real, so its charges get new names.
         charge, begun_s = f"{desk.round_id}/dev/{uuid.uuid4().hex}", desk.monotonic_s()

@@ -1,6 +1,7 @@
 """Measuring: order, seeds, stopping, recovery, and whose fault a failure is."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from rsi.evals.errors import MeasurementError
-from rsi.evals.machine_lock import LOCK_NAME, cache_folder, machine_lock
+from rsi.evals.floor import measure_floor
+from rsi.evals.gpus import timing_machine
 from rsi.evals.measuring import arm_order, compare, measure, training_seed
+from rsi.evals.running import Slot, run_in_turns
 from rsi.evals.score import score
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Verdict
 from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
@@ -413,7 +416,7 @@ def test_two_measurers_never_hold_the_machine_together(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(5):
-            with machine_lock(tmp_path) as is_held:
+            with timing_machine(tmp_path) as is_held:
                 assert is_held
                 inside.append(1)
                 most.append(len(inside))
@@ -429,8 +432,8 @@ def test_two_measurers_never_hold_the_machine_together(tmp_path: Path) -> None:
 
 def test_waiting_for_the_machine_can_be_given_up(tmp_path: Path) -> None:
     with (
-        machine_lock(tmp_path) as first,
-        machine_lock(tmp_path, should_stop=lambda: True) as second,
+        timing_machine(tmp_path) as first,
+        timing_machine(tmp_path, should_stop=lambda: True) as second,
     ):
         assert first
         assert not second
@@ -438,11 +441,70 @@ def test_waiting_for_the_machine_can_be_given_up(tmp_path: Path) -> None:
 
 def test_a_cache_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MeasurementError, match="RSI_CACHE"), machine_lock(tmp_path / "file" / "x"):
+    with (
+        pytest.raises(MeasurementError, match="RSI_CACHE"),
+        timing_machine(tmp_path / "file" / "x"),
+    ):
         pass
 
 
-def test_the_cache_folder_can_be_named(tmp_path: Path) -> None:
-    assert cache_folder({"RSI_CACHE": str(tmp_path)}) == tmp_path
-    assert cache_folder({}).name == "rsi"
-    assert LOCK_NAME
+def test_one_lease_folder_makes_measurers_with_their_own_caches_exclude_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSI_CACHE", str(tmp_path / "a"))
+    monkeypatch.setenv("RSI_LEASE_DIR", str(tmp_path / "shared"))
+    with timing_machine() as first:
+        monkeypatch.setenv("RSI_CACHE", str(tmp_path / "b"))
+        with timing_machine(should_stop=lambda: True) as second:
+            assert first
+            assert not second
+
+
+def test_a_floor_waits_for_the_measurement_that_holds_the_machine(
+    task: Task, profile: Profile, tmp_path: Path
+) -> None:
+    def work() -> None:
+        with pytest.raises(AttributeError, match="open"):  # it got as far as its backend
+            measure_floor(task, profile, None, (), label="floor", cache=tmp_path)
+
+    waiting = threading.Thread(target=work)
+    with timing_machine(tmp_path):
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    waiting.join(10.0)
+    assert not waiting.is_alive()
+
+
+def test_a_stop_ends_the_wait_for_the_machine_with_what_there_is(run, tmp_path) -> None:
+    runner = ScriptedRunner(faster)
+    with timing_machine(tmp_path):
+        asked: list[bool] = []
+        assert run(runner, should_stop=lambda: bool(asked.append(True)) or len(asked) > 2) == ()
+    assert runner.calls == []
+
+
+def test_a_question_whether_to_stop_that_fails_ends_both_runs_at_once(task, profile) -> None:
+    class Endless(ScriptedRunner):
+        def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
+            seat.arrive()
+            deadline = time.monotonic() + 20.0
+            while not seat.is_abandoned:
+                assert time.monotonic() < deadline, "nobody ended this run"
+                time.sleep(0.01)
+            raise TurnsAbandonedError("ended in the middle")
+
+    def should_stop() -> bool:
+        raise OSError("the ledger cannot be read")
+
+    runner = Endless(faster, takes_turns=True)
+    slots = [
+        Slot(arm=arm, purpose=Purpose.SCREEN, pair=0, position=at, training_seed=1, label="r1")
+        for at, arm in enumerate(Arm)
+    ]
+    instance = runner.make_instance(task, profile, Purpose.SCREEN, b"s" * 32, "r1")
+    arms = [(slot, CHAMPION) for slot in slots]
+    with pytest.raises(OSError, match="ledger"):
+        run_in_turns(
+            runner, task, profile, arms, instance, needs_s=[None, None], should_stop=should_stop
+        )

@@ -8,7 +8,7 @@ import pytest
 from rsi.agent.steps.dev_run import STOPPED, dev_run
 from rsi.agent.store.records import RequestKind, RoundRecord, utc_now
 from rsi.agent.workshop import open_workshop
-from rsi.evals.machine_lock import cache_folder, machine_lock
+from rsi.sandboxes.leases import machine_lock
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_development_run_waits_while_another_campaign_is_timed(desk):
     started = time.monotonic()
     assert dev_run(desk, desk.champion_tree).is_ok
     usual_s = time.monotonic() - started
-    with machine_lock(cache_folder()) as is_held:
+    with machine_lock() as is_held:
         assert is_held
         running = Running(desk)
         assert not running.ended_within(2 * usual_s + 2.0)
@@ -56,7 +56,7 @@ def test_a_development_run_waits_while_another_campaign_is_timed(desk):
 
 @pytest.mark.slow
 def test_a_stop_ends_the_wait_and_nothing_is_run(desk, ledger):
-    with machine_lock(cache_folder()):
+    with machine_lock():
         running = Running(desk)
         assert not running.ended_within(1.0)
         ledger.add_request(
