@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 
 import docker
-from docker.errors import APIError, NotFound
+from docker.errors import DockerException, NotFound
 
 from rsi.sandboxes.errors import SandboxBrokenError
 from rsi.sandboxes.session import Usage
 from rsi.sandboxes.wire import READ_BYTES, Report
 
 REMOVE_TIMEOUT_S = 15.0
+ENGINE_ERRORS = (DockerException, OSError)
+"""What a call of the engine's client raises: its own errors, and those of the connection, which are OSErrors."""
 STREAM_HEAD_BYTES = 8
 STDOUT_STREAM = 1
 COMPLAINT_BYTES = 4096
@@ -66,19 +68,25 @@ class ContainerMeter:
     def kill(self) -> None:
         """End the container, after a last look at its counters."""
         api = self._client.api
-        with contextlib.suppress(APIError):
+        with contextlib.suppress(*ENGINE_ERRORS):
             stats = api.stats(self._container_id, stream=False, one_shot=True)
             used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
             if used_ns:
                 self._last_total_s = used_ns / 1e9
-        with contextlib.suppress(APIError):
+        with contextlib.suppress(*ENGINE_ERRORS):
             api.kill(self._container_id)
 
     def _saw_oom(self) -> bool:
         filters = {"container": [self._container_id], "event": ["oom"]}
         now = time.time() + 1
-        events = self._client.api.events(since=int(self._started), until=int(now), filters=filters)
-        return any(True for _ in events)
+        try:
+            return any(
+                self._client.api.events(since=int(self._started), until=int(now), filters=filters)
+            )
+        except ENGINE_ERRORS as error:
+            raise SandboxBrokenError(
+                f"the engine cannot say how the container ended: {first_line(error)}"
+            ) from error
 
 
 class AttachTransport:
@@ -136,7 +144,12 @@ class AttachTransport:
 def attached(api: docker.APIClient, container_id: str) -> Iterator[AttachTransport]:
     """The container's streams, attached before it starts so that nothing is missed."""
     params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    stream = api.attach_socket(container_id, params=params)
+    try:
+        stream = api.attach_socket(container_id, params=params)
+    except ENGINE_ERRORS as error:
+        raise SandboxBrokenError(
+            f"the container's streams cannot be attached: {first_line(error)}"
+        ) from error
     connection: socket.socket = getattr(stream, "_sock", stream)
     transport = AttachTransport(connection)
     try:
@@ -156,7 +169,7 @@ def remove_container(client: docker.DockerClient, container_id: str) -> None:
             client.api.remove_container(container_id, force=True, v=True)
         except NotFound:
             return
-        except APIError as error:
+        except ENGINE_ERRORS as error:
             # 409: the engine's own removal at exit is already on its way.
             if time.monotonic() > deadline:
                 raise SandboxBrokenError(

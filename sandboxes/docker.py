@@ -9,6 +9,7 @@ Invariant: profile options of a task can only tighten what `Limits` allow.
 import contextlib
 import functools
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,18 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from rsi.sandboxes.ceilings import require_allowed
 from rsi.sandboxes.containers import (
+    ENGINE_ERRORS,
     ContainerMeter,
     attached,
     first_line,
     remove_container,
 )
-from rsi.sandboxes.errors import BackendUnavailableError, SandboxBrokenError
+from rsi.sandboxes.errors import (
+    BackendUnavailableError,
+    LeaseTimeoutError,
+    SandboxBrokenError,
+)
 from rsi.sandboxes.images import BuildSettings, prepare_image, prune_images
+from rsi.sandboxes.leases import leased
 from rsi.sandboxes.owners import is_alive, owner_tag
 from rsi.sandboxes.seccomp import docker_profile
 from rsi.sandboxes.session import (
@@ -40,6 +47,8 @@ from rsi.sandboxes.session import (
     wait_until_ready,
 )
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
+
+logger = logging.getLogger(__name__)
 
 INSIDE_ID = 65534
 OWNER_LABEL = "rsi.owner"
@@ -53,6 +62,8 @@ TMP_SHARE = 4
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 120
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PRUNING = "pruning-images"
+"""Lock of whoever removes old images."""
 KEPT_IMAGES = 3
 """Images kept of each environment, so that two versions of a task may take turns and disks still do not fill."""
 HOW_TO_GET = "install and start Docker (https://docs.docker.com/engine/install) and let this user reach its socket"
@@ -134,9 +145,17 @@ class DockerBackend:
         """Build or find the image; returns its id."""
         if environment not in self._image_ids:
             image_id = prepare_image(self.client, environment, self._settings, progress)
-            prune_images(self.client, keep={image_id}, newest=KEPT_IMAGES)
             self._image_ids[environment] = image_id
+            self._prune(image_id)
         return self._image_ids[environment]
+
+    def _prune(self, image_id: str) -> None:
+        """Remove old images; whatever stands in the way, there is an image to go on with."""
+        try:
+            with leased([PRUNING], wait_s=0.0):
+                prune_images(self.client, keep={image_id}, newest=KEPT_IMAGES)
+        except (*ENGINE_ERRORS, LeaseTimeoutError) as error:
+            logger.info("old images were not removed: %s", first_line(error))
 
     @contextlib.contextmanager
     def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
@@ -145,8 +164,20 @@ class DockerBackend:
         if not self._has_reaped:
             self._has_reaped = True
             self.reap()
-        with self._container(spec, self.prepare(spec.environment)) as sandbox:
+        with self._container(spec, self._image_of(spec.environment)) as sandbox:
             yield sandbox
+
+    def _image_of(self, environment: Environment) -> str:
+        """The id of the environment's image, built again when another process removed it meanwhile."""
+        image_id = self.prepare(environment)
+        try:
+            self.client.api.inspect_image(image_id)
+        except ImageNotFound:
+            del self._image_ids[environment]
+            return self.prepare(environment)
+        except ENGINE_ERRORS as error:
+            raise SandboxBrokenError(f"the engine fails: {first_line(error)}") from error
+        return image_id
 
     def reap(self) -> tuple[str, ...]:
         """Remove containers of this host whose owner is dead; returns their ids."""
@@ -158,9 +189,14 @@ class DockerBackend:
 
     def strays(self) -> tuple[str, ...]:
         """Ids of the containers of this host whose owner is dead."""
-        found = self.client.api.containers(
-            all=True, filters={"label": f"{HOST_LABEL}={_host_tag()}"}
-        )
+        try:
+            found = self.client.api.containers(
+                all=True, filters={"label": f"{HOST_LABEL}={_host_tag()}"}
+            )
+        except ENGINE_ERRORS as error:
+            raise SandboxBrokenError(
+                f"the engine does not list its containers: {first_line(error)}"
+            ) from error
         return tuple(
             each["Id"] for each in found if not is_alive(each["Labels"].get(OWNER_LABEL, ""))
         )
@@ -188,6 +224,8 @@ class DockerBackend:
             base_id = self.client.api.inspect_image(self._settings.base_image)["Id"]
         except ImageNotFound:
             return None
+        except ENGINE_ERRORS as error:
+            return f"does not tell its images: {first_line(error)}"
         spec = SandboxSpec(
             environment=Environment(name="probe"),
             limits=Limits(wall_s=30, memory_bytes=256 << 20, disk_bytes=1 << 24, shm_bytes=1 << 20),
@@ -206,7 +244,7 @@ class DockerBackend:
         try:
             image = api.inspect_image(image_id)
             created = api.create_container_from_config(self._config(spec, image_id))
-        except APIError as error:
+        except ENGINE_ERRORS as error:
             raise SandboxBrokenError(
                 f"the engine refused the container: {first_line(error)}"
             ) from error
@@ -215,7 +253,7 @@ class DockerBackend:
             with attached(api, container_id) as transport:
                 try:
                     api.start(container_id)
-                except APIError as error:
+                except ENGINE_ERRORS as error:
                     raise SandboxBrokenError(
                         f"the container did not start: {first_line(error)}"
                     ) from error
