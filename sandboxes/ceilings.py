@@ -4,6 +4,7 @@ Invariant: a limit above its ceiling is refused, never lowered in silence: a run
 declares would be another measurement.
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -101,6 +102,7 @@ def lowered(limits: Limits, environ: Mapping[str, str] = os.environ) -> Limits:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

@@ -4,6 +4,7 @@ Does not: run anything.
 """
 
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def repo_paths(repo: Path) -> tuple[str, ...]:
         if path.is_file() and "__pycache__" not in parts and ".git" not in parts:
             found.append("/".join(parts))
     return tuple(sorted(found))
+
+
+def executable_paths(repo: Path) -> tuple[str, ...]:
+    """Those of them that their owner may execute."""
+    return tuple(path for path in repo_paths(repo) if (repo / path).stat().st_mode & stat.S_IXUSR)
 
 
 def check_required_files(root: Path, problems: Problems) -> None:
@@ -112,7 +118,11 @@ def read_environment(root: Path, name: str, problems: Problems) -> Environment:
     file = "environment/requirements.txt"
     requirements: list[str] = []
     if (folder / "requirements.txt").is_file():
-        lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        try:
+            lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            problems.add(file, f"is not UTF-8 at byte {error.start}, expected plain text.")
+            lines = []
         for number, line in enumerate(lines, start=1):
             requirement = line.split("#", 1)[0].strip()
             if not requirement:

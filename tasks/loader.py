@@ -160,6 +160,8 @@ def task_digest(root: Path) -> str:
             files += folder_files(path, f"{name}/")
         elif path.is_file():
             files.append((name, path.read_bytes()))
+    # Named beside the files, so that a task without executable files keeps the digest of its contents alone.
+    files += [(f"executable/{path}", b"") for path in folder_checks.executable_paths(root / "repo")]
     return tree_digest(files)
 
 

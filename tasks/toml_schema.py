@@ -204,6 +204,12 @@ def _metric(table: Table) -> Metric:
         minimum_effect=table.number("minimum_effect", above=0, below=1),
         plausible_ratio=table.number("plausible_ratio", above=1),
     )
+    if metric.direction is Direction.HIGHER and metric.clock is not Clock.RESULT:
+        table.problem(
+            "direction",
+            f"is 'higher' with the clock {metric.clock.value}",
+            "'lower': less time is better",
+        )
     table.finish()
     return metric
 
@@ -341,7 +347,7 @@ def _limits(table: Table, wall_s: float, defaults: _Defaults) -> Limits:
 def _plan(table: Table) -> MeasurePlan:
     plan = MeasurePlan(
         min_pairs=table.integer("min_pairs", minimum=1),
-        max_pairs=table.integer("max_pairs", minimum=1),
+        max_pairs=table.integer("max_pairs", minimum=2),
         confirm_pairs=table.integer("confirm_pairs", minimum=1),
         alpha=table.number("alpha", above=0, below=0.5),
     )

@@ -45,7 +45,18 @@ def test_a_limit_may_reach_its_ceiling_and_not_pass_it(ceiling: str, is_allowed:
         require_allowed(lowered(ASKED, environ), environ)
 
 
-@pytest.mark.parametrize("words", ["memory=5", "pids", "pids=many", "wall_s=-1", "wall_s=0"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "memory=5",
+        "pids",
+        "pids=many",
+        "wall_s=-1",
+        "wall_s=0",
+        "memory_mb=nan",
+        "pids=inf",
+    ],
+)
 def test_a_ceiling_that_cannot_be_read_is_told(words: str) -> None:
     with pytest.raises(OperatorSettingError, match=VARIABLE):
         ceilings({VARIABLE: words})

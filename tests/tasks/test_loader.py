@@ -191,6 +191,11 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
             "[rsi.budget] beside it.",
         ),
         (
+            'direction = "lower"\nclock = "cpu_s"',
+            'direction = "higher"\nclock = "cpu_s"',
+            "task.toml: rsi.metric.direction is 'higher' with the clock cpu_s, expected 'lower': less time is better.",
+        ),
+        (
             "[rsi.profile.smoke.limits]",
             '[rsi.budget]\nunit = "calls"\nlimit = 4\n[rsi.profile.smoke.limits]',
             "task.toml: rsi.budget.unit is the text 'calls', expected one of cpu_s, wall_s; nobody could meter it: a "
@@ -272,6 +277,21 @@ def test_an_unclosed_text_at_the_end_of_the_file_has_a_line_too(toy_copy: Path):
 )
 def test_a_mistake_in_another_file_gets_its_sentence(edit_toml, file, old, new, sentence):
     assert any(found.startswith(sentence) for found in problems_of(edit_toml(old, new, file)))
+
+
+def test_the_digest_covers_executable_bits(toy_copy: Path):
+    before = load_task(toy_copy).digest
+    (toy_copy / "repo" / "run.py").chmod(0o755)
+    changed = load_task(toy_copy).digest
+    (toy_copy / "repo" / "run.py").chmod(0o644)
+    assert changed != before == load_task(toy_copy).digest
+
+
+def test_requirements_that_are_no_text_are_a_sentence(toy_copy: Path):
+    (toy_copy / "environment" / "requirements.txt").write_bytes(b"numpy==1\xff\n")
+    assert problems_of(toy_copy) == (
+        "environment/requirements.txt: is not UTF-8 at byte 8, expected plain text.",
+    )
 
 
 def test_patches_and_lists_must_agree(toy_copy: Path):
