@@ -13,7 +13,7 @@ from rsi.tasks import folder_checks, patch_lists, toml_schema
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.harness_kit.canonical import folder_files, tree_digest
 from rsi.tasks.toml_reader import Problems, did_you_mean, read_toml
-from rsi.tasks.types import Cheat, Profile, Solution, Task, TaskSummary
+from rsi.tasks.types import Profile, Task, TaskSummary
 
 BUILT_IN = Path(__file__).parent
 HARNESS_KIT = BUILT_IN / "harness_kit"
@@ -75,8 +75,8 @@ def load_task(
         candidate=found.candidate,
         profiles=found.profiles,
         default_profile=found.default_profile,
-        solutions=_of_track(solutions, chosen),
-        cheats=_cheats_of_track(cheats, chosen),
+        solutions=tuple(each for each in solutions if chosen in each.tracks),
+        cheats=tuple(each for each in cheats if chosen in each.tracks),
         rows=found.rows,
         track_description=found.track_description,
         suite=found.suite,
@@ -202,14 +202,6 @@ def _check_name(found: toml_schema.TrackFormat, root: Path, problems: Problems) 
             f"task.name is {found.harbor_name!r}, expected a name that ends in the folder's, "
             f"such as 'rsi/{root.name}'.",
         )
-
-
-def _of_track(solutions: Sequence[Solution], track: str) -> tuple[Solution, ...]:
-    return tuple(solution for solution in solutions if track in solution.tracks)
-
-
-def _cheats_of_track(cheats: Sequence[Cheat], track: str) -> tuple[Cheat, ...]:
-    return tuple(cheat for cheat in cheats if track in cheat.tracks)
 
 
 def _format_error(root: Path, problems: Problems) -> TaskFormatError:

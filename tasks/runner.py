@@ -6,10 +6,8 @@ the harness, the secret and the artifact, and they are never the same one. Prote
 from the task, whatever the candidate did to them.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
 
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.turns import Seat
@@ -47,30 +45,6 @@ _EMPTY = (FileEntry(path=_OUT_MARKER, content=b""),)
 """An empty folder cannot be put, so it gets this file; it is left out of what comes back."""
 
 
-class InstanceCache:
-    """The last few instances, so that both arms of a pair share one generation."""
-
-    def __init__(self, max_instances: int = 4) -> None:
-        self._max_instances = max_instances
-        self._instances: OrderedDict[tuple[str, ...], Instance] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: tuple[str, ...]) -> Instance | None:
-        """The instance under this key, now the most recent; None when it is not there."""
-        with self._lock:
-            if key in self._instances:
-                self._instances.move_to_end(key)
-            return self._instances.get(key)
-
-    def put(self, key: tuple[str, ...], instance: Instance) -> None:
-        """Keep an instance and drop the least recent ones."""
-        with self._lock:
-            self._instances[key] = instance
-            self._instances.move_to_end(key)
-            while len(self._instances) > self._max_instances:
-                self._instances.popitem(last=False)
-
-
 def make_instance(
     task: Task,
     profile: Profile,
@@ -78,7 +52,6 @@ def make_instance(
     seed: bytes,
     backend: Backend,
     *,
-    cache: InstanceCache | None = None,
     label: str = "instance",
 ) -> Instance:
     """Generate the instance of one seed with the task's harness.
@@ -89,7 +62,6 @@ def make_instance(
         purpose: "dev", "screen", "confirm" and so on; part of the instance's identity.
         seed: Instance seed, see `harness_kit.derive_instance_seed`.
         backend: Where the harness runs.
-        cache: Instances already made.
         label: Owner of the sandbox.
 
     Raises:
@@ -97,16 +69,13 @@ def make_instance(
         TaskError: The task's pattern is not supported yet.
     """
     _require_artifact_pattern(task)
-    key = (task.digest, task.track, profile.name, purpose, seed.hex())
-    if cache is not None and (known := cache.get(key)) is not None:
-        return known
     arguments = ("instance", "--profile", profile.name, "--purpose", purpose)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
         sandbox.put(harness_tree(task))
         run_verb(sandbox, task, profile, (*arguments, "--seed", seed.hex(), "--out", "instance"))
         public = harness_files(sandbox, task, "/work/instance/public")
         secret = harness_files(sandbox, task, "/work/instance/secret")
-    instance = Instance(
+    return Instance(
         profile=profile.name,
         purpose=purpose,
         public=public,
@@ -117,9 +86,6 @@ def make_instance(
         ),
         seed_commitment=seed_commitment(seed),
     )
-    if cache is not None:
-        cache.put(key, instance)
-    return instance
 
 
 def run_candidate(

@@ -15,7 +15,6 @@ from rsi.tasks.errors import HarnessError, TaskError
 from rsi.tasks.harness_kit import derive_instance_seed
 from rsi.tasks.loader import load_task, profile_of
 from rsi.tasks.runner import (
-    InstanceCache,
     grade,
     grade_of_failed_run,
     make_instance,
@@ -161,21 +160,6 @@ def test_instances_repeat_by_seed_and_keep_the_secret_apart(backend: Backend, in
     }
     assert make_instance(TASK, PROFILE, "screen", SEED, backend).digest == instance.digest
     assert make_instance(TASK, PROFILE, "screen", SEED[::-1], backend).digest != instance.digest
-
-
-def test_both_arms_share_a_cached_instance_and_old_ones_are_dropped(one_backend: Backend):
-    cache = InstanceCache(max_instances=2)
-
-    def made(seed: bytes) -> Instance:
-        return make_instance(TASK, PROFILE, "screen", seed, one_backend, cache=cache)
-
-    first = made(SEED)
-    assert made(SEED) is first
-    made(b"b" * 32)
-    assert made(SEED) is first, "the most recent one stays"
-    made(b"c" * 32)
-    again = make_instance(TASK, PROFILE, "confirm", SEED, one_backend, cache=cache)
-    assert again is not first, "purposes never share instances"
 
 
 def test_protected_files_come_from_the_task_whatever_the_candidate_did(
