@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.records import Step, StepRecord
 from rsi.agent.store.state import RoundVerdict
+from rsi.evals.types import Interval
 
 
 class Tier(StrEnum):
@@ -37,6 +40,28 @@ def claim_tier(verdict: RoundVerdict | None, review: Mapping[str, object]) -> Ti
     return Tier(said) if isinstance(said, str) else None
 
 
+def claimed_effect(latest: Mapping[Step, StepRecord]) -> Interval | None:
+    """What a round is worth: as its fresh runs measured it, else as the search saw it; None when nothing was measured.
+
+    Fresh runs come first because only what looked good gets them, and what looked good was partly lucky.
+
+    Args:
+        latest: As `store.state.latest_steps` gives them.
+    """
+    return _effect(latest, Step.REVIEW, "confirm") or searched_effect(latest)
+
+
+def searched_effect(latest: Mapping[Step, StepRecord]) -> Interval | None:
+    """What the runs measured that the search saw; None when nothing was measured."""
+    return _effect(latest, Step.SCORE, "score")
+
+
 def tier_text(tier: Tier) -> str:
     """What a tier means, in a few words."""
     return _WORDS[tier]
+
+
+def _effect(latest: Mapping[Step, StepRecord], step: Step, name: str) -> Interval | None:
+    score = latest[step].payload.get(name) if step in latest else None
+    effect = score.get("effect") if isinstance(score, Mapping) else None
+    return None if effect is None else decode(Interval, encode(effect))

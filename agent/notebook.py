@@ -111,9 +111,11 @@ def recent(reports: Sequence[RoundReport], count: int) -> tuple[RoundReport, ...
 
 
 def best(reports: Sequence[RoundReport], count: int) -> tuple[RoundReport, ...]:
-    """The rounds with the largest measured gains that were not rolled back, promoted ones first."""
+    """The rounds with the largest gains beyond noise that were not rolled back, promoted ones first."""
     measured = [
-        report for report in reports if report.effect is not None and report.outcome != ROLLED_BACK
+        report
+        for report in reports
+        if report.effect is not None and report.effect.low > 1 and report.outcome != ROLLED_BACK
     ]
     order = sorted(
         measured,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsi.agent.claims import Tier, claim_tier
+from rsi.agent.claims import Tier, claim_tier, claimed_effect, searched_effect
 from rsi.agent.controls import ACTOR, has_passed
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
@@ -14,7 +14,6 @@ from rsi.agent.store.records import (
     DecisionAction,
     RoundRecord,
     Step,
-    StepRecord,
 )
 from rsi.agent.store.state import (
     RoundPhase,
@@ -71,7 +70,8 @@ class RoundLine:
     hypothesis: str
     predicted_ratio: float | None
     effect: Interval | None
-    """Measured on the screen; None when nothing was measured."""
+    """On fresh data where there are any, else as the search saw it; None when nothing was measured."""
+    searched: Interval | None
     reason: str
     planted: Mapping[str, object] | None
     """What was planted here to test the pipeline; None for an honest idea."""
@@ -166,7 +166,8 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
         state=state,
         hypothesis=str(proposed.get("hypothesis", "")),
         predicted_ratio=cast(float | None, proposed.get("predicted_ratio")),
-        effect=_effect(latest.get(Step.SCORE)),
+        effect=claimed_effect(latest),
+        searched=searched_effect(latest),
         reason=str(report.get("why", "") or reported.get("reason", "")),
         planted=planted,
         commit=cast(str | None, committed.get("commit")),
@@ -226,10 +227,3 @@ def cumulative_speedup(ledger: Ledger, campaign_id: str) -> Interval | None:
         if event.payload.get("champion_commit") == event.payload.get("baseline_commit"):
             return SAME_CODE
     return None
-
-
-def _effect(scored: StepRecord | None) -> Interval | None:
-    if scored is None:
-        return None
-    found = cast(Mapping[str, object], scored.payload.get("score", {})).get("effect")
-    return None if found is None else decode(Interval, encode(found))

@@ -94,7 +94,7 @@ def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
     for stray in (*report.stray_containers, *report.stray_groups):
         yield f"  stray   {stray}"
     for check in report.conformance:
-        yield f"  promise {check.state.value:<8} {check.name}  {check.detail}"
+        yield f"  promise {check.state.value:<8} {check.name:<17}{check.text} {check.detail}".rstrip()
     for finding in report.findings:
         word = "STOP" if finding.severity is Severity.BLOCKER else "note"
         yield f"  {word}    {finding.text}"

@@ -166,16 +166,12 @@ def _show(parser: argparse.ArgumentParser) -> None:
 def _replay(parser: argparse.ArgumentParser) -> None:
     _round(parser)
     parser.add_argument(
-        "--run",
-        action="store_true",
-        help="run the proposer's tool calls again in a fresh sandbox and compare the answers; "
-        "without it nothing runs, the record is shown",
-    )
-    parser.add_argument(
-        "--agent",
+        "--show",
+        nargs="?",
+        const="proposer",
         choices=("proposer", "critic", "reviewer"),
-        default="proposer",
-        help="whose steps (default: %(default)s)",
+        metavar="AGENT",
+        help="run nothing, print what an agent said and did: proposer (default), critic or reviewer",
     )
 
 
@@ -367,7 +363,7 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     (
         "replay",
         "replaying",
-        "show an agent's steps in a round, or with --run do the proposer's again",
+        "run the tool calls of a round's proposer again and compare, or --show what was said",
         _replay,
     ),
     ("fork", "replaying", "go on from the middle of a recorded round", _fork),

@@ -26,14 +26,14 @@ SHOWN_CHARS = 2000
 
 
 def replay(args: argparse.Namespace) -> int:
-    """An agent's steps in a round, one by one."""
+    """The proposer's tool calls again in a fresh sandbox, or an agent's steps as they are recorded."""
     with open_to_read() as ledger:
         record = ledger.round(args.round)
-        if args.run:
+        if args.show is None:
             return _run_again(args, ledger, ledger.campaign(record.campaign_id))
-        events = ledger.events(args.round, AgentRole(args.agent))
+        events = ledger.events(args.round, AgentRole(args.show))
         if not events:
-            raise UnknownRecordError(f"round {args.round} has no steps of the {args.agent}")
+            raise UnknownRecordError(f"round {args.round} has no steps of the {args.show}")
         emit(args, list(events), [line for each in events for line in _lines(each)])
     return 0
 

@@ -224,7 +224,7 @@ def _standings(
     }
     found = []
     for each in rounds:
-        record, effect = each.line.record, each.confirm or each.line.effect
+        record, effect = each.line.record, each.line.effect
         if record.id in promoted and effect is not None:
             found.append(
                 Standing(

@@ -118,9 +118,9 @@ def _round_row(each: ReportedRound) -> str:
         if each.confirm
         else ""
     )
-    effect = _safe(interval_text(line.effect))
-    if line.effect is not None:
-        effect = f'<span title="{_safe(confidence_text(line.effect))}">{effect}</span>'
+    effect = _safe(interval_text(line.searched))
+    if line.searched is not None:
+        effect = f'<span title="{_safe(confidence_text(line.searched))}">{effect}</span>'
     if claim := claim_text(each):
         effect += f'<br><span class="soft">{_safe(claim)}</span>'
     notes = [planted_text(line), why_text(each), each.plausibility, each.changed]

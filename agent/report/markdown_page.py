@@ -73,7 +73,7 @@ def _standings(report: CampaignReport) -> str:
 
 def _rounds(report: CampaignReport) -> str:
     head = (
-        "| round | idea | ended as | effect | confirmed | claim | predicted | time |\n"
+        "| round | idea | ended as | searched | confirmed | claim | predicted | time |\n"
         "|---|---|---|---|---|---|---|---|"
     )
     return "\n".join([head, *(_round_row(each) for each in report.rounds)])
@@ -87,7 +87,7 @@ def _round_row(each: ReportedRound) -> str:
         line.label,
         _safe(". ".join([idea, *notes])),
         _safe(line.ended_as),
-        _safe(interval_text(line.effect)),
+        _safe(interval_text(line.searched)),
         _safe(interval_text(each.confirm)) if each.confirm else "",
         _safe(claim_text(each)),
         _safe(prediction_text(line)),

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from typing import cast
 
 from rsi.agent.budget import charged_usd, usage_of
+from rsi.agent.claims import claimed_effect
 from rsi.agent.llm.types import Usage
 from rsi.agent.notebook import accuracy_of, lesson_of
-from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChargeRole, Step, StepRecord
 from rsi.agent.types import Cost, RoundReport
 from rsi.agent.workshop import RoundDesk
-from rsi.evals.types import Interval
 
 
 def round_report(desk: RoundDesk) -> RoundReport:
@@ -24,7 +23,7 @@ def round_report(desk: RoundDesk) -> RoundReport:
     committed = steps[Step.COMMIT].payload if Step.COMMIT in steps else {}
     commit = cast(str | None, committed.get("commit"))
     outcome = desk.ended_as()
-    effect = _effect(steps[Step.SCORE].payload if Step.SCORE in steps else {})
+    effect = claimed_effect(steps)
     predicted = cast(float | None, proposed.get("predicted_ratio"))
     why = _why(steps)
     base = str(committed.get("parent") or desk.record.champion_commit)
@@ -71,12 +70,6 @@ def round_cost(ledger: Ledger, round_id: str) -> Cost:
         calls=len(charges),
         wall_s=math.fsum(each["wall_s"] for each in costs),
     )
-
-
-def _effect(payload: Mapping[str, object]) -> Interval | None:
-    score = payload.get("score")
-    effect = score.get("effect") if isinstance(score, Mapping) else None
-    return decode(Interval, encode(effect)) if effect is not None else None
 
 
 def _changed(committed: Mapping[str, object]) -> str:

@@ -7,15 +7,14 @@ import math
 from collections.abc import Container, Mapping, Sequence
 from typing import cast
 
+from rsi.agent.claims import claimed_effect
 from rsi.agent.rollbacks import rolled_back
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.search.types import Facts, Node, Plan
-from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepRecord
 from rsi.agent.store.state import latest_steps
 from rsi.agent.trajectory.recording import last_recording
 from rsi.agent.workshop import Workshop
-from rsi.evals.types import Interval
 
 
 def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
@@ -72,7 +71,7 @@ def _node(
     parent = str(committed.get("parent") or record.parent_commit or record.champion_commit)
     # What stands on a commit that was rolled back holds its code.
     is_undone = any(each in undone for each in (commit, parent, record.champion_commit))
-    gain = None if is_undone or _is_turned_down(latest) else _gain(latest.get(Step.SCORE))
+    gain = None if is_undone or _is_turned_down(latest) else _gain(latest)
     # A commit from before this campaign has no value here; its own value counts as the champion's 0.
     start = values.get(record.champion_commit, 0.0)
     files = cast(list[Mapping[str, object]], committed.get("files") or [])
@@ -114,14 +113,12 @@ def _is_turned_down(latest: Mapping[Step, StepRecord]) -> bool:
     )
 
 
-def _gain(scored: StepRecord | None) -> float | None:
-    if scored is None:
+def _gain(latest: Mapping[Step, StepRecord]) -> float | None:
+    effect = claimed_effect(latest)
+    if effect is None:
         return None
-    stored = cast(Mapping[str, object], scored.payload.get("score") or {}).get("effect")
-    quality = cast(list[Mapping[str, object]], _score(scored).get("quality") or [])
-    if stored is None or not all(each["is_kept"] for each in quality):
-        return None
-    return math.log(decode(Interval, encode(stored)).estimate)
+    quality = cast(list[Mapping[str, object]], _score(latest[Step.SCORE]).get("quality") or [])
+    return math.log(effect.estimate) if all(each["is_kept"] for each in quality) else None
 
 
 def _score(scored: StepRecord) -> Mapping[str, object]:

@@ -76,6 +76,11 @@ def test_the_best_are_promoted_rounds_by_their_gain_then_the_rest():
     assert [r.round_number for r in notebook.best(PAST, 3)] == [1, 5, 3]
 
 
+def test_what_changed_nothing_or_made_it_worse_is_not_among_the_best():
+    null = report(6, "a clearer docstring", ratio=1.0)
+    assert [r.round_number for r in notebook.best((*PAST, null), 9)] == [1, 5, 3]
+
+
 def test_the_recent_come_newest_first():
     assert [r.round_number for r in notebook.recent(PAST, 2)] == [5, 4]
     assert notebook.recent(PAST, 0) == ()

@@ -49,7 +49,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
 
     for line in lines:
         capfd.readouterr()
-        code = main(["replay", line.record.id, "--run", "--json"])
+        code = main(["replay", line.record.id, "--json"])
         found = json.loads(capfd.readouterr().out)
         assert code == 0, found
         assert found["divergence"] is None
@@ -72,7 +72,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
     assert after.outcome == "submitted"
     told = [text for each in after.turns for text in each.told]
     assert any("leave run.py alone" in each for each in told)
-    assert main(["replay", fork_line.record.id, "--run"]) == 0
+    assert main(["replay", fork_line.record.id]) == 0
 
     export(ledger, campaign_id, [each.record.id for each in lines], tmp_path / "out")
 
@@ -148,7 +148,7 @@ def test_a_fork_of_a_later_round_plays_on_its_entry_under_the_limits_that_drove_
 
     for line in lines[1:]:
         round_id = line.record.id
-        assert main(["replay", round_id, "--run"]) == 0, capfd.readouterr().out
+        assert main(["replay", round_id]) == 0, capfd.readouterr().out
         capfd.readouterr()
         assert main(["fork", round_id, "--step", "2", "--json"]) == 0
         fork_id = json.loads(capfd.readouterr().out)["campaign"]

@@ -123,7 +123,7 @@ def test_a_key_reaches_no_sandbox_log_ledger_trajectory_report_or_git_object(
         assert main([*words, "--with-rejected"]) == 0
     assert main(["report", campaign_id, "--out", str(out / "report")]) == 0
     for line in round_lines(ledger, campaign_id):
-        assert main(["replay", line.record.id]) == 0
+        assert main(["replay", line.record.id, "--show"]) == 0
         assert main(["show", line.record.id]) == 0
     assert main(["log", campaign_id]) == 0
     shown = capfd.readouterr()
