@@ -17,7 +17,6 @@ from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
 from rsi.tui.code import Code
-from rsi.tui.errors import CockpitError
 from rsi.tui.reader import Interest, Reader
 from rsi.tui.view import View
 
@@ -55,7 +54,7 @@ class Feed:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._changed_s = time.monotonic()
-        self._view = View(at=utc_now(), source=ledger.label, is_read_only=ledger.is_read_only)
+        self._view = View(at=utc_now(), source=ledger.label)
         self._thread = threading.Thread(target=self._run, name="rsi-feed", daemon=True)
 
     def start(self) -> None:
@@ -76,15 +75,11 @@ class Feed:
             self._changed_s = time.monotonic()
             self._jobs.put(None)
 
-    def wake(self) -> None:
-        """Look now: something was just written."""
-        self._jobs.put(None)
-
     def call(self, work: Callable[[Ledger], T]) -> "Future[T]":
         """Run a read on the feed's thread.
 
         Returns:
-            A future that holds its result, its `LedgerError` or its `CockpitError`.
+            A future that holds its result, or what it raised.
         """
         future: Future[T] = Future()
 
@@ -93,7 +88,7 @@ class Feed:
                 return
             try:
                 future.set_result(work(self._ledger))
-            except (LedgerError, CockpitError) as error:
+            except Exception as error:  # noqa: BLE001  who asked gets it; the thread serves everyone
                 future.set_exception(error)
 
         self._jobs.put(job)
@@ -118,10 +113,11 @@ class Feed:
         try:
             view = self._reader.read(self._interest)
         except LedgerError as error:
-            log.warning("step=look outcome=error reason=%s", error)
-            self._reader = Reader(self._ledger, self._code)
-            self._publish(replace(self._view, at=utc_now(), problem=str(error)))
-            return RETRY_S
+            return self._cannot_look(str(error))
+        except Exception as error:
+            # A view that stands still must say why.
+            log.debug("a fault of the cockpit", exc_info=True)
+            return self._cannot_look(f"{type(error).__name__}: {error}")
         if view is not None:
             self._changed_s = time.monotonic()
             self._publish(view)
@@ -129,6 +125,12 @@ class Feed:
             self._publish(replace(self._view, at=utc_now(), problem=""))
         is_quiet = time.monotonic() - self._changed_s > QUIET_AFTER_S
         return QUIET_TICK_S if is_quiet else TICK_S
+
+    def _cannot_look(self, problem: str) -> float:
+        log.warning("step=look outcome=error reason=%s", problem)
+        self._reader = Reader(self._ledger, self._code)
+        self._publish(replace(self._view, at=utc_now(), problem=problem))
+        return RETRY_S
 
     def _publish(self, view: View) -> None:
         self._view = view

@@ -14,14 +14,19 @@ from rsi.tui.curves import Series
 
 MAX_POINTS = 20_000
 """Per curve; a run that prints more is thinned by leaving out every second point."""
-CHUNKS_PER_LOOK = 200
+CHUNKS_AT_ONCE = 200
+MAX_LINE_CHARACTERS = 2_000
+"""What of a line is looked at."""
+LARGEST_WHOLE = 1 << 1023
+"""A whole number above it is no float; JSON knows such numbers."""
 
-_STEP = re.compile(r"\b(?:step|iter|iteration)\s*[=:]?\s*(\d{1,12})\b", re.IGNORECASE)
+# Untrusted lines are searched: each gap can be split in one way only, so that the cost grows with the line's length.
+_GAP = r"\s*(?:[=:]\s*)?"
+_STEP = re.compile(rf"\b(?:step|iter|iteration){_GAP}(\d{{1,12}})\b", re.IGNORECASE)
 _VALUE = re.compile(
-    r"\b([a-z_]*(?:loss|bpb|perplexity|accuracy)[a-z_]*)\s*[=:]?\s*"
-    r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|-?inf)\b",
-    re.IGNORECASE,
+    rf"\b([a-z_]{{1,40}}){_GAP}(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|-?inf)\b", re.IGNORECASE
 )
+_MEASURES = ("loss", "bpb", "perplexity", "accuracy")
 
 
 @dataclass(slots=True)
@@ -31,6 +36,13 @@ class _Stream:
     last_seq: int = -1
     tail: str = ""
     points: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+
+    def take(self, text: str) -> None:
+        """Add the points of the lines that are whole now."""
+        *lines, tail = (self.tail + text).split("\n")
+        self.tail = tail[:MAX_LINE_CHARACTERS]
+        for each in lines:
+            add_points(self.points, each)
 
 
 class CurveReader:
@@ -67,21 +79,24 @@ class CurveReader:
 
     def _follow(self, name: str) -> _Stream:
         stream = self._streams.setdefault(name, _Stream())
-        for chunk in self._ledger.log(self._round_id, name, stream.last_seq, CHUNKS_PER_LOOK):
-            stream.last_seq = chunk.seq
-            *lines, stream.tail = (stream.tail + chunk.content.decode(errors="replace")).split("\n")
-            for text in lines:
-                add_points(stream.points, text)
+        while chunks := self._ledger.log(self._round_id, name, stream.last_seq, CHUNKS_AT_ONCE):
+            for chunk in chunks:
+                stream.take(chunk.content.decode(errors="replace"))
+            stream.last_seq = chunks[-1].seq
         return stream
 
 
 def add_points(points: dict[str, tuple[list[float], list[float]]], text: str) -> None:
     """Add what one line says to the curves by name; a line without a step adds nothing."""
-    step = _STEP.search(text[:2_000])
+    text = text[:MAX_LINE_CHARACTERS]
+    step = _STEP.search(text)
     if step is None:
         return
-    for match in _VALUE.finditer(text[:2_000]):
-        xs, ys = points.setdefault(match[1].lower(), ([], []))
+    for match in _VALUE.finditer(text):
+        name = match[1].lower()
+        if not any(each in name for each in _MEASURES):
+            continue
+        xs, ys = points.setdefault(name, ([], []))
         xs.append(float(step[1]))
         ys.append(float(match[2]))
         if len(xs) > MAX_POINTS:
@@ -119,4 +134,7 @@ def _curves_of_results(measurements: Sequence[Measurement]) -> tuple[Series, ...
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value can be drawn; NaN and infinities can, as gaps."""
+    if isinstance(value, float):
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_WHOLE
