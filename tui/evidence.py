@@ -173,7 +173,7 @@ def similar_lines(view: RoundView, campaign: CampaignView | None) -> list[Line]:
         lines.append(
             _labelled(
                 "like it" if number == 0 else "",
-                (f"{other.record.number}: ", Role.DIM),
+                (f"{other.label}: ", Role.DIM),
                 round_word(other.word),
                 (f" {interval(other.effect)} ", Role.TEXT),
                 (other.hypothesis[:120], Role.DIM),

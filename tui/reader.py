@@ -4,13 +4,10 @@ Runs on the feed's thread. Invariant: only reads; the same ledger state gives th
 """
 
 import logging
-import math
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from rsi.agent.budget import charged_usd
 from rsi.agent.errors import LedgerError
@@ -22,6 +19,7 @@ from rsi.agent.store.records import (
     CampaignEvent,
     CampaignState,
     CampaignSummary,
+    ChargeRecord,
     DecisionRecord,
     PromotionKind,
     PromotionRecord,
@@ -32,23 +30,19 @@ from rsi.agent.store.records import (
 )
 from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.store.tables import FACT_TABLES
-from rsi.evals.pairing import DISTURBED_CLOCKS
 from rsi.evals.types import Interval, Measurement, Score
-from rsi.tasks.errors import TaskError
-from rsi.tasks.types import Direction
 from rsi.tui import payloads
 from rsi.tui.code import Code
 from rsi.tui.diffs import Diff, parse_diff
 from rsi.tui.lineages import rolled_back
+from rsi.tui.pace import Pace
 from rsi.tui.pairs import PairPoint, pair_points
 from rsi.tui.queueing import goes_before
 from rsi.tui.rounds import round_view
+from rsi.tui.task_facts import TaskFacts, load_task_facts
 from rsi.tui.training import CurveReader
 from rsi.tui.trajectory import Headline, headline
 from rsi.tui.view import CampaignView, GateItem, RoundDetail, RoundView, View
-
-LIST_SHARE = 0.05
-"""Most of one core that re-reading the campaign list may cost; long lists are read less often."""
 
 SPEEDUPS_SHOWN = 200
 """Campaigns, from the newest, whose measured speedup is looked up for the list."""
@@ -58,6 +52,9 @@ TAIL_EVENTS = 60
 log = logging.getLogger(__name__)
 
 _TABLES = tuple(table.name for table in FACT_TABLES)
+_OF_CAMPAIGN = {"campaigns", "campaign_events", "rounds", "steps", "gate", "requests",
+                "request_marks", "charges", "settlements"}  # fmt: skip
+_OF_LINEAGE = {"campaigns", "rounds", "steps", "gate", "charges", "settlements"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +67,6 @@ class Interest:
     """A lineage of which all rounds are wanted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TaskFacts:
-    metric: str = ""
-    is_lower_better: bool = True
-    minimum_effect: float | None = None
-    plausible_ratio: float | None = None
-    is_spoiled_by_load: bool = False
-    """True when the deciding clock is one that other work on the machine disturbs."""
-
-
 class Reader:
     """Turns one ledger into views; keeps what has not changed."""
 
@@ -89,18 +76,19 @@ class Reader:
         self._seen: dict[str, str] = {}
         self._campaigns: tuple[CampaignSummary, ...] = ()
         self._gate: tuple[GateItem, ...] = ()
-        self._listed_at = -math.inf
-        self._list_cost_s = 0.0
+        self._list_pace = Pace()
         self._campaign: CampaignView | None = None
+        self._campaign_pace = Pace()
         self._round: RoundDetail | None = None
         self._curves: CurveReader | None = None
         self._tail_round = ""
         self._tail_kept: tuple[Headline, ...] = ()
         self._decisions: dict[str, tuple[DecisionRecord, ...]] = {}
         self._promotions: tuple[PromotionRecord, ...] = ()
-        self._tasks: dict[str, _TaskFacts] = {}
+        self._promotions_of: dict[str, tuple[PromotionRecord, ...]] = {}
+        self._tasks: dict[str, TaskFacts] = {}
         self._interest: Interest | None = None
-        self._is_list_stale = True
+        self._heard_at: datetime | None = None
         self._by_id: dict[str, CampaignSummary] = {}
         self._states: Counter[CampaignState] = Counter()
         self._spend_usd = 0.0
@@ -113,9 +101,7 @@ class Reader:
         self._waits_for: Mapping[str, str] = {}
         self._lineage: tuple[RoundView, ...] = ()
         self._lineage_name: str | None = None
-        self._lineage_at = -math.inf
-        self._lineage_cost_s = 0.0
-        self._is_lineage_stale = True
+        self._lineage_pace = Pace()
 
     def read(self, interest: Interest) -> View | None:
         """A new view, or None when nothing changed since the last one.
@@ -125,19 +111,28 @@ class Reader:
         """
         now = dict(zip((*_TABLES, "beats"), self._ledger.cursor().split("."), strict=True))
         changed = {name for name, value in now.items() if self._seen.get(name) != value}
-        self._is_list_stale |= bool(
+        if self._seen and changed - {"beats"}:
+            self._heard_at = utc_now()
+        self._list_pace.is_stale |= bool(
             changed - {"trajectory", "log_chunks", "blobs", "beats", "measurements"}
         )
-        is_list_due = self._is_list_stale and self._is_list_due()
-        if not changed and interest == self._interest and not is_list_due:
+        self._campaign_pace.is_stale |= bool(changed & _OF_CAMPAIGN)
+        self._lineage_pace.is_stale |= bool(changed & _OF_LINEAGE)
+        is_something_due = (
+            self._list_pace.is_due
+            or (interest.campaign_id is not None and self._campaign_pace.is_due)
+            or (interest.lineage is not None and self._lineage_pace.is_due)
+        )
+        if not changed and interest == self._interest and not is_something_due:
             return None
         if "gate" in changed:
             self._read_gate_rows()
-        if is_list_due:
-            self._read_list()
-        self._read_campaign(interest, changed)
+        if self._list_pace.is_due:
+            with self._list_pace.reading():
+                self._read_list()
+        self._read_campaign(interest)
         self._read_round(interest, changed)
-        self._read_lineage(interest, changed)
+        self._read_lineage(interest)
         self._seen, self._interest = now, interest
         return View(
             at=utc_now(),
@@ -156,17 +151,12 @@ class Reader:
             queued=self._states[CampaignState.QUEUED],
             spend_usd=self._spend_usd,
             read_at=utc_now(),
-            decided=tuple(d for rows in self._decisions.values() for d in rows)[-50:],
-            is_read_only=self._ledger.is_read_only,
+            heard_at=self._heard_at,
         )
 
     # --- the list ---
 
-    def _is_list_due(self) -> bool:
-        return time.monotonic() - self._listed_at >= self._list_cost_s / LIST_SHARE
-
     def _read_list(self) -> None:
-        started = time.thread_time()
         self._campaigns = self._ledger.campaigns()
         self._by_id = {each.record.id: each for each in self._campaigns}
         self._states = Counter(each.state for each in self._campaigns)
@@ -175,9 +165,6 @@ class Reader:
         self._read_speedups()
         self._gains = self._read_gains()
         self._waits_for = self._read_waits()
-        self._list_cost_s = time.thread_time() - started
-        self._listed_at = time.monotonic()
-        self._is_list_stale = False
 
     def _read_speedups(self) -> None:
         """How far campaigns have come against the baseline; looked up again when something happened to one."""
@@ -223,11 +210,7 @@ class Reader:
         for summary in self._campaigns:
             if summary.latest_step is not Step.REVIEW or summary.latest_round_id is None:
                 continue
-            view = self._round_view(
-                self._ledger.round(summary.latest_round_id),
-                self._ledger.steps(summary.latest_round_id),
-                spend_usd=0.0,
-            )
+            view = self._one_round(summary.latest_round_id)
             if view.is_waiting:
                 items.append(GateItem(campaign=summary, round=view, since=_review_end(view)))
         return tuple(sorted(items, key=lambda each: (each.risk, -each.gain, each.since)))
@@ -238,34 +221,41 @@ class Reader:
             grouped.setdefault(decision.round_id, []).append(decision)
         self._decisions = {key: tuple(rows) for key, rows in grouped.items()}
         self._promotions = self._ledger.promotions()
+        moves: dict[str, list[PromotionRecord]] = {}
+        for move in self._promotions:
+            moves.setdefault(move.round_id, []).append(move)
+        self._promotions_of = {key: tuple(rows) for key, rows in moves.items()}
 
     # --- one campaign ---
 
-    def _read_campaign(self, interest: Interest, changed: set[str]) -> None:
+    def _read_campaign(self, interest: Interest) -> None:
         wanted = interest.campaign_id
         if wanted is None:
             self._campaign = None
             return
         is_other = self._campaign is None or self._campaign.id != wanted
-        relevant = {"campaigns", "campaign_events", "rounds", "steps", "gate", "requests",
-                    "request_marks", "charges", "settlements"}  # fmt: skip
-        if not is_other and not changed & relevant:
-            return
+        if is_other or self._campaign_pace.is_due:
+            with self._campaign_pace.reading():
+                self._campaign = self._campaign_view(wanted)
+
+    def _campaign_view(self, wanted: str) -> CampaignView:
         summary = self._ledger.campaign_summary(wanted)
         facts = self._task_facts(summary)
         steps: dict[str, list[StepRecord]] = {}
         for each in self._ledger.steps_of(campaign_id=wanted):
             steps.setdefault(each.round_id, []).append(each)
-        spent = self._spent(wanted)
+        spent = self._spent(self._ledger.charges(wanted))
+        # Controls have numbers below 0; what people follow is the round that was opened last.
+        opened = sorted(self._ledger.rounds(wanted), key=lambda each: each.created_at)
         rounds = tuple(
             self._round_view(
                 record, tuple(steps.get(record.id, ())), spend_usd=spent.get(record.id, 0.0)
             )
-            for record in self._ledger.rounds(wanted)
+            for record in opened
         )
         events = self._ledger.campaign_events(wanted)
         asked = self._ledger.requests(unhandled_only=False, campaign_id=wanted)
-        self._campaign = CampaignView(
+        return CampaignView(
             summary=summary,
             rounds=rounds,
             spend=self._ledger.spend(wanted),
@@ -284,58 +274,65 @@ class Reader:
             retry_refusal=retry_refusal(self._ledger, wanted),
         )
 
-    def _spent(self, campaign_id: str) -> Mapping[str, float]:
+    def _spent(self, charges: Sequence[ChargeRecord]) -> Mapping[str, float]:
         """Dollars of each round, open reservations in full."""
         spent: dict[str, float] = {}
-        for charge in self._ledger.charges(campaign_id):
+        for charge in charges:
             usd = charged_usd(charge)
             if charge.round_id is not None and usd is not None:
                 spent[charge.round_id] = spent.get(charge.round_id, 0.0) + usd
         return spent
 
-    def _task_facts(self, summary: CampaignSummary) -> _TaskFacts:
+    def _task_facts(self, summary: CampaignSummary) -> TaskFacts:
         root = payloads.text_of(summary.record.config, "task_root")
         key = f"{root}:{summary.record.track}"
         if key not in self._tasks:
-            self._tasks[key] = _load_task_facts(root, summary.record.track)
+            self._tasks[key] = load_task_facts(root, summary.record.track)
         return self._tasks[key]
 
     def _round_view(
         self, record: RoundRecord, steps: Sequence[StepRecord], *, spend_usd: float
     ) -> RoundView:
-        promotions = tuple(p for p in self._promotions if p.round_id == record.id)
         return round_view(
-            record, steps, self._decisions.get(record.id, ()), promotions, spend_usd=spend_usd
+            record,
+            steps,
+            self._decisions.get(record.id, ()),
+            self._promotions_of.get(record.id, ()),
+            spend_usd=spend_usd,
         )
 
-    def _read_lineage(self, interest: Interest, changed: set[str]) -> None:
+    def _one_round(self, round_id: str) -> RoundView:
+        """One round as it is now, whatever campaign it is of."""
+        spent = self._spent(self._ledger.charges(round_id=round_id))
+        return self._round_view(
+            self._ledger.round(round_id),
+            self._ledger.steps(round_id),
+            spend_usd=spent.get(round_id, 0.0),
+        )
+
+    def _read_lineage(self, interest: Interest) -> None:
         """All rounds of all campaigns on a lineage; a long history is read less often."""
         wanted = interest.lineage
         if wanted is None:
             self._lineage, self._lineage_name = (), None
-            return
-        is_other = wanted != self._lineage_name
-        self._is_lineage_stale |= bool(changed & {"rounds", "steps", "gate", "settlements"})
-        is_due = time.monotonic() - self._lineage_at >= self._lineage_cost_s / LIST_SHARE
-        if not is_other and not (self._is_lineage_stale and is_due):
-            return
-        started = time.thread_time()
+        elif wanted != self._lineage_name or self._lineage_pace.is_due:
+            with self._lineage_pace.reading():
+                self._lineage, self._lineage_name = self._rounds_on(wanted), wanted
+
+    def _rounds_on(self, lineage: str) -> tuple[RoundView, ...]:
         steps: dict[str, list[StepRecord]] = {}
-        for each in self._ledger.steps_of(lineage=wanted):
+        for each in self._ledger.steps_of(lineage=lineage):
             steps.setdefault(each.round_id, []).append(each)
         found = []
-        for campaign in reversed(self._ledger.campaigns(lineage=wanted)):
-            spent = self._spent(campaign.record.id)
+        for campaign in reversed(self._ledger.campaigns(lineage=lineage)):
+            spent = self._spent(self._ledger.charges(campaign.record.id))
             found += [
                 self._round_view(
                     record, tuple(steps.get(record.id, ())), spend_usd=spent.get(record.id, 0.0)
                 )
                 for record in self._ledger.rounds(campaign.record.id)
             ]
-        self._lineage, self._lineage_name = tuple(found), wanted
-        self._lineage_cost_s = time.thread_time() - started
-        self._lineage_at = time.monotonic()
-        self._is_lineage_stale = False
+        return tuple(sorted(found, key=lambda each: each.record.created_at))
 
     # --- one round ---
 
@@ -351,12 +348,15 @@ class Reader:
             "gate",
             "log_chunks",
             "charges",
+            "settlements",
+            "trajectory",
         }:
             return
-        view = self._campaign.round_by_id(wanted) if self._campaign is not None else None
+        view = None
+        if self._campaign is not None and not self._campaign_pace.is_stale:
+            view = self._campaign.round_by_id(wanted)
         if view is None:
-            record = self._ledger.round(wanted)
-            view = self._round_view(record, self._ledger.steps(wanted), spend_usd=0.0)
+            view = self._one_round(wanted)
         old = None if is_other else self._round
         text, diff = self._diff(view, changed, old)
         measured, points = self._runs(view, changed, old)
@@ -400,7 +400,7 @@ class Reader:
         if old is not None and is_same and "measurements" not in changed:
             return old.measurements, old.points
         measured = self._ledger.measurements(view.id, attempt=attempt)
-        facts = _TaskFacts() if self._campaign is None else self._task_facts(self._campaign.summary)
+        facts = TaskFacts() if self._campaign is None else self._task_facts(self._campaign.summary)
         points = pair_points(
             measured,
             is_lower_better=facts.is_lower_better,
@@ -456,29 +456,6 @@ def _cumulative(events: Sequence[CampaignEvent]) -> Interval | None:
 
 def _review_end(view: RoundView) -> datetime:
     reviews = [each for each in view.steps if each.step is Step.REVIEW]
-    return reviews[-1].started_at if reviews else view.record.created_at
-
-
-def _load_task_facts(root: str, track: str) -> _TaskFacts:
-    """What the task declares; nothing when its folder is on another machine."""
-    if not root or not (Path(root) / "task.toml").is_file():
-        return _TaskFacts()
-    from rsi.tasks.loader import load_task
-
-    try:
-        task = load_task(Path(root), track=track)
-    except (TaskError, OSError):
-        return _TaskFacts()
-    metric = task.metric
-    return _TaskFacts(
-        metric=f"{metric.name}, {metric.unit}",
-        is_lower_better=metric.direction is Direction.LOWER,
-        minimum_effect=metric.minimum_effect,
-        plausible_ratio=metric.plausible_ratio,
-        is_spoiled_by_load=metric.clock in DISTURBED_CLOCKS,
-    )
-
-
-def with_problem(view: View, problem: str) -> View:
-    """The last view, marked as old."""
-    return replace(view, problem=problem)
+    if not reviews:
+        return view.record.created_at
+    return reviews[-1].started_at + timedelta(seconds=reviews[-1].wall_s)

@@ -24,6 +24,7 @@ from rsi.agent.store.records import (
     WorkerRecord,
 )
 from rsi.agent.store.state import RoundState
+from rsi.agent.tally import round_label
 from rsi.evals.types import Finding, Interval, Measurement, Score
 from rsi.tui.curves import Series
 from rsi.tui.diffs import Diff
@@ -64,6 +65,11 @@ class RoundView:
     @property
     def id(self) -> str:
         return self.record.id
+
+    @property
+    def label(self) -> str:
+        """What people call it: "3" for the third idea, "c1" for the first control."""
+        return round_label(self.record)
 
     @property
     def effect(self) -> Interval | None:
@@ -127,7 +133,7 @@ class CampaignView:
 
     summary: CampaignSummary
     rounds: tuple[RoundView, ...]
-    """By number."""
+    """In the order they were opened, controls among them."""
     spend: Mapping[ChargeRole, Spend]
     events: tuple[CampaignEvent, ...]
     requests: tuple[RequestRecord, ...]
@@ -200,9 +206,8 @@ class View:
     """Why the ledger cannot be read; what is shown is older then."""
     read_at: datetime | None = None
     """When the ledger was last read without a problem."""
-    decided: tuple[DecisionRecord, ...] = field(default=())
-    is_read_only: bool = False
-
+    heard_at: datetime | None = None
+    """When anything but a worker's heartbeat was last seen to be new; None until then."""
     by_id: Mapping[str, CampaignSummary] = field(default_factory=dict)
     """The same campaigns by id."""
     running: int = 0

@@ -234,7 +234,7 @@ class Sample:
             ids.append(round_id)
             self.ledger.add_round(
                 RoundRecord(id=round_id, campaign_id=campaign.id, number=number, champion_commit=champion,
-                            created_at=self.tick(), is_control=number == 1)
+                            created_at=self.tick())
             )  # fmt: skip
             champion = self._round(campaign, round_id, idea, champion)
         return ids

@@ -166,7 +166,7 @@ class LineageScreen(SteeringActions):
             return ("baseline", Role.STRONG), ("1.00", Role.DIM), (flag, Role.GOOD)
         word, role = round_word(row.view.word)
         sign = word.split(" ", 1)[0]
-        text = f"{row.prefix}{sign} {row.view.record.number} {row.view.hypothesis}"
+        text = f"{row.prefix}{sign} {row.view.label} {row.view.hypothesis}"
         return (
             (text, role),
             (interval(row.view.effect), Role.TEXT),
@@ -290,9 +290,7 @@ class LineageScreen(SteeringActions):
         if row is None or name is None or home is None or not self._was_champion(row):
             return
         what = (
-            "the baseline"
-            if row.view is None
-            else f"round {row.view.record.number}: {row.view.hypothesis}"
+            "the baseline" if row.view is None else f"round {row.view.label}: {row.view.hypothesis}"
         )
         lines: list[Line] = [
             (("back to ", Role.DIM), (what, Role.STRONG)),

@@ -220,7 +220,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
             lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]
             for each in campaign.rounds[-30:]:
                 lines.append(
-                    ((f"{each.record.number:>4}  ", Role.DIM), round_word(each.word),
+                    ((f"{each.label:>4}  ", Role.DIM), round_word(each.word),
                      (f"  {interval(each.effect)}", Role.TEXT))
                 )  # fmt: skip
                 if each.hypothesis:

@@ -217,7 +217,9 @@ class RunScreen(SteeringActions):
 
     def _last_at(self, campaign: CampaignView) -> datetime:
         moments = [campaign.summary.changed_at, *(each.last_at for each in campaign.rounds[-1:])]
-        return max(moments)
+        heard_at = self.cockpit.view.heard_at
+        # A measurement may take an hour without a step's end; its output tells that it goes on.
+        return max([*moments, heard_at] if heard_at is not None else moments)
 
     def _is_silent(self, campaign: CampaignView) -> bool:
         if campaign.summary.state is not CampaignState.RUNNING:
@@ -236,7 +238,7 @@ class RunScreen(SteeringActions):
         )
         predicted = DASH if each.predicted_ratio is None else f"{each.predicted_ratio:.2f}"
         return (
-            (str(each.record.number), Role.DIM),
+            (each.label, Role.DIM),
             (step_strip(each), Role.ACCENT if is_open else Role.DIM),
             round_word(each.word),
             (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
