@@ -224,12 +224,17 @@ def _call_lines(payload: Json) -> list[Line]:
 
 def _edit_lines(path: str, old: str, new: str) -> list[Line]:
     lines: list[Line] = []
-    for hunk in parse_diff(diff_of_trees({path: old}, {path: new})).hunks:
+    for hunk in parse_diff(diff_of_trees({path: _ended(old)}, {path: _ended(new)})).hunks:
         texts = tuple(each.text for each in hunk.lines)
         for each, spans in zip(hunk.lines, colour_lines(path, texts), strict=True):
             sign = {"+": Role.ADDED_SIGN, "-": Role.REMOVED_SIGN}.get(each.sign, Role.DIM)
             lines.append(((f"{each.sign} ", sign), *spans))
     return lines
+
+
+def _ended(passage: str) -> str:
+    """A passage out of the middle of a file, with the end of its last line."""
+    return passage if not passage or passage.endswith("\n") else f"{passage}\n"
 
 
 def _code_lines(path: str, content: str) -> list[Line]:

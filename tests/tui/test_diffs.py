@@ -107,6 +107,37 @@ def test_the_diff_of_two_trees_reads_back():
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("one\ntwo\n", "one\nzwei\n"),
+        ("one\ntwo", "one\ntwo\n"),
+        ("one\ntwo\n", "one\nzwei"),
+        ("one\ntwo", "eins\ntwo"),
+        ("one\r\ntwo\r\n", "one\r\nzwei\r\n"),
+        ("one\rhalf\ntwo\n", "one\rhalf\nzwei\n"),
+        ("one\n\x0c\ntwo\x0b \x1c\u2028x\n", "one\n\x0c\nzwei\x0b \x1c\u2028x\n"),
+        ("a\n" * 9 + "\n\n\n", "a\n" * 8 + "b\n\n\n\n"),
+        ("", "one\n"),
+        ("one\n", ""),
+        (None, "one"),
+        ("one", None),
+    ],
+)
+def test_git_applies_the_diff_of_two_trees_to_the_byte(tmp_path, before, after):
+    path = "conf.d/run"
+    trees = [{} if each is None else {path: each} for each in (before, after)]
+    place = tmp_path / path
+    place.parent.mkdir()
+    if before is not None:
+        place.write_bytes(before.encode())
+    subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", "-"],
+        cwd=tmp_path, input=diff_of_trees(*trees).encode(), check=True, capture_output=True,
+    )  # fmt: skip
+    assert (place.read_bytes().decode() if place.exists() else None) == after
+
+
 def test_colours_never_change_the_text():
     texts = (
         "def f(x):",

@@ -7,6 +7,7 @@ it is bound to the commit and the score digest that were shown, and the ledger r
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from textual import on
@@ -372,7 +373,12 @@ class GateScreen(SteeringActions):
         if tree is None or path not in tree:
             self.cockpit.say(f"{path} is not at hand here", is_problem=True)
             return
-        changed = self.cockpit.edit_outside(tree[path], suffix="." + path.rpartition(".")[2])
+        if "\ufffd" in tree[path]:
+            self.cockpit.say(
+                f"{path} is not text that an editor would leave whole", is_problem=True
+            )
+            return
+        changed = self.cockpit.edit_outside(tree[path], suffix=PurePosixPath(path).suffix)
         if changed is None:
             self.cockpit.say("nothing was changed")
             return
@@ -380,12 +386,15 @@ class GateScreen(SteeringActions):
         lines: list[Line] = [
             line("The candidate goes back with your change and is measured again.", Role.DIM)
         ]
-        lines += [line(each) for each in patch.split("\n")[:20]]
+        lines += [line(each) for each in patch.splitlines()[:20]]
 
         def answered(answer: str | None) -> None:
             if answer:
                 self._decide(
-                    shown, DecisionAction.REVISE, f"Apply this change, then submit:\n{patch}"
+                    shown,
+                    DecisionAction.REVISE,
+                    # A last line of context may be blank; within a fence it is not taken off.
+                    f"Apply this change, then submit:\n```diff\n{patch}```",
                 )
 
         self.app.push_screen(
