@@ -246,7 +246,7 @@ class CockpitApp(App[None]):
         if not os.environ.get("NO_COLOR"):
             self.theme = settings.theme
         self.set_keymap(settings.keys)
-        if self.home is not None and not self._is_demo:
+        if self.home is not None and not self._is_read_only:
             save_settings(settings_path(self.home.root), settings)
 
     def ask_ledger(self, work: Callable[[Ledger], T]) -> "Future[T]":
@@ -334,6 +334,9 @@ class CockpitApp(App[None]):
             self.say(f"copied {found}")
 
     def action_save_screen(self) -> None:
+        if self._is_read_only:
+            self.say("read-only: nothing was written", is_problem=True)
+            return
         folder = self.home.reports if self.home is not None else Path.cwd()
         path = folder / f"rsi-{datetime.now().astimezone():%Y%m%d-%H%M%S}.svg"
         try:
@@ -368,10 +371,12 @@ class CockpitApp(App[None]):
     def _run_outside(self, text: str, *, suffix: str, variable: str) -> str | None:
         with tempfile.TemporaryDirectory(prefix="rsi-") as folder:
             path = Path(folder) / f"rsi{suffix}"
-            path.write_text(text, encoding="utf-8", errors="replace")
+            # Line ends stay as they are: a file is sent back with what was changed in it and nothing else.
+            path.write_text(text, encoding="utf-8", errors="replace", newline="")
             if not self._run(path, variable):
                 return None
-            return path.read_text(encoding="utf-8", errors="replace")
+            with path.open(encoding="utf-8", errors="replace", newline="") as changed:
+                return changed.read()
 
     def _run(self, path: Path, variable: str) -> bool:
         fallback = "less" if variable == "PAGER" else "vi"

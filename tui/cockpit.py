@@ -46,7 +46,7 @@ class Cockpit(Protocol):
         ...
 
     def use_settings(self, settings: Settings) -> None:
-        """Take other settings over and keep them in the settings file.
+        """Take other settings over and keep them in the settings file; read-only, until the cockpit is closed.
 
         Raises:
             SettingsError: The file cannot be written; the settings hold until the cockpit is closed.

@@ -45,7 +45,7 @@ class Command:
     scope: Scope
     in_footer: bool = True
     writes: bool = False
-    """Writes a decision or a request: not available read-only."""
+    """Writes a decision, a request or a file: not available read-only."""
 
 
 def _c(
@@ -74,7 +74,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GLOBAL, "theme", "T", "Theme", "Dark, light, no colour.", "cycle_theme", footer=False),
     _c(Scope.GLOBAL, "zoom", "z", "Zoom", "Give the focused pane the whole screen, or take it back.", "zoom", footer=False),
     _c(Scope.GLOBAL, "copy", "y", "Copy id", "Copy the id under the cursor to the clipboard.", "copy_id", footer=False),
-    _c(Scope.GLOBAL, "screenshot", "ctrl+s", "Screenshot", "Save this screen as an SVG file.", "save_screen", footer=False),
+    _c(Scope.GLOBAL, "screenshot", "ctrl+s", "Screenshot", "Save this screen as an SVG file.", "save_screen", footer=False, writes=True),
     _c(Scope.GLOBAL, "back", "escape", "Back", "Leave the search, the dialogue or the screen.", "back", footer=False),
     _c(Scope.GLOBAL, "quit", "q,ctrl+q", "Quit", "Close the cockpit; campaigns go on.", "leave"),
     # --- lists ---
@@ -168,7 +168,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.CONTROLS, "open", "enter", "Open", "Replay the control round.", "open"),
     # --- settings ---
     _c(Scope.SETTINGS, "edit", "enter", "Change", "Change the setting under the cursor.", "edit"),
-    _c(Scope.SETTINGS, "file", "e", "Edit file", "Open the settings file in $EDITOR.", "edit_file"),
+    _c(Scope.SETTINGS, "file", "e", "Edit file", "Open the settings file in $EDITOR.", "edit_file", writes=True),
 )  # fmt: skip
 
 BY_ID: Mapping[str, Command] = {each.id: each for each in COMMANDS}

@@ -1,6 +1,8 @@
 """Nobody approves by accident, and what is approved is what was shown."""
 
+import subprocess
 import time
+from contextlib import nullcontext
 
 import pytest
 from tests.tui.conftest import screen_text, until
@@ -184,7 +186,29 @@ async def test_read_only_can_look_and_nothing_else(sample):
             assert app.screen is screen, key
         assert "read-only" in screen_text(app)
         await pilot.press("1", "n")
+        assert app.screen.mode == "queue", "no form opens"
         assert not sample.ledger.requests(unhandled_only=False)
+        assert not sample.ledger.decisions(screen.item.round.id)
+
+
+@pytest.mark.slow
+async def test_read_only_writes_no_file_and_settings_hold_until_it_is_left(sample):
+    before = sorted(sample.home.root.rglob("*"))
+    app = cockpit(sample, is_read_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(pilot)
+        await pilot.press("8")
+        await until(pilot, lambda: app.screen.mode == "settings")
+        await pilot.press("enter")
+        assert app.settings.theme == app.theme == "rsi-light"
+        opened = []
+        app.edit_file = opened.append
+        await pilot.press("e", "ctrl+s")
+        await pilot.pause()
+        assert not opened
+        assert any("nothing was written" in each.message for each in app._notifications)
+    files = {each for each in sample.home.root.rglob("*") if "ledger" not in each.name}
+    assert files == {each for each in before if "ledger" not in each.name}
 
 
 @pytest.mark.slow
@@ -255,21 +279,19 @@ async def test_how_far_the_claim_has_come_is_said(sample):
     assert "claim       confirmed, supported again on fresh seeds and hidden data" in said
 
 
-@pytest.mark.slow
-async def test_editing_sends_the_change_back_as_a_patch(sample, monkeypatch, tmp_path):
-    script = tmp_path / "editor.sh"
-    script.write_text('#!/bin/sh\necho "# by hand" >> "$1"\n')
+def editor(app: CockpitApp, script, monkeypatch, command: str) -> None:
+    """Let a shell script be the editor; a headless driver cannot be suspended, so that nothing is."""
+    script.write_text(f"#!/bin/sh\n{command}\n")
     script.chmod(0o755)
     monkeypatch.setenv("EDITOR", str(script))
+    app.suspend = nullcontext
+
+
+@pytest.mark.slow
+async def test_editing_sends_the_change_back_as_a_patch(sample, monkeypatch, tmp_path):
     app = cockpit(sample)
-    changed: list[str] = []
-
-    def edit(text: str, *, suffix: str) -> str:
-        changed.append(suffix)
-        return text + "# by hand\n"
-
-    # A headless driver cannot be suspended; the editor's own round trip is tried under a real terminal.
-    app.edit_outside = edit
+    editor(app, tmp_path / "editor.sh", monkeypatch,
+           'case "$1" in *.py) echo "# by hand" >> "$1";; esac')  # fmt: skip
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await shown(pilot)
         round_id = screen.item.round.id
@@ -282,4 +304,34 @@ async def test_editing_sends_the_change_back_as_a_patch(sample, monkeypatch, tmp
         decision = sample.ledger.decisions(round_id)[0]
         assert decision.action is DecisionAction.REVISE
         assert "+# by hand" in decision.reason
-        assert changed == [".py"]
+
+
+@pytest.mark.slow
+async def test_a_patch_by_hand_keeps_line_ends_whatever_the_file_is_called(
+    sample, monkeypatch, tmp_path
+):
+    odd = Idea(title="Another start", ends="gate", files=(("conf.d/run", "one\r\ntwo\r\n\n"),))
+    sample.play(sample.campaign("c1120-odd"), (odd,))
+    app = cockpit(sample, campaign_id="c1120-odd")
+    editor(app, tmp_path / "editor.sh", monkeypatch, 'sed -i s/one/eins/ "$1"')
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await shown(pilot)
+        await until(pilot, lambda: len(app.view.gate) == 2)
+        assert screen.inbox.select_id("c1120-odd-0001")
+        await until(
+            pilot, lambda: screen.detail is not None and screen.diff.diff is screen.detail.diff
+        )
+        files = screen.diff.diff.files
+        at = next(each.hunks[0] for each in files if each.path == "conf.d/run")
+        while screen.diff.current_hunk != at:
+            await pilot.press("right_square_bracket")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.is_settled)
+        await pilot.press("y")
+        await until(pilot, lambda: bool(sample.ledger.decisions("c1120-odd-0001")))
+    reason = sample.ledger.decisions("c1120-odd-0001")[0].reason
+    patch = reason.split("```diff\n")[1].removesuffix("```")
+    (tmp_path / "tree/conf.d").mkdir(parents=True)
+    (tmp_path / "tree/conf.d/run").write_bytes(b"one\r\ntwo\r\n\n")
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path / "tree", input=patch.encode(), check=True)
+    assert (tmp_path / "tree/conf.d/run").read_bytes() == b"eins\r\ntwo\r\n\n"

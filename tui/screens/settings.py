@@ -104,10 +104,12 @@ class SettingsScreen(CockpitScreen):
 
     def _facts(self, view: View) -> list[Line]:
         home = self.cockpit.home
+        is_kept = home is not None and not self.cockpit.is_read_only
+        kept = str(settings_path(home.root)) if home and is_kept else "kept until you leave"
         lines: list[Line] = [
             (("ledger      ", Role.DIM), (view.source, Role.TEXT)),
             (("home        ", Role.DIM), (str(home.root) if home else "none; only the ledger is at hand", Role.TEXT)),
-            (("settings    ", Role.DIM), (str(settings_path(home.root)) if home else "not kept", Role.TEXT)),
+            (("settings    ", Role.DIM), (kept, Role.TEXT)),
             (("rights      ", Role.DIM), ("read-only" if self.cockpit.is_read_only else "may decide and ask", Role.TEXT)),
             EMPTY_LINE,
             line("Workers", Role.TITLE),
