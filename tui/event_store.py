@@ -16,6 +16,9 @@ from rsi.tui.trajectory import EDIT_TOOLS, Group, Headline, group_of, headline, 
 
 PAGE_EVENTS = 64
 PAGES_KEPT = 6
+"""Pages of whole events, which may be large."""
+HEADLINES_KEPT = 300
+"""Pages of headlines: more than a screen has rows, each of which may be of another page when kinds are hidden."""
 _GROUPS = tuple(Group)
 
 
@@ -74,9 +77,10 @@ class EventStore:
             lines.append(headline(each, lines[-1] if lines else None))
         self._headlines[page] = tuple(lines)
         self._headlines.move_to_end(page)
-        for kept in (self._pages, self._headlines):
-            while len(kept) > PAGES_KEPT:
-                kept.popitem(last=False)
+        while len(self._pages) > PAGES_KEPT:
+            self._pages.popitem(last=False)
+        while len(self._headlines) > HEADLINES_KEPT:
+            self._headlines.popitem(last=False)
 
     def headline_at(self, position: int) -> Headline | None:
         """The headline of an event; None while its page is not here."""
@@ -88,6 +92,9 @@ class EventStore:
         """A whole event; None while its page is not here."""
         page = self._pages.get(position // PAGE_EVENTS)
         offset = position % PAGE_EVENTS
+        if page is not None:
+            # What is looked at stays, though the pages of other rows come in.
+            self._pages.move_to_end(position // PAGE_EVENTS)
         return page[offset] if page is not None and offset < len(page) else None
 
     def page_start(self, page: int) -> int | None:

@@ -1,16 +1,21 @@
 """A trajectory of any length is stepped through, filtered, searched and compared, live or finished."""
 
 import time
+from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import START, Sample
 
+from rsi.agent.errors import LedgerError
 from rsi.agent.store.records import AgentRole, TrajectoryEvent, TrajectoryKind
 from rsi.tui.app import CockpitApp
 from rsi.tui.event_store import PAGE_EVENTS, EventStore, PositionIds
 from rsi.tui.screens.dialogues import Show
+from rsi.tui.screens.filtering import FilterInput
 from rsi.tui.trajectory import Group, code_as_of, event_lines, headline
+from rsi.tui.widgets.paper import Paper
 
 pytestmark = pytest.mark.slow
 ROUND = "c1120-4f2a-0005"
@@ -145,6 +150,76 @@ async def test_a_hundred_thousand_events_are_opened_and_stepped_quickly(sample):
     ids = PositionIds(range(len(store)))
     assert ids[19_999] == "19999"
     assert ids.index("777") == 777
+
+
+def test_a_screen_of_steps_from_as_many_pages_is_held_at_once():
+    store = EventStore()
+    events = [event(seq, text=str(seq)) for seq in range(PAGE_EVENTS * 120)]
+    store.add(events)
+    for page in range(120):
+        store.add_page(page, events[page * PAGE_EVENTS : (page + 1) * PAGE_EVENTS])
+    assert all(store.headline_at(page * PAGE_EVENTS) is not None for page in range(120))
+    assert store.event_at(0) is None, "whole events are held for few pages"
+
+
+async def test_a_search_that_begins_before_all_is_read_finds_the_right_steps(sample):
+    sample.ledger.add_events(
+        [event(seq, text="a needle" if seq >= 1_300 else "hay") for seq in range(16, 1_400)]
+    )
+    app = cockpit(sample)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        screen.query_one(FilterInput).post_message(
+            FilterInput.Submitted(screen.query_one(FilterInput), "needle")
+        )
+        await until(pilot, lambda: screen._searched == 1_400)
+        assert screen._matches == [screen.store.position_of(seq) for seq in range(1_300, 1_400)]
+        assert screen.position == 1_300
+        sample.ledger.add_events([event(1_400, text="needle, again")])
+        await until(pilot, lambda: screen._matches[-1] == 1_400)
+
+
+async def test_who_reads_a_long_step_is_left_there_and_a_page_that_failed_is_asked_for_again(
+    sample,
+):
+    app = cockpit(sample)
+    async with app.run_test(size=(100, 20)) as pilot:
+        screen = await opened(pilot)
+        screen.table.select_id("5")
+        body = screen.query_one("#body", Paper)
+        await until(pilot, lambda: body.heading.startswith("Step 5"))
+        body.scroll_to(y=7, animate=False, force=True)
+        sample.ledger.add_events([event(16, text="one more")])
+        await until(pilot, lambda: len(screen.store) == 17 and screen.event is not None)
+        assert (body.heading[:6], body.scroll_offset.y) == ("Step 5", 7)
+        ask, said = app.ask_ledger, []
+        app.say = lambda text, **_: said.append(text)
+
+        def refused(_: object) -> Future[object]:
+            future: Future[object] = Future()
+            future.set_exception(LedgerError("locked"))
+            return future
+
+        app.ask_ledger = refused
+        screen.store._drop_page(0)
+        screen._draw_step()
+        await until(pilot, lambda: not screen._wanted_pages)
+        app.ask_ledger = ask
+        screen.table.refresh()
+        await until(pilot, lambda: screen.event is not None)
+        assert not said, "the state line says it once"
+
+
+async def test_a_campaign_without_rounds_leaves_no_steps_of_another(sample):
+    before = sample.ledger.campaign("c1120-4f2a")
+    sample.ledger.add_campaign(replace(before, id="c1120-two"))
+    app = CockpitApp(sample.ledger, first_mode="replay", campaign_id="c1120-4f2a")
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        app.choose("c1120-two")
+        screen.redraw()
+        await until(pilot, lambda: "no round chosen" in screen_text(app))
+        assert len(screen.store) == 0
 
 
 def test_every_kind_of_event_has_a_headline_and_lines_whatever_is_in_it():

@@ -1,5 +1,6 @@
 """Replay: an agent's steps in one round, one by one, live or finished, of any length."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
@@ -76,7 +77,13 @@ class ReplayScreen(ReplayViews):
         self._speed = 0.0
         self._search = ""
         self._matches: list[int] = []
+        """Positions of the steps that match, in order."""
         self._searched = 0
+        self._is_searching = False
+        self._goes_to_match = False
+        """True from the asking until the first match is found."""
+        self._drawn: tuple[object, ...] = ()
+        """Which step stands at the right."""
 
     def compose_body(self) -> Iterable[Widget]:
         yield Bar(dom_id="replay-head")
@@ -136,6 +143,8 @@ class ReplayScreen(ReplayViews):
     def show(self, view: View) -> None:
         round_id = self.round_id
         if round_id is None:
+            if self._of is not None:
+                self._forget(None)
             self._draw_head()
             return
         agent = self._of[1] if self._of is not None else AgentRole.PROPOSER
@@ -147,16 +156,20 @@ class ReplayScreen(ReplayViews):
         self._draw_head()
 
     def _open(self, round_id: str, agent: AgentRole) -> None:
-        self._of = (round_id, agent)
+        self._forget((round_id, agent))
+        self._load(round_id, agent)
+
+    def _forget(self, of: tuple[str, AgentRole] | None) -> None:
+        """Begin with another trajectory, or with none."""
+        self._of = of
         self.store = EventStore()
         self._wanted_pages.clear()
-        self._matches, self._searched = [], 0
+        self._matches, self._searched, self._is_searching = [], 0, False
         self._is_loading = False
-        self._follows = False
+        self._follows = self._goes_to_match = False
         self.table.cursor = 0
         self.forget_views()
         self._refill()
-        self._load(round_id, agent)
 
     def _load(self, round_id: str, agent: AgentRole) -> None:
         """Fetch what follows the last known event, piece by piece."""
@@ -168,9 +181,9 @@ class ReplayScreen(ReplayViews):
         after = store.last_seq
 
         def arrived(events: tuple[TrajectoryEvent, ...]) -> None:
-            self._is_loading = False
             if store is not self.store or of != self._of:
                 return
+            self._is_loading = False
             was_at_end = self._follows or not len(store)
             is_first = not len(store)
             if events:
@@ -179,19 +192,23 @@ class ReplayScreen(ReplayViews):
                     store.add_page(0, events[:PAGE_EVENTS])
                 self._refill(go_to_end=self._follows and was_at_end)
             self._has_more = len(events) == amount
+            self._search_on()
             if self._has_more:
                 self._load(round_id, agent)
 
-        self.fetch(lambda ledger: ledger.events(round_id, agent, after, amount), arrived)
+        def failed(_: Exception) -> None:
+            # The next look tries again; the state line says that the ledger cannot be read.
+            if store is self.store:
+                self._is_loading = False
+
+        future = self.cockpit.ask_ledger(
+            lambda ledger: ledger.events(round_id, agent, after, amount)
+        )
+        when_done(self, future, arrived, failed)
 
     def fetch(self, work: Callable[[Ledger], T], arrived: Callable[[T], None]) -> None:
         """Read from the ledger off the event loop and hand the result to a function."""
-
-        def failed(error: Exception) -> None:
-            self._is_loading = False
-            self.say_problem(error)
-
-        when_done(self, self.cockpit.ask_ledger(work), arrived, failed)
+        when_done(self, self.cockpit.ask_ledger(work), arrived, self.say_problem)
 
     def _refill(self, *, go_to_end: bool = False) -> None:
         if self._hidden:
@@ -213,46 +230,55 @@ class ReplayScreen(ReplayViews):
         if found is None:
             self._want_page(position // PAGE_EVENTS)
             return number, kind, ("…", Role.DIM)
-        is_match = bool(self._search) and position in self._matches
+        at = bisect_left(self._matches, position)
+        is_match = at < len(self._matches) and self._matches[at] == position
         text_role = Role.MATCH if is_match else Role.BAD if is_bad else Role.TEXT
         return number, kind, (found.text, text_role)
 
     def _want_page(self, page: int) -> None:
         """Fetch the whole events of a page that is on the screen."""
-        if page in self._wanted_pages or self._of is None:
+        start = self.store.page_start(page)
+        if page in self._wanted_pages or self._of is None or start is None:
             return
         self._wanted_pages.add(page)
-        start = self.store.page_start(page)
-        if start is None:
-            return
         store, (round_id, agent) = self.store, self._of
 
         def arrived(events: tuple[TrajectoryEvent, ...]) -> None:
-            self._wanted_pages.discard(page)
             if store is self.store:
+                self._wanted_pages.discard(page)
                 store.add_page(page, events)
                 self.table.refresh()
                 self._draw_step()
 
-        self.fetch(lambda ledger: ledger.events(round_id, agent, start, PAGE_EVENTS), arrived)
+        def failed(_: Exception) -> None:
+            # Asked for again when it is drawn again; the state line says that the ledger cannot be read.
+            self._wanted_pages.discard(page)
+
+        future = self.cockpit.ask_ledger(
+            lambda ledger: ledger.events(round_id, agent, start, PAGE_EVENTS)
+        )
+        when_done(self, future, arrived, failed)
 
     def _draw_step(self) -> None:
         position = self.position
         body = self.query_one("#body", Paper)
         if position < 0:
             body.set_lines(())
+            self._drawn = ()
             self._draw_head()
             return
         event = self.event
         if event is None:
             self._want_page(position // PAGE_EVENTS)
-        elif self.shown_view == "step":
-            lines = event_lines(event)
+        elif self.shown_view != "step":
+            self._drawn = ()
+            self.draw_code(position)
+        elif self._drawn != (self._of, event.seq):
+            # Who reads a long step is not thrown back to its top when others arrive.
+            self._drawn = (self._of, event.seq)
             body.heading = f"Step {event.seq}: {event.kind.value.replace('_', ' ')}"
             body.set_note(((clock(event.at), Role.DIM),))
-            body.set_lines(lines, from_top=True)
-        else:
-            self.draw_code(position)
+            body.set_lines(event_lines(event), from_top=True)
         self._draw_head()
 
     def _draw_head(self) -> None:
@@ -346,7 +372,7 @@ class ReplayScreen(ReplayViews):
             return
         ids = [each.id for each in campaign.rounds]
         if self.round_id in ids and 0 <= ids.index(self.round_id) + by < len(ids):
-            self.cockpit.choose(round_id=ids[ids.index(self.round_id) + by])
+            self.cockpit.choose_round(campaign.rounds[ids.index(self.round_id) + by])
             self.redraw()
 
     def action_other_agent(self) -> None:
@@ -400,37 +426,44 @@ class ReplayScreen(ReplayViews):
     def _search_asked(self, event: FilterInput.Submitted) -> None:
         event.stop()
         self._search = event.value.strip().lower()
-        self._matches, self._searched = [], 0
-        if self._search:
-            self._search_on(self._search, is_first=True)
+        self._matches, self._searched, self._is_searching = [], 0, False
+        self._goes_to_match = True
+        self._search_on()
         self.table.refresh()
         self._draw_head()
 
-    def _search_on(self, wanted: str, *, is_first: bool) -> None:
-        if self._of is None:
+    def _search_on(self) -> None:
+        """Search the next of those steps that are loaded; goes on when more of them are."""
+        store, wanted, searched = self.store, self._search, self._searched
+        if self._of is None or not wanted or self._is_searching or searched >= len(store):
             return
-        store, (round_id, agent) = self.store, self._of
-        after = store.seq_at(self._searched) - 1 if self._searched < len(store) else store.last_seq
+        self._is_searching = True
+        round_id, agent = self._of
+        after = store.seq_at(searched) - 1
+        amount = min(FOLLOWING_EVENTS, len(store) - searched)
 
-        def look(ledger: Ledger) -> tuple[int, list[int]]:
-            events = ledger.events(round_id, agent, after, FOLLOWING_EVENTS)
-            return len(events), [each.seq for each in events if wanted in searchable(each)]
+        def look(ledger: Ledger) -> list[int]:
+            events = ledger.events(round_id, agent, after, amount)
+            return [each.seq for each in events if wanted in searchable(each)]
 
-        def arrived(found: tuple[int, list[int]]) -> None:
-            if store is not self.store or wanted != self._search:
+        def arrived(seqs: list[int]) -> None:
+            if store is not self.store or wanted != self._search or searched != self._searched:
                 return
-            looked, seqs = found
-            had = bool(self._matches)
+            self._is_searching = False
             self._matches += [store.position_of(seq) for seq in seqs]
-            self._searched += looked
-            if looked:
-                self._search_on(wanted, is_first=False)
-            if not had and self._matches:
+            self._searched += amount
+            if self._matches and self._goes_to_match:
+                self._goes_to_match = False
                 self._go_to(self._matches[0])
+            self._search_on()
             self.table.refresh()
             self._draw_head()
 
-        self.fetch(look, arrived)
+        def failed(error: Exception) -> None:
+            self._is_searching = False
+            self.say_problem(error)
+
+        when_done(self, self.cockpit.ask_ledger(look), arrived, failed)
 
     def action_search_next(self, by: int) -> None:
         here = self.position
@@ -440,7 +473,7 @@ class ReplayScreen(ReplayViews):
 
     def go_back(self) -> bool:
         if self._search:
-            self._search, self._matches = "", []
+            self._search, self._matches, self._is_searching = "", [], False
             self.table.refresh()
             self._draw_head()
             return True
