@@ -15,8 +15,9 @@ from rsi.agent.store.codec import encode
 from rsi.agent.store.records import CampaignEvent, CampaignEventKind, RequestKind, RoundRecord
 from rsi.agent.store.tables import campaigns
 from rsi.tui.app import CockpitApp
-from rsi.tui.commands import COMMANDS, Scope
+from rsi.tui.commands import BY_ID, COMMANDS, Scope
 from rsi.tui.controls import whereabouts
+from rsi.tui.draw import line
 from rsi.tui.lineages import leaderboard, tree_rows
 from rsi.tui.rounds import round_view
 from rsi.tui.screens.controls import time_lines
@@ -120,6 +121,34 @@ async def test_help_lists_the_keys_of_the_screen(sample, mode):
                 assert command.help in joined
         await pilot.press("escape")
         assert app.screen is screen
+
+
+@pytest.mark.parametrize("mode", ["gate", "replay", "settings"])
+async def test_help_can_be_read_to_its_end_on_a_small_terminal(sample, mode):
+    app = cockpit(sample, mode)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, mode)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "esc close" in screen_text(app))
+        assert BY_ID["global.quit"].help not in screen_text(app)
+        await pilot.press("G")
+        await until(pilot, lambda: BY_ID["global.quit"].help in screen_text(app))
+        assert "esc close" in screen_text(app)
+        await pilot.resize_terminal(80, 60)
+        await until(pilot, lambda: screen_text(app).count("esc close") == 1)
+
+
+async def test_a_long_question_leaves_its_answer_on_the_screen(sample):
+    app = cockpit(sample)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, "queue")
+        answers = []
+        lines = [line(f"reason {number}") for number in range(40)]
+        app.push_screen(AskText("Override", lines, label="go on", text="typed"), answers.append)
+        await until(pilot, lambda: "esc cancel" in screen_text(app))
+        assert "typed" in screen_text(app)
+        await pilot.press("enter")
+        assert answers == ["typed"]
 
 
 async def test_the_palette_finds_commands_and_rounds(sample):

@@ -18,6 +18,9 @@ from rsi.tui.draw import EMPTY_LINE, Line, Role, line
 from rsi.tui.safe import safe_text
 from rsi.tui.widgets.paper import Paper
 
+BOX_PERCENT = 90
+"""Most of the screen's height that a dialogue takes."""
+FRAME_ROWS = 2
 GRACE_S = 0.5
 """Keys that were on their way when a dialogue opened must not answer it."""
 
@@ -36,10 +39,10 @@ class Dialogue(ModalScreen[str | None]):
     DEFAULT_CSS = """
     Dialogue { align: center middle; background: $background 60%; }
     Dialogue > #box {
-        width: 76; max-width: 96%; height: auto; max-height: 90%;
+        width: 76; max-width: 96%; height: auto; max-height: 90%;  /* BOX_PERCENT */
         border: round $accent; background: $background; padding: 0 1;
     }
-    Dialogue Paper { height: auto; max-height: 30; }
+    Dialogue Paper { height: auto; }
     Dialogue Input { border: tall $faint; background: $surface; }
     Dialogue Input:focus { border: tall $accent; }
     """
@@ -63,10 +66,13 @@ class Dialogue(ModalScreen[str | None]):
         yield from ()
 
     def on_mount(self) -> None:
+        for paper in self.query(Paper):
+            paper.can_focus = False
         self._set_text("#text", (*self._lines, EMPTY_LINE))
         self._set_text("#hint", (self._hint,))
-        for paper in self.query(Paper):
-            paper.can_focus = paper.id == "text" and len(self._lines) > 12
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._share_height)
 
     @property
     def is_settled(self) -> bool:
@@ -77,15 +83,23 @@ class Dialogue(ModalScreen[str | None]):
         self.dismiss(None)
 
     def _set_text(self, selector: str, lines: Sequence[Line]) -> None:
-        paper = self.query_one(selector, Paper)
-        paper.set_lines(lines)
+        self.query_one(selector, Paper).set_lines(lines)
+        self.call_after_refresh(self._share_height)
 
-        def size_to_lines() -> None:
-            paper._wrap()
-            paper.styles.height = paper.line_count() + paper.sticky_count
-            paper.lines_changed()
-
-        self.call_after_refresh(size_to_lines)
+    def _share_height(self) -> None:
+        """Answer and hint are always on the screen; the text takes what is left, and scrolls when that is too little."""
+        text, hint = self.query_one("#text", Paper), self.query_one("#hint", Paper)
+        answer_rows = sum(each.outer_size.height for each in self.query(Input))
+        room = self.size.height * BOX_PERCENT // 100 - FRAME_ROWS - answer_rows
+        for paper in (hint, text):
+            paper.refit()
+            wanted = paper.line_count() + paper.sticky_count
+            rows = min(wanted, max(1, room))
+            room -= rows
+            paper.styles.height = rows
+            paper.can_focus = rows < wanted
+        if self.focused is None and text.can_focus:
+            text.focus()
 
 
 class Confirm(Dialogue):
@@ -133,7 +147,6 @@ class AskText(Dialogue):
         yield SafeInput(self._text, id="answer", select_on_focus=False)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#answer").focus()
 
     @on(Input.Submitted)

@@ -52,6 +52,10 @@ class Paper(LinesView):
         return self._wrapped[index] if index < len(self._wrapped) else EMPTY_LINE
 
     def on_resize(self) -> None:
+        self.refit()
+
+    def refit(self) -> None:
+        """Wrap to the width as it is now."""
         self._wrap()
         self.lines_changed()
 
