@@ -1,6 +1,7 @@
 """What the form queues: defaults as on the command line, clones that lose nothing, forks that really go on."""
 
 import dataclasses
+from concurrent.futures import Future
 
 import pytest
 from tests.tui.conftest import screen_text, until
@@ -105,6 +106,38 @@ async def test_a_clone_moved_to_another_size_leaves_the_champion_of_the_first_al
             "smoke",
             default_lineage(load_task("toy"), "smoke"),
         )
+
+
+async def test_a_clone_keeps_a_strategy_that_the_form_does_not_offer(sample, tmp_path):
+    config = {"strategy": "tree:pick=softmax", "autonomy": 0}
+    before = sample.ledger.campaign("c1120-4f2a")
+    odd = dataclasses.replace(before, id="c1120-odd", config={**before.config, **config})
+    sample.ledger.add_campaign(odd)
+    app = cockpit(sample)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: len(app.view.campaigns) == 2)
+        await pilot.press("g", "c")
+        assert app.screen._value("strategy") == "tree:pick=softmax"
+        assert app.screen._value("autonomy") == "0"
+
+
+async def test_a_form_queues_one_campaign_however_often_it_is_told_to(sample):
+    app = cockpit(sample)
+    asked = []
+    app.work_aside = lambda work: asked.append(Future()) or asked[-1]
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: bool(app.view.campaigns))
+        await pilot.press("n", "ctrl+s", "ctrl+s", "escape")
+        assert isinstance(app.screen, NewCampaign), "its answer is still to come"
+        assert len(asked) == 1
+        asked[0].set_exception(ActionRefusedError("no room"))
+        await until(pilot, lambda: "no room" in app.screen._problem)
+        await pilot.press("ctrl+s")
+        assert len(asked) == 2
+        asked[1].set_exception(ActionRefusedError("no room"))
+        await until(pilot, lambda: not app.screen._is_queueing)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, NewCampaign)
 
 
 async def test_the_form_starts_with_the_budget_of_the_settings(sample):

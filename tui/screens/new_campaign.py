@@ -141,6 +141,7 @@ class NewCampaign(ModalScreen[None]):
         self._task_problem = ""
         self._forecast: PastRounds | None = None
         self._problem = ""
+        self._is_queueing = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):
@@ -150,7 +151,9 @@ class NewCampaign(ModalScreen[None]):
                     yield Bar(dom_id=f"label-{field.name}", classes="label")
                     text = self._values.get(field.name, field.text)
                     if field.choices or field.name in {"task", "track", "profile"}:
-                        yield Choice(field.choices or (text,), text, dom_id=f"field-{field.name}")
+                        # A clone keeps a value that the form does not offer, such as tree:pick=softmax.
+                        choices = tuple(dict.fromkeys((*field.choices, text)))
+                        yield Choice(choices, text, dom_id=f"field-{field.name}")
                     else:
                         yield SafeInput(text, id=f"field-{field.name}", select_on_focus=False)
             yield Paper(dom_id="notes")
@@ -270,9 +273,13 @@ class NewCampaign(ModalScreen[None]):
     # --- the end ---
 
     def action_cancel(self) -> None:
-        self.dismiss()
+        # What is being queued cannot be taken back, and its name is still to be said.
+        if not self._is_queueing:
+            self.dismiss()
 
     def action_queue_it(self) -> None:
+        if self._is_queueing:
+            return
         settings = self._settings()
         if settings is None or self._loaded is None:
             self._draw_notes()
@@ -292,14 +299,19 @@ class NewCampaign(ModalScreen[None]):
                 settings={**kept, **settings}, lineage=lineage,
             )  # fmt: skip
 
+        self._is_queueing = True
         self._problem = "queueing, and starting a worker when none runs …"
         self._draw_notes()
-        when_done(self, self._cockpit.work_aside(work), self._queued, self._refused)
+        when_done(self, self._cockpit.work_aside(work), self._queued, self._not_queued)
 
     def _queued(self, record: CampaignRecord) -> None:
-        self._cockpit.choose(campaign_id=record.id)
+        self._cockpit.choose(record.id)
         self._cockpit.say(f"queued {record.id}")
         self.dismiss()
+
+    def _not_queued(self, error: Exception) -> None:
+        self._is_queueing = False
+        self._refused(error)
 
     def _kept(self, track: str, profile: str) -> tuple[dict[str, object], str | None]:
         """What a clone takes along unseen, and its lineage; nothing of another task, no champion of another size."""
