@@ -45,7 +45,7 @@ from rsi.tui.screens.run import RunScreen
 from rsi.tui.screens.settings import SettingsScreen
 from rsi.tui.settings import Settings, save_settings, settings_path
 from rsi.tui.theme import MONO_NAME, THEME_NAMES, textual_themes
-from rsi.tui.view import View
+from rsi.tui.view import RoundView, View
 from rsi.tui.widgets.vtable import VTable
 
 T = TypeVar("T")
@@ -255,11 +255,19 @@ class CockpitApp(App[None]):
     def work_aside(self, work: Callable[[Ledger], T]) -> "Future[T]":
         return self._aside.submit(work, self._ledger)
 
-    def choose(self, *, campaign_id: str | None = None, round_id: str | None = None) -> None:
-        if campaign_id is not None and campaign_id != self.campaign_id:
+    def choose(self, campaign_id: str) -> None:
+        if campaign_id != self.campaign_id:
             self.campaign_id, self.round_id = campaign_id, None
-        if round_id is not None:
-            self.round_id = round_id
+        self._say_interest()
+
+    def choose_round(self, chosen: RoundView) -> None:
+        self.campaign_id, self.round_id = chosen.record.campaign_id, chosen.id
+        self._say_interest()
+
+    def _say_interest(self) -> None:
+        if not self.screen_stack:
+            # An answer may come while the screens are taken down.
+            return
         screen = self.screen_behind_dialogues
         if isinstance(screen, CockpitScreen):
             self.feed_interest(screen.interest())
@@ -309,7 +317,7 @@ class CockpitApp(App[None]):
             self.say("nothing waits at the gate")
             return
         item = self.view.gate[0]
-        self.choose(campaign_id=item.campaign.record.id, round_id=item.round.id)
+        self.choose_round(item.round)
         self.action_mode("gate")
 
     def action_cycle_theme(self) -> None:

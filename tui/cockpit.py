@@ -17,7 +17,7 @@ from rsi.tui.code import Code
 from rsi.tui.commands import Command
 from rsi.tui.reader import Interest
 from rsi.tui.settings import Settings
-from rsi.tui.view import View
+from rsi.tui.view import RoundView, View
 
 T = TypeVar("T")
 
@@ -82,8 +82,12 @@ class Cockpit(Protocol):
         """Do something slow with the ledger on a thread of its own."""
         ...
 
-    def choose(self, *, campaign_id: str | None = None, round_id: str | None = None) -> None:
-        """Make a campaign or round the chosen one; None leaves it."""
+    def choose(self, campaign_id: str) -> None:
+        """Make a campaign the chosen one; another one has no chosen round yet."""
+        ...
+
+    def choose_round(self, chosen: RoundView) -> None:
+        """Make a round the chosen one, and with it its campaign."""
         ...
 
     def action_mode(self, mode: str) -> None:

@@ -11,6 +11,7 @@ from rsi.tui.cockpit import Cockpit
 from rsi.tui.commands import Command, Scope, in_scope, shown_key
 from rsi.tui.safe import safe_line
 from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.view import RoundView
 
 Entry = tuple[str, str, "object"]
 MAX_CAMPAIGNS = 300
@@ -50,7 +51,7 @@ class CommandProvider(Provider):
             if score > 0:
                 campaign_id = record.id
                 yield Hit(score, _highlighted(matcher.highlight(label)),
-                          lambda found=campaign_id: self._go(found, None), text=label)  # fmt: skip
+                          lambda found=campaign_id: self._go_to_campaign(found), text=label)  # fmt: skip
         if view.campaign is None:
             return
         for one in view.campaign.rounds:
@@ -58,7 +59,7 @@ class CommandProvider(Provider):
             score = matcher.match(label)
             if score > 0:
                 yield Hit(score, _highlighted(matcher.highlight(label)),
-                          lambda c=one.record.campaign_id, r=one.id: self._go(c, r), text=label)  # fmt: skip
+                          lambda found=one: self._go_to_round(found), text=label)  # fmt: skip
 
     @property
     def _cockpit(self) -> Cockpit:
@@ -75,9 +76,13 @@ class CommandProvider(Provider):
     def _runner(self, command: Command) -> "Runner":
         return Runner(self.app, self.screen if command.scope is not Scope.GLOBAL else None, command)
 
-    def _go(self, campaign_id: str, round_id: str | None) -> None:
-        self._cockpit.choose(campaign_id=campaign_id, round_id=round_id)
-        self._cockpit.action_mode("replay" if round_id else "run")
+    def _go_to_campaign(self, campaign_id: str) -> None:
+        self._cockpit.choose(campaign_id)
+        self._cockpit.action_mode("run")
+
+    def _go_to_round(self, found: RoundView) -> None:
+        self._cockpit.choose_round(found)
+        self._cockpit.action_mode("replay")
 
 
 class Runner:

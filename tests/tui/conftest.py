@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ def sample(template: Path, tmp_path: Path) -> Iterator[Sample]:
     """A copy of that home, with a worker that has just beaten."""
     shutil.copytree(template, tmp_path / "home")
     made = Sample(tmp_path / "home")
+    # What a test adds happens after what is there.
+    made.now = made.ledger.steps("c1120-4f2a-0005")[-1].started_at + timedelta(minutes=1)
     made.worker()
     yield made
     made.ledger.close()

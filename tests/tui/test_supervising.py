@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.tui.conftest import screen_text, until
@@ -18,7 +19,10 @@ from rsi.agent.store.records import (
     CampaignSummary,
     ChargeRecord,
     ChargeRole,
+    LogChunk,
     RequestKind,
+    RoundRecord,
+    round_id_of,
 )
 from rsi.evals.types import Arm, Measurement, Purpose, Verdict
 from rsi.tui.app import CockpitApp
@@ -282,3 +286,78 @@ async def test_every_screen_warns_while_the_chosen_campaign_has_no_sandbox(
             await pilot.press(key)
             await pilot.pause(0.05)
             assert "no isolation" not in screen_text(app)
+
+
+async def test_what_is_highlighted_in_the_queue_is_what_keys_act_on(sample):
+    like(sample, "c1120-two")
+    app = cockpit(sample, "queue", campaign_id=CAMPAIGN)
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await read(pilot, "queue")
+        await until(pilot, lambda: screen.table.current_id == CAMPAIGN)
+        ask(sample, RequestKind.PAUSE)
+        await until(pilot, lambda: app.view.campaign.is_pause_asked)
+        await pilot.press("p")
+        await until(pilot, lambda: len(sample.ledger.requests()) == 2)
+        assert sample.ledger.requests()[-1].kind is RequestKind.RESUME
+        await pilot.press("2", "comma")
+        await until(pilot, lambda: app.campaign_id == "c1120-two")
+        await pilot.press("1")
+        await until(pilot, lambda: screen.table.current_id == "c1120-two")
+        await pilot.press("slash", *"4f2a", "enter")
+        assert screen.table.current_id == app.campaign_id == CAMPAIGN
+
+
+async def test_the_run_follows_a_live_control_and_begins_anew_with_another_campaign(sample):
+    other = like(sample, "c1120-two")
+    for number in (1, 2):
+        opened_round(sample, other.id, number)
+    app = cockpit(sample, "run", campaign_id=CAMPAIGN)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await read(pilot, "run")
+        await until(pilot, lambda: len(screen.table.ids) == 5)
+        control = opened_round(sample, CAMPAIGN, -1)
+        await until(pilot, lambda: screen.table.current_id == control)
+        assert "  c1 " in screen_text(app)
+        await pilot.press("k", "k", "k")
+        await until(pilot, lambda: screen.table.is_moved_by_person)
+        await pilot.press("comma")
+        await until(pilot, lambda: screen.table.current_id == "c1120-two-0002")
+        third = opened_round(sample, other.id, 3)
+        await until(pilot, lambda: screen.table.current_id == third)
+
+
+def opened_round(sample: Sample, campaign_id: str, number: int) -> str:
+    record = RoundRecord(
+        id=round_id_of(campaign_id, number), campaign_id=campaign_id, number=number,
+        champion_commit="a" * 40, created_at=sample.tick(), is_control=number < 0,
+    )  # fmt: skip
+    sample.ledger.add_round(record)
+    return record.id
+
+
+async def test_a_campaign_is_silent_when_not_even_output_comes(sample):
+    sample.now = datetime.now(UTC) - timedelta(hours=2)
+    (round_id,) = sample.play(
+        sample.campaign("c1120-live"), (dataclasses.replace(IDEAS[4], ends="measure"),)
+    )
+    app = cockpit(sample, "run", campaign_id="c1120-live")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(pilot, "run")
+        await until(pilot, lambda: "nothing new for" in screen_text(app))
+        sample.ledger.add_log(
+            LogChunk(
+                round_id=round_id, stream="screen/9/candidate", seq=0, at=sample.now, content=b"x"
+            )
+        )
+        await until(pilot, lambda: "nothing new for" not in screen_text(app))
+
+
+async def test_a_round_of_another_campaign_is_chosen_with_its_campaign(sample):
+    like(sample, "c1120-two")
+    app = cockpit(sample, "lineage", campaign_id="c1120-two")
+    async with app.run_test(size=(140, 40)) as pilot:
+        screen = await read(pilot, "lineage")
+        await until(pilot, lambda: len(screen.tree_table.ids) == 6)
+        await pilot.press("j")
+        await until(pilot, lambda: app.round_id == f"{CAMPAIGN}-0001")
+        assert app.campaign_id == CAMPAIGN

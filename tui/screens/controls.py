@@ -90,7 +90,6 @@ class ControlsScreen(CockpitScreen):
         return self.table.current_id
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         when_done(
             self,
             self.cockpit.ask_ledger(lambda ledger: ledger.verify_chain()),
@@ -191,8 +190,9 @@ class ControlsScreen(CockpitScreen):
         self.action_open()
 
     def action_open(self) -> None:
-        if self.table.current_id is not None:
-            self.cockpit.choose(round_id=self.table.current_id)
+        chosen = next((each for each in self._planted if each.id == self.table.current_id), None)
+        if chosen is not None:
+            self.cockpit.choose_round(chosen)
             self.cockpit.action_mode("replay")
 
 

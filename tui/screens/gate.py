@@ -145,7 +145,6 @@ class GateScreen(SteeringActions):
         self._take_items(self.cockpit.view)
         if self.cockpit.round_id is not None:
             self.inbox.select_id(self.cockpit.round_id)
-        super().on_screen_resume()
 
     # --- drawing ---
 
@@ -267,7 +266,7 @@ class GateScreen(SteeringActions):
     def _moved(self) -> None:
         item = self.item
         if item is not None:
-            self.cockpit.choose(campaign_id=item.campaign.record.id, round_id=item.round.id)
+            self.cockpit.choose_round(item.round)
         self.redraw()
 
     # --- deciding ---
@@ -429,7 +428,7 @@ class GateScreen(SteeringActions):
     def action_watch(self) -> None:
         item = self.item
         if item is not None:
-            self.cockpit.choose(campaign_id=item.campaign.record.id, round_id=item.round.id)
+            self.cockpit.choose_round(item.round)
             self.cockpit.action_mode("replay")
 
     def go_back(self) -> bool:

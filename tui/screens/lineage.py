@@ -222,7 +222,7 @@ class LineageScreen(SteeringActions):
     @on(LinesView.CursorMoved)
     def _moved(self) -> None:
         if self.chosen is not None:
-            self.cockpit.choose(round_id=self.chosen.id)
+            self.cockpit.choose_round(self.chosen)
         self.draw_bars()
 
     def on_descendant_focus(self) -> None:
@@ -234,8 +234,7 @@ class LineageScreen(SteeringActions):
 
     def action_open(self) -> None:
         if self.chosen is not None:
-            self.cockpit.choose(campaign_id=self.chosen.record.campaign_id)
-            self.cockpit.choose(round_id=self.chosen.id)
+            self.cockpit.choose_round(self.chosen)
             self.cockpit.action_mode("replay")
 
     def action_sort(self) -> None:

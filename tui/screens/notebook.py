@@ -120,8 +120,7 @@ class NotebookScreen(CockpitScreen):
     def _moved(self) -> None:
         self._show_lesson()
         if self.chosen is not None:
-            self.cockpit.choose(campaign_id=self.chosen.record.campaign_id)
-            self.cockpit.choose(round_id=self.chosen.id)
+            self.cockpit.choose_round(self.chosen)
 
     @on(LinesView.Opened, "#ideas")
     def _opened(self) -> None:
@@ -129,8 +128,7 @@ class NotebookScreen(CockpitScreen):
 
     def action_open(self) -> None:
         if self.chosen is not None:
-            self.cockpit.choose(campaign_id=self.chosen.record.campaign_id)
-            self.cockpit.choose(round_id=self.chosen.id)
+            self.cockpit.choose_round(self.chosen)
             self.cockpit.action_mode("replay")
 
     def action_filter(self) -> None:

@@ -78,6 +78,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self._sorting = 0
         self._pattern = ""
         self._arranged: tuple[object, ...] | None = None
+        self._wanted: str | None = None
+        """A campaign that was chosen elsewhere and is not highlighted here yet."""
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal(id="queue-body"):
@@ -114,6 +116,9 @@ class QueueScreen(SteeringActions, CockpitScreen):
         )  # fmt: skip
         self.table.focus()
 
+    def on_screen_resume(self) -> None:
+        self._wanted = self.cockpit.campaign_id
+
     def show(self, view: View) -> None:
         arranged = (
             view.campaigns, view.gate, view.speedups, view.gains, view.waits_for, self._sorting, self._pattern,
@@ -123,6 +128,9 @@ class QueueScreen(SteeringActions, CockpitScreen):
             # Ten thousand campaigns are arranged when the list changed, not at every look.
             self._arranged = arranged
             self._arrange(view)
+        if self._wanted is not None and self.table.select_id(self._wanted):
+            self._wanted = None
+        self._choose_highlighted()
         shown = self._shown
         parts: list[Span] = [(SORTINGS[self._sorting][0], Role.DIM)]
         if self._pattern:
@@ -134,6 +142,12 @@ class QueueScreen(SteeringActions, CockpitScreen):
             )
         self.table.set_note((*parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM)))
         self._show_about(view)
+
+    def _choose_highlighted(self) -> None:
+        """What keys act on is what is highlighted, however the rows moved."""
+        highlighted = self.table.current_id
+        if highlighted is not None and highlighted != self.cockpit.campaign_id:
+            self.cockpit.choose(highlighted)
 
     def _arrange(self, view: View) -> None:
         _, key = SORTINGS[self._sorting]
@@ -231,7 +245,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     @on(LinesView.CursorMoved, "#campaigns")
     def _moved(self) -> None:
-        self.cockpit.choose(campaign_id=self.table.current_id)
+        self._wanted = None
+        self._choose_highlighted()
         self._show_about(self.cockpit.view)
         self.draw_bars()
 
@@ -249,8 +264,10 @@ class QueueScreen(SteeringActions, CockpitScreen):
         found = self.table.current_id
         if found is None:
             return
+        self.cockpit.choose(found)
         waiting = [each for each in self.cockpit.view.gate if each.campaign.record.id == found]
-        self.cockpit.choose(campaign_id=found, round_id=waiting[0].round.id if waiting else None)
+        if waiting:
+            self.cockpit.choose_round(waiting[0].round)
         self.cockpit.action_mode("gate" if waiting else "run")
 
     def action_filter(self) -> None:

@@ -65,6 +65,8 @@ class RunScreen(SteeringActions):
     def __init__(self) -> None:
         super().__init__()
         self._rounds: tuple[RoundView, ...] = ()
+        self._of: str | None = None
+        """The campaign whose rounds are shown."""
         self._log = LogFollower()
 
     def compose_body(self) -> Iterable[Widget]:
@@ -132,7 +134,6 @@ class RunScreen(SteeringActions):
         )
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         if self.cockpit.round_id is not None:
             self.table.select_id(self.cockpit.round_id)
 
@@ -140,13 +141,10 @@ class RunScreen(SteeringActions):
 
     def show(self, view: View) -> None:
         campaign = self.campaign
-        is_at_end = self.table.cursor >= len(self._rounds) - 1
         rounds = () if campaign is None else campaign.rounds
         if rounds is not self._rounds:
-            self._rounds = rounds
-            self.table.set_rows([each.id for each in rounds], self._row)
-        if is_at_end and self._rounds and not self.table.is_moved_by_person:
-            self.table.move_cursor(len(self._rounds) - 1)
+            self._take_rounds(rounds, is_other=campaign is not None and campaign.id != self._of)
+            self._of = None if campaign is None else campaign.id
         self.query_one("#headline", Bar).set_line(*self._headline(campaign))
         self.cockpit.feed_interest(self.interest())
         chosen = self.round_view
@@ -156,6 +154,18 @@ class RunScreen(SteeringActions):
             else None
         )
         self._show_detail(campaign, detail)
+
+    def _take_rounds(self, rounds: tuple[RoundView, ...], *, is_other: bool) -> None:
+        """Show other rounds; the newest is followed, unless a person looks at another one of this campaign."""
+        is_at_end = self.table.cursor >= len(self._rounds) - 1
+        self._rounds = rounds
+        self.table.set_rows([each.id for each in rounds], self._row)
+        if is_other:
+            wanted = self.cockpit.round_id
+            is_wanted = wanted is not None and self.table.select_id(wanted)
+            self.table.is_moved_by_person = is_wanted and self.table.cursor < len(rounds) - 1
+        if (is_at_end or is_other) and rounds and not self.table.is_moved_by_person:
+            self.table.move_cursor(len(rounds) - 1)
 
     def _show_detail(self, campaign: CampaignView | None, detail: RoundDetail | None) -> None:
         runs = () if detail is None else detail.measurements
@@ -269,8 +279,8 @@ class RunScreen(SteeringActions):
     @on(LinesView.CursorMoved, "#rounds")
     def _moved(self) -> None:
         self.table.is_moved_by_person = self.table.cursor < len(self._rounds) - 1
-        if self.table.current_id is not None:
-            self.cockpit.choose(round_id=self.table.current_id)
+        if self.round_view is not None:
+            self.cockpit.choose_round(self.round_view)
         self.redraw()
 
     @on(LinesView.Opened, "#rounds")
@@ -280,7 +290,7 @@ class RunScreen(SteeringActions):
     def action_open(self) -> None:
         chosen = self.round_view
         if chosen is not None:
-            self.cockpit.choose(round_id=chosen.id)
+            self.cockpit.choose_round(chosen)
             self.cockpit.action_mode("gate" if chosen.is_waiting else "replay")
 
     def action_campaign(self, by: int) -> None:
@@ -288,8 +298,7 @@ class RunScreen(SteeringActions):
         if self.cockpit.campaign_id in ids:
             at = ids.index(self.cockpit.campaign_id) + by
             if 0 <= at < len(ids):
-                self.cockpit.choose(campaign_id=ids[at])
-                self.table.is_moved_by_person = False
+                self.cockpit.choose(ids[at])
                 self.redraw()
 
     def action_message(self) -> None:
