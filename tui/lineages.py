@@ -31,7 +31,11 @@ class Place:
 def tree_rows(
     rounds: Sequence[RoundView], promotions: Sequence[PromotionRecord]
 ) -> tuple[TreeRow, ...]:
-    """The baseline, and below each champion the candidates that started from it; all oldest first."""
+    """The baseline, and below each champion the candidates that started from it, oldest first.
+
+    A candidate that was promoted comes after the others of its champion and stands as far left: a line of a thousand
+    champions is no deeper than one of two.
+    """
     with_code = [each for each in rounds if each.commit is not None and not each.planted]
     children: dict[str, list[RoundView]] = {}
     for each in with_code:
@@ -39,30 +43,31 @@ def tree_rows(
             each
         )
     made = {each.commit for each in with_code}
-    roots = [commit for commit in children if commit not in made]
     champion = champion_of(promotions)
+    promoted = {each.new_commit for each in promotions}
     rows: list[TreeRow] = []
-    seen: set[str] = set()
-
-    def grow(commit: str, prefix: str) -> None:
-        below = children.get(commit, ())
-        for number, each in enumerate(below):
-            is_last = number == len(below) - 1
-            own = each.commit or ""
-            rows.append(
-                TreeRow(prefix=prefix + ("└─ " if is_last else "├─ "), view=each, commit=own,
-                        is_champion=own == champion)
-            )  # fmt: skip
-            if own in seen:
-                continue
-            seen.add(own)
-            grow(own, prefix + ("   " if is_last else "│  "))
-
-    for root in roots:
-        rows.append(
-            TreeRow(prefix="", view=None, commit=root, is_champion=champion in {None, root})
-        )
-        grow(root, "")
+    grown: set[str] = set()
+    # Rows still to write, the next one last: commit, candidate, branches before it, branches before what is below it.
+    waiting: list[tuple[str, RoundView | None, str, str]] = [
+        (commit, None, "", "") for commit in reversed(children) if commit not in made
+    ]
+    while waiting:
+        own, view, prefix, below = waiting.pop()
+        is_champion = own == champion or (view is None and champion is None)
+        rows.append(TreeRow(prefix=prefix, view=view, commit=own, is_champion=is_champion))
+        if own in grown:
+            continue
+        grown.add(own)
+        found = sorted(children.get(own, ()), key=lambda each: each.commit in promoted)
+        next_rows: list[tuple[str, RoundView | None, str, str]] = []
+        for number, each in enumerate(found):
+            commit, is_last = each.commit or "", number == len(found) - 1
+            if is_last and commit in promoted:
+                next_rows.append((commit, each, below, below))
+            else:
+                branch, deeper = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
+                next_rows.append((commit, each, below + branch, below + deeper))
+        waiting += reversed(next_rows)
     return tuple(rows)
 
 
@@ -91,5 +96,16 @@ def leaderboard(rounds: Sequence[RoundView], *, minimum_effect: float | None) ->
 
 
 def rolled_back(promotions: Sequence[PromotionRecord]) -> frozenset[str]:
-    """Commits that were champion and were moved away from by a rollback."""
-    return frozenset(each.old_commit for each in promotions if each.kind is PromotionKind.ROLLBACK)
+    """Commits that were champion and were moved away from by a rollback, over however many champions it went."""
+    lines: dict[str, list[str]] = {}
+    gone: set[str] = set()
+    for each in promotions:
+        line = lines.setdefault(each.lineage, [])
+        if each.kind is PromotionKind.ROLLBACK:
+            # Back at the baseline, which was never promoted, nothing of the line is left.
+            while line and line[-1] != each.new_commit:
+                gone.add(line.pop())
+        else:
+            line.append(each.new_commit)
+            gone.discard(each.new_commit)
+    return frozenset(gone)

@@ -461,7 +461,7 @@ def test_a_tree_holds_every_candidate_below_its_champion(sample):
                         sample.ledger.promotions(round_id=each.id)) for each in sample.ledger.rounds("c1120-4f2a")]  # fmt: skip
     rows = tree_rows(views, sample.ledger.promotions())
     assert [row.view.record.number if row.view else 0 for row in rows] == [0, 1, 2, 3, 4, 5]
-    assert [row.prefix for row in rows] == ["", "├─ ", "└─ ", "   ├─ ", "   ├─ ", "   └─ "]
+    assert [row.prefix for row in rows] == ["", "├─ ", "", "├─ ", "├─ ", "└─ "]
     places = leaderboard(views, minimum_effect=0.02)
     assert [(each.place, each.view.record.number) for each in places] == [
         (1, 5),

@@ -69,6 +69,9 @@ class LineageScreen(SteeringActions):
         self._tree: tuple[TreeRow, ...] = ()
         self._board: tuple[Place | None, ...] = ()
         self._promotions: tuple[PromotionRecord, ...] = ()
+        self._rolled_back: frozenset[str] = frozenset()
+        self._drawn: tuple[object, ...] | None = None
+        """What tree and leaderboard were made of."""
         self._sorting = 0
 
     def compose_body(self) -> Iterable[Widget]:
@@ -125,8 +128,25 @@ class LineageScreen(SteeringActions):
     # --- drawing ---
 
     def show(self, view: View) -> None:
+        made_of = (view.lineage, view.campaign, self._sorting)
+        if self._drawn is None or any(
+            a is not b for a, b in zip(made_of, self._drawn, strict=True)
+        ):
+            # Thousands of rounds are put in order when they changed, not at every look.
+            self._drawn = made_of
+            self._arrange(view)
+        champion = champion_of(self._promotions)
+        lineage = self.lineage_name or DASH
+        self.query_one("#lineage-head", Bar).set_line(
+            [(f" {lineage} ", Role.TITLE), ("champion ", Role.DIM),
+             (short_commit(champion) if champion else "the baseline", Role.STRONG)],
+            self._speedup_spans(view),
+        )  # fmt: skip
+
+    def _arrange(self, view: View) -> None:
         campaign = view.campaign
         self._promotions = () if campaign is None else campaign.promotions
+        self._rolled_back = rolled_back(self._promotions)
         least = None if campaign is None else campaign.minimum_effect
         self._tree = tree_rows(view.lineage, self._promotions)
         self.tree_table.set_rows([_tree_id(each) for each in self._tree], self._tree_row)
@@ -143,13 +163,6 @@ class LineageScreen(SteeringActions):
             [LINE_ID if r is None else r.view.id for r in rows], self._board_row
         )
         self.board_table.set_note(((name, Role.DIM),))
-        champion = champion_of(self._promotions)
-        lineage = self.lineage_name or DASH
-        self.query_one("#lineage-head", Bar).set_line(
-            [(f" {lineage} ", Role.TITLE), ("champion ", Role.DIM),
-             (short_commit(champion) if champion else "the baseline", Role.STRONG)],
-            self._speedup_spans(view),
-        )  # fmt: skip
 
     def _speedup_spans(self, view: View) -> Line:
         campaign = view.campaign
@@ -160,7 +173,7 @@ class LineageScreen(SteeringActions):
 
     def _tree_row(self, index: int) -> Row:
         row = self._tree[index]
-        gone = row.commit in rolled_back(self._promotions)
+        gone = row.commit in self._rolled_back
         flag = "◆ champion" if row.is_champion else "↩ rolled back" if gone else ""
         if row.view is None:
             return ("baseline", Role.STRONG), ("1.00", Role.DIM), (flag, Role.GOOD)
