@@ -26,6 +26,7 @@ from rsi.tui.web_session import CockpitProcess
 COOKIE = "rsi_token"
 TOKEN_VARIABLE = "RSI_WEB_TOKEN"  # noqa: S105 - the name of a variable
 LEAST_TOKEN_CHARACTERS = 16
+HTTP_PORT = 80
 MAX_TABS = 8
 """Each tab is a process; a page that reloads in a loop must not fill the machine."""
 MAX_MESSAGE_BYTES = 1 << 20
@@ -76,7 +77,11 @@ def rights_for(
     Raises:
         WebError: An origin is not of the form scheme://host.
     """
-    hosts = {f"{name}:{port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
+    names = (host, "127.0.0.1", "localhost", "[::1]")
+    hosts = {f"{name}:{port}" for name in names}
+    if port == HTTP_PORT:
+        # Browsers leave the usual port out.
+        hosts.update(names)
     origins = {f"http://{each}" for each in hosts}
     for each in extra_origins:
         parts = urlsplit(each)
@@ -97,7 +102,7 @@ def application(rights: Rights, words: list[str]) -> web.Application:
         words: Words after `rsi tui` with which each tab's process is started.
     """
     app = web.Application(middlewares=[_guard(rights)], client_max_size=MAX_MESSAGE_BYTES)
-    tabs: set[CockpitProcess] = set()
+    tabs: dict[object, CockpitProcess | None] = {}
     for path in FILES:
         app.router.add_get(path, _file)
 
@@ -107,7 +112,7 @@ def application(rights: Rights, words: list[str]) -> web.Application:
     app.router.add_get("/socket", open_tab)
 
     async def close(_: web.Application) -> None:
-        await asyncio.gather(*(each.close() for each in tuple(tabs)))
+        await asyncio.gather(*(each.close() for each in tuple(tabs.values()) if each is not None))
 
     app.on_shutdown.append(close)
     return app
@@ -156,16 +161,28 @@ async def _file(request: web.Request) -> web.StreamResponse:
 
 
 async def _socket(
-    request: web.Request, words: list[str], tabs: set[CockpitProcess]
+    request: web.Request, words: list[str], tabs: dict[object, CockpitProcess | None]
 ) -> web.StreamResponse:
+    # Starting one takes a moment, in which others must not slip in beside it.
     if len(tabs) >= MAX_TABS:
         return web.Response(status=503, text=f"{MAX_TABS} tabs are open already; close one\n")
+    place = object()
+    tabs[place] = None
+    try:
+        return await _serve_tab(request, words, tabs, place)
+    finally:
+        tabs.pop(place, None)
+
+
+async def _serve_tab(
+    request: web.Request, words: list[str], tabs: dict[object, CockpitProcess | None], place: object
+) -> web.StreamResponse:
     columns = _bounded(request.query.get("columns"), 40, 300, 80)
     rows = _bounded(request.query.get("rows"), 12, 120, 24)
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=30)
     await socket.prepare(request)
     process = await CockpitProcess.start(words, columns=columns, rows=rows)
-    tabs.add(process)
+    tabs[place] = process
     drawing = asyncio.create_task(_draw(process, socket))
     try:
         async for message in socket:
@@ -174,7 +191,6 @@ async def _socket(
     finally:
         # Counted until it has ended, so that shutting down waits for it as well.
         await process.close()
-        tabs.discard(process)
         drawing.cancel()
     return socket
 

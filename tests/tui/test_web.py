@@ -24,13 +24,13 @@ from rsi.tui import web
 from rsi.tui.errors import WebError
 
 TOKEN = "a-token-of-enough-length"
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+           "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
 
 
 @pytest.fixture
 async def door(monkeypatch, tmp_path):
     monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
-    server = TestServer(web.web.Application())
-    port = server.port or 0
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -111,6 +111,41 @@ def test_a_proxy_is_trusted_by_its_exact_origin_only():
     for wrong in ("lab.example", "ftp://x", "https://x/path", "*"):
         with pytest.raises(WebError):
             web.rights_for("127.0.0.1", 1, token=TOKEN, extra_origins=[wrong], may_decide=False)
+
+
+def test_on_the_usual_port_browsers_leave_it_out():
+    rights = web.rights_for("127.0.0.1", 80, token=TOKEN, extra_origins=[], may_decide=False)
+    assert {"127.0.0.1", "localhost", "localhost:80"} <= rights.hosts
+    assert "http://localhost" in rights.origins
+    other = web.rights_for("127.0.0.1", 81, token=TOKEN, extra_origins=[], may_decide=False)
+    assert "localhost" not in other.hosts
+
+
+async def test_a_burst_of_tabs_stays_within_the_bound(door, monkeypatch):
+    client, origin = door
+    await client.get(f"/?token={TOKEN}")
+    started, may_go = 0, asyncio.Event()
+
+    async def start(*_: object, **__: object) -> None:
+        nonlocal started
+        started += 1
+        await may_go.wait()
+        raise ConnectionResetError
+
+    monkeypatch.setattr(web.CockpitProcess, "start", start)
+    asked = [
+        asyncio.create_task(client.get("/socket", headers={"Origin": origin, **UPGRADE}))
+        for _ in range(web.MAX_TABS + 4)
+    ]
+    async with asyncio.timeout(30):
+        while sum(each.done() for each in asked) < 4 or started < web.MAX_TABS:
+            # Those that got a place have switched protocols and wait.
+            await asyncio.sleep(0.02)
+    assert started == web.MAX_TABS
+    statuses = [(await each).status for each in asked if each.done()]
+    assert statuses.count(503) == 4
+    may_go.set()
+    await asyncio.gather(*asked, return_exceptions=True)
 
 
 @pytest.mark.slow
