@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -141,6 +142,7 @@ class CockpitApp(App[None]):
         self._ledger = ledger
         self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rsi-aside")
         self._next_view: View | None = None
+        self._handing_over = threading.Lock()
         self._ticks = 0
         self._known_gate: frozenset[str] | None = None
         self._filters_always: tuple[LineFilter, ...] = (NoControl(),)
@@ -166,13 +168,14 @@ class CockpitApp(App[None]):
 
     def _take_view(self, view: View) -> None:
         """Called on the feed's thread: leave the view and say so once."""
-        is_first = self._next_view is None
-        self._next_view = view
+        with self._handing_over:
+            is_first, self._next_view = self._next_view is None, view
         if is_first:
             self.post_message(NewView())
 
     def on_new_view(self) -> None:
-        view, self._next_view = self._next_view, None
+        with self._handing_over:
+            view, self._next_view = self._next_view, None
         if view is None:
             return
         self.view = view

@@ -70,7 +70,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GLOBAL, "settings", "8", "Settings", "Keys, theme, workers and keys that are set.", "mode('settings')", footer=False),
     _c(Scope.GLOBAL, "help", "question_mark,f1", "Help", "What can be done here, and with which key.", "help"),
     _c(Scope.GLOBAL, "palette", "colon,ctrl+p", "Commands", "Find any command, campaign or round by name.", "command_palette", footer=False),
-    _c(Scope.GLOBAL, "next_gate", "exclamation_mark", "Next waiting", "Go to the candidate that waits longest and gains most.", "next_gate", footer=False),
+    _c(Scope.GLOBAL, "next_gate", "exclamation_mark", "Next waiting", "Go to the candidate with the least doubts and most to gain.", "next_gate", footer=False),
     _c(Scope.GLOBAL, "theme", "T", "Theme", "Dark, light, no colour.", "cycle_theme", footer=False),
     _c(Scope.GLOBAL, "zoom", "z", "Zoom", "Give the focused pane the whole screen, or take it back.", "zoom", footer=False),
     _c(Scope.GLOBAL, "copy", "y", "Copy id", "Copy the id under the cursor to the clipboard.", "copy_id", footer=False),

@@ -21,9 +21,12 @@ class LogFollower:
         self._shown: tuple[str, str] | None = None
         self._last_seq = -1
         self._is_fetching = False
+        self._next: tuple[str, tuple[str, ...]] | None = None
+        """What is to be followed; None for nothing."""
 
     def show_nothing(self, log: LogView) -> None:
         """Forget the stream."""
+        self._next = None
         if self._shown is not None:
             self._shown = None
             log.heading = "Output"
@@ -32,6 +35,7 @@ class LogFollower:
     def show_runs(self, measurements: Sequence[Measurement], log: LogView) -> None:
         """Show a line a run, where no output is kept."""
         wanted = ("runs", str(len(measurements)))
+        self._next = None
         if wanted != self._shown:
             self._shown = wanted
             log.heading = f"Runs ({len(measurements)})"
@@ -45,6 +49,7 @@ class LogFollower:
             self.show_nothing(log)
             return
         wanted = (round_id, streams[-1])
+        self._next = (round_id, streams)
         if wanted != self._shown:
             self._shown, self._last_seq = wanted, -1
             log.heading = f"Output: {streams[-1]}"
@@ -60,7 +65,11 @@ class LogFollower:
 
         def arrived(pieces: tuple[LogChunk, ...]) -> None:
             self._is_fetching = False
-            if self._shown != wanted or not pieces:
+            if self._shown != wanted:
+                # Another stream was chosen meanwhile, and waited.
+                again()
+                return
+            if not pieces:
                 return
             self._last_seq = pieces[-1].seq
             log.append(b"".join(each.content for each in pieces).decode(errors="replace"))
@@ -70,6 +79,10 @@ class LogFollower:
         def failed(_: Exception) -> None:
             # The state line already says that the ledger cannot be read.
             self._is_fetching = False
+
+        def again() -> None:
+            if self._next is not None:
+                self.follow(cockpit, *self._next, log)
 
         when_done(log, cockpit.ask_ledger(fetch), arrived, failed)
 

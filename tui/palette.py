@@ -6,11 +6,13 @@ from typing import cast
 from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.dom import DOMNode
 
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.commands import Command, Scope, in_scope, shown_key
 from rsi.tui.safe import safe_line
 from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.help import pane_scopes
 from rsi.tui.view import RoundView
 
 Entry = tuple[str, str, "object"]
@@ -68,13 +70,19 @@ class CommandProvider(Provider):
     def _commands(self) -> Iterator[Command]:
         screen = self.screen
         scope = screen.scope if isinstance(screen, CockpitScreen) else Scope.GLOBAL
-        for command in in_scope(scope, Scope.GLOBAL):
+        own, lists = pane_scopes(self.focused)
+        for command in in_scope(scope, Scope.GLOBAL, *own, *lists):
             is_possible = not isinstance(screen, CockpitScreen) or screen.can_do(command)
             if is_possible and command.id != "global.palette":
                 yield command
 
     def _runner(self, command: Command) -> "Runner":
-        return Runner(self.app, self.screen if command.scope is not Scope.GLOBAL else None, command)
+        own, lists = pane_scopes(self.focused)
+        if command.scope is Scope.GLOBAL:
+            return Runner(self.app, self.app, command)
+        return Runner(
+            self.app, self.focused if command.scope in (*own, *lists) else self.screen, command
+        )
 
     def _go_to_campaign(self, campaign_id: str) -> None:
         self._cockpit.choose(campaign_id)
@@ -88,14 +96,13 @@ class CommandProvider(Provider):
 class Runner:
     """Runs one command where it belongs."""
 
-    def __init__(self, app: App[object], screen: object, command: Command) -> None:
+    def __init__(self, app: App[object], target: DOMNode | None, command: Command) -> None:
         self._app = app
-        self._screen = screen
+        self._target = target
         self._command = command
 
     async def __call__(self) -> None:
-        target = self._screen if isinstance(self._screen, CockpitScreen) else self._app
-        await self._app.run_action(self._command.action, target)
+        await self._app.run_action(self._command.action, self._target)
 
 
 def _label(command: Command, cockpit: Cockpit) -> str:

@@ -2,13 +2,16 @@
 
 import dataclasses
 import shutil
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import IDEAS, Sample, disturbance, score
+from textual.app import App, ComposeResult
 from textual.widgets import Input
 
+from rsi.agent.errors import LedgerError
 from rsi.agent.requests import urgencies
 from rsi.agent.steering import CampaignSteering
 from rsi.agent.store.records import (
@@ -27,12 +30,14 @@ from rsi.agent.store.records import (
 from rsi.evals.types import Arm, Measurement, Purpose, Verdict
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw import TIMES
+from rsi.tui.log_follower import LogFollower
 from rsi.tui.queueing import goes_before
 from rsi.tui.screens.base import TABS
 from rsi.tui.screens.dialogues import AskText
 from rsi.tui.screens.lineage import SORTINGS as BOARD_SORTINGS
 from rsi.tui.screens.queue import SORTINGS
 from rsi.tui.screens.run import machine_line
+from rsi.tui.widgets.logview import LogView
 
 pytestmark = pytest.mark.slow
 
@@ -361,3 +366,72 @@ async def test_a_round_of_another_campaign_is_chosen_with_its_campaign(sample):
         await pilot.press("j")
         await until(pilot, lambda: app.round_id == f"{CAMPAIGN}-0001")
         assert app.campaign_id == CAMPAIGN
+
+
+async def test_only_a_campaign_that_waits_in_the_queue_goes_sooner_or_later(sample):
+    like(sample, "c1120-two")
+    app = cockpit(sample, "queue", campaign_id=CAMPAIGN)
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await read(pilot, "queue")
+        await until(pilot, lambda: screen.table.current_id == CAMPAIGN)
+        await pilot.press("K", "J")
+        screen.table.select_id("c1120-two")
+        await pilot.press("K")
+        await until(pilot, lambda: bool(sample.ledger.requests()))
+        assert [each.campaign_id for each in sample.ledger.requests()] == ["c1120-two"]
+
+
+async def test_the_filter_of_the_log_is_opened_with_what_it_is(sample):
+    app = cockpit(sample, "run")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(pilot, "run")
+        await pilot.press("slash", *"step=30", "enter", "slash")
+        assert app.focused.value == "step=30"
+        await pilot.press("enter")
+        assert "/step=30" in screen_text(app)
+
+
+async def test_the_palette_has_the_commands_of_the_focused_pane(sample):
+    app = cockpit(sample, "gate")
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await read(pilot, "gate")
+        await until(pilot, lambda: screen.diff.hunk_count > 0 and screen.diff.has_focus)
+        assert not screen.diff.is_split
+        await pilot.press("colon", *"side by side")
+        await pilot.pause(0.6)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: screen.diff.is_split)
+
+
+async def test_a_chain_that_could_not_be_read_once_is_read_again(sample):
+    app = cockpit(sample, "controls")
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await read(pilot, "controls")
+        await until(pilot, lambda: "intact" in screen_text(app))
+        screen._chain_unreadable(LedgerError("locked"))
+        await until(pilot, lambda: "cannot be read: locked" in screen_text(app))
+        ask(sample, RequestKind.PAUSE)
+        await until(pilot, lambda: "intact" in screen_text(app))
+
+
+async def test_a_log_goes_over_to_the_newest_stream_while_the_former_is_fetched():
+    asked: list[Future[tuple[LogChunk, ...]]] = []
+    log = LogView(heading="Output")
+    follower = LogFollower()
+
+    class Stage(App[None]):
+        def compose(self) -> ComposeResult:
+            yield log
+
+        def ask_ledger(self, _: object) -> Future[tuple[LogChunk, ...]]:
+            asked.append(Future())
+            return asked[-1]
+
+    app = Stage()
+    async with app.run_test() as pilot:
+        follower.follow(app, "r", ("one",), log)
+        follower.follow(app, "r", ("one", "two"), log)
+        assert len(asked) == 1
+        asked[0].set_result(())
+        await until(pilot, lambda: len(asked) == 2)
+        assert log.heading == "Output: two"

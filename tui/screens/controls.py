@@ -58,8 +58,12 @@ class ControlsScreen(CockpitScreen):
     def __init__(self) -> None:
         super().__init__()
         self._planted: tuple[RoundView, ...] = ()
+        self._lineage: tuple[RoundView, ...] = ()
+        self._found: Whereabouts | None = None
         self._chain: ChainReport | None = None
         self._chain_problem = ""
+        self._failed_on: View | None = None
+        """The view at which the chain could not be read; the next one tries again."""
         self._standing: Standing | None = None
         self._counted: tuple[str | None, int] | None = None
         """Campaign and number of ended controls that the standing was read for."""
@@ -90,6 +94,10 @@ class ControlsScreen(CockpitScreen):
         return self.table.current_id
 
     def on_screen_resume(self) -> None:
+        self._check_chain()
+
+    def _check_chain(self) -> None:
+        self._failed_on = None
         when_done(
             self,
             self.cockpit.ask_ledger(lambda ledger: ledger.verify_chain()),
@@ -102,7 +110,7 @@ class ControlsScreen(CockpitScreen):
         self.redraw()
 
     def _chain_unreadable(self, error: Exception) -> None:
-        self._chain_problem = str(error)
+        self._chain, self._chain_problem, self._failed_on = None, str(error), self.cockpit.view
         self.redraw()
 
     def _ask_standing(self, campaign_id: str, ended: int) -> None:
@@ -113,17 +121,26 @@ class ControlsScreen(CockpitScreen):
             self,
             self.cockpit.ask_ledger(lambda ledger: standing(ledger, campaign_id)),
             self._standing_read,
-            self._chain_unreadable,
+            self._standing_unreadable,
         )
+
+    def _standing_unreadable(self, _: Exception) -> None:
+        # Asked for again with the next view; the state line says that the ledger cannot be read.
+        self._counted = None
 
     def _standing_read(self, found: "Standing") -> None:
         self._standing = found
         self.redraw()
 
     def show(self, view: View) -> None:
-        found = whereabouts(view.lineage)
-        self._planted = tuple(each for each in reversed(view.lineage) if each.planted)
-        self.table.set_rows([each.id for each in self._planted], self._row)
+        if self._failed_on is not None and view is not self._failed_on and not view.problem:
+            self._check_chain()
+        if self._found is None or view.lineage is not self._lineage:
+            # Thousands of rounds are added up when they changed, not at every look.
+            self._lineage, self._found = view.lineage, whereabouts(view.lineage)
+            self._planted = tuple(each for each in reversed(view.lineage) if each.planted)
+            self.table.set_rows([each.id for each in self._planted], self._row)
+        found = self._found
         summary = view.summary(self.cockpit.campaign_id)
         level = 1 if summary is None else payloads.int_of(summary.record.config, "autonomy", 1)
         if summary is not None:

@@ -1,5 +1,7 @@
 """What the help of a screen says; all of it from the registry."""
 
+from textual.widget import Widget
+
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.commands import Command, Scope, in_scope, shown_keys
 from rsi.tui.draw import EMPTY_LINE, Line, Role, fit, line
@@ -18,14 +20,8 @@ def help_lines(cockpit: Cockpit, screen: CockpitScreen) -> list[Line]:
     lines: list[Line] = []
     if screen.purpose:
         lines += [line(screen.purpose, Role.TEXT), EMPTY_LINE]
-    focused = screen.focused
-    scopes = [screen.scope]
-    for kind, scope in ((DiffView, Scope.DIFF), (CurveView, Scope.CURVE), (LogView, Scope.LOG)):
-        if isinstance(focused, kind):
-            scopes.insert(0, scope)
-    if isinstance(focused, LinesView):
-        scopes.append(Scope.LIST)
-    for scope in dict.fromkeys((*scopes, Scope.GLOBAL)):
+    own, lists = pane_scopes(screen.focused)
+    for scope in (*own, screen.scope, *lists, Scope.GLOBAL):
         lines.append(line(scope.value.capitalize(), Role.TITLE))
         lines += [
             _command_line(cockpit, each, is_possible=screen.can_do(each))
@@ -33,6 +29,13 @@ def help_lines(cockpit: Cockpit, screen: CockpitScreen) -> list[Line]:
         ]
         lines.append(EMPTY_LINE)
     return lines[:-1]
+
+
+def pane_scopes(focused: Widget | None) -> tuple[tuple[Scope, ...], tuple[Scope, ...]]:
+    """Scopes of the focused pane: those of its kind, and those of every pane with lines."""
+    kinds = ((DiffView, Scope.DIFF), (CurveView, Scope.CURVE), (LogView, Scope.LOG))
+    own = tuple(scope for kind, scope in kinds if isinstance(focused, kind))
+    return own, (Scope.LIST,) if isinstance(focused, LinesView) else ()
 
 
 def _command_line(cockpit: Cockpit, command: Command, *, is_possible: bool) -> Line:

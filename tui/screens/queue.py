@@ -162,8 +162,10 @@ class QueueScreen(SteeringActions, CockpitScreen):
         match command.id:
             case "queue.new" | "queue.filter" | "queue.sort":
                 return True
-            case "queue.pause" | "queue.stop" | "queue.sooner" | "queue.later":
+            case "queue.pause" | "queue.stop":
                 return state in _OPEN
+            case "queue.sooner" | "queue.later":
+                return state is CampaignState.QUEUED
             case "queue.retry":
                 campaign = self.campaign
                 return campaign is not None and not campaign.retry_refusal

@@ -68,6 +68,7 @@ class RunScreen(SteeringActions):
         self._of: str | None = None
         """The campaign whose rounds are shown."""
         self._log = LogFollower()
+        self._pattern = ""
 
     def compose_body(self) -> Iterable[Widget]:
         yield Bar(dom_id="headline")
@@ -347,12 +348,13 @@ class RunScreen(SteeringActions):
 
     def action_filter(self) -> None:
         log = self.query_one("#log", LogView)
-        self.query_one(FilterInput).open("", back_to=log)
+        self.query_one(FilterInput).open(self._pattern, back_to=log)
 
     @on(FilterInput.Changed)
     def _filtered(self, event: FilterInput.Changed) -> None:
         event.stop()
         log = self.query_one("#log", LogView)
+        self._pattern = event.value
         log.set_filter(event.value)
         log.set_note(((f"/{event.value}", Role.WARN),) if event.value else ())
 
