@@ -40,15 +40,12 @@ class Frame:
     is_log: bool
 
 
-def frame_of(
-    series: Sequence[Series], *, is_log: bool, marks: Sequence[float] = ()
-) -> Frame | None:
-    """The smallest frame that holds every finite point and mark; None when there is no point.
+def frame_of(series: Sequence[Series], *, is_log: bool) -> Frame | None:
+    """The smallest frame that holds every finite point; None when there is no point.
 
     Args:
         series: The curves.
         is_log: Logarithmic y axis; values <= 0 are gaps then.
-        marks: Heights of horizontal lines to keep inside.
     """
     xs, ys = [], []
     for each in series:
@@ -58,9 +55,7 @@ def frame_of(
     all_x = np.concatenate(xs) if xs else np.empty(0)
     if all_x.size == 0:
         return None
-    heights = [m for m in marks if not is_log or m > 0]
-    marked = np.log10(heights) if is_log and heights else np.array(heights, dtype=float)
-    all_y = np.concatenate([*ys, marked])
+    all_y = np.concatenate(ys)
     low, high = float(all_y.min()), float(all_y.max())
     if high - low < 1e-9 * max(1e-9, abs(high)):
         pad = max(abs(high) * 0.1, 1e-6) if high or low else 1.0
@@ -82,18 +77,6 @@ def draw_curve(series: Series, frame: Frame, rows: int, columns: int) -> Cells:
         column = _scaled(x, frame.x_low, frame.x_high, columns * 2)
         row = (rows * 4 - 1) - _scaled(y, frame.y_low, frame.y_high, rows * 4)
         _fill(pixels, column, row, gap_before)
-    return _to_braille(pixels)
-
-
-def draw_mark(height: float, frame: Frame, rows: int, columns: int) -> Cells:
-    """Braille masks of a dotted horizontal line; empty when it is outside of the frame."""
-    pixels = np.zeros((rows * 4, columns * 2), dtype=bool)
-    if frame.is_log and height <= 0:
-        return _to_braille(pixels)
-    value = np.log10(height) if frame.is_log else height
-    if frame.y_low <= value <= frame.y_high:
-        row = rows * 4 - 1 - int(_scaled(np.array([value]), frame.y_low, frame.y_high, rows * 4)[0])
-        pixels[row, ::4] = True
     return _to_braille(pixels)
 
 

@@ -71,14 +71,6 @@ class Diff:
     long_lines: int = 0
     """Lines longer than what is drawn."""
 
-    @property
-    def added(self) -> int:
-        return sum(each.added for each in self.files)
-
-    @property
-    def removed(self) -> int:
-        return sum(each.removed for each in self.files)
-
 
 @dataclass(slots=True)
 class _FileParts:

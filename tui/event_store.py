@@ -72,10 +72,7 @@ class EventStore:
         """Keep the whole events of a page for a while."""
         self._pages[page] = tuple(events)
         self._pages.move_to_end(page)
-        lines: list[Headline] = []
-        for each in events:
-            lines.append(headline(each, lines[-1] if lines else None))
-        self._headlines[page] = tuple(lines)
+        self._headlines[page] = tuple(headline(each) for each in events)
         self._headlines.move_to_end(page)
         while len(self._pages) > PAGES_KEPT:
             self._pages.popitem(last=False)

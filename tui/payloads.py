@@ -10,7 +10,7 @@ from typing import TypeVar
 from rsi.agent.errors import LedgerError
 from rsi.agent.store.codec import decode
 from rsi.agent.store.records import Json
-from rsi.evals.types import Finding, Interval, Score
+from rsi.evals.types import Finding, Score
 
 T = TypeVar("T")
 
@@ -69,11 +69,6 @@ def value_of(kind: type[T], raw: object) -> T | None:
 def score_of(payload: Json) -> Score | None:
     """The score in a step's payload: under "score", or the payload itself."""
     return value_of(Score, payload.get("score")) or value_of(Score, payload)
-
-
-def interval_of(payload: Json, key: str) -> Interval | None:
-    """An interval in a payload."""
-    return value_of(Interval, payload.get(key))
 
 
 def findings_of(payload: Json) -> tuple[Finding, ...]:

@@ -56,23 +56,10 @@ class Headline:
     is_error: bool
     text: str
     at: datetime
-    cost_usd: float
-    """Dollars up to and with this event."""
-    tokens: int
-    """Tokens up to and with this event."""
 
 
-def headline(event: TrajectoryEvent, before: Headline | None = None) -> Headline:
-    """The headline of an event, with running totals.
-
-    Args:
-        event: The event.
-        before: Headline of the event before it, for the totals.
-    """
-    cost = (before.cost_usd if before else 0.0) + (event.cost_usd or 0.0)
-    tokens = (
-        (before.tokens if before else 0) + (event.input_tokens or 0) + (event.output_tokens or 0)
-    )
+def headline(event: TrajectoryEvent) -> Headline:
+    """The headline of an event."""
     return Headline(
         event.seq,
         event.agent,
@@ -80,8 +67,6 @@ def headline(event: TrajectoryEvent, before: Headline | None = None) -> Headline
         is_error(event),
         _one_line(event),
         event.at,
-        cost,
-        tokens,
     )
 
 

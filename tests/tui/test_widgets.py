@@ -290,7 +290,6 @@ async def test_curves_and_effects_draw_at_every_size():
                 curve.set_series(
                     [Series(name="champion", xs=tuple(range(50)), ys=tuple(2.0 + n for n in range(50))),
                      Series(name="candidate", xs=(0.0, 1.0, 2.0), ys=(1.0, nan, 2.0))],
-                    marks=[(2.3, "target")],
                 )  # fmt: skip
             else:
                 wide = Interval(estimate=1.2, low=0.01, high=90.0, confidence=0.95, pairs=2)

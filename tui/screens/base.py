@@ -20,7 +20,6 @@ from rsi.tui.phrases import usd
 from rsi.tui.reader import Interest
 from rsi.tui.view import View
 from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
-from rsi.tui.widgets.lines import LinesView
 
 NO_WALL = ProcessBackend.name
 STALE_AFTER_S = 30.0
@@ -87,11 +86,6 @@ class CockpitScreen(Screen[None]):
     @property
     def cockpit(self) -> Cockpit:
         return cast(Cockpit, self.app)
-
-    @property
-    def focused_lines(self) -> LinesView | None:
-        """The focused pane."""
-        return self.focused if isinstance(self.focused, LinesView) else None
 
     # --- life ---
 

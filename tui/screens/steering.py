@@ -1,7 +1,6 @@
 """Pause, resume, stop: what a person asks of a campaign, the same on every screen that shows one."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
@@ -11,8 +10,6 @@ from rsi.tui.phrases import usd
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.dialogues import Confirm
 from rsi.tui.waiting import when_done
-
-T = TypeVar("T")
 
 
 class SteeringActions(CockpitScreen):
@@ -67,27 +64,23 @@ class SteeringActions(CockpitScreen):
             f"{campaign_id} {said}",
         )
 
-    def write(
-        self, work: Callable[[Ledger], T], said: str, after: Callable[[T], None] | None = None
-    ) -> None:
+    def write(self, work: Callable[[Ledger], object], said: str) -> None:
         """Write to the ledger off the event loop, then say how it went.
 
         Args:
             work: What to write; raises `ActionRefusedError` when it may not be.
-            said: The toast on success; empty for none.
-            after: Called with the result.
+            said: The toast on success.
         """
         if self.cockpit.is_read_only:
             self.cockpit.say("read-only: nothing was written", is_problem=True)
             return
 
-        def done(result: T) -> None:
-            if said:
-                self.cockpit.say(said)
-            if after is not None:
-                after(result)
-
-        when_done(self, self.cockpit.ask_ledger(work), done, self.say_problem)
+        when_done(
+            self,
+            self.cockpit.ask_ledger(work),
+            lambda _: self.cockpit.say(said),
+            self.say_problem,
+        )
 
     def say_problem(self, error: Exception) -> None:
         """Say what went wrong."""

@@ -12,7 +12,6 @@ from rsi.tui.curves import (
     Frame,
     Series,
     draw_curve,
-    draw_mark,
     frame_of,
     gap_count,
     smoothed,
@@ -45,22 +44,16 @@ class CurveView(LinesView):
         self.is_log = False
         self.is_smooth = False
         self.series: tuple[Series, ...] = ()
-        self.marks: tuple[tuple[float, str], ...] = ()
         self._probe: float | None = None
         self._lines: list[Line] = []
         self._lines_key: tuple[object, ...] = ()
 
-    def set_series(self, series: Sequence[Series], marks: Sequence[tuple[float, str]] = ()) -> None:
-        """Show other curves.
-
-        Args:
-            series: At most four; the first is the reference (champion).
-            marks: Horizontal lines: height and name.
-        """
+    def set_series(self, series: Sequence[Series]) -> None:
+        """Show other curves, at most four; the first is the reference (champion)."""
         new = tuple(series[: len(SERIES_ROLES)])
-        if new == self.series and tuple(marks) == self.marks:
+        if new == self.series:
             return
-        self.series, self.marks = new, tuple(marks)
+        self.series = new
         self._redraw()
 
     def action_toggle_log(self) -> None:
@@ -91,11 +84,11 @@ class CurveView(LinesView):
 
     def _redraw(self) -> None:
         rows, columns = self.size.height - 2 - bool(self.heading), self.size.width - _AXIS_CELLS - 1
-        key = (self.series, self.marks, rows, columns, self.is_log, self.is_smooth, self._probe)
+        key = (self.series, rows, columns, self.is_log, self.is_smooth, self._probe)
         if key == self._lines_key:
             return
         self._lines_key = key
-        frame = frame_of(self.series, is_log=self.is_log, marks=[m for m, _ in self.marks])
+        frame = frame_of(self.series, is_log=self.is_log)
         if frame is None or rows < 2 or columns < 8:
             self._lines = []
         else:
@@ -108,9 +101,7 @@ class CurveView(LinesView):
         self.lines_changed()
 
     def _plot(self, frame: Frame, rows: int, columns: int) -> list[Line]:
-        layers: list[tuple[Cells, Role]] = [
-            (draw_mark(height, frame, rows, columns), Role.WARN) for height, _ in self.marks
-        ]
+        layers: list[tuple[Cells, Role]] = []
         for each, role in zip(self.series, SERIES_ROLES, strict=False):
             if self.is_smooth:
                 layers.append((draw_curve(each, frame, rows, columns), Role.RULE))

@@ -25,7 +25,6 @@ class EffectView(LinesView):
         self.points: tuple[PairPoint, ...] = ()
         self.final: Interval | None = None
         self.least_ratio: float | None = None
-        self.follows = True
 
     def set_points(
         self,
@@ -46,8 +45,7 @@ class EffectView(LinesView):
             return
         self.points, self.final, self.least_ratio = new, final, least_ratio
         self.lines_changed()
-        if self.follows:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
     def line_count(self) -> int:
         return len(self.points) + (1 if self.final else 0)

@@ -107,11 +107,6 @@ class LinesView(ScrollView, can_focus=True):
             self._pen, self._pen_theme = pen_for(theme), theme
         return self._pen
 
-    @property
-    def text_width(self) -> int:
-        """Cells for a line."""
-        return max(1, self.scrollable_content_region.width or self.size.width)
-
     def lines_changed(self) -> None:
         """Call after the lines changed: keeps the cursor inside, updates the scroll bar, repaints."""
         count = self.line_count()

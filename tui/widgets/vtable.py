@@ -36,13 +36,11 @@ class VTable(LinesView):
         columns: Sequence[Column],
         *,
         heading: str = "",
-        has_header: bool = True,
         dom_id: str | None = None,
         classes: str | None = None,
     ) -> None:
         super().__init__(heading=heading, dom_id=dom_id, classes=classes)
         self.columns = tuple(columns)
-        self.has_header = has_header
         self.ids: Sequence[str] = ()
         self.marked: frozenset[str] = frozenset()
         self.is_moved_by_person = False
@@ -109,12 +107,10 @@ class VTable(LinesView):
 
     @property
     def sticky_count(self) -> int:
-        return super().sticky_count + self.has_header
+        return super().sticky_count + 1
 
     def sticky_lines(self) -> tuple[Line, ...]:
         heading = super().sticky_lines()
-        if not self.has_header:
-            return heading
         if not self.ids and self.empty:
             return (*heading, EMPTY_LINE)
         spans: list[Span] = [(" ", Role.DIM)]
