@@ -26,14 +26,10 @@ class ChampionFacts:
     metric_value: float | None
     """Its latest value of the deciding metric, in the metric's unit."""
     against_baseline: Interval | None
-    """Re-measured against the round-0 baseline; None before the first time."""
+    """As it was audited against the round-0 baseline; None when it was not."""
     last_effect: Interval | None
     """What its own promotion measured; None for the baseline."""
     quality: Sequence[QualityResult] = ()
-    smallest_effect: float | None = None
-    """Smallest relative gain that the noise lets through, 0.03 means 3 percent."""
-    cost_profile: str = ""
-    """Where its time goes, as a profile of a dev run says; empty when none was made."""
 
 
 def score_profile(task: Task, facts: ChampionFacts) -> str:
@@ -59,10 +55,6 @@ def score_profile(task: Task, facts: ChampionFacts) -> str:
             lines.append(
                 f"Quality {rule.name}: {rule.candidate_mean:.4g}{bound}, allowed loss {rule.margin:g}."
             )
-    if facts.smallest_effect is not None:
-        lines.append(f"Effects below about {facts.smallest_effect:.1%} cannot be told from noise.")
-    if facts.cost_profile:
-        lines.append(f"Where its time goes:\n{facts.cost_profile}")
     return "\n".join(lines)
 
 
@@ -80,7 +72,6 @@ def compose(
     last_version: str | None = None,
     critique: str | None = None,
     feedback: str | None = None,
-    seed: int = 0,
 ) -> Brief:
     """The brief of one round.
 
@@ -97,7 +88,6 @@ def compose(
         last_version: What was sent back, see `last_version`.
         critique: Why a critic sent the last version back.
         feedback: What a person asked to be changed.
-        seed: Seed of the round.
     """
     about = f"{task.description}\n{task.instruction}"
     return Brief(
@@ -114,7 +104,6 @@ def compose(
         last_version=last_version,
         critique=critique,
         feedback=feedback,
-        seed=seed,
     )
 
 

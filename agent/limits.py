@@ -43,7 +43,7 @@ def worked_s(events: Sequence[CampaignEvent], now: datetime) -> float:
         match event.kind:
             case CampaignEventKind.STARTED | CampaignEventKind.RESUMED:
                 since = since or event.at
-            case CampaignEventKind.QUEUED | CampaignEventKind.STOPPING | CampaignEventKind.AUDITED:
+            case CampaignEventKind.QUEUED | CampaignEventKind.AUDITED:
                 pass
             case _ if since is not None:
                 total, since = total + (event.at - since).total_seconds(), None

@@ -17,10 +17,8 @@ from rsi.agent.steps.evidence import admit, measure, review, score
 from rsi.agent.steps.idea import commit, critique, open_round, propose, write_brief
 from rsi.agent.steps.result import StepResult
 from rsi.agent.store.records import Step, StepRecord, utc_now
+from rsi.agent.store.state import GOES_ON
 from rsi.agent.workshop import RoundDesk
-
-GOES_ON = frozenset({"ok", "supported", "held", "approve"})
-"""Outcomes after which the next step runs; any other word ends the attempt."""
 
 
 def run_round(desk: RoundDesk, durable: Durable) -> str:

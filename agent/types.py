@@ -126,7 +126,6 @@ class Brief:
     """Why the critic sent the last version back; None the first time."""
     feedback: str | None = None
     """What a person asked to be changed; None when nobody did."""
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

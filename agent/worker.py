@@ -34,7 +34,7 @@ from rsi.agent.store.records import (
 HEARTBEAT_S = 5.0
 DEAD_AFTER_S = 60.0
 """A worker on another host that was silent for so long is taken for dead."""
-OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.STOPPING})
+OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
 
 log = logging.getLogger(__name__)
 

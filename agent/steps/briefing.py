@@ -12,6 +12,7 @@ from rsi.agent.steps.result import StepResult
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.records import AgentRole, PromotionRecord, Step
 from rsi.agent.store.state import latest_steps, round_state
+from rsi.agent.tally import stack_audits
 from rsi.agent.types import Brief, BudgetExceededError, RoundReport, Stance
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.types import Arm, Outcome, Purpose, QualityResult, Score
@@ -160,10 +161,15 @@ def _champion_facts(desk: RoundDesk, reports: Sequence[RoundReport]) -> briefs.C
         and each.metric_value is not None
     ]
     scored = latest_steps(steps).get(Step.SCORE)
+    audits = [
+        each
+        for each in stack_audits(desk.ledger, desk.record.campaign_id)
+        if each.commit == desk.record.champion_commit
+    ]
     return briefs.ChampionFacts(
         promotions=len(promoted),
         metric_value=sorted(runs)[len(runs) // 2] if runs else None,
-        against_baseline=None,
+        against_baseline=next((each.effect for each in reversed(audits)), None),
         last_effect=last.effect,
         quality=() if scored is None else _quality(scored.payload),
     )

@@ -77,8 +77,8 @@ _ENDINGS: dict[str, RoundVerdict] = {
 _ONCE = frozenset({Step.OPEN})
 """Steps that a candidate sent back does not go through again."""
 
-_GOES_ON = frozenset({"ok", "supported", "held", "approve", "promoted"})
-"""Outcomes after which the next step runs."""
+GOES_ON = frozenset({"ok", "supported", "held", "approve", "promoted"})
+"""Outcomes after which the next step runs; any other word ends the attempt."""
 
 
 def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
@@ -90,8 +90,6 @@ def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
             return CampaignState.RUNNING
         case CampaignEventKind.PAUSED:
             return CampaignState.PAUSED
-        case CampaignEventKind.STOPPING:
-            return CampaignState.STOPPING
         case CampaignEventKind.STOPPED:
             return CampaignState.STOPPED
         case CampaignEventKind.FINISHED:
@@ -196,7 +194,7 @@ def _ending(
     )
     for step in Step:
         record = latest.get(step)
-        if record is None or record.outcome in _GOES_ON:
+        if record is None or record.outcome in GOES_ON:
             continue
         if is_overridden and step in {Step.SCORE, Step.REVIEW, Step.DECIDE}:
             continue

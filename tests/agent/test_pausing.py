@@ -8,13 +8,12 @@ from rsi.agent.limits import worked_s
 from rsi.agent.store.records import CampaignEvent, CampaignEventKind
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
-QUEUED, STARTED, PAUSED, RESUMED, AUDITED, STOPPING, FINISHED = (
+QUEUED, STARTED, PAUSED, RESUMED, AUDITED, FINISHED = (
     CampaignEventKind.QUEUED,
     CampaignEventKind.STARTED,
     CampaignEventKind.PAUSED,
     CampaignEventKind.RESUMED,
     CampaignEventKind.AUDITED,
-    CampaignEventKind.STOPPING,
     CampaignEventKind.FINISHED,
 )
 
@@ -29,7 +28,6 @@ QUEUED, STARTED, PAUSED, RESUMED, AUDITED, STOPPING, FINISHED = (
         ([(STARTED, 0), (PAUSED, 10), (RESUMED, 20), (PAUSED, 30), (RESUMED, 90)], 30.0),
         ([(STARTED, 0), (AUDITED, 20)], 100.0),
         ([(STARTED, 0), (AUDITED, 20), (PAUSED, 30), (AUDITED, 40)], 30.0),
-        ([(STARTED, 0), (STOPPING, 20)], 100.0),
         ([(STARTED, 0), (FINISHED, 20)], 20.0),
         ([(STARTED, 0), (PAUSED, 10), (FINISHED, 20)], 10.0),
         ([(STARTED, 0), (FINISHED, 20), (QUEUED, 50), (STARTED, 60)], 60.0),

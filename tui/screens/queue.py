@@ -37,8 +37,7 @@ COLUMNS = (
     Column(title="now", width=16),
     Column(title="age", width=9, align="right", priority=4),
 )
-_OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED,
-                   CampaignState.STOPPING})  # fmt: skip
+_OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED})
 
 SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]]], ...] = (
     ("newest first", lambda each, _: (-each.record.created_at.timestamp(), 0.0)),
