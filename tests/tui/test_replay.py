@@ -136,7 +136,7 @@ async def test_two_rounds_are_compared_to_their_first_difference(sample):
         assert "They part at step 2" in screen_text(app)
 
 
-async def test_a_hundred_thousand_events_are_opened_and_stepped_quickly(sample):
+async def test_twenty_thousand_events_are_opened_and_stepped_quickly(sample):
     store = EventStore()
     events = [event(seq, TrajectoryKind.MODEL, texts=[f"thought {seq}"]) for seq in range(20_000)]
     started = time.process_time()
