@@ -7,10 +7,12 @@ Invariant: every answer is about the text alone, so it is the same on every mach
 import ast
 import builtins
 import textwrap
+from collections import ChainMap, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from rsi.evals.rules.folding import Folded, fold_text
 from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
@@ -22,9 +24,8 @@ _REACHED_THROUGH = WIDE_MODULES - {"time"}
 """Modules that count as themselves when they are reached through another: `tempfile._os`, `trainer.loader.os`."""
 MAX_MEANINGS = 24
 """Things that one name may stand for in a file; no honest file comes near."""
-MAX_PARTS = 8
-"""Parts of the longest dotted name that is followed."""
 _SEPARATORS = frozenset({"os.sep", "os.path.sep"})
+_SHARED = ("_lines", "imported", "meanings", "module_bindings", "nodes", "parents")
 _Names = Mapping[str, Iterable[str]]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -48,7 +49,7 @@ class SourceFile:
     max_literal_bytes: int = 8192
     reading: int = 0
     """Which of its meanings every name has here; a name with fewer has its last."""
-    _folds: dict[int, "Folded | None"] = field(default_factory=dict, repr=False, compare=False)
+    _folds: dict[int, Folded | None] = field(default_factory=dict, repr=False, compare=False)
     _locals: dict[ast.AST, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -84,17 +85,27 @@ class SourceFile:
             SyntaxError: A name stands for so many things that nobody could tell what the file does.
         """
         names = {name: set(meant) for name, meant in self.imported.items()}
-        has_grown = True
-        while has_grown:  # chains such as a = os; b = a.system; c = b
-            has_grown = False
-            for target, value in self._bindings:
-                fresh = set(_dotted(value, names, self)) - names.get(target, set())
-                if fresh:
-                    names.setdefault(target, set()).update(fresh)
-                    has_grown = True
-                    if len(names[target]) > MAX_MEANINGS:
-                        raise SyntaxError(f"the name {target!r} stands for too many things")
-        return {name: tuple(sorted(meant, key=_risk)) for name, meant in names.items()}
+        users: dict[str, list[int]] = {}
+        for index, (_, value) in enumerate(self._bindings):
+            for name in _names_in(value):
+                users.setdefault(name, []).append(index)
+        given: list[set[str]] = [set() for _ in self._bindings]
+        waiting = deque(range(len(self._bindings)))
+        while waiting:  # chains such as a = os; b = a.system; c = b, in any order
+            index = waiting.popleft()
+            target, value = self._bindings[index]
+            meant = names.setdefault(target, set())
+            # What `a = a.b` made of a is not fed to it again: it would grow without end.
+            before = ChainMap({target: meant - given[index]}, names)
+            fresh = set(_dotted(value, before, self)) - meant
+            if not fresh:
+                continue
+            given[index] |= fresh
+            meant |= fresh
+            if len(meant) > MAX_MEANINGS:
+                raise SyntaxError(f"the name {target!r} stands for too many things")
+            waiting.extend(users.get(target, ()))
+        return {name: tuple(sorted(meant, key=_risk)) for name, meant in names.items() if meant}
 
     @cached_property
     def _bindings(self) -> list[tuple[str, ast.expr]]:
@@ -128,7 +139,12 @@ class SourceFile:
         yield self
         counts = (len(meant) + (name in _BUILTINS) for name, meant in self.meanings.items())
         for reading in range(1, max(counts, default=1)):
-            yield replace(self, reading=reading, _folds={})
+            other = replace(self, reading=reading, _folds={})
+            # What is the same in every reading is not computed again.
+            other.__dict__.update(
+                {name: self.__dict__[name] for name in _SHARED if name in self.__dict__}
+            )
+            yield other
 
     @cached_property
     def assignments(self) -> dict[str, list[ast.expr]]:
@@ -200,12 +216,16 @@ class SourceFile:
     def _one_each(self) -> dict[str, tuple[str]]:
         return {name: (meant,) for name, meant in self.aliases.items()}
 
-    def fold(self, node: ast.AST) -> "Folded | None":
+    def fold(self, node: ast.AST) -> Folded | None:
         """Value of a constant text expression, however it is put together; None when it is not constant."""
         key = id(node)
         if key not in self._folds:
-            self._folds[key] = _fold(node, self)
+            self._folds[key] = fold_text(node, self)
         return self._folds[key]
+
+    def is_separator(self, node: ast.Attribute) -> bool:
+        """Whether an attribute is the separator of paths; asked while names are still being traced."""
+        return not _SEPARATORS.isdisjoint(_dotted(node, self.imported, self))
 
     def text_of(self, node: ast.AST) -> str | None:
         """The constant text of an expression; None when it is not one."""
@@ -260,14 +280,6 @@ class SourceFile:
         return ".".join([*package, *([node.module] if node.module else [])])
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """A constant text and whether someone went out of their way to write it in pieces."""
-
-    value: str
-    is_pieced: bool
-
-
 def python_lines(text: str) -> list[str]:
     """Lines as Python counts them: other characters that `str.splitlines` breaks at are part of a line."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -293,6 +305,16 @@ def parse_source(
         first_party=first_party,
         max_literal_bytes=max_literal_bytes,
     )
+
+
+def _names_in(value: ast.expr) -> set[str]:
+    """Names that an expression may depend on; those in texts too, for `globals()["a"]`."""
+    found = set()
+    for node in ast.walk(value):
+        match node:
+            case ast.Name(id=name) | ast.Constant(value=str(name)):
+                found.add(name)
+    return found
 
 
 def _bound_by(statement: ast.stmt) -> Iterator[str]:
@@ -351,9 +373,7 @@ def _dotted(node: ast.AST, names: _Names, file: SourceFile) -> tuple[str, ...]:
     if isinstance(node, ast.Attribute):
         bases = _dotted(node.value, names, file)
         plain = ("builtins" if base == "builtins.__builtins__" else base for base in bases)
-        return tuple(
-            _itself(f"{base}.{node.attr}") for base in plain if base.count(".") < MAX_PARTS
-        )
+        return tuple(_itself(f"{base}.{node.attr}") for base in plain)
     if isinstance(node, ast.Subscript):
         return tuple(_looked_up(node, names, file))
     if isinstance(node, ast.Call):
@@ -407,76 +427,3 @@ def _loaded(node: ast.Call, names: _Names, file: SourceFile) -> Iterator[str]:
 def _members(bases: Iterable[str], attribute: str | None) -> Iterator[str]:
     if attribute:
         yield from (_itself(f"{base}.{attribute}") for base in bases)
-
-
-def _fold(node: ast.AST, file: SourceFile) -> Folded | None:
-    match node:
-        case ast.Constant(value=str(text)):
-            return Folded(text, False)
-        case ast.Attribute(attr="sep") if not _SEPARATORS.isdisjoint(
-            _dotted(node, file.imported, file)
-        ):
-            return Folded("/", True)
-        case ast.Constant(value=bytes(raw)):
-            return Folded(raw.decode("latin-1"), False)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _joined([file.fold(left), file.fold(right)])
-        case ast.JoinedStr(values=values):
-            return _joined([file.fold(value) for value in values])
-        case ast.FormattedValue(value=value):
-            return file.fold(value)
-        case ast.Subscript(value=value, slice=ast.Slice(lower=None, upper=None, step=step)):
-            inner = file.fold(value)
-            is_reversed = isinstance(step, ast.UnaryOp) and isinstance(step.op, ast.USub)
-            return Folded(inner.value[::-1], True) if inner and is_reversed else None
-        case ast.Call():
-            return _fold_call(node, file)
-    return None
-
-
-def _fold_call(node: ast.Call, file: SourceFile) -> Folded | None:
-    match node:
-        case ast.Call(func=ast.Name(id="chr"), args=[ast.Constant(value=int(code))]):
-            return Folded(chr(code), True) if 0 <= code < 0x110000 else None
-        case ast.Call(
-            func=ast.Attribute(value=glue, attr="join"),
-            args=[ast.List(elts=parts) | ast.Tuple(elts=parts)],
-        ):
-            between = file.fold(glue)
-            folded = [file.fold(part) for part in parts]
-            if between is None or any(part is None for part in folded):
-                return None
-            texts = [part.value for part in folded if part is not None]
-            return Folded(between.value.join(texts), True)
-        case ast.Call(func=ast.Attribute(value=value, attr="replace"), args=[old, new]):
-            inner, before, after = file.fold(value), file.fold(old), file.fold(new)
-            if inner is None or before is None or after is None:
-                return None
-            return Folded(inner.value.replace(before.value, after.value), True)
-        case ast.Call(func=ast.Attribute(value=value, attr="lower" | "decode" | "strip")):
-            inner = file.fold(value)
-            return Folded(inner.value.lower(), True) if inner else None
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="bytes"), attr="fromhex"), args=[text]):
-            return _from_hex(file.fold(text))
-        case ast.Call(func=ast.Name(id="bytes"), args=[ast.List(elts=parts)]):
-            codes = [part.value for part in parts if isinstance(part, ast.Constant)]
-            if len(codes) == len(parts) and all(
-                isinstance(code, int) and 0 <= code < 256 for code in codes
-            ):
-                return Folded("".join(chr(int(str(code))) for code in codes), True)
-    return None
-
-
-def _joined(parts: list[Folded | None]) -> Folded | None:
-    if any(part is None for part in parts):
-        return None
-    return Folded("".join(part.value for part in parts if part is not None), len(parts) > 1)
-
-
-def _from_hex(folded: Folded | None) -> Folded | None:
-    if folded is None:
-        return None
-    try:
-        return Folded(bytes.fromhex(folded.value).decode("latin-1"), True)
-    except ValueError:
-        return None

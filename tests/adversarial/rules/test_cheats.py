@@ -3,6 +3,7 @@
 import base64
 import random
 import string
+import time
 
 import pytest
 
@@ -111,6 +112,9 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
         "process_escape", "references", "work outside the measured region"),
     "a long chain of names, last first": (
         "def go():\n    f()\n\n\nf = e\ne = d\nd = c\nc = b\nb = a\nimport os\na = os.fork\nf = print\n",
+        "process_escape", "references", "work outside the measured region"),
+    "os at the end of a long way": (
+        f"import logging.handlers\nm = logging{'.handlers.logging' * 9}\nm = m.handlers\nm.logging.os.fork()\n",
         "process_escape", "references", "work outside the measured region"),
     "os from another file of its own": (
         "from trainer.loader import os\nos.fork()\n",
@@ -471,6 +475,14 @@ def test_a_character_that_breaks_lines_for_some_readers_is_blocked_at_pythons_li
     if hidden != "\r":
         assert [f.line for f in _blocks(findings, "network")] == [2]
     assert not findings_of({TRAIN: "x = 1\r\ny = 2\r\n"})
+
+
+def test_long_chains_of_names_are_followed_in_no_time(findings_of) -> None:
+    chain = "".join(f"a{i} = a{i + 1}\n" for i in range(1500))
+    began = time.process_time()
+    findings = findings_of({TRAIN: f"{chain}import os as a1500\na0.fork()\n"})
+    assert _blocks(findings, "process_escape")
+    assert time.process_time() - began < 20
 
 
 def test_source_that_does_not_parse_is_held_because_nothing_was_checked(findings_of) -> None:
