@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rsi", description="The cockpit.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     tui = verbs.add_parser("tui", help="open the cockpit in this terminal")
-    tui.add_argument("--read-only", action="store_true", help="write no decision and no request")
+    tui.add_argument(
+        "--read-only", action="store_true", help="write no decision, no request and no file"
+    )
     tui.add_argument(
         "--demo", action="store_true", help="play a recorded campaign; nothing is written"
     )
