@@ -226,11 +226,10 @@ class CockpitApp(App[None]):
         return self._is_demo
 
     @property
-    def screen_behind_dialogues(self) -> Screen[Any]:
-        stack = self.screen_stack
-        return next(
-            (each for each in reversed(stack) if isinstance(each, CockpitScreen)), stack[-1]
-        )
+    def screen_behind_dialogues(self) -> Screen[Any] | None:
+        # Nothing is in front for a moment while screens change or are taken down; a view may come then.
+        shown = reversed(self.screen_stack)
+        return next((each for each in shown if isinstance(each, CockpitScreen)), None)
 
     def age_s(self, then: datetime) -> float:
         return (self._now() - then).total_seconds()
@@ -268,9 +267,6 @@ class CockpitApp(App[None]):
         self._say_interest()
 
     def _say_interest(self) -> None:
-        if not self.screen_stack:
-            # An answer may come while the screens are taken down.
-            return
         screen = self.screen_behind_dialogues
         if isinstance(screen, CockpitScreen):
             self.feed_interest(screen.interest())

@@ -54,8 +54,8 @@ class Cockpit(Protocol):
         ...
 
     @property
-    def screen_behind_dialogues(self) -> Screen[object]:
-        """The screen that is in front when no dialogue is open."""
+    def screen_behind_dialogues(self) -> Screen[object] | None:
+        """The screen that is in front when no dialogue is open; None while screens change."""
         ...
 
     def age_s(self, then: datetime) -> float:

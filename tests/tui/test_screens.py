@@ -173,6 +173,18 @@ async def test_the_palette_finds_commands_and_rounds(sample):
         assert app.round_id == "c1120-4f2a-0004"
 
 
+async def test_a_view_that_comes_while_no_screen_is_in_front_is_not_a_fault(sample, monkeypatch):
+    app = cockpit(sample)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, "queue")
+        with monkeypatch.context() as between:
+            between.setattr(CockpitApp, "screen_stack", property(lambda _: []))
+            app._take_view(app.view)
+            app.on_new_view()
+            app._on_clock()
+            app.choose("c1120-4f2a")
+
+
 # --- queue ---------------------------------------------------------------------------------
 
 
