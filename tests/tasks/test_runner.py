@@ -340,11 +340,15 @@ def test_check_names_a_broken_baseline_patch_and_generator(toy_copy: Path, one_b
     "name", [entry.name for entry in (*TASK.solutions, *TASK.cheats)]
 )  # fmt: skip
 def test_every_solution_and_cheat_of_the_toy_does_what_its_list_says(
-    one_backend: Backend, one_instance: Instance, baseline: CandidateRun, name: str
+    one_backend: Backend, one_instance: Instance, name: str
 ):
     entry = next(entry for entry in (*TASK.solutions, *TASK.cheats) if entry.name == name)
-    done = run(patched_tree(TASK, entry), one_instance, one_backend)
-    ratio = baseline.execution.cpu_s / done.execution.cpu_s
+    trees = (read_tree(TASK.repo), patched_tree(TASK, entry))
+    # Beside each other, and the cheapest of three: neighbours on the machine only ever add.
+    rounds = [[run(tree, one_instance, one_backend) for tree in trees] for _ in range(3)]
+    cheapest = [min(each.execution.cpu_s for each in runs) for runs in zip(*rounds, strict=True)]
+    ratio = cheapest[0] / cheapest[1]
+    done = rounds[0][1]
     if done.output is None:
         outcome, is_kept = grade_of_failed_run(done), False
     else:
