@@ -195,7 +195,8 @@ def _close_as_harness_error(shop: Workshop, round_id: str, attempt: int, reason:
         each for each in Step if each not in done and (each is not Step.OPEN or attempt == 0)
     ]
     is_named = any(each.outcome == "harness_error" for each in steps)
-    for step in {Step.REPORT} if is_named else dict.fromkeys((open_steps[0], Step.REPORT)):
+    broken = Step.REPORT if is_named else open_steps[0]
+    for step in (broken, Step.REPORT) if broken is not Step.REPORT else (broken,):
         shop.ledger.add_step(
             StepRecord(
                 round_id=round_id,

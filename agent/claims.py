@@ -40,20 +40,26 @@ def claim_tier(verdict: RoundVerdict | None, review: Mapping[str, object]) -> Ti
     return Tier(said) if isinstance(said, str) else None
 
 
-def claimed_effect(latest: Mapping[Step, StepRecord]) -> Interval | None:
-    """What a round is worth: as its fresh runs measured it, else as the search saw it; None when nothing was measured.
-
-    Fresh runs come first because only what looked good gets them, and what looked good was partly lucky.
+def confirmed_effect(latest: Mapping[Step, StepRecord]) -> Interval | None:
+    """What fresh runs on fresh data measured; None when there were none.
 
     Args:
         latest: As `store.state.latest_steps` gives them.
     """
-    return _effect(latest, Step.REVIEW, "confirm") or searched_effect(latest)
+    return _effect(latest, Step.REVIEW, "confirm")
 
 
 def searched_effect(latest: Mapping[Step, StepRecord]) -> Interval | None:
     """What the runs measured that the search saw; None when nothing was measured."""
     return _effect(latest, Step.SCORE, "score")
+
+
+def claimed_effect(latest: Mapping[Step, StepRecord]) -> Interval | None:
+    """What a round is worth: as its fresh runs measured it, else as the search saw it; None when nothing was measured.
+
+    Fresh runs come first because only what looked good gets them, and what looked good was partly lucky.
+    """
+    return confirmed_effect(latest) or searched_effect(latest)
 
 
 def tier_text(tier: Tier) -> str:

@@ -24,9 +24,11 @@ def reconcile(ledger: Ledger, client: EngineClient) -> None:
     under_way = client.under_way() if seen else frozenset()
     for each in seen:
         campaign_id = each.record.id
+        if campaign_id in under_way:
+            continue
         now = ledger.campaign_summary(campaign_id)
-        if campaign_id in under_way or (now.state, now.changed_at) != (each.state, each.changed_at):
-            continue  # it has its place, or moved on while we looked
+        if (now.state, now.changed_at) != (each.state, each.changed_at):
+            continue  # it moved on while we looked
         if each.state is CampaignState.QUEUED:
             log.info("campaign=%s was in no queue; queued", campaign_id)
             client.requeue(campaign_id, urgency(ledger, campaign_id))

@@ -52,3 +52,25 @@ class Model(Protocol):
             ModelError: One of its subclasses says what happened and whether a repeat may help.
         """
         ...
+
+
+class WrappedModel:
+    """A model around another one, known by that one's name, price and size; what wraps adds its `complete`."""
+
+    def __init__(self, inner: Model) -> None:
+        self._inner = inner
+
+    @property
+    def spec(self) -> str:
+        """Of the model inside."""
+        return self._inner.spec
+
+    @property
+    def price(self) -> Price | None:
+        """Of the model inside."""
+        return self._inner.price
+
+    @property
+    def context_tokens(self) -> int:
+        """Of the model inside."""
+        return self._inner.context_tokens

@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import cast
 
 from rsi.agent.llm.arguments import unusable_problem
-from rsi.agent.llm.base import Model, OnDelta
+from rsi.agent.llm.base import OnDelta, WrappedModel
 from rsi.agent.llm.types import (
     Block,
     Message,
-    Price,
     Reasoning,
     Reply,
     Request,
@@ -50,23 +49,8 @@ The tools:
 """
 
 
-class TextToolsModel:
+class TextToolsModel(WrappedModel):
     """A model without native tools, made to look as if it had them."""
-
-    def __init__(self, inner: Model) -> None:
-        self._inner = inner
-
-    @property
-    def spec(self) -> str:
-        return self._inner.spec
-
-    @property
-    def price(self) -> Price | None:
-        return self._inner.price
-
-    @property
-    def context_tokens(self) -> int:
-        return self._inner.context_tokens
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One call with tools as text; see `Model.complete`."""

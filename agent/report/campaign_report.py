@@ -10,9 +10,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import cast
 
+from rsi.agent.claims import confirmed_effect
 from rsi.agent.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.errors import LineageError
-from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
@@ -254,12 +254,13 @@ def _audited(label: str, audit: StackAudit) -> Standing:
 def _round(
     ledger: Ledger, line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None
 ) -> ReportedRound:
-    latest = {step: each.payload for step, each in latest_steps(steps).items()}
+    finished = latest_steps(steps)
+    latest = {step: each.payload for step, each in finished.items()}
     stored = latest.get(Step.REPORT, {}).get("report")
     report = cast(Mapping[str, object], stored) if isinstance(stored, Mapping) else {}
     return ReportedRound(
         line=line,
-        confirm=_confirmed(latest.get(Step.REVIEW, {})),
+        confirm=confirmed_effect(finished),
         plausibility=_plausibility(latest),
         best_reachable=_reachable(ledger, line, steps),
         changed=_text_of(report, "changed") or "",
@@ -305,12 +306,6 @@ def _diff(
             pass  # another machine's repository: the ledger's copy, if any, says the same
     text = _text_of(report, "diff") or ""
     return text if len(text) <= DIFF_LIMIT_BYTES else text[:DIFF_LIMIT_BYTES] + "\n\\ cut\n"
-
-
-def _confirmed(review: Mapping[str, object]) -> Interval | None:
-    confirm = review.get("confirm")
-    effect = confirm.get("effect") if isinstance(confirm, Mapping) else None
-    return None if effect is None else decode(Interval, encode(effect))
 
 
 def _champion(promotions: Sequence[PromotionRecord], lines: Sequence[RoundLine]) -> str | None:

@@ -161,15 +161,13 @@ def _champion_facts(desk: RoundDesk, reports: Sequence[RoundReport]) -> briefs.C
         and each.metric_value is not None
     ]
     scored = latest_steps(steps).get(Step.SCORE)
-    audits = [
-        each
-        for each in stack_audits(desk.ledger, desk.record.campaign_id)
-        if each.commit == desk.record.champion_commit
-    ]
+    audited = {
+        each.commit: each.effect for each in stack_audits(desk.ledger, desk.record.campaign_id)
+    }
     return briefs.ChampionFacts(
         promotions=len(promoted),
         metric_value=sorted(runs)[len(runs) // 2] if runs else None,
-        against_baseline=next((each.effect for each in reversed(audits)), None),
+        against_baseline=audited.get(desk.record.champion_commit),
         last_effect=last.effect,
         quality=() if scored is None else _quality(scored.payload),
     )

@@ -7,9 +7,9 @@ Invariant: nothing is written that the redactor has not seen in one piece with i
 import re
 from collections.abc import Callable
 
-from rsi.agent.llm.base import Delta, Model, OnDelta
+from rsi.agent.llm.base import Delta, Model, OnDelta, WrappedModel
 from rsi.agent.llm.redaction import Redactor
-from rsi.agent.llm.types import Price, Reply, Request
+from rsi.agent.llm.types import Reply, Request
 from rsi.agent.steps.log_stream import LogStream
 
 HELD_CHARS = 8192
@@ -18,31 +18,16 @@ _KEY_END = re.compile(r"-----END [A-Z ]*-----")
 HEADINGS = {"reasoning": "[thinks]", "tool_call": "[calls]", "text": "[says]"}
 
 
-class AudibleModel:
+class AudibleModel(WrappedModel):
     """A model whose replies are also written to a stream as they come."""
 
     def __init__(
         self, inner: Model, open_stream: Callable[[], LogStream], redactor: Redactor
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._open_stream = open_stream
         self._redactor = redactor
         self._stream: LogStream | None = None
-
-    @property
-    def spec(self) -> str:
-        """The name of the model that speaks."""
-        return self._inner.spec
-
-    @property
-    def price(self) -> Price | None:
-        """Of the model that speaks."""
-        return self._inner.price
-
-    @property
-    def context_tokens(self) -> int:
-        """Of the model that speaks."""
-        return self._inner.context_tokens
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One call, heard while it runs; see `Model.complete`."""

@@ -18,8 +18,6 @@ from rsi.agent.gate import GateError, StaleDecisionError, decide, person
 from rsi.agent.launching import launch
 from rsi.agent.rescoring import rescore_round
 from rsi.agent.scaffolds import DEFAULT, ScaffoldError, load_scaffold
-from rsi.agent.store.home import Home
-from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, RoundRecord, Step, StepRecord
 from rsi.agent.what_if import Rule, what_if
 from rsi.tasks.loader import load_task
@@ -27,19 +25,6 @@ from rsi.tasks.loader import load_task
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 ACTIVE = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\u202e"
 COMMIT, SCORE = "ab" * 20, "cd" * 32
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RSI_DATABASE_URL", raising=False)
-    return Home.find().create()
-
-
-@pytest.fixture
-def ledger(home):
-    with Ledger.open(home) as opened:
-        yield opened
 
 
 @pytest.fixture

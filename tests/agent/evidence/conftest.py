@@ -5,8 +5,6 @@ from datetime import timedelta
 import pytest
 
 from rsi.agent.campaigns import CampaignConfig, queue_campaign
-from rsi.agent.store.home import Home
-from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignEvent,
@@ -24,20 +22,6 @@ from rsi.tasks.trees import read_tree
 
 ALPHA = 0.0085
 QUIET = Disturbance(load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False)
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("RSI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("RSI_DATABASE_URL", raising=False)
-    return Home.find().create()
-
-
-@pytest.fixture
-def ledger(home):
-    with Ledger.open(home) as opened:
-        yield opened
 
 
 @pytest.fixture
