@@ -122,6 +122,12 @@ class LoopRunner:
 
     backend: ProcessBackend
     takes_turns: bool = True
+    gpus: tuple[str, ...] = ()
+
+    def ready(
+        self, task: Task, profile: Profile, training_seed: int, label: str, *, arms: int
+    ) -> contextlib.AbstractContextManager["LoopRunner"]:
+        return contextlib.nullcontext(self)
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rsi.evals.measuring import measure
 from rsi.evals.noise import pair_noise
-from rsi.evals.running import TaskRunner
+from rsi.evals.runner import TaskRunner
 from rsi.evals.types import Measurement, Purpose
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.loader import load_task, profile_of

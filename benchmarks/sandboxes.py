@@ -210,10 +210,10 @@ def time_exec(backend: Backend) -> float:
 
 def time_pool(backend: Backend) -> float:
     """Seconds from asking a filled pool to the end of one command."""
-    with SandboxPool(backend, spec(), size=1) as pool:
-        time.sleep(1.0 if "docker" in backend.name else 0.3)
+    with SandboxPool(backend, [spec()]) as pool:
+        pool.settle()
         started = time.perf_counter()
-        with pool.take() as sandbox:
+        with pool.open(spec()) as sandbox:
             sandbox.exec(["true"])
             return time.perf_counter() - started
 

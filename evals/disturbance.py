@@ -20,6 +20,7 @@ STEAL_SHARE = 0.02
 """Part of all cores that the hypervisor may withhold."""
 QUIET_POLL_S = 1.0
 PROC_STAT = Path("/proc/stat")
+CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,18 @@ def quietest_cores(
         return sum(after[name]) - sum(before[name])
 
     return tuple(sorted(sorted(allowed, key=lambda core: (busy_s(core), core))[:count]))
+
+
+def physical_cores(allowed: Sequence[int], topology: Path = CPU_TOPOLOGY) -> tuple[int, ...]:
+    """One of the allowed logical cores for each physical one, ascending; all of them where the platform does not say."""
+    first: dict[str, int] = {}
+    for core in sorted(allowed):
+        try:
+            siblings = (topology / f"cpu{core}/topology/thread_siblings_list").read_text("ascii")
+        except OSError:
+            siblings = str(core)
+        first.setdefault(siblings, core)
+    return tuple(first.values())
 
 
 def _gpu_line(health: GpuHealth) -> str:

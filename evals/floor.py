@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsi.evals.errors import MeasurementError
-from rsi.evals.gpus import timing_cores, timing_machine
+from rsi.evals.machine import timing_cores, timing_machine
 from rsi.evals.plausibility import FLOOR_SETTING
 from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, SandboxSpec
@@ -71,7 +71,7 @@ def measure_floor(
     modules = floor_imports(base_tree)
     program = f"import {', '.join(modules)}" if modules else "pass"
     with timing_machine(cache):
-        limits = replace(profile.limits, cpus=timing_cores(profile))
+        limits = replace(profile.limits, cpus=timing_cores(profile)[0])
         spec = SandboxSpec(
             environment=task.environment,
             limits=limits,

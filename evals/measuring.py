@@ -1,46 +1,34 @@
 """Measure a candidate against a champion in interleaved pairs until the evidence suffices.
 
 Both arms of a pair share the instance and the training seed. Where CPU seconds decide they run at the same time in
-alternating slices on the same cores, one at a time; on other clocks back to back, alone on the machine. Which arm goes
-first is drawn for every block of two pairs and mirrored within it (ABBA), so a steady drift cancels.
-Does not: decide (`judging.py`), time (the sandbox does), or remember (`on_measurement` does).
-Invariant: a run is a function of the secret, the purpose and the pair, so a crash repeats the run in flight
-and nothing else.
+alternating slices on the same cores, one at a time, and several pairs beside each other where the profile allows it and
+cores are free; on other clocks back to back, alone on the machine. Which arm goes first is drawn for every block of two
+pairs and mirrored within it (ABBA), so a steady drift cancels.
+Does not: decide (`judging.py`), seed (`session.py`), time (the sandbox does), or remember (`on_measurement` does).
 """
 
-import hashlib
-import hmac
-import json
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
-from statistics import median
-from typing import TypedDict
 
-from rsi.evals.disturbance import wait_until_quiet
 from rsi.evals.errors import MeasurementError
-from rsi.evals.gpus import timing_cores, timing_gpus, timing_machine
 from rsi.evals.guards import source_facts
 from rsi.evals.judging import Judgement, judge
-from rsi.evals.pairing import DISTURBED_CLOCKS, needs_champion
-from rsi.evals.running import Listener, Runner, Slot, TaskRunner, run_arm, run_in_turns
+from rsi.evals.machine import timing_gpus, timing_machine
+from rsi.evals.runner import Runner, TaskRunner
+from rsi.evals.running import Listener
 from rsi.evals.score import score
-from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
-from rsi.sandboxes.errors import SandboxError
+from rsi.evals.sequential import look_pairs
+from rsi.evals.session import Session, is_complete
+from rsi.evals.types import Arm, Measurement, Purpose, Score
 from rsi.sandboxes.types import Backend, FileTree
-from rsi.tasks.errors import TaskError
-from rsi.tasks.harness_kit.seeds import derive_instance_seed
-from rsi.tasks.types import Clock, Instance, Profile, Task
-
-logger = logging.getLogger(__name__)
+from rsi.tasks.types import MeasurePlan, Profile, Task
 
 MIN_INVALID_PAIRS = 3
 """Spoiled pairs that are always allowed before measuring gives up; larger plans allow half their cap."""
 MAX_CHAMPION_FAILURES = 2
-QUIET_WAIT_S = 60.0
-"""How long to wait for a quiet second before a pair on a clock that others spoil."""
 AUDIT_ALPHA = 0.025
 """Each side of the 95 % interval that reports print."""
 
@@ -106,7 +94,7 @@ def measure(
     with _runner(runner, task, backend, stop) as chosen:
         if chosen is None:
             return tuple(done)
-        session = _Session(
+        session = Session(
             task=task,
             profile=profile,
             trees={Arm.CHAMPION: champion_tree, Arm.CANDIDATE: candidate_tree},
@@ -127,13 +115,7 @@ def measure(
             with timing_machine(cache, should_stop=stop) as is_held:
                 if not is_held:
                     return tuple(done)
-                # After a failure the next run decides, and it is the candidate's: the champion's would be wasted.
-                is_decided_alone = bool(judgement.runs.failures)
-                done.extend(
-                    _on_quiet_cores(session).run_pair(
-                        _next_pair(done), done, candidate_first=is_decided_alone
-                    )
-                )
+                done.extend(_next_runs(session, judgement, done))
 
 
 def compare(
@@ -188,14 +170,12 @@ def compare(
     return Comparison(measurements=measurements, score=result)
 
 
-def arm_order(
-    secret: bytes, *, task: str, lineage: str, round_id: str, purpose: Purpose, pair: int
-) -> tuple[Arm, Arm]:
-    """Which arm of a pair runs first: drawn for each block of two pairs, mirrored in the second."""
-    labels = json.dumps(["order", task, lineage, round_id, purpose.value, pair // 2])
-    coin = hmac.new(secret, labels.encode(), hashlib.sha256).digest()[0] & 1
-    champion_first = bool(coin) != bool(pair % 2)
-    return (Arm.CHAMPION, Arm.CANDIDATE) if champion_first else (Arm.CANDIDATE, Arm.CHAMPION)
+def pairs_to_run(plan: MeasurePlan, valid_pairs: int, lanes: int) -> int:
+    """How many pairs to run at once: as many as lead to a look, never past the first one, at most `lanes`."""
+    looks = look_pairs(plan.min_pairs, plan.max_pairs)
+    if valid_pairs < looks[0]:
+        return min(lanes, looks[0] - valid_pairs)
+    return max((at - valid_pairs for at in looks if 0 < at - valid_pairs <= lanes), default=lanes)
 
 
 @contextmanager
@@ -210,166 +190,28 @@ def _runner(
         yield None if gpus is None else TaskRunner(backend=backend, gpus=gpus)
 
 
-def training_seed(
-    secret: bytes, *, task: str, lineage: str, round_id: str, purpose: Purpose, pair: int
-) -> int:
-    """Seed handed to both arms of a pair as RSI_SEED, 31 bits; unrelated to the instance's."""
-    labels = json.dumps(["training", task, lineage, round_id, purpose.value, pair])
-    digest = hmac.new(secret, labels.encode(), hashlib.sha256).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+def _next_runs(
+    session: Session, judgement: Judgement, done: Sequence[Measurement]
+) -> list[Measurement]:
+    """Run what comes next: pairs in turns beside each other, or what is missing of one pair."""
+    pairs = _open_pairs(done)
+    first = next(pairs)
+    # After a failure the next run decides, and it is the candidate's: the champion's would be wasted.
+    is_decided_alone = bool(judgement.runs.failures)
+    lanes = session.lanes()
+    if not session.takes_turns or any(run.pair == first for run in done):
+        return session.on(lanes[0]).run_pair(first, done, candidate_first=is_decided_alone)
+    valid_pairs = len(judgement.runs.valid)
+    together = 1 if is_decided_alone else pairs_to_run(judgement.plan, valid_pairs, len(lanes))
+    chosen = [first, *islice(pairs, together - 1)]
+    return session.run_in_turns(chosen, done, lanes[:together], candidate_first=is_decided_alone)
 
 
-class _SeedNames(TypedDict):
-    task: str
-    lineage: str
-    round_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Session:
-    """What stays the same over all pairs of one call."""
-
-    task: Task
-    profile: Profile
-    trees: dict[Arm, FileTree]
-    purpose: Purpose
-    secret: bytes
-    lineage: str
-    round_id: str
-    runner: Runner
-    on_measurement: Callable[[Measurement], None]
-    listener: Listener | None
-    should_stop: Callable[[], bool]
-
-    def run_pair(
-        self, pair: int, done: Sequence[Measurement], *, candidate_first: bool
-    ) -> list[Measurement]:
-        """Run the arms of one pair that are not in `done`, in the drawn order or the candidate first."""
-        if self.task.metric.clock in DISTURBED_CLOCKS and not wait_until_quiet(
-            QUIET_WAIT_S, should_stop=self.should_stop
-        ):
-            logger.warning("round=%s step=measure no quiet second came", self.round_id)
-        slots = self._slots(pair, candidate_first=candidate_first)
-        finished = {run.arm: run for run in done if run.pair == pair}
-        if not finished and self.runner.takes_turns and self.task.metric.clock is Clock.CPU_S:
-            return self._run_in_turns(slots, _cpu_medians(done))
-        fresh: list[Measurement] = []
-        instance = None
-        for slot in slots:
-            if slot.arm in finished:
-                continue
-            if _is_complete(finished, done) or self.should_stop():
-                break
-            if instance is None:
-                instance = self._instance(pair)
-            finished[slot.arm] = self._keep(
-                run_arm(
-                    self.runner,
-                    self.task,
-                    self.profile,
-                    self.trees[slot.arm],
-                    instance,
-                    slot,
-                    listener=self.listener,
-                )
-            )
-            fresh.append(finished[slot.arm])
-        return fresh
-
-    def _run_in_turns(self, slots: Sequence[Slot], medians: dict[Arm, float]) -> list[Measurement]:
-        if self.should_stop():
-            return []
-        fresh = run_in_turns(
-            self.runner,
-            self.task,
-            self.profile,
-            [(slot, self.trees[slot.arm]) for slot in slots],
-            self._instance(slots[0].pair),
-            needs_s=[medians.get(slot.arm) for slot in slots],
-            listener=self.listener,
-            should_stop=self.should_stop,
-        )
-        return [self._keep(each) for each in fresh]
-
-    def _keep(self, measurement: Measurement) -> Measurement:
-        self.on_measurement(measurement)
-        logger.info(
-            "round=%s step=measure pair=%d arm=%s outcome=%s",
-            self.round_id,
-            measurement.pair,
-            measurement.arm,
-            measurement.outcome,
-        )
-        return measurement
-
-    def _slots(self, pair: int, *, candidate_first: bool) -> list[Slot]:
-        names = self._names()
-        seed = training_seed(self.secret, **names, purpose=self.purpose, pair=pair)
-        order = arm_order(self.secret, **names, purpose=self.purpose, pair=pair)
-        if candidate_first:
-            order = (Arm.CANDIDATE, Arm.CHAMPION)
-        return [
-            Slot(
-                arm=arm,
-                purpose=self.purpose,
-                pair=pair,
-                position=position,
-                training_seed=seed,
-                label=self.round_id,
-            )
-            for position, arm in enumerate(order)
-        ]
-
-    def _instance(self, pair: int) -> Instance:
-        seed = derive_instance_seed(
-            self.secret, **self._names(), pair=pair, purpose=self.purpose.value
-        )
-        try:
-            return self.runner.make_instance(
-                self.task, self.profile, self.purpose, seed, self.round_id
-            )
-        except (SandboxError, TaskError) as error:
-            raise MeasurementError(
-                f"{self.task.name}, pair {pair} of {self.purpose}: no instance: {error}"
-            ) from error
-
-    def _names(self) -> _SeedNames:
-        return {"task": self.task.name, "lineage": self.lineage, "round_id": self.round_id}
-
-
-def _on_quiet_cores(session: _Session) -> _Session:
-    """The session with a real runner's cores chosen now, for one pair; a runner that has its cores keeps them."""
-    runner = session.runner
-    if not isinstance(runner, TaskRunner) or runner.cpus is not None:
-        return session
-    return replace(session, runner=replace(runner, cpus=timing_cores(session.profile)))
-
-
-def _cpu_medians(done: Sequence[Measurement]) -> dict[Arm, float]:
-    """CPU seconds of each arm so far; empty unless both are known."""
-    spent: dict[Arm, list[float]] = {arm: [] for arm in Arm}
-    for run in done:
-        if run.outcome is Outcome.OK and run.cpu_s:
-            spent[run.arm].append(run.cpu_s)
-    return {arm: median(values) for arm, values in spent.items()} if all(spent.values()) else {}
-
-
-def _next_pair(done: Sequence[Measurement]) -> int:
-    """The first pair that still lacks a run."""
-    pair = 0
-    while _is_complete({run.arm: run for run in done if run.pair == pair}, done):
-        pair += 1
-    return pair
-
-
-def _is_complete(finished: Mapping[Arm, Measurement], done: Sequence[Measurement]) -> bool:
-    """Whether a pair lacks no run: a failed candidate needs no champion, once one of them ended well beside it."""
-    candidate = finished.get(Arm.CANDIDATE)
-    if candidate is None or Arm.CHAMPION in finished:
-        return len(finished) == len(Arm)
-    if candidate.outcome is Outcome.OK:
-        return False
-    return not needs_champion(candidate, [run for run in done if run.pair != candidate.pair])
+def _open_pairs(done: Sequence[Measurement]) -> Iterator[int]:
+    """The pairs that still lack a run, in order."""
+    for pair in count():
+        if not is_complete({run.arm: run for run in done if run.pair == pair}, done):
+            yield pair
 
 
 def _require_progress(task: Task, judgement: Judgement) -> None:

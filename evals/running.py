@@ -1,4 +1,4 @@
-"""The arms of one pair: run them, grade them, write down what happened.
+"""The arms of pairs: run them, grade them, write down what happened.
 
 Does not: choose seeds or order. Invariant: whatever the candidate did becomes an `Outcome`; only the failure of
 host or harness is an exception.
@@ -6,17 +6,18 @@ host or harness is an exception.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar, assert_never
 
 from rsi.evals.disturbance import MachineReading, disturbance_between, read_machine
 from rsi.evals.errors import MeasurementError
+from rsi.evals.runner import Runner
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError, TurnsAbandonedError
 from rsi.sandboxes.turns import Seat, Turns
-from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, OnOutput
-from rsi.tasks import runner as task_runner
+from rsi.sandboxes.types import ExecOutcome, FileTree
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import (
     Budget,
@@ -34,90 +35,6 @@ T = TypeVar("T")
 STOP_POLL_S = 0.25
 DETAIL_CHARACTERS = 400
 """How much of the end of a failed run's stderr is kept with the measurement."""
-
-
-class Runner(Protocol):
-    """How a task is run; the real one is `TaskRunner`."""
-
-    @property
-    def gpus(self) -> tuple[str, ...]:
-        """UUIDs of the GPUs that its runs get."""
-        ...
-
-    @property
-    def takes_turns(self) -> bool:
-        """Whether two runs may be asked for at once, to be run in turns."""
-        ...
-
-    def make_instance(
-        self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
-    ) -> Instance: ...
-
-    def run_candidate(
-        self,
-        task: Task,
-        profile: Profile,
-        tree: FileTree,
-        instance: Instance,
-        training_seed: int,
-        label: str,
-        *,
-        seat: Seat | None = None,
-        on_output: OnOutput | None = None,
-    ) -> CandidateRun: ...
-
-    def grade(
-        self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
-    ) -> Grade: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRunner:
-    """Runs tasks for real, in sandboxes of one backend."""
-
-    backend: Backend
-    cpus: tuple[int, ...] | None = None
-    """Cores that both arms are pinned to; None leaves the choice to the kernel."""
-    gpus: tuple[str, ...] = ()
-    takes_turns: bool = True
-
-    def make_instance(
-        self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
-    ) -> Instance:
-        return task_runner.make_instance(
-            task, profile, purpose.value, seed, self.backend, label=label
-        )
-
-    def run_candidate(
-        self,
-        task: Task,
-        profile: Profile,
-        tree: FileTree,
-        instance: Instance,
-        training_seed: int,
-        label: str,
-        *,
-        seat: Seat | None = None,
-        on_output: OnOutput | None = None,
-    ) -> CandidateRun:
-        return task_runner.run_candidate(
-            task,
-            profile,
-            tree,
-            instance,
-            training_seed,
-            self.backend,
-            label,
-            cpus=self.cpus,
-            gpus=self.gpus,
-            seat=seat,
-            on_output=on_output,
-        )
-
-    def grade(
-        self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
-    ) -> Grade:
-        return task_runner.grade(task, profile, instance, output, self.backend, label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,81 +97,119 @@ def run_arm(
         raise _failure(task, slot, error) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One pair that runs in turns, on cores of its own."""
+
+    runner: Runner
+    """It has to take turns."""
+    arms: Sequence[tuple[Slot, FileTree]]
+    """Where each run belongs and its source, in the order of their first slices."""
+    instance: Instance
+    needs_s: Sequence[float | None]
+    """CPU seconds that each arm is thought to need; None while nothing is known."""
+
+    def turns(self) -> Turns:
+        """A table for the arms; without the candidate's result nobody needs the champion's."""
+        decisive = next(at for at, (slot, _) in enumerate(self.arms) if slot.arm is Arm.CANDIDATE)
+        return Turns(self.needs_s, decisive=decisive)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """A run that is over, and the machine at that moment."""
+
+    run: CandidateRun
+    after: MachineReading
+
+
 def run_in_turns(
-    runner: Runner,
     task: Task,
     profile: Profile,
-    arms: Sequence[tuple[Slot, FileTree]],
-    instance: Instance,
+    lanes: Sequence[Lane],
     *,
-    needs_s: Sequence[float | None],
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Measurement]:
-    """Run the arms of a pair in alternating slices on the same cores, and grade them when both have ended.
+    """Run pairs beside each other, the arms of each in alternating slices on the same cores; grade when all have ended.
 
     Args:
-        runner: How a task is run; it has to take turns.
         task: What is run.
         profile: Its size and limits.
-        arms: Where each run belongs and its source, in the order of their first slices.
-        instance: What they run on.
-        needs_s: CPU seconds that each arm is thought to need; None while nothing is known.
+        lanes: The pairs; their runners share no cores.
         listener: As for `run_arm`.
-        should_stop: Asked several times a second; True ends both runs.
+        should_stop: Asked several times a second; True ends all runs.
 
     Returns:
-        The measurements in the order of `arms`; empty when stopped. A candidate that failed is alone: its champion
-        was ended with it.
+        The measurements lane by lane, in the order of each one's `arms`; empty when stopped. A candidate that failed
+        is alone: its champion was ended with it.
 
     Raises:
         MeasurementError: As for `run_arm`.
     """
-    decisive = next(at for at, (slot, _) in enumerate(arms) if slot.arm is Arm.CANDIDATE)
-    before = read_machine(gpus=runner.gpus)
-    with Turns(needs_s, decisive=decisive) as turns, ThreadPoolExecutor(len(arms)) as pool:
+    gpus = tuple(uuid for lane in lanes for uuid in lane.runner.gpus)
+    seated = [(lane, slot, tree) for lane in lanes for slot, tree in lane.arms]
+    before = read_machine(gpus=gpus)
+    with ExitStack() as tables, ThreadPoolExecutor(len(seated)) as pool:
+        turns = [tables.enter_context(lane.turns()) for lane in lanes]
+        seats = [seat for table in turns for seat in table.seats]
 
-        def go(
-            slot: Slot, tree: FileTree, seat: Seat
-        ) -> tuple[CandidateRun, Grade | None, MachineReading] | None:
+        def abandon() -> None:
+            for table in turns:
+                table.abandon()
+
+        def go(lane: Lane, slot: Slot, tree: FileTree, seat: Seat) -> _Ended | None:
             try:
-                run = _run(runner, task, profile, tree, instance, slot, seat, listener)
-                after = read_machine(gpus=runner.gpus)
-                # Both runs are over: grading them at once disturbs nobody.
-                return run, _grade(runner, task, profile, instance, slot, run), after
+                run = _run(lane.runner, task, profile, tree, lane.instance, slot, seat, listener)
+                return _Ended(run=run, after=read_machine(gpus=gpus))
             except TurnsAbandonedError:
                 return None
             except BaseException:
-                turns.abandon()
+                abandon()
                 raise
             finally:
                 seat.leave()
 
-        futures = [
-            pool.submit(go, slot, tree, seat)
-            for (slot, tree), seat in zip(arms, turns.seats, strict=True)
-        ]
+        futures = [pool.submit(go, *place, seat) for place, seat in zip(seated, seats, strict=True)]
         try:
-            is_stopped = _watch(futures, turns, should_stop)
+            is_stopped = _watch(futures, abandon, should_stop)
         except BaseException:
-            turns.abandon()  # or leaving the pool would wait for both whole runs
+            abandon()  # or leaving the pool would wait for all the runs
             raise
-    runs = []
-    for (slot, _), future in zip(arms, futures, strict=True):
-        try:
-            runs.append((slot, future.result()))
-        except (SandboxError, TaskError) as error:
-            raise _failure(task, slot, error) from error
-    if is_stopped:
-        return []
-    ended = [(slot, *found) for slot, found in runs if found is not None]
-    spent_s = sum(run.execution.cpu_s for _, run, _, _ in ended)
-    after = min((reading for *_, reading in ended), key=lambda reading: reading.at_s)
-    disturbance = disturbance_between(before, after, spent_s)
-    return [
-        _measurement(task, profile, instance, slot, run, graded, disturbance)
-        for slot, run, graded, _ in ended
-    ]
+        ended = []
+        for (lane, slot, _), future in zip(seated, futures, strict=True):
+            found = _result(task, slot, future)
+            if found is not None:
+                ended.append((lane, slot, found))
+        if is_stopped or not ended:
+            return []
+        spent_s = sum(found.run.execution.cpu_s for *_, found in ended)
+        after = min((found.after for *_, found in ended), key=lambda reading: reading.at_s)
+        disturbance = disturbance_between(before, after, spent_s)
+        # Nothing is timed any more: grading all at once disturbs nobody.
+        grades = [
+            pool.submit(_grade, lane.runner, task, profile, lane.instance, slot, found.run)
+            for lane, slot, found in ended
+        ]
+        return [
+            _measurement(
+                task,
+                profile,
+                lane.instance,
+                slot,
+                found.run,
+                _result(task, slot, graded),
+                disturbance,
+            )
+            for (lane, slot, found), graded in zip(ended, grades, strict=True)
+        ]
+
+
+def _result(task: Task, slot: Slot, future: Future[T]) -> T:
+    try:
+        return future.result()
+    except (SandboxError, TaskError) as error:
+        raise _failure(task, slot, error) from error
 
 
 def _run(
@@ -284,13 +239,15 @@ def _run(
             listener.ended(slot)
 
 
-def _watch(futures: Sequence[Future[T]], turns: Turns, should_stop: Callable[[], bool]) -> bool:
+def _watch(
+    futures: Sequence[Future[T]], abandon: Callable[[], None], should_stop: Callable[[], bool]
+) -> bool:
     """Wait for all; True when they were ended because somebody asked for it."""
     is_stopped = False
     while wait(futures, timeout=STOP_POLL_S).not_done:
         if not is_stopped and should_stop():
             is_stopped = True
-            turns.abandon()
+            abandon()
     return is_stopped
 
 

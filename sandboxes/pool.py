@@ -1,48 +1,51 @@
-"""A pool of sandboxes started ahead of need; each is used once and thrown away.
+"""Sandboxes started ahead of need: a backend whose next sandboxes are already on their way.
 
-Does not: clean a used sandbox for another use. What ran untrusted code is gone with it.
-Invariant: leaving the pool's context closes every sandbox that it started, taken or not.
+Does not: clean a used sandbox for another use, or start anything by itself. What ran untrusted code is gone with it, and
+whoever times something decides when sandboxes start.
+Invariant: leaving the pool's context closes every sandbox that was started, taken or not.
 """
 
 import contextlib
-import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from rsi.sandboxes.errors import SandboxBrokenError, SandboxError
-from rsi.sandboxes.types import Backend, Sandbox, SandboxSpec
-
-POLL_S = 0.2
-TAKE_TIMEOUT_S = 300.0
+from rsi.sandboxes.types import Assurance, Availability, Backend, Environment, Sandbox, SandboxSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ready:
-    sandbox: Sandbox
-    opened: contextlib.ExitStack
+class _Started:
+    """A sandbox on its way, or there."""
+
+    spec: SandboxSpec
+    opening: Future[Sandbox]
+    closing: contextlib.ExitStack
 
 
 class SandboxPool:
-    """Keeps `size` idle sandboxes of one spec ready.
+    """Implements `Backend` over another one.
 
     Args:
-        backend: Who opens them.
-        spec: What they are like; all the same.
-        size: How many wait, at most. Each costs the memory of a bare Python.
+        backend: Who opens the sandboxes.
+        specs: What is started at once when the context is entered; each sandbox is used once.
     """
 
-    def __init__(self, backend: Backend, spec: SandboxSpec, *, size: int = 2) -> None:
+    def __init__(self, backend: Backend, specs: Sequence[SandboxSpec]) -> None:
         self._backend = backend
-        self._spec = spec
-        self._ready: queue.Queue[_Ready | SandboxError] = queue.Queue(maxsize=size)
-        self._is_closing = threading.Event()
-        self._filler = threading.Thread(target=self._fill, name="sandbox-pool", daemon=True)
+        self._specs = specs
+        self._lock = threading.Lock()
+        self._waiting: list[_Started] = []
+        # A sandbox may end with the thread that started it, so these threads live as long as the pool.
+        self._starters = ThreadPoolExecutor(max(1, len(specs)), thread_name_prefix="sandbox-pool")
 
     def __enter__(self) -> Self:
-        self._filler.start()
+        for spec in self._specs:
+            closing = contextlib.ExitStack()
+            opening = self._starters.submit(closing.enter_context, self._backend.open(spec))
+            self._waiting.append(_Started(spec=spec, opening=opening, closing=closing))
         return self
 
     def __exit__(
@@ -51,49 +54,55 @@ class SandboxPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._is_closing.set()
-        self._filler.join()
-        while not self._ready.empty():
-            waiting = self._ready.get_nowait()
-            if isinstance(waiting, _Ready):
-                waiting.opened.close()
+        with self._lock, contextlib.ExitStack() as ending:
+            ending.callback(self._starters.shutdown)
+            for started in self._waiting:
+                started.opening.exception()  # nobody asked for it, so nobody is told
+                ending.push(started.closing)
+            self._waiting.clear()
+
+    @property
+    def name(self) -> str:
+        """Name of the backend that opens the sandboxes."""
+        return self._backend.name
+
+    @property
+    def assurance(self) -> Assurance:
+        """Strength of its wall."""
+        return self._backend.assurance
+
+    def availability(self) -> Availability:
+        """Whether it can run here."""
+        return self._backend.availability()
+
+    def prepare(
+        self, environment: Environment, progress: Callable[[str], None] | None = None
+    ) -> str:
+        """Build or find the environment; see `Backend.prepare`."""
+        return self._backend.prepare(environment, progress)
+
+    def settle(self) -> None:
+        """Wait until nothing is being started any more, so that what is timed from now on is not disturbed."""
+        with self._lock:
+            waiting = tuple(self._waiting)
+        for started in waiting:
+            started.opening.exception()
 
     @contextlib.contextmanager
-    def take(self) -> Iterator[Sandbox]:
-        """A fresh sandbox, usually already started; it is gone after the context.
+    def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
+        """A fresh sandbox: one that was started for this spec, or a new one when none is left; see `Backend.open`."""
+        started = self._take(spec)
+        if started is None:
+            with self._backend.open(spec) as sandbox:
+                yield sandbox
+            return
+        with started.closing:
+            yield started.opening.result()
 
-        Raises:
-            SandboxError: The backend could not open one.
-        """
-        try:
-            ready = self._ready.get(timeout=TAKE_TIMEOUT_S)
-        except queue.Empty:
-            raise SandboxBrokenError(
-                f"the pool had no sandbox ready for {TAKE_TIMEOUT_S:.0f} s; look at `rsi doctor`"
-            ) from None
-        if isinstance(ready, SandboxError):
-            raise ready
-        with ready.opened:
-            yield ready.sandbox
-
-    def _fill(self) -> None:
-        while not self._is_closing.is_set():
-            opened = contextlib.ExitStack()
-            made: _Ready | SandboxError
-            try:
-                made = _Ready(
-                    sandbox=opened.enter_context(self._backend.open(self._spec)), opened=opened
-                )
-            except SandboxError as error:
-                made = error
-            if not self._offer(made):
-                opened.close()
-
-    def _offer(self, made: _Ready | SandboxError) -> bool:
-        while not self._is_closing.is_set():
-            try:
-                self._ready.put(made, timeout=POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
+    def _take(self, spec: SandboxSpec) -> _Started | None:
+        with self._lock:
+            for started in self._waiting:
+                if started.spec == spec:
+                    self._waiting.remove(started)
+                    return started
+        return None

@@ -88,6 +88,25 @@ def make_instance(
     )
 
 
+def run_spec(
+    task: Task,
+    profile: Profile,
+    training_seed: int,
+    label: str,
+    *,
+    cpus: tuple[int, ...] | None = None,
+    gpus: tuple[str, ...] = (),
+) -> SandboxSpec:
+    """The sandbox of one run; the arguments are those of `run_candidate`."""
+    return SandboxSpec(
+        environment=task.environment,
+        limits=replace(profile.limits, cpus=cpus),
+        variables=candidate_variables(profile, training_seed),
+        gpus=gpus,
+        label=label,
+    )
+
+
 def run_candidate(
     task: Task,
     profile: Profile,
@@ -122,13 +141,7 @@ def run_candidate(
         TaskError: The task's pattern is not supported yet.
     """
     _require_artifact_pattern(task)
-    spec = SandboxSpec(
-        environment=task.environment,
-        limits=replace(profile.limits, cpus=cpus),
-        variables=candidate_variables(profile, training_seed),
-        gpus=gpus,
-        label=label,
-    )
+    spec = run_spec(task, profile, training_seed, label, cpus=cpus, gpus=gpus)
     with backend.open(spec) as sandbox:
         sandbox.put(
             (

@@ -322,6 +322,7 @@ def _profile(
         settings=dict(table.raw("settings")),
         claim=table.word("claim", CLAIMS),
         cpu_count=cpu_count,
+        pairs_at_once=table.integer("pairs_at_once", minimum=1, default=1),
         budget=budget,
         transfer=table.text("transfer", default=None),
     )

@@ -155,6 +155,8 @@ class Profile:
     """What a result of this profile may claim: "none", "screen", "promote"."""
     cpu_count: int = 1
     """Cores and threads that a run may use; which cores is the measurer's choice."""
+    pairs_at_once: int = 1
+    """Pairs that may run beside each other on cores of their own, where CPU seconds decide."""
     budget: Budget | None = None
     """Told to the candidate; None means that only the limits bind."""
     transfer: str | None = None

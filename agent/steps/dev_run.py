@@ -5,12 +5,12 @@ import uuid
 from rsi.agent.steps.device_time import device_time
 from rsi.agent.types import DevRun
 from rsi.agent.workshop import RoundDesk
-from rsi.evals.gpus import timing_gpus, timing_machine
-from rsi.evals.measuring import training_seed
+from rsi.evals.machine import timing_gpus, timing_machine
+from rsi.evals.runner import TaskRunner
+from rsi.evals.session import training_seed
 from rsi.evals.types import Purpose
-from rsi.sandboxes.types import ExecOutcome, FileTree
+from rsi.sandboxes.types import FileTree
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
-from rsi.tasks.runner import grade, make_instance, run_candidate
 
 TAIL_CHARS = 2000
 STOPPED = "not measured: the campaign was stopped while another one used the machine"
@@ -24,9 +24,8 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
     shop = desk.shop
     names = {"task": shop.task.name, "lineage": shop.campaign.lineage, "round_id": "dev"}
     seed = derive_instance_seed(shop.secret, **names, pair=0, purpose=Purpose.DEV.value)
-    instance = make_instance(
-        shop.task, shop.profile, Purpose.DEV.value, seed, shop.backend, label=desk.round_id
-    )
+    label = f"{desk.round_id}/dev"
+    chance = training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0)
     # In the order of `measure`, GPU first: two campaigns must not each hold what the other waits for.
     with (
         timing_gpus(shop.task, should_stop=shop.steering.is_stopping) as gpus,
@@ -35,17 +34,18 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
         if gpus is None or not is_held:
             return DevRun(is_ok=False, summary=STOPPED, facts={"outcome": "stopped"})
         # A step that runs again after a crash runs for real, so its charges get new names.
-        charge, begun_s = f"{desk.round_id}/dev/{uuid.uuid4().hex}", desk.monotonic_s()
-        with device_time(shop, desk.round_id, charge, lambda: desk.monotonic_s() - begun_s):
-            run = run_candidate(
-                shop.task,
-                shop.profile,
-                tree,
-                instance,
-                training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0),
-                shop.backend,
-                f"{desk.round_id}/dev",
-                gpus=gpus,
+        charge, begun_s = f"{label}/{uuid.uuid4().hex}", desk.monotonic_s()
+        plain = TaskRunner(backend=shop.backend, gpus=gpus)
+        with (
+            device_time(shop, desk.round_id, charge, lambda: desk.monotonic_s() - begun_s),
+            plain.ready(shop.task, shop.profile, chance, label, arms=1) as runner,
+        ):
+            instance = runner.make_instance(shop.task, shop.profile, Purpose.DEV, seed, label)
+            run = runner.run_candidate(shop.task, shop.profile, tree, instance, chance, label)
+            graded = (
+                None
+                if run.output is None
+                else runner.grade(shop.task, shop.profile, instance, run.output, label)
             )
     execution = run.execution
     facts: dict[str, object] = {
@@ -56,11 +56,10 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
         "max_rss_bytes": execution.max_rss_bytes,
     }
     spent = f"{execution.cpu_s:.2f} CPU-s, {execution.wall_s:.2f} s wall"
-    if execution.outcome is not ExecOutcome.OK or run.output is None:
+    if graded is None:
         tail = (execution.stderr or execution.stdout).decode("utf-8", "replace")[-TAIL_CHARS:]
         why = run.output_problem or execution.outcome.value
         return DevRun(is_ok=False, summary=f"{why} after {spent}\n{tail}", facts=facts)
-    graded = grade(shop.task, shop.profile, instance, run.output, shop.backend, desk.round_id)
     facts |= {"grade": graded.outcome.value, "quality": dict(graded.quality_values)}
     quality = ", ".join(
         f"{each.name} {each.value:.4f}"

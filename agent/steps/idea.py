@@ -22,7 +22,7 @@ from rsi.agent.trees import encode_tree
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.agent.workshop import RoundDesk
 from rsi.evals.floor import measure_floor
-from rsi.evals.gpus import usable_gpus
+from rsi.evals.machine import usable_gpus
 from rsi.sandboxes.ceilings import lowered
 from rsi.sandboxes.types import FileTree, Sandbox, SandboxSpec
 from rsi.tasks.types import Profile, Task

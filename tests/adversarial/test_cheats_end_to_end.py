@@ -16,7 +16,7 @@ from rsi.agent.task_trust import Examiner, ending_of
 from rsi.evals.admission import admit, is_admitted
 from rsi.evals.guards import source_facts
 from rsi.evals.measuring import measure
-from rsi.evals.running import TaskRunner
+from rsi.evals.runner import TaskRunner
 from rsi.evals.score import score
 from rsi.evals.types import Purpose, Severity
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError

@@ -14,7 +14,7 @@ from rsi.evals.disturbance import (
     read_machine,
 )
 from rsi.evals.errors import MeasurementError
-from rsi.evals.gpus import timing_gpus
+from rsi.evals.machine import timing_gpus
 from rsi.sandboxes.devices import Gpu, GpuHealth
 from rsi.sandboxes.errors import LeaseTimeoutError
 from rsi.sandboxes.leases import leased
@@ -109,7 +109,7 @@ def test_only_a_task_that_wants_a_gpu_leases_one(
     monkeypatch: pytest.MonkeyPatch, device: Device, tmp_path: Path
 ) -> None:
     gpu = Gpu(uuid="GPU-1", name="H", minor=0, memory_bytes=1, driver="1")
-    monkeypatch.setattr("rsi.evals.gpus.find_gpus", lambda: (gpu,))
+    monkeypatch.setattr("rsi.evals.machine.find_gpus", lambda: (gpu,))
     monkeypatch.setattr("rsi.sandboxes.devices.find_gpus", lambda: (gpu,))
     monkeypatch.setenv("RSI_LEASE_DIR", str(tmp_path))
     task = replace(load_task("toy"), device=device)
@@ -123,7 +123,7 @@ def test_only_a_task_that_wants_a_gpu_leases_one(
 def test_a_task_that_needs_a_gpu_cannot_be_measured_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rsi.evals.gpus.find_gpus", tuple)
+    monkeypatch.setattr("rsi.evals.machine.find_gpus", tuple)
     monkeypatch.setattr("rsi.sandboxes.devices.find_gpus", tuple)
     task = load_task("toy")
     with timing_gpus(replace(task, device=Device.ANY)) as held:

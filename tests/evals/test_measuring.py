@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 
 from rsi.evals.errors import MeasurementError
 from rsi.evals.floor import measure_floor
-from rsi.evals.gpus import timing_machine
-from rsi.evals.measuring import arm_order, compare, measure, training_seed
-from rsi.evals.running import Slot, run_in_turns
+from rsi.evals.machine import timing_machine
+from rsi.evals.measuring import compare, measure, pairs_to_run
+from rsi.evals.running import Lane, Slot, run_in_turns
 from rsi.evals.score import score
+from rsi.evals.session import arm_order, training_seed
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Verdict
 from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree
@@ -22,6 +24,7 @@ from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
     Budget,
     CandidateRun,
+    Clock,
     Grade,
     GradeOutcome,
     Instance,
@@ -48,6 +51,11 @@ class ScriptedRunner:
     counts: dict[bytes, int] = field(default_factory=dict)
     takes_turns: bool = False
     gpus: tuple[str, ...] = ()
+
+    def ready(
+        self, task: Task, profile: Profile, training_seed: int, label: str, *, arms: int
+    ) -> AbstractContextManager["ScriptedRunner"]:
+        return nullcontext(self)
 
     def make_instance(
         self, task: Task, profile: Profile, purpose: Purpose, seed: bytes, label: str
@@ -407,6 +415,123 @@ def test_comparing_for_a_report_gives_a_95_percent_interval(task, profile, tmp_p
     assert {m.purpose for m in result.measurements} == {Purpose.AUDIT}
 
 
+# --- pairs beside each other ------------------------------------------------------------
+
+
+@dataclass
+class SeatedRunner(ScriptedRunner):
+    """Takes its seat and remembers how many runs were there together."""
+
+    takes_turns: bool = True
+    together: list[int] = field(default_factory=list)
+    _here: list[int] = field(default_factory=list)
+
+    def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
+        seat.arrive()
+        self._here.append(1)
+        time.sleep(0.1)  # long enough for the others to be there too
+        self.together.append(len(self._here))
+        self._here.pop()
+        run = super().run_candidate(*args, **kwargs)
+        seat.fail() if run.output is None else seat.leave()
+        return run
+
+
+@pytest.mark.parametrize(
+    ("valid_pairs", "lanes", "expected"),
+    [
+        (0, 1, 1),
+        (0, 2, 2),
+        (2, 2, 1),  # the first look is not passed over
+        (0, 8, 3),
+        (3, 2, 2),
+        (5, 2, 1),  # nor is the cap
+        (3, 8, 3),
+    ],
+)
+def test_pairs_beside_each_other_end_at_a_look(profile, valid_pairs, lanes, expected) -> None:
+    assert pairs_to_run(profile.plan, valid_pairs, lanes) == expected
+
+
+def test_between_distant_looks_every_lane_is_used(profile) -> None:
+    plan = replace(profile.plan, max_pairs=40)
+    assert pairs_to_run(plan, 12, 2) == 2  # looks at 12 and 15
+    assert pairs_to_run(plan, 14, 2) == 1
+
+
+def test_pairs_run_beside_each_other_as_many_as_the_profile_allows(run, profile) -> None:
+    alone, beside = SeatedRunner(faster), SeatedRunner(faster)
+    one_by_one = run(alone)
+    together = run(beside, profile=replace(profile, pairs_at_once=2))
+    assert max(alone.together) == 2
+    assert max(beside.together) == 4
+    facts = [(m.pair, m.arm, m.position, m.seed_commitment) for m in one_by_one]
+    assert [(m.pair, m.arm, m.position, m.seed_commitment) for m in together] == facts
+
+
+def test_pairs_on_another_clock_never_run_beside_each_other(task, profile, tmp_path) -> None:
+    runner = ScriptedRunner(faster, takes_turns=True)
+    metric = replace(task.metric, clock=Clock.RESULT)
+    runner.grade = lambda *_: replace(
+        ScriptedRunner.grade(runner, task, profile, None, CHAMPION, ""), metric_value=1.0
+    )
+    runs = measure(
+        replace(task, metric=metric),
+        replace(profile, pairs_at_once=3),
+        None,
+        CHAMPION,
+        CANDIDATE,
+        purpose=Purpose.SCREEN,
+        campaign_secret=SECRET,
+        lineage="main",
+        round_id="r1",
+        runner=runner,
+        cache=tmp_path,
+    )
+    assert [m.position for m in runs[:4]] == [0, 1, 0, 1]
+    assert [m.pair for m in runs[:4]] == [0, 0, 1, 1]
+
+
+def test_candidates_that_crash_beside_each_other_still_need_a_champion_that_ends_well(
+    run, task, profile
+) -> None:
+    def ending(tree: bytes, _: int) -> ExecOutcome:
+        return ExecOutcome.CRASHED if tree == b"fast" else ExecOutcome.OK
+
+    runner = SeatedRunner(faster, ending=ending)
+    runs = run(runner, profile=replace(profile, pairs_at_once=2))
+    result = score(task, profile, runs, purpose=Purpose.SCREEN)
+    assert result.verdict is Verdict.INVALID
+    assert any(m.arm is Arm.CHAMPION and m.outcome is Outcome.OK for m in runs)
+
+
+def test_a_broken_harness_ends_the_pairs_beside_it(task, profile, tmp_path) -> None:
+    class Broken(SeatedRunner):
+        def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
+            if len(self.calls) == 1:
+                raise SandboxBrokenError("the engine went away")
+            self.calls.append(("", "", 0))
+            seat.arrive()
+            while not seat.is_abandoned:
+                time.sleep(0.01)
+            raise TurnsAbandonedError("ended in the middle")
+
+    with pytest.raises(MeasurementError, match="the engine went away"):
+        measure(
+            task,
+            replace(profile, pairs_at_once=2),
+            None,
+            CHAMPION,
+            CANDIDATE,
+            purpose=Purpose.SCREEN,
+            campaign_secret=SECRET,
+            lineage="main",
+            round_id="r1",
+            runner=Broken(faster),
+            cache=tmp_path,
+        )
+
+
 # --- one measurement at a time ----------------------------------------------------------
 
 
@@ -503,8 +628,11 @@ def test_a_question_whether_to_stop_that_fails_ends_both_runs_at_once(task, prof
         for at, arm in enumerate(Arm)
     ]
     instance = runner.make_instance(task, profile, Purpose.SCREEN, b"s" * 32, "r1")
-    arms = [(slot, CHAMPION) for slot in slots]
+    lane = Lane(
+        runner=runner,
+        arms=[(slot, CHAMPION) for slot in slots],
+        instance=instance,
+        needs_s=[None, None],
+    )
     with pytest.raises(OSError, match="ledger"):
-        run_in_turns(
-            runner, task, profile, arms, instance, needs_s=[None, None], should_stop=should_stop
-        )
+        run_in_turns(task, profile, [lane], should_stop=should_stop)

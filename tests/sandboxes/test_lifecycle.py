@@ -8,13 +8,15 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rsi.sandboxes import cgroups
+from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.pool import SandboxPool
-from rsi.sandboxes.types import ExecOutcome
+from rsi.sandboxes.types import ExecOutcome, Mount
 
 pytestmark = pytest.mark.slow
 
@@ -133,27 +135,50 @@ def test_a_sandbox_outlives_the_thread_that_opened_it(bubblewrap, make_spec):
         opened.__exit__(None, None, None)
 
 
-def test_a_pool_hands_out_each_sandbox_once(backend, make_spec):
-    with SandboxPool(backend, make_spec(), size=2) as pool:
-        for _ in range(4):
-            with pool.take() as sandbox:
+def test_a_pool_hands_out_each_sandbox_once_and_opens_more_when_none_is_left(backend, make_spec):
+    spec = make_spec()
+    with SandboxPool(backend, [spec, spec]) as pool:
+        pool.settle()
+        for _ in range(3):
+            with pool.open(spec) as sandbox:
                 assert sandbox.exec(["sh", "-c", "ls; touch used"]).stdout == b""
+
+
+def test_a_pool_hands_a_sandbox_out_for_its_own_spec_alone(bubblewrap, make_spec):
+    plain = make_spec()
+    other = replace(plain, variables={"WHICH": "other"})
+    with SandboxPool(bubblewrap, [other]) as pool:
+        for spec, seen in ((plain, b""), (other, b"other"), (other, b"other")):
+            with pool.open(spec) as sandbox:
+                assert sandbox.exec(["sh", "-c", 'printf %s "$WHICH"']).stdout == seen
+
+
+def test_a_pool_that_has_settled_starts_nothing_more(bubblewrap, make_spec):
+    spec = make_spec()
+    with SandboxPool(bubblewrap, [spec, spec]) as pool:
+        pool.settle()
+        there = traces()
+        with pool.open(spec), pool.open(spec):
+            assert traces() == there
 
 
 def test_a_pool_closes_what_nobody_took(bubblewrap, make_spec):
     run_many(bubblewrap, make_spec, 1)
     before = traces()
-    with SandboxPool(bubblewrap, make_spec(), size=3) as pool, pool.take():
+    with SandboxPool(bubblewrap, [make_spec()] * 3) as pool, pool.open(make_spec()):
         time.sleep(0.3)
     assert traces() == before
 
 
 def test_a_pool_passes_the_failure_of_its_backend_on(bubblewrap, make_spec):
-    from dataclasses import replace
-
-    from rsi.sandboxes.errors import SandboxError
-    from rsi.sandboxes.types import Mount
-
     spec = replace(make_spec(), mounts=(Mount(source=Path("/no/such/folder"), target="/x"),))
-    with SandboxPool(bubblewrap, spec) as pool, pytest.raises(SandboxError), pool.take():
-        pass
+    with SandboxPool(bubblewrap, [spec]) as pool:
+        pool.settle()
+        with pytest.raises(SandboxError), pool.open(spec):
+            pass
+
+
+def test_a_pool_whose_sandboxes_never_started_is_left_without_a_word(bubblewrap, make_spec):
+    spec = replace(make_spec(), mounts=(Mount(source=Path("/no/such/folder"), target="/x"),))
+    with SandboxPool(bubblewrap, [spec, make_spec()]) as pool, pool.open(make_spec()) as sandbox:
+        assert sandbox.exec(["true"]).exit_code == 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rsi.evals.disturbance import quietest_cores
+from rsi.evals.disturbance import physical_cores, quietest_cores
 from rsi.evals.errors import MeasurementError
 from rsi.sandboxes.devices import find_gpus, leased_gpus
 from rsi.sandboxes.errors import BackendUnavailableError, LeaseTimeoutError, OperatorSettingError
@@ -16,6 +16,9 @@ from rsi.sandboxes.leases import machine_lock
 from rsi.tasks.types import Device, Profile, Task
 
 GPU_WAIT_S = 3600.0
+
+Cores = tuple[int, ...] | None
+"""Cores that a run is pinned to; None leaves the choice to the kernel."""
 
 
 @contextmanager
@@ -66,13 +69,25 @@ def usable_gpus(task: Task) -> tuple[str, ...]:
     return () if task.device is Device.CPU else tuple(each.uuid for each in find_gpus())
 
 
-def timing_cores(profile: Profile) -> tuple[int, ...] | None:
-    """Cores for timed runs: the quietest where the task leaves the choice to the measurer.
+def timing_cores(profile: Profile, *, lanes: int = 1) -> tuple[Cores, ...]:
+    """Cores for timed runs, the quietest where the task leaves the choice to the measurer: one set for each lane.
 
     Choose them while the machine is held: before that another measurement decides which are quiet.
+
+    Args:
+        profile: Says how many cores a run gets.
+        lanes: How many sets that share no physical core are wanted; as many as there is room for come back, at least
+            one.
     """
     if profile.limits.cpus is not None:
-        return profile.limits.cpus
+        return (profile.limits.cpus,)
     if not hasattr(os, "sched_getaffinity"):
-        return None
-    return quietest_cores(profile.cpu_count, sorted(os.sched_getaffinity(0)))
+        return (None,)
+    allowed = sorted(os.sched_getaffinity(0))
+    each = profile.cpu_count
+    apart = physical_cores(allowed)
+    room = min(lanes, len(apart) // each)
+    if room <= 1:
+        return (quietest_cores(each, allowed),)
+    chosen = quietest_cores(each * room, apart)
+    return tuple(chosen[at : at + each] for at in range(0, each * room, each))
