@@ -29,7 +29,7 @@ class NoiseFacts:
     smallest_detectable: float
     """Relative gain that both stages see at the cap with a chance of 0.9; 0.05 means 5 percent."""
     floor_s: float | None
-    """Seconds of a run that does nothing; None where the host's clock does not decide."""
+    """Seconds of a run that does the least it must; None where the host's clock does not decide."""
     times_floor: float | None
     """The baseline over the floor; None without a floor."""
 

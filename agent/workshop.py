@@ -154,7 +154,7 @@ class RoundDesk:
 
     @property
     def scoring_profile(self) -> Profile:
-        """The profile with the do-nothing floor that was measured when the campaign began."""
+        """The profile with the floor that was measured when the campaign began."""
         floor_s = self.opened().get("floor_s")
         return with_floor(self.shop.profile, floor_s if isinstance(floor_s, float) else None)
 

@@ -1,11 +1,14 @@
-"""The do-nothing floor: what a run costs that starts the interpreter, imports what the task needs, and ends.
+"""The floor under a run: start the interpreter, import what the task needs, do the arithmetic that it requires, and end.
 
+The arithmetic is what a task says no honest run can leave out, done in large square products, the fastest that the machine
+has: the floor is then the run's roofline. Most tasks require none, and their floor is that of doing nothing.
 Does not: run the candidate's code. Invariant: nothing honest on this machine and environment is faster, so a claim
 below it is held for a person (`plausibility.py`).
 """
 
 import ast
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,15 @@ from rsi.tasks.types import Clock, Profile, Task
 from rsi.tasks.variables import candidate_variables
 
 REPEATS = 3
+SIDE = 1024
+"""Side of the square products: large enough for the peak of any core, 4 MiB a matrix."""
+MOST_PRODUCTS = 64
+"""How many are done, a second or so; a task that requires more is charged in proportion."""
+PRODUCTS = {
+    "torch": "square = torch.ones({side}, {side})",
+    "numpy": "square = numpy.ones(({side}, {side}), numpy.float32)",
+}
+"""How the first of these libraries that a task imports makes a matrix in single precision."""
 
 
 def floor_imports(tree: FileTree) -> tuple[str, ...]:
@@ -52,11 +64,11 @@ def measure_floor(
     repeats: int = REPEATS,
     cache: Path | None = None,
 ) -> float | None:
-    """Seconds of a run that does nothing, on the task's deciding clock; None when that is no host clock.
+    """Seconds of a run that does only what it must, on the task's deciding clock; None when that is no host clock.
 
     Args:
         task: Names the environment and the clock.
-        profile: Limits of a candidate's run.
+        profile: Limits of a candidate's run, and the arithmetic that it requires.
         backend: Where runs are measured; the floor differs between backends.
         base_tree: The task's own repo, whose imports count as needed.
         label: Owner of the sandboxes.
@@ -64,12 +76,20 @@ def measure_floor(
         cache: Folder of the machine-wide lock; None takes `$RSI_LEASE_DIR` or the cache's.
 
     Raises:
-        MeasurementError: The sandbox failed, or the imports do not work in the environment.
+        MeasurementError: The sandbox failed, the imports do not work in the environment, or arithmetic is required and no
+            library for it is imported.
     """
     if task.metric.clock not in {Clock.CPU_S, Clock.WALL_S}:
         return None
     modules = floor_imports(base_tree)
-    program = f"import {', '.join(modules)}" if modules else "pass"
+    required = profile.required_multiply_adds // SIDE**3
+    tried = min(required, MOST_PRODUCTS)
+    nothing, work = floor_program(modules, 0), floor_program(modules, tried)
+    if required and nothing == work:
+        raise MeasurementError(
+            f"{task.name}: profile {profile.name!r} requires multiplications, and no file of repo/ imports "
+            f"{' or '.join(PRODUCTS)} at its top: take required_multiply_adds out of task.toml"
+        )
     with timing_machine(cache):
         limits = replace(profile.limits, cpus=timing_cores(profile)[0])
         spec = SandboxSpec(
@@ -78,7 +98,23 @@ def measure_floor(
             variables=candidate_variables(profile, 0),
             label=label,
         )
-        return min(_seconds(task, backend, spec, program) for _ in range(repeats))
+
+        def cheapest_s(program: str) -> float:
+            return min(_seconds(task, backend, spec, program) for _ in range(repeats))
+
+        floor_s = cheapest_s(nothing)
+        if required:
+            floor_s += max(0.0, cheapest_s(work) - floor_s) * required / tried
+        return floor_s
+
+
+def floor_program(modules: Sequence[str], products: int) -> str:
+    """Python source of a run that imports modules and multiplies so many squares; none without a library for it."""
+    lines = [f"import {name}" for name in modules]
+    make = next((PRODUCTS[name] for name in PRODUCTS if name in modules), None)
+    if products and make is not None:
+        lines += [make.format(side=SIDE), f"for _ in range({products}): square @ square"]
+    return "\n".join(lines) or "pass"
 
 
 def _seconds(task: Task, backend: Backend, spec: SandboxSpec, program: str) -> float:

@@ -1,4 +1,4 @@
-"""Too good to be true: below the floor of doing nothing, or too far in one step.
+"""Too good to be true: below the floor under every run, or too far in one step.
 
 Does not: refuse anything by itself; an implausible score is held for a person whatever the statistics say.
 Invariant: a bound comes from a measurement or from the task's declaration, never from the candidate.
@@ -30,11 +30,11 @@ class Plausibility:
 
 
 def best_reachable(champion: Sequence[float], floor: float | None) -> float | None:
-    """How many times better than the champion a run that does nothing is: no candidate can be more.
+    """How many times better than the champion a run that does the least it must is: no candidate can be more.
 
     Args:
         champion: The champion's deciding values.
-        floor: The do-nothing floor on the same clock.
+        floor: The floor on the same clock.
 
     Returns:
         Median over floor; None when no floor is known or nothing was measured.
@@ -52,7 +52,7 @@ def check_plausibility(
 
     Args:
         metric: Its clock says whether a floor in seconds applies; `plausible_ratio` bounds one step.
-        settings: The profile's settings; `floor_s` is the do-nothing floor where it was calibrated.
+        settings: The profile's settings; `floor_s` is the floor where one was measured.
         effect: The ratio measured; None when there was none.
         pairs: (champion, candidate) of each valid pair.
     """
@@ -64,7 +64,7 @@ def check_plausibility(
     candidate = statistics.median(candidates) if candidates else None
     if floor is not None and candidate is not None and candidate < FLOOR_TOLERANCE * floor:
         text = (
-            f"{candidate:.3g} {metric.unit} is below {floor:.3g}, what a run that does nothing takes: "
+            f"{candidate:.3g} {metric.unit} is below {floor:.3g}, what the least that a run must do takes: "
             "a person must look"
         )
         return Plausibility(is_plausible=False, text=text)
@@ -76,14 +76,14 @@ def check_plausibility(
         return Plausibility(is_plausible=False, text=text)
     text = f"{effect.estimate:.2f}x of at most {metric.plausible_ratio:g}x believed in one step"
     if floor is not None and reachable is not None:
-        text += f"; doing nothing would reach {reachable:.1f}x"
+        text += f"; the least that a run must do would reach {reachable:.1f}x"
         if candidate is not None and candidate < NEAR_FLOOR * floor:
             text += ", so little is left"
     return Plausibility(is_plausible=True, text=text)
 
 
 def floor_of(metric: Metric, settings: Mapping[str, object]) -> float | None:
-    """The calibrated do-nothing floor in seconds; None when the metric is no time or none is known."""
+    """The measured floor in seconds; None when the metric is no time or none is known."""
     if metric.clock is Clock.RESULT or metric.direction is not Direction.LOWER:
         return None
     value = settings.get(FLOOR_SETTING)

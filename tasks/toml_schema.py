@@ -140,6 +140,14 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
         default_track=_default_track(rsi, tracks),
         rows=_rows(rsi.table("rows", is_required=False)),
     )
+    if found.device is not Device.CPU and any(
+        each.required_multiply_adds for each in profiles.values()
+    ):
+        rsi.problem(
+            "device",
+            f"is {found.device.value!r} beside required_multiply_adds",
+            "'cpu': the floor of required arithmetic is measured on processors alone",
+        )
     rsi.finish()
     return found
 
@@ -322,6 +330,7 @@ def _profile(
         settings=dict(table.raw("settings")),
         claim=table.word("claim", CLAIMS),
         cpu_count=cpu_count,
+        required_multiply_adds=table.integer("required_multiply_adds", minimum=0, default=0),
         pairs_at_once=table.integer("pairs_at_once", minimum=1, default=1),
         budget=budget,
         transfer=table.text("transfer", default=None),

@@ -157,6 +157,8 @@ class Profile:
     """Cores and threads that a run may use; which cores is the measurer's choice."""
     pairs_at_once: int = 1
     """Pairs that may run beside each other on cores of their own, where CPU seconds decide."""
+    required_multiply_adds: int = 0
+    """Multiplications with an addition, in single precision, that no honest run can leave out; 0 where it may skip any."""
     budget: Budget | None = None
     """Told to the candidate; None means that only the limits bind."""
     transfer: str | None = None

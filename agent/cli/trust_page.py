@@ -66,7 +66,7 @@ def _noise(report: TrustReport, task: Task) -> Iterator[str]:
             if noise.times_floor is None
             else f", the baseline {noise.times_floor:.1f} times that"
         )
-        yield f"floor       a run that does nothing takes {noise.floor_s:.3f} {task.metric.unit}{times}"
+        yield f"floor       the least that a run must do takes {noise.floor_s:.3f} {task.metric.unit}{times}"
     best = report.headroom
     yield (
         "headroom    no known gain was found"

@@ -59,7 +59,7 @@ class ReportedRound:
     plausibility: str
     """The score's sentence about what can be true; empty when nothing was measured."""
     best_reachable: float | None
-    """Champion over a run that does nothing: no claim can be more; None where no floor is known."""
+    """Champion over a run that does the least it must: no claim can be more; None where no floor is known."""
     changed: str
     """Files and lines in one line; empty when there was no commit."""
     lesson: str

@@ -55,7 +55,7 @@ def _plan(desk: RoundDesk) -> dict[str, object]:
 
 
 def floor_of(desk: RoundDesk) -> float | None:
-    """Seconds of a run that does nothing, measured once a campaign; None where no host clock decides."""
+    """Seconds of a run that does the least it must, measured once a campaign; None where no host clock decides."""
     for record in desk.ledger.rounds(desk.shop.campaign.id):
         opened = desk.ledger.step(record.id, Step.OPEN)
         if opened is not None and "floor_s" in opened.payload:

@@ -1,11 +1,11 @@
-"""The do-nothing floor: what counts as needed, and what it costs in a real sandbox."""
+"""The floor under a run: what counts as needed, and what it costs in a real sandbox."""
 
 from dataclasses import replace
 
 import pytest
 
 from rsi.evals.errors import MeasurementError
-from rsi.evals.floor import floor_imports, measure_floor, with_floor
+from rsi.evals.floor import SIDE, floor_imports, floor_program, measure_floor, with_floor
 from rsi.evals.plausibility import FLOOR_SETTING, floor_of
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileEntry
@@ -42,6 +42,44 @@ def test_imports_that_do_not_work_are_our_error() -> None:
     tree = (FileEntry(path="run.py", content=b"import no_such_module_anywhere\n"),)
     with pytest.raises(MeasurementError, match="no_such_module_anywhere"):
         measure_floor(TOY, profile_of(TOY), ProcessBackend(), tree, label="test", repeats=1)
+
+
+def test_required_arithmetic_is_done_by_the_first_library_that_the_task_imports() -> None:
+    assert floor_program((), 3) == "pass"
+    assert floor_program(("scipy",), 3) == "import scipy"
+    assert floor_program(("numpy", "torch"), 0) == "import numpy\nimport torch"
+    assert floor_program(("numpy", "torch"), 3).splitlines()[-2:] == [
+        f"square = torch.ones({SIDE}, {SIDE})",
+        "for _ in range(3): square @ square",
+    ]
+
+
+def test_required_arithmetic_without_a_library_is_our_error() -> None:
+    profile = replace(profile_of(TOY), required_multiply_adds=SIDE**3)
+    with pytest.raises(MeasurementError, match="required_multiply_adds"):
+        measure_floor(TOY, profile, ProcessBackend(), read_tree(TOY.repo), label="test")
+
+
+@pytest.mark.slow
+def test_the_floor_grows_with_the_arithmetic_that_a_task_requires(tmp_path) -> None:
+    task = load_task(BUILT_IN / "lm_training", track="systems")
+    profile, repo = task.profiles["demo"], read_tree(task.repo)
+    floors = [
+        measure_floor(
+            task,
+            replace(profile, required_multiply_adds=products * SIDE**3),
+            ProcessBackend(),
+            repo,
+            label="test",
+            repeats=2,
+            cache=tmp_path,
+        )
+        for products in (0, 128, 1280)
+    ]
+    nothing, some, more = floors
+    assert some > nothing
+    # Twenty times what was done in the run is charged in proportion: far beyond what neighbours add.
+    assert more - nothing > 3 * (some - nothing)
 
 
 def test_a_metric_that_is_no_host_time_has_no_floor() -> None:
