@@ -1,4 +1,4 @@
-"""Bounds on what a gain may cost elsewhere: memory, wall time, source size, lines added.
+"""Bounds on what a gain may cost elsewhere: memory, wall time, source size, lines added, the repo's own tests.
 
 Does not: measure; values come from the measurements and from the two source trees.
 """
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from rsi.evals.errors import EvidenceError
 from rsi.evals.types import GuardResult, Measurement
 from rsi.sandboxes.types import FileTree
-from rsi.tasks.types import GuardRule
+from rsi.tasks.types import TESTS_CPU_S, GuardRule, RepoTests
 
+TESTS = "tests"
+"""Key of a measurement's result under which the repo's own tests are."""
 SOURCE_GUARDS = frozenset({"source_bytes", "lines_added"})
 
 
@@ -86,6 +88,17 @@ def check_harness_guards(
     return tuple(_result(name, float(count), 0.0) for name, count in sorted(failures.items()))
 
 
+def check_repo_tests(
+    tests: RepoTests | None, pairs: Sequence[tuple[Measurement, Measurement]]
+) -> tuple[GuardResult, ...]:
+    """The repo's own tests on the candidate: how many of their runs failed; none may, and one at least has to be there."""
+    if tests is None:
+        return ()
+    seen = [tested for _, candidate in pairs if (tested := _tested(candidate)) is not None]
+    failed = float(sum(each.get("is_passed") is not True for each in seen))
+    return (_result("repo's own tests", failed if seen else None, 0.0),)
+
+
 def check_distinct_answers(
     pairs: Sequence[tuple[Measurement, Measurement]],
 ) -> tuple[GuardResult, ...]:
@@ -129,7 +142,24 @@ def _values(
             _median([left.wall_s for left, _ in pairs]),
             _median([right.wall_s for _, right in pairs]),
         )
-    raise EvidenceError(f"guard {name!r} is unknown: use max_rss_bytes, wall_s or a source guard")
+    if name == TESTS_CPU_S:
+        return (
+            _median([_tests_cpu_s(left) for left, _ in pairs]),
+            _median([_tests_cpu_s(right) for _, right in pairs]),
+        )
+    raise EvidenceError(
+        f"guard {name!r} is unknown: use max_rss_bytes, wall_s, {TESTS_CPU_S} or a source guard"
+    )
+
+
+def _tested(run: Measurement) -> Mapping[str, object] | None:
+    found = run.result.get(TESTS)
+    return found if isinstance(found, Mapping) else None
+
+
+def _tests_cpu_s(run: Measurement) -> float | None:
+    spent = (_tested(run) or {}).get("cpu_s")
+    return spent if isinstance(spent, float) else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -12,6 +12,7 @@ from rsi.evals.guards import (
     check_distinct_answers,
     check_guards,
     check_harness_guards,
+    check_repo_tests,
 )
 from rsi.evals.pairing import Runs, sort_runs
 from rsi.evals.quality import QualityCheck, QualityState, breaks_limit, check_quality
@@ -85,6 +86,7 @@ def judge(
     guards = (
         *check_guards(profile.guards, runs.valid, source),
         *check_harness_guards(runs.valid),
+        *check_repo_tests(task.tests, runs.valid),
         *check_distinct_answers(runs.valid),
     )
     stop, verdict, reason = (

@@ -15,7 +15,7 @@ from rsi.sandboxes.turns import Seat
 from rsi.sandboxes.types import Backend, FileTree, OnOutput
 from rsi.tasks import runner as task_runner
 from rsi.tasks.harness_sandbox import harness_spec
-from rsi.tasks.types import CandidateRun, Grade, Instance, Profile, Task
+from rsi.tasks.types import CandidateRun, Grade, Instance, Profile, RepoTestRun, Task
 
 
 class Runner(Protocol):
@@ -59,6 +59,10 @@ class Runner(Protocol):
     def grade(
         self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
     ) -> Grade: ...
+
+    def test(self, task: Task, profile: Profile, tree: FileTree, label: str) -> RepoTestRun | None:
+        """The repo's own tests on a tree; None where the task has none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +127,6 @@ class TaskRunner:
         self, task: Task, profile: Profile, instance: Instance, output: FileTree, label: str
     ) -> Grade:
         return task_runner.grade(task, profile, instance, output, self.backend, label)
+
+    def test(self, task: Task, profile: Profile, tree: FileTree, label: str) -> RepoTestRun | None:
+        return task_runner.run_tests(task, profile, tree, self.backend, label, gpus=self.gpus)

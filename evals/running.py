@@ -7,12 +7,13 @@ host or harness is an exception.
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Protocol, TypeVar, assert_never
 
 from rsi.evals.disturbance import MachineReading, disturbance_between, read_machine
 from rsi.evals.errors import MeasurementError
+from rsi.evals.guards import TESTS
 from rsi.evals.runner import Runner
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError, TurnsAbandonedError
@@ -27,6 +28,7 @@ from rsi.tasks.types import (
     GradeOutcome,
     Instance,
     Profile,
+    RepoTestRun,
     Task,
 )
 
@@ -47,6 +49,8 @@ class Slot:
     position: int
     training_seed: int
     label: str
+    is_tested: bool = False
+    """Whether the repo's own tests run on the tree as well."""
 
 
 class Listener(Protocol):
@@ -91,7 +95,7 @@ def run_arm(
         disturbance = disturbance_between(
             before, read_machine(gpus=runner.gpus), run.execution.cpu_s
         )
-        graded = _grade(runner, task, profile, instance, slot, run)
+        graded = _grade(runner, task, profile, tree, instance, slot, run)
         return _measurement(task, profile, instance, slot, run, graded, disturbance)
     except (SandboxError, TaskError) as error:
         raise _failure(task, slot, error) from error
@@ -177,10 +181,10 @@ def run_in_turns(
             abandon()  # or leaving the pool would wait for all the runs
             raise
         ended = []
-        for (lane, slot, _), future in zip(seated, futures, strict=True):
+        for (lane, slot, tree), future in zip(seated, futures, strict=True):
             found = _result(task, slot, future)
             if found is not None:
-                ended.append((lane, slot, found))
+                ended.append((lane, slot, tree, found))
         if is_stopped or not ended:
             return []
         spent_s = sum(found.run.execution.cpu_s for *_, found in ended)
@@ -188,8 +192,8 @@ def run_in_turns(
         disturbance = disturbance_between(before, after, spent_s)
         # Nothing is timed any more: grading all at once disturbs nobody.
         grades = [
-            pool.submit(_grade, lane.runner, task, profile, lane.instance, slot, found.run)
-            for lane, slot, found in ended
+            pool.submit(_grade, lane.runner, task, profile, tree, lane.instance, slot, found.run)
+            for lane, slot, tree, found in ended
         ]
         return [
             _measurement(
@@ -201,7 +205,7 @@ def run_in_turns(
                 _result(task, slot, graded),
                 disturbance,
             )
-            for (lane, slot, found), graded in zip(ended, grades, strict=True)
+            for (lane, slot, _, found), graded in zip(ended, grades, strict=True)
         ]
 
 
@@ -251,18 +255,36 @@ def _watch(
     return is_stopped
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Graded:
+    """What the harness says about what a run left, and what the repo's own tests say about its source."""
+
+    grade: Grade
+    tested: RepoTestRun | None
+
+    @property
+    def result(self) -> dict[str, object]:
+        """The harness's result file, with the tests beside it."""
+        return dict(self.grade.result) | (
+            {} if self.tested is None else {TESTS: asdict(self.tested)}
+        )
+
+
 def _grade(
     runner: Runner,
     task: Task,
     profile: Profile,
+    tree: FileTree,
     instance: Instance,
     slot: Slot,
     run: CandidateRun,
-) -> Grade | None:
-    """What the harness says about what the run left; None when it left nothing."""
+) -> _Graded | None:
+    """None when the run left nothing to grade."""
     if run.output is None:
         return None
-    return runner.grade(task, profile, instance, run.output, slot.label)
+    grade = runner.grade(task, profile, instance, run.output, slot.label)
+    tested = runner.test(task, profile, tree, slot.label) if slot.is_tested else None
+    return _Graded(grade=grade, tested=tested)
 
 
 def _failure(task: Task, slot: Slot, error: Exception) -> MeasurementError:
@@ -275,13 +297,14 @@ def _measurement(
     instance: Instance,
     slot: Slot,
     run: CandidateRun,
-    graded: Grade | None,
+    graded: _Graded | None,
     disturbance: Disturbance,
 ) -> Measurement:
-    outcome, detail = _outcome(run, graded, profile.budget)
+    grade = None if graded is None else graded.grade
+    outcome, detail = _outcome(run, grade, profile.budget)
     execution = run.execution
     has_ended = execution.outcome in {ExecOutcome.OK, ExecOutcome.CRASHED}
-    value = _deciding_value(task.metric.clock, run, graded) if outcome is Outcome.OK else None
+    value = _deciding_value(task.metric.clock, run, grade) if outcome is Outcome.OK else None
     if outcome is Outcome.OK and value is None:
         raise MeasurementError(
             f"{task.name}: the harness graded a run as ok without a value of {task.metric.name!r}; "
@@ -297,8 +320,8 @@ def _measurement(
         wall_s=execution.wall_s,
         max_rss_bytes=execution.max_rss_bytes,
         metric_value=value,
-        quality=dict(graded.quality_values) if graded is not None else {},
-        result=dict(graded.result) if graded is not None else {},
+        quality=dict(grade.quality_values) if grade is not None else {},
+        result=graded.result if graded is not None else {},
         detail=detail,
         backend=run.backend,
         assurance=run.assurance,

@@ -17,8 +17,9 @@ from typing import TypedDict
 
 from rsi.evals.disturbance import wait_until_quiet
 from rsi.evals.errors import MeasurementError
+from rsi.evals.guards import TESTS
 from rsi.evals.machine import Cores, timing_cores
-from rsi.evals.pairing import DISTURBED_CLOCKS, needs_champion
+from rsi.evals.pairing import DISTURBED_CLOCKS, needs_champion, sort_runs
 from rsi.evals.runner import Runner, TaskRunner
 from rsi.evals.running import Lane, Listener, Slot, run_arm, run_in_turns
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose
@@ -92,7 +93,7 @@ class Session:
         fresh: list[Measurement] = []
         with ExitStack() as ready:
             runner, instance = self.runner, None
-            for slot in self._slots(pair, candidate_first=candidate_first):
+            for slot in self._slots(pair, done, candidate_first=candidate_first):
                 if slot.arm in finished:
                     continue
                 if is_complete(finished, done) or self.should_stop():
@@ -134,7 +135,7 @@ class Session:
             instances = pool.map(self._instance, runners, pairs)
             seated = []
             for runner, pair, instance in zip(runners, pairs, instances, strict=True):
-                slots = self._slots(pair, candidate_first=candidate_first)
+                slots = self._slots(pair, done, candidate_first=candidate_first)
                 seated.append(
                     Lane(
                         runner=runner,
@@ -182,7 +183,9 @@ class Session:
         )
         return measurement
 
-    def _slots(self, pair: int, *, candidate_first: bool = False) -> list[Slot]:
+    def _slots(
+        self, pair: int, done: Sequence[Measurement], *, candidate_first: bool
+    ) -> list[Slot]:
         names = self._names()
         seed = training_seed(self.secret, **names, purpose=self.purpose, pair=pair)
         order = arm_order(self.secret, **names, purpose=self.purpose, pair=pair)
@@ -196,9 +199,15 @@ class Session:
                 position=position,
                 training_seed=seed,
                 label=self.round_id,
+                is_tested=self.task.tests is not None and not self._are_tested(done),
             )
             for position, arm in enumerate(order)
         ]
+
+    def _are_tested(self, done: Sequence[Measurement]) -> bool:
+        """Whether a pair that counts says what the repo's own tests say; once is enough."""
+        valid = sort_runs(self.task.metric, done, self.purpose).valid
+        return any(TESTS in candidate.result for _, candidate in valid)
 
     def _instance(self, runner: Runner, pair: int) -> Instance:
         seed = derive_instance_seed(

@@ -19,6 +19,7 @@ from rsi.tasks.runner import (
     make_instance,
     run_candidate,
     run_harness_verb,
+    run_tests,
 )
 from rsi.tasks.trees import read_tree
 from rsi.tasks.types import Cheat, GradeOutcome, Profile, Solution, Task
@@ -111,6 +112,13 @@ def _lines(task: Task, profile: Profile, backend: Backend) -> Iterator[CheckLine
     )
     yield from _selfcheck(task, profile, backend)
     yield _baseline(task, profile, backend)
+    tested = run_tests(task, profile, read_tree(task.repo), backend, LABEL)
+    if tested is not None:
+        yield CheckLine(
+            name="repo's own tests",
+            is_ok=tested.is_passed,
+            detail=tested.detail or f"pass in {tested.cpu_s:.2f} CPU s",
+        )
     entries: tuple[Solution | Cheat, ...] = (*task.solutions, *task.cheats)
     for entry in entries:
         yield _patch_line(task, entry)

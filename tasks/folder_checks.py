@@ -75,6 +75,8 @@ def check_candidate(found: TrackFormat, repo: Path, problems: Problems) -> None:
             )
     if rules.entry:
         _check_entry(rules.entry, keys["entry"], paths, problems)
+    if found.tests is not None and "-m" not in found.tests.entry:  # a runner may be installed
+        _check_entry(found.tests.entry, "rsi.tests.entry", paths, problems)
 
 
 def _check_entry(entry: Sequence[str], key: str, paths: Sequence[str], problems: Problems) -> None:

@@ -78,6 +78,7 @@ def load_task(
         solutions=tuple(each for each in solutions if chosen in each.tracks),
         cheats=tuple(each for each in cheats if chosen in each.tracks),
         rows=found.rows,
+        tests=found.tests,
         track_description=found.track_description,
         suite=found.suite,
         agent_timeout_s=found.agent_timeout_s,

@@ -35,12 +35,15 @@ from rsi.tasks.types import (
     Instance,
     Pattern,
     Profile,
+    RepoTestRun,
     Task,
 )
 from rsi.tasks.variables import candidate_variables
 
 _CODE, _IO = "/work/code", "/work/io"
 _OUT_MARKER = ".keep"
+TESTS_TAIL_BYTES = 600
+"""How much of what failing tests printed last is kept."""
 _EMPTY = (FileEntry(path=_OUT_MARKER, content=b""),)
 """An empty folder cannot be put, so it gets this file; it is left out of what comes back."""
 
@@ -163,6 +166,36 @@ def run_candidate(
             backend=sandbox.backend,
             assurance=sandbox.assurance.value,
         )
+
+
+def run_tests(
+    task: Task,
+    profile: Profile,
+    tree: FileTree,
+    backend: Backend,
+    label: str,
+    *,
+    gpus: tuple[str, ...] = (),
+) -> RepoTestRun | None:
+    """Run the repo's own tests on a tree, in a fresh sandbox that holds nothing else; None where the task has none.
+
+    Protected files are the task's, so a candidate passes the tests that its author did not write.
+
+    Raises:
+        SandboxError: The sandbox itself failed.
+    """
+    if task.tests is None:
+        return None
+    with backend.open(run_spec(task, profile, 0, label, gpus=gpus)) as sandbox:
+        sandbox.put(below("code", with_task_files(task, tree)))
+        execution = sandbox.exec(task.tests.entry, cwd=_CODE, wall_s=task.tests.wall_s)
+    is_passed = execution.outcome is ExecOutcome.OK
+    words = (execution.stderr or execution.stdout)[-TESTS_TAIL_BYTES:].decode("utf-8", "replace")
+    return RepoTestRun(
+        is_passed=is_passed,
+        cpu_s=execution.cpu_s,
+        detail="" if is_passed else f"{execution.outcome.value}: {words.strip()}",
+    )
 
 
 def grade(

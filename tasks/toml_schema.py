@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rsi.sandboxes.types import Limits
 from rsi.tasks.toml_reader import Problems, Table, did_you_mean, overlaid
 from rsi.tasks.types import (
+    TESTS_CPU_S,
     Budget,
     CandidateRules,
     Clock,
@@ -21,12 +22,13 @@ from rsi.tasks.types import (
     Pattern,
     Profile,
     QualityRule,
+    RepoTests,
 )
 
 FILE = "task.toml"
 SCHEMA_VERSION = "1.4"
 CLAIMS = ("none", "screen", "promote")
-GUARDS = ("max_rss_bytes", "source_bytes", "wall_s", "lines_added")
+GUARDS = ("max_rss_bytes", "source_bytes", "wall_s", "lines_added", TESTS_CPU_S)
 BUDGET_UNITS = ("cpu_s", "wall_s")
 NOT_METERED = dict.fromkeys(
     ("model_tokens", "trained_tokens", "env_steps", "calls"),
@@ -67,6 +69,7 @@ class TrackFormat:
     tracks: tuple[str, ...]
     default_track: str
     rows: Mapping[str, str]
+    tests: RepoTests | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,8 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
     top.finish()
     budget = _budget(rsi.table("budget")) if "budget" in rsi else None
     rsi.skip("budget")
+    tests = _tests(rsi.table("tests")) if "tests" in rsi else None
+    rsi.skip("tests")
     defaults = _Defaults(cpus=cpus, memory_mb=memory_mb, grade_wall_s=grade_wall_s, budget=budget)
     quality = _quality_rules(rsi, track, track_names(document))
     guards = _guard_rules(rsi)
@@ -138,6 +143,7 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
         track_description=_track_description(rsi, track),
         tracks=tracks,
         default_track=_default_track(rsi, tracks),
+        tests=tests,
         rows=_rows(rsi.table("rows", is_required=False)),
     )
     if found.device is not Device.CPU and any(
@@ -148,6 +154,8 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
             f"is {found.device.value!r} beside required_multiply_adds",
             "'cpu': the floor of required arithmetic is measured on processors alone",
         )
+    if tests is None and any(rule.name == TESTS_CPU_S for rule in guards):
+        rsi.problem("guard", f"has {TESTS_CPU_S!r}", "a table [rsi.tests] beside it")
     rsi.finish()
     return found
 
@@ -266,6 +274,14 @@ def _budget(table: Table) -> Budget:
     budget = Budget(unit=unit, limit=table.number("limit", above=0))
     table.finish()
     return budget
+
+
+def _tests(table: Table) -> RepoTests:
+    tests = RepoTests(
+        entry=table.texts("entry", minimum=1), wall_s=table.number("wall_s", default=None, above=0)
+    )
+    table.finish()
+    return tests
 
 
 def _candidate(table: Table) -> CandidateRules:

@@ -126,6 +126,20 @@ class CandidateRules:
     max_output_files: int = 100
 
 
+TESTS_CPU_S = "tests_cpu_s"
+"""Name of the guard on what the repo's own tests cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoTests:
+    """The repo's own tests, which a candidate has to pass."""
+
+    entry: tuple[str, ...]
+    """Command, run in the candidate's folder; exit status 0 means that they pass."""
+    wall_s: float | None
+    """Seconds until they count as failed; None takes the profile's for one run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurePlan:
     """How many pairs, and when to stop."""
@@ -215,6 +229,8 @@ class Task:
     default_profile: str
     solutions: tuple[Solution, ...] = ()
     cheats: tuple[Cheat, ...] = ()
+    tests: RepoTests | None = None
+    """None where the repo has none that count."""
     rows: Mapping[str, str] = field(default_factory=dict)
     """Survey row to the solution that proves it."""
     track_description: str = ""
@@ -277,6 +293,16 @@ class CandidateRun:
     """Why `output` is None; empty when it is not."""
     backend: str
     assurance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoTestRun:
+    """How the repo's own tests ended on one tree."""
+
+    is_passed: bool
+    cpu_s: float
+    detail: str
+    """The end of what they printed; empty when they passed."""
 
 
 class GradeOutcome(StrEnum):

@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +117,7 @@ def _show_lines(task: Task) -> list[str]:
         f"device    {task.device.value}",
         f"editable  {', '.join(task.candidate.editable)}",
         f"protected {', '.join(task.candidate.protected)}",
+        *([f"tests     {shlex.join(task.tests.entry)}"] if task.tests else []),
         "",
     ]
     for name, profile in task.profiles.items():

@@ -1,5 +1,7 @@
 """What the model is told first: the brief and the tools, in the scaffold's words."""
 
+import shlex
+
 from rsi.agent.llm.types import ToolSpec
 from rsi.agent.proposer.limits import ProposerLimits
 from rsi.agent.proposer.toolbox import TOOLS
@@ -42,6 +44,10 @@ def first_message(brief: Brief, task: Task, scaffold: Scaffold, limits: Proposer
     extra = "".join(
         f"\n## {title}\n{text}\n"
         for title, text in (
+            (
+                "The repo's own tests, which have to pass",
+                shlex.join(task.tests.entry) if task.tests else "",
+            ),
             ("Other candidates worth borrowing from", "\n\n".join(brief.inspirations)),
             ("What was tried in this round before and sent back", brief.last_version or ""),
             ("Your last version was sent back by a critic", brief.critique or ""),

@@ -42,11 +42,10 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
         ):
             instance = runner.make_instance(shop.task, shop.profile, Purpose.DEV, seed, label)
             run = runner.run_candidate(shop.task, shop.profile, tree, instance, chance, label)
-            graded = (
-                None
-                if run.output is None
-                else runner.grade(shop.task, shop.profile, instance, run.output, label)
-            )
+            graded = tested = None
+            if run.output is not None:
+                graded = runner.grade(shop.task, shop.profile, instance, run.output, label)
+                tested = runner.test(shop.task, shop.profile, tree, label)
     execution = run.execution
     facts: dict[str, object] = {
         "outcome": execution.outcome.value,
@@ -67,8 +66,16 @@ def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
         for each in graded.quality
         if each.value is not None
     )
+    summary = f"{graded.outcome.value}: {spent}; {quality or graded.reason}"
+    if tested is not None:
+        facts["tests_passed"] = tested.is_passed
+        summary += (
+            "; the repo's own tests pass"
+            if tested.is_passed
+            else f"\nthe repo's own tests fail: {tested.detail}"
+        )
     return DevRun(
-        is_ok=graded.outcome.value == "ok",
-        summary=f"{graded.outcome.value}: {spent}; {quality or graded.reason}",
+        is_ok=graded.outcome.value == "ok" and (tested is None or tested.is_passed),
+        summary=summary,
         facts=facts,
     )

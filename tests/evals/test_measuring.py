@@ -30,6 +30,8 @@ from rsi.tasks.types import (
     Instance,
     Profile,
     QualityReading,
+    RepoTestRun,
+    RepoTests,
     Task,
 )
 
@@ -49,6 +51,9 @@ class ScriptedRunner:
     calls: list[tuple[str, str, int]] = field(default_factory=list)
     """(tree, commitment of the instance, training seed) of every run, in order."""
     counts: dict[bytes, int] = field(default_factory=dict)
+    tested: list[str] = field(default_factory=list)
+    is_failing: bool = False
+    """Whether the repo's own tests fail on the candidate."""
     takes_turns: bool = False
     gpus: tuple[str, ...] = ()
 
@@ -120,6 +125,10 @@ class ScriptedRunner:
             result={},
             result_sha256="",
         )
+
+    def test(self, task: Task, profile: Profile, tree: FileTree, label: str) -> RepoTestRun | None:
+        self.tested.append(tree[0].content.decode())
+        return RepoTestRun(is_passed=tree != CANDIDATE or not self.is_failing, cpu_s=1.0, detail="")
 
 
 def faster(tree: bytes, count: int) -> float:
@@ -451,6 +460,40 @@ class SeatedRunner(ScriptedRunner):
 )
 def test_pairs_beside_each_other_end_at_a_look(profile, valid_pairs, lanes, expected) -> None:
     assert pairs_to_run(profile.plan, valid_pairs, lanes) == expected
+
+
+@pytest.mark.parametrize("takes_turns", [False, True])
+def test_the_repos_own_tests_run_once_on_each_arm(task, profile, tmp_path, takes_turns) -> None:
+    tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
+    kind = SeatedRunner if takes_turns else ScriptedRunner
+    for is_failing, verdict in ((False, Verdict.SUPPORTED), (True, Verdict.REFUTED)):
+        runner = kind(faster, is_failing=is_failing)
+        runs = measure(
+            tested,
+            profile,
+            None,
+            CHAMPION,
+            CANDIDATE,
+            purpose=Purpose.SCREEN,
+            campaign_secret=SECRET,
+            lineage="main",
+            round_id="r1",
+            runner=runner,
+            cache=tmp_path,
+        )
+        assert sorted(runner.tested) == ["fast", "slow"]
+        result = score(tested, profile, runs, purpose=Purpose.SCREEN)
+        assert result.verdict is verdict
+        guard = next(each for each in result.guards if each.name == "repo's own tests")
+        assert guard.is_kept is not is_failing
+
+
+def test_tests_that_nobody_ran_are_no_tests_that_passed(run, task, profile) -> None:
+    tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
+    runs = run(ScriptedRunner(faster))
+    result = score(tested, profile, runs, purpose=Purpose.SCREEN)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "could not be measured" in result.reason
 
 
 def test_between_distant_looks_every_lane_is_used(profile) -> None:

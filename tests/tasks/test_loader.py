@@ -149,6 +149,21 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
             "task.toml: rsi.profile.smoke.plan.max_pairs is 2, expected at least min_pairs, 3.",
         ),
         (
+            "[rsi.candidate]",
+            '[rsi.tests]\nentry = ["python", "tests.py"]\n\n[rsi.candidate]',
+            "task.toml: rsi.tests.entry starts 'tests.py', which is absent, expected a file of repo/.",
+        ),
+        (
+            'name = "max_rss_bytes"',
+            'name = "tests_cpu_s"',
+            "task.toml: rsi.guard has 'tests_cpu_s', expected a table [rsi.tests] beside it.",
+        ),
+        (
+            'claim = "none"',
+            'claim = "none"\npairs_at_once = 0',
+            "task.toml: rsi.profile.smoke.pairs_at_once is 0, expected a whole number of at least 1.",
+        ),
+        (
             'transfer = "large"',
             'transfer = "smoke"',
             "task.toml: rsi.profile.smoke.transfer is 'smoke', expected another profile: large.",
