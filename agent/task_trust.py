@@ -26,6 +26,7 @@ from rsi.evals.errors import MeasurementError, TooFewPairsError
 from rsi.evals.exploits import REACHED, Exploit, Layer, exploits_of
 from rsi.evals.floor import measure_floor
 from rsi.evals.guards import source_facts
+from rsi.evals.machine import timing_gpus
 from rsi.evals.measuring import compare, measure
 from rsi.evals.noise import pair_noise
 from rsi.evals.score import score
@@ -300,7 +301,10 @@ def examine(
         MeasurementError: The host, the harness or the baseline failed.
         TaskError, SandboxError: As `rsi.tasks.check.check_task`.
     """
-    basics = check_task(examiner.task, examiner.profile.name, examiner.backend, on_line)
+    with timing_gpus(examiner.task) as gpus:
+        basics = check_task(
+            examiner.task, examiner.profile.name, examiner.backend, on_line, gpus=gpus or ()
+        )
     if not basics.is_ok:
         broken = tuple(f"{e.name}: {e.detail}" for e in basics.lines if not e.is_ok)
         return TrustReport(

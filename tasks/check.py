@@ -61,6 +61,8 @@ def check_task(
     profile: str | None,
     backend: Backend,
     progress: Callable[[CheckLine], None] | None = None,
+    *,
+    gpus: tuple[str, ...] = (),
 ) -> CheckReport:
     """Check one task in one profile.
 
@@ -69,6 +71,7 @@ def check_task(
         profile: Name of a profile; None takes the default.
         backend: Where harness and baseline run.
         progress: Called with each line as it is known.
+        gpus: UUIDs of the GPUs that the baseline gets.
 
     Raises:
         TaskNotFoundError: No such profile.
@@ -77,7 +80,7 @@ def check_task(
     """
     chosen = profile_of(task, profile)
     lines = []
-    for line in _lines(task, chosen, backend):
+    for line in _lines(task, chosen, backend, gpus):
         lines.append(line)
         if progress is not None:
             progress(line)
@@ -106,13 +109,15 @@ def patched_tree(task: Task, entry: Solution | Cheat) -> FileTree:
     return tree
 
 
-def _lines(task: Task, profile: Profile, backend: Backend) -> Iterator[CheckLine]:
+def _lines(
+    task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...]
+) -> Iterator[CheckLine]:
     yield CheckLine(
         name="loads", is_ok=True, detail=f"track {task.track}, digest {task.digest[:12]}"
     )
     yield from _selfcheck(task, profile, backend)
-    yield _baseline(task, profile, backend)
-    tested = run_tests(task, profile, read_tree(task.repo), backend, LABEL)
+    yield _baseline(task, profile, backend, gpus)
+    tested = run_tests(task, profile, read_tree(task.repo), backend, LABEL, gpus=gpus)
     if tested is not None:
         yield CheckLine(
             name="repo's own tests",
@@ -150,12 +155,14 @@ def _selfcheck(task: Task, profile: Profile, backend: Backend) -> Iterator[Check
         )
 
 
-def _baseline(task: Task, profile: Profile, backend: Backend) -> CheckLine:
+def _baseline(task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...]) -> CheckLine:
     name = "baseline runs"
     try:
         instance = make_instance(task, profile, "dev", CHECK_SEED, backend, label=LABEL)
         with machine_lock():  # its load would spoil what another process is timing
-            run = run_candidate(task, profile, read_tree(task.repo), instance, 0, backend, LABEL)
+            run = run_candidate(
+                task, profile, read_tree(task.repo), instance, 0, backend, LABEL, gpus=gpus
+            )
         if run.output is None:
             words = (run.execution.stderr or run.execution.stdout).decode("utf-8", "replace")
             outcome = grade_of_failed_run(run)

@@ -10,6 +10,7 @@ from rsi.agent.cli.context import emit, note, require_writable, table, writing
 from rsi.agent.cli.trust_page import calibration_text, trust_page
 from rsi.agent.safe import safe_text
 from rsi.agent.task_trust import Examiner, examine
+from rsi.evals.machine import timing_gpus
 from rsi.sandboxes.select import choose_backend
 from rsi.sandboxes.types import Backend
 from rsi.tasks.check import CheckLine, check_task
@@ -50,7 +51,8 @@ def check(args: argparse.Namespace) -> int:
     )
     if args.deep:
         return _check_deeply(args, task, backend, show_line)
-    report = check_task(task, args.profile, backend, show_line)
+    with timing_gpus(task) as gpus:
+        report = check_task(task, args.profile, backend, show_line, gpus=gpus or ())
     verdict = "usable" if report.is_ok else "not usable: see FAIL above"
     emit(args, report, [f"{task.name} ({task.track}, {report.profile}): {verdict}"])
     return 0 if report.is_ok else 1
