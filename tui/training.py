@@ -26,6 +26,8 @@ _STEP = re.compile(rf"\b(?:step|iter|iteration){_GAP}(\d{{1,12}})\b", re.IGNOREC
 _VALUE = re.compile(
     rf"\b([a-z_]{{1,40}}){_GAP}(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|-?inf)\b", re.IGNORECASE
 )
+Pair = tuple[str, str, str]
+"""Purpose, attempt and number."""
 _MEASURES = ("loss", "bpb", "perplexity", "accuracy")
 
 
@@ -65,7 +67,8 @@ class CurveReader:
         found = _curves_of_results(measurements)
         if found:
             return "quality", found
-        latest = {arm: _latest(streams, arm) for arm in ("champion", "candidate", "dev")}
+        pair = _newest_pair(streams)
+        latest = {arm: _latest(streams, arm, pair) for arm in ("champion", "candidate", "dev")}
         if latest["candidate"] is not None or latest["champion"] is not None:
             latest["dev"] = None
         read = {arm: self._follow(name) for arm, name in latest.items() if name is not None}
@@ -103,9 +106,21 @@ def add_points(points: dict[str, tuple[list[float], list[float]]], text: str) ->
             del xs[1::2], ys[1::2]
 
 
-def _latest(streams: Sequence[str], arm: str) -> str | None:
+def _latest(streams: Sequence[str], arm: str, pair: Pair | None) -> str | None:
+    """The newest stream of an arm, of this pair if it has one: pairs run beside each other, on other text."""
     fitting = [name for name in streams if arm in name.split("/") and not name.endswith("stderr")]
-    return fitting[-1] if fitting else None
+    beside = [name for name in fitting if _pair_of(name) == pair]
+    return next(reversed(beside or fitting), None)
+
+
+def _newest_pair(streams: Sequence[str]) -> Pair | None:
+    return next(filter(None, map(_pair_of, reversed(streams))), None)
+
+
+def _pair_of(stream: str) -> Pair | None:
+    """Of a name such as "screen/0/champion/2/stdout"; None for streams of no timed run."""
+    parts = stream.split("/")
+    return (parts[0], parts[1], parts[3].partition("-")[0]) if len(parts) == 5 else None
 
 
 def _common_name(streams: Sequence[_Stream]) -> str:

@@ -70,6 +70,26 @@ def test_the_curve_of_a_finished_round_is_read_to_its_end(sample):
     assert curve.xs[-1] == 449
 
 
+def test_curves_that_stand_together_are_of_one_pair(sample):
+    """Pairs run beside each other, on other text: curves of two of them say nothing about each other."""
+    names = []
+    for arm, pair, value in (
+        ("champion", 1, 11),
+        ("candidate", 0, 20),
+        ("champion", 0, 10),
+        ("candidate", 1, 21),
+    ):
+        names.append(f"screen/0/{arm}/{pair}/stdout")
+        sample.ledger.add_log(
+            LogChunk(round_id=WAITING, stream=names[-1], seq=0, at=START,
+                     content=f"step=1 loss={value}\n".encode())
+        )  # fmt: skip
+    reader = CurveReader(sample.ledger, WAITING)
+    for seen, values in ((names[:2], [11, 20]), (names[:3], [10, 20]), (names, [11, 21])):
+        _, curves = reader.read(seen, ())
+        assert [curve.ys[0] for curve in curves] == values
+
+
 def test_numbers_beyond_every_float_are_no_points_of_a_curve(sample):
     run = measurement(Arm.CANDIDATE, Purpose.SCREEN, 0, 1.0)
     result = {"curve": [[1, 10**400], [10**400, 1], [2, 3]]}
