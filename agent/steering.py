@@ -42,11 +42,29 @@ class CampaignSteering:
     """Steering of one campaign; implements `rsi.agent.types.Steering`."""
 
     def __init__(
-        self, ledger: Ledger, campaign_id: str, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        ledger: Ledger,
+        campaign_id: str,
+        *,
+        proposal: str = "",
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger = ledger
         self._campaign_id = campaign_id
+        self._proposal = proposal
+        self._given: set[int] = set()
         self._sleep = sleep
+
+    def of_proposal(self, proposal: str) -> "CampaignSteering":
+        """The same for one proposal, from its beginning.
+
+        Args:
+            proposal: Name of the version that is being proposed. What an earlier beginning of it was told, before a kill,
+                is said again: the conversation starts anew, and a person's words belong into it.
+        """
+        return CampaignSteering(
+            self._ledger, self._campaign_id, proposal=proposal, sleep=self._sleep
+        )
 
     def is_stopping(self) -> bool:
         """Whether the campaign is to end now."""
@@ -68,10 +86,11 @@ class CampaignSteering:
     def messages(self) -> Iterator[str]:
         """Messages that nobody delivered yet, oldest first; each is marked as delivered when the next is asked for."""
         for each in self._requests():
-            if each.kind is RequestKind.MESSAGE and each.handled is None:
+            if each.kind is RequestKind.MESSAGE and self._is_due(each):
+                self._given.add(each.id)
                 yield str(each.payload.get("text", ""))
                 # Not before: a kill while it is being written down must not lose it.
-                self._take(each, "delivered")
+                self._take(each, "delivered", self._proposal)
 
     def budgets(self) -> dict[str, object]:
         """See `asked_limits`."""
@@ -99,9 +118,18 @@ class CampaignSteering:
             if each.kind in kinds and each.handled is None:
                 self._take(each, outcome)
 
-    def _take(self, request: RequestRecord, outcome: str) -> bool:
+    def _is_due(self, message: RequestRecord) -> bool:
+        """Whether it was said to nobody, or only to an earlier beginning of the same proposal."""
+        if message.id in self._given:
+            return False
+        told = None if message.handled is None else message.handled.detail
+        return told is None or (bool(self._proposal) and told == self._proposal)
+
+    def _take(self, request: RequestRecord, outcome: str, detail: str = "") -> bool:
         return self._ledger.mark_handled(
-            HandledMark(request_id=request.id, at=utc_now(), actor="worker", outcome=outcome)
+            HandledMark(
+                request_id=request.id, at=utc_now(), actor="worker", outcome=outcome, detail=detail
+            )
         )
 
 

@@ -127,7 +127,7 @@ def propose(desk: RoundDesk) -> StepResult:
             sandbox,
             sink=sink_of(desk),
             purse=purse,
-            steering=shop.steering,
+            steering=shop.steering.of_proposal(desk.candidate_ref),
             scaffold=shop.scaffold,
             start=_fork_start(desk, sandbox),
             measure=lambda tree: dev_run(desk, tree),

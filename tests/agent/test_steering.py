@@ -90,3 +90,16 @@ def test_limits_are_marked_by_whoever_is_bound_by_them_and_messages_stay(ledger,
     assert not tuple(heard)
     assert marks(ledger)[-1] == ("message", "delivered")
     assert not tuple(steering.messages())
+
+
+def test_what_was_said_to_a_proposal_that_was_killed_is_said_to_its_next_beginning(ledger, ask):
+    campaign = CampaignSteering(ledger, CAMPAIGN)
+    first = campaign.of_proposal("c1-0001")
+    ask(RequestKind.MESSAGE, text="smaller batch")
+    assert tuple(first.messages()) == ("smaller batch",)
+    assert not tuple(first.messages()), "once is enough for one beginning"
+    ask(RequestKind.MESSAGE, text="and fewer steps")
+    again = campaign.of_proposal("c1-0001")
+    assert tuple(again.messages()) == ("smaller batch", "and fewer steps")
+    assert not tuple(campaign.of_proposal("c1-0002").messages()), "another proposal hears neither"
+    assert not tuple(campaign.messages())
