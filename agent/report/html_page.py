@@ -30,7 +30,7 @@ _STYLE = """
 --won:#0b6e4f;--lost:#5c6570;--cheat:#b3401a;--bar:#7d93ab;--first:#24507e}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--line:#37404a;--page:#14181d;
 --card:#1c2229;--won:#4cc29a;--lost:#9aa5b1;--cheat:#f08a5d;--bar:#546a82;--first:#86b3e3}}
-body{margin:0 auto;max-width:60rem;padding:1.5rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);
+body{margin:0 auto;max-width:72rem;padding:1.5rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);
 background:var(--page)}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 p,ul,ol{margin:.4rem 0}.soft{color:var(--soft)}.mono,code,pre{font-family:ui-monospace,monospace;font-size:.9em}
