@@ -4,6 +4,8 @@ TaskError
 ├── TaskNotFoundError   no such task; also a LookupError
 ├── TaskFormatError     a task folder breaks the format; every problem in one message; also a ValueError
 ├── PatchError          a patch is unsafe or does not apply; also a ValueError
+├── NewTaskError        no task can be made of what was named; also a ValueError
+├── RepoUnreachableError  a repository could not be fetched; also a ConnectionError
 └── HarnessError        a task's own harness failed; never scored, never held against a candidate
 """
 
@@ -29,6 +31,14 @@ class TaskFormatError(TaskError, ValueError):
 
 class PatchError(TaskError, ValueError):
     """A patch is unsafe or does not apply; the message names the file and the hunk."""
+
+
+class NewTaskError(TaskError, ValueError):
+    """No task can be made of what was named: the word at fault, and what to do instead."""
+
+
+class RepoUnreachableError(TaskError, ConnectionError):
+    """A repository could not be fetched, or git is not there to do it."""
 
 
 class HarnessError(TaskError):

@@ -14,7 +14,7 @@ from rsi.tasks.toml_reader import Problems, did_you_mean
 from rsi.tasks.toml_schema import FILE, TrackFormat
 from rsi.tasks.types import Solution
 
-_PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?==[A-Za-z0-9.!+_-]+")
+PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?==[A-Za-z0-9.!+_-]+")
 _REQUIRED = (
     ("instruction.md", "a text for the agent"),
     ("repo", "the folder that the agent edits"),
@@ -129,7 +129,7 @@ def read_environment(root: Path, name: str, problems: Problems) -> Environment:
             requirement = line.split("#", 1)[0].strip()
             if not requirement:
                 continue
-            if _PINNED.fullmatch(requirement):
+            if PINNED.fullmatch(requirement):
                 requirements.append(requirement)
             else:
                 problems.add(file, f"line {number} is {requirement!r}, expected name==version.")

@@ -82,6 +82,7 @@ def load_task(
         track_description=found.track_description,
         suite=found.suite,
         agent_timeout_s=found.agent_timeout_s,
+        origin=found.origin,
     )
 
 

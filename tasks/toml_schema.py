@@ -3,6 +3,7 @@
 Does not: look at files; `loader` and `folder_checks` do.
 """
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from rsi.tasks.types import (
     MeasurePlan,
     Metric,
     MetricKind,
+    Origin,
     Pattern,
     Profile,
     QualityRule,
@@ -45,6 +47,7 @@ ONLY_TRACK = "main"
 DEFAULT_MEMORY_MB = 2048
 DEFAULT_GRADE_WALL_S = 60.0
 MEBIBYTE = 1 << 20
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class TrackFormat:
     default_track: str
     rows: Mapping[str, str]
     tests: RepoTests | None
+    origin: Origin | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,7 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
         default_track=_default_track(rsi, tracks),
         tests=tests,
         rows=_rows(rsi.table("rows", is_required=False)),
+        origin=_origin(rsi),
     )
     if found.device is not Device.CPU and any(
         each.required_multiply_adds for each in profiles.values()
@@ -402,6 +407,22 @@ def _adjusted_quality(table: Table, quality: tuple[QualityRule, ...]) -> tuple[Q
 
 def _rows(table: Table) -> dict[str, str]:
     return {name: table.text(name) for name in table.keys()}  # noqa: SIM118 - a Table
+
+
+def _origin(rsi: Table) -> Origin | None:
+    """Where the repo came from; a record for people, so only its form is checked."""
+    if "origin" not in rsi:
+        return None
+    table = rsi.table("origin")
+    origin = Origin(
+        url=table.text("url", None),
+        commit=table.text("commit"),
+        folder=table.text("folder", None),
+    )
+    if origin.commit and not _COMMIT.fullmatch(origin.commit):
+        table.problem("commit", f"is {origin.commit!r}", "the 40 or 64 hex digits of a commit")
+    table.finish()
+    return origin
 
 
 def _track_description(rsi: Table, track: str) -> str:

@@ -210,6 +210,18 @@ class Cheat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a task's repo was copied from, for people; nothing is fetched from there."""
+
+    url: str | None
+    """None where the checkout named no remote."""
+    commit: str
+    """Full hex name of the commit."""
+    folder: str | None = None
+    """The part of that repository that was taken; None for all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One optimisation task, loaded for one track and all its profiles."""
 
@@ -239,6 +251,8 @@ class Task:
     """Tags of the suites that the task belongs to."""
     agent_timeout_s: float | None = None
     """Wall seconds that an agent may spend on one proposal; None leaves it to the campaign."""
+    origin: Origin | None = None
+    """Where `repo/` was copied from; None where task.toml does not say."""
 
     @property
     def repo(self) -> Path:

@@ -38,6 +38,7 @@ CODES_BY_ERROR = (
     ("rsi.agent.search.choose", "StrategyError", EXIT_BAD_INPUT),
     ("rsi.agent.scaffolds", "ScaffoldError", EXIT_BAD_INPUT),
     ("rsi.agent.trajectory.recording", "RecordingError", EXIT_BAD_INPUT),
+    ("rsi.tasks.errors", "RepoUnreachableError", EXIT_UNAVAILABLE),
     ("rsi.tasks.errors", "TaskError", EXIT_BAD_INPUT),
     ("rsi.sandboxes.errors", "SandboxError", EXIT_UNAVAILABLE),
     ("rsi.evals.errors", "EvidenceError", EXIT_BAD_INPUT),

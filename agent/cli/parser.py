@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from keyword import iskeyword
 
+from rsi.agent.cli.task_words import add_task
+
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
 
@@ -39,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         verb.set_defaults(module=f"rsi.agent.cli.{module}", function=function)
         verb.add_argument("--json", action="store_true", help="print JSON, one document")
         add(verb)
-    _add_task(verbs)
+    add_task(verbs)
     _add_images(verbs)
     return parser
 
@@ -389,46 +391,6 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
     ("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
     ("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
 )
-
-
-def _add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    task = verbs.add_parser("task", help="list, show and check tasks", description="Tasks.")
-    task.set_defaults(module="rsi.agent.cli.tasks", function="list_", json=False)
-    words = task.add_subparsers(title="words", metavar="WORD")
-    for name, text in (
-        ("list", "tasks that are known here"),
-        ("show", "one task: metric, rules, profiles, solutions, cheats"),
-        ("check", "load a task, run its baseline, apply its patches"),
-        ("instance", "write what a run needs into a folder, to repeat a measurement by hand"),
-    ):
-        word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        word.set_defaults(
-            module="rsi.agent.cli.by_hand" if name == "instance" else "rsi.agent.cli.tasks",
-            function="list_" if name == "list" else name,
-        )
-        word.add_argument("--json", action="store_true", help="print JSON, one document")
-        if name != "list":
-            word.add_argument("task", help="name of a task, or the folder of yours")
-            word.add_argument("--track", help="track of the task")
-        if name == "instance":
-            word.add_argument("--profile", help="size (default: the smallest)")
-            word.add_argument("--sandbox", default="auto", help="backend that makes the instance")
-            word.add_argument("--out", required=True, metavar="FOLDER", help="an empty folder")
-            word.add_argument("--seed", type=int, default=1, help="training seed (default: 1)")
-        if name == "check":
-            word.add_argument("--profile", help="size to run (default: the smallest)")
-            word.add_argument("--sandbox", default="auto", help="backend to run in")
-            word.add_argument(
-                "--deep",
-                action="store_true",
-                help="also measure noise, smallest detectable effect and headroom, and run every cheat",
-            )
-            word.add_argument(
-                "--pairs", type=int, default=8, help="pairs of the same code (default: %(default)s)"
-            )
-            word.add_argument(
-                "--write", metavar="FILE", help="with --deep: keep the numbers as JSON"
-            )
 
 
 def _add_images(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -98,6 +98,7 @@ def _facts(task: Task) -> dict[str, object]:
         "tracks": list(task.tracks),
         "metric": task.metric,
         "device": task.device,
+        "origin": task.origin,
         "profiles": {name: each.plan for name, each in task.profiles.items()},
         "editable": list(task.candidate.editable),
         "protected": list(task.candidate.protected),
@@ -120,6 +121,7 @@ def _show_lines(task: Task) -> list[str]:
         f"editable  {', '.join(task.candidate.editable)}",
         f"protected {', '.join(task.candidate.protected)}",
         *([f"tests     {shlex.join(task.tests.entry)}"] if task.tests else []),
+        *_origin_lines(task),
         "",
     ]
     for name, profile in task.profiles.items():
@@ -144,3 +146,13 @@ def _show_lines(task: Task) -> list[str]:
         [(each.name, each.layer, each.title) for each in task.cheats],
     )
     return lines
+
+
+def _origin_lines(task: Task) -> list[str]:
+    origin = task.origin
+    if origin is None:
+        return []
+    folder = f"{origin.folder} of " if origin.folder else ""
+    return [
+        f"origin    {folder}{origin.url or 'a checkout without a remote'}, commit {origin.commit}"
+    ]

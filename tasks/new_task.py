@@ -1,0 +1,339 @@
+"""Make a task of somebody's training repo: a whole folder that loads, or nothing.
+
+Does not: run anything; `rsi task check` does. Templates of what it writes are in `template/`.
+Invariant: what is in place afterwards has been loaded once; a mistake or a crash leaves no folder.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.tasks import repo_facts, task_files
+from rsi.tasks.errors import NewTaskError
+from rsi.tasks.globs import first_match, matches, sparing
+from rsi.tasks.loader import SEARCH_VARIABLE, list_tasks, load_task
+from rsi.tasks.repo_copy import RepoCopy, copy_repo, unmatched
+from rsi.tasks.repo_facts import Installed
+from rsi.tasks.task_files import TaskPlan
+from rsi.tasks.trees import write_tree
+from rsi.tasks.types import Clock, Direction, QualityRule, Task
+
+MARGIN_SHARE = 0.01
+"""Of the limit: the margin of a quality for which none was given."""
+_NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
+MAX_NAME = 60
+_QUALITY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
+_ENVIRONMENT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+MAX_NAMED = 8
+"""Files that a message lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a person said about the task to make."""
+
+    name: str
+    repo: str
+    """A folder, or the URL of a git repository."""
+    entry: tuple[str, ...]
+    editable: tuple[str, ...]
+    clock: Clock
+    commit: str | None = None
+    protected: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    artifact: str | None = None
+    """The file that a run leaves; None finds it in the source."""
+    quality: str | None = None
+    """None where nothing but the artifact's being there is looked at."""
+    direction: Direction = Direction.LOWER
+    limit: float | None = None
+    margin: float | None = None
+    unit: str = "points"
+    """Of the quality, for people."""
+    environment: str | None = None
+    device: str = "cpu"
+    cpus: int = 1
+    memory_mb: int | None = None
+    wall_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A task that was made."""
+
+    task: Task
+    files: int
+    """Of the repo, without the entry that was added."""
+    n_bytes: int
+    largest: tuple[tuple[str, int], ...]
+    """Path and bytes of the largest files."""
+    artifact: str
+    installed: Installed
+    notes: tuple[str, ...]
+    """What a person should know, one sentence each."""
+
+
+def create_task(wanted: Wanted, parent: Path) -> NewTask:
+    """Write the folder of a new task.
+
+    Args:
+        wanted: What the person said.
+        parent: Folder to make it in; made when it is missing.
+
+    Raises:
+        NewTaskError: A mistake in what was said, or a repo that no task can be made of.
+        TaskNotFoundError: No such folder or commit.
+        RepoUnreachableError: The repository could not be fetched.
+    """
+    _check_words(wanted)
+    target = parent / wanted.name
+    if target.exists() or target.is_symlink():
+        raise NewTaskError(f"{str(target)!r} is there already; take another name, or remove it")
+    if wanted.name in {each.name for each in list_tasks()}:
+        raise NewTaskError(f"there is a task {wanted.name!r} already; take another name")
+    copy = copy_repo(wanted.repo, commit=wanted.commit, exclude=wanted.exclude)
+    plan = _plan(wanted, copy)
+    tree = task_files.all_files(plan)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=parent, prefix=".rsi-new-") as aside:
+            draft = Path(aside) / wanted.name
+            write_tree(tree, draft)
+            load_task(draft)
+            draft.rename(target)
+    except OSError as error:
+        raise NewTaskError(
+            f"{str(target)!r} cannot be written ({error.strerror or error}); name another folder with --out"
+        ) from error
+    return NewTask(
+        task=load_task(target),
+        files=len(copy.tree),
+        n_bytes=sum(len(entry.content) for entry in copy.tree),
+        largest=_largest(copy.tree),
+        artifact=plan.artifact,
+        installed=plan.installed,
+        notes=(*copy.notes, *plan.notes),
+    )
+
+
+def _check_words(wanted: Wanted) -> None:
+    """Refuse words that cannot be meant, before anything is read or fetched."""
+    if not _NAME.fullmatch(wanted.name) or len(wanted.name) > MAX_NAME:
+        raise NewTaskError(
+            f"{wanted.name!r} cannot name a task; use up to {MAX_NAME} lower-case letters and digits with single - or _ "
+            "between them"
+        )
+    if not wanted.editable:
+        raise NewTaskError(
+            'nothing is editable; say what the agent may change, as --editable "src/**"'
+        )
+    if wanted.quality is None and (wanted.limit is not None or wanted.margin is not None):
+        raise NewTaskError("--limit and --margin are of a quality; name it with --quality")
+    if wanted.quality is not None and not _QUALITY_NAME.fullmatch(wanted.quality):
+        raise NewTaskError(f"{wanted.quality!r} cannot name a quality; use letters, digits and _")
+    if not wanted.unit.strip() or not wanted.unit.isprintable():
+        raise NewTaskError(f"--unit is {wanted.unit!r}, expected a word such as nats")
+    if wanted.quality is not None and wanted.limit is None and wanted.margin is None:
+        raise NewTaskError(
+            f"how much worse may {wanted.quality!r} get? Give --limit (in every run) or --margin (against the champion)"
+        )
+    if wanted.margin is not None and wanted.margin < 0:
+        raise NewTaskError(
+            f"--margin is {wanted.margin:g}; it says how much worse is allowed, so at least 0"
+        )
+    for name, value in (
+        ("--cpus", wanted.cpus),
+        ("--memory-mb", wanted.memory_mb or 1),
+        ("--wall-s", wanted.wall_s),
+    ):
+        if not 0 < value < float("inf"):
+            raise NewTaskError(f"{name} is {value:g}; it must be more than 0")
+    if wanted.environment is not None and not _ENVIRONMENT_NAME.fullmatch(wanted.environment):
+        known = ", ".join(repo_facts.STANDARD_ENVIRONMENTS)
+        raise NewTaskError(
+            f"{wanted.environment!r} cannot name an environment; take one of {known}, or a name of lower-case letters"
+        )
+
+
+def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
+    tree = copy.tree
+    repo_facts.check_entry(wanted.entry, tree)
+    for word, globs in (("--editable", wanted.editable), ("--protected", wanted.protected)):
+        if lost := unmatched(globs, tree):
+            names = sorted({entry.path.split("/")[0] for entry in tree})[:MAX_NAMED]
+            raise NewTaskError(
+                f"{word} {lost[0]!r} matches no file of the repo; at its top it has {', '.join(names)}"
+            )
+    # A repo that knows the contract already is left as it is; any other gets an entry that keeps it.
+    is_native = any(
+        b"RSI_IO" in each.content for each in repo_facts.reached_sources(wanted.entry, tree)
+    )
+    added = "" if is_native else task_files.ENTRY_PATH
+    if added and any(entry.path.split("/")[0] == added.split("/")[0] for entry in tree):
+        raise NewTaskError(
+            f'the repo has {added.split("/")[0]!r}, which a task adds itself; leave it out with --exclude "{added.split("/")[0]}/**"'
+        )
+    paths = [entry.path for entry in tree] + ([added] if added else [])
+    spared = [path for path in paths if path == added or matches(path, wanted.protected)]
+    editable = sparing(wanted.editable, paths, spared)
+    if not editable:
+        raise NewTaskError("nothing is editable: --protected names all that --editable names")
+    _refuse_binary(tree, editable)
+    artifact = wanted.artifact or _found_artifact(wanted, tree)
+    _check_artifact(artifact)
+    installed = repo_facts.installed(
+        wanted.entry, tree, environment=wanted.environment, task=wanted.name
+    )
+    rule = _quality_rule(wanted, artifact)
+    return TaskPlan(
+        name=wanted.name,
+        origin=copy.origin,
+        tree=tree,
+        command=wanted.entry,
+        is_native=is_native,
+        artifact=artifact,
+        editable=editable,
+        protected=_protected(paths, editable, wanted.protected, added),
+        clock=wanted.clock,
+        rule=rule,
+        is_quality_named=wanted.quality is not None,
+        installed=installed,
+        device=wanted.device,
+        cpus=wanted.cpus,
+        memory_mb=wanted.memory_mb or (4096 if "torch" in str(installed.pinned) else 2048),
+        wall_s=wanted.wall_s,
+        notes=_notes(wanted, editable, installed, artifact),
+    )
+
+
+def _refuse_binary(tree: FileTree, editable: Sequence[str]) -> None:
+    binary = [entry.path for entry in tree if matches(entry.path, editable) and not is_text(entry)]
+    if binary:
+        glob = first_match(binary[0], editable)
+        named = ", ".join(binary[:MAX_NAMED])
+        raise NewTaskError(
+            f"--editable {glob!r} names binary files, which no patch can change: {named}; name source only, such as "
+            f"{_narrower(glob or '**')!r}, or leave them out with --exclude GLOB"
+        )
+
+
+def _narrower(glob: str) -> str:
+    return f"{glob}/*.py" if glob.endswith("**") else "**/*.py"
+
+
+def is_text(entry: FileEntry) -> bool:
+    """Whether a file is UTF-8 text, which is all that patches can change."""
+    if b"\0" in entry.content:
+        return False
+    try:
+        entry.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _found_artifact(wanted: Wanted, tree: FileTree) -> str:
+    """The one file that a run seems to leave.
+
+    Raises:
+        NewTaskError: There is none or there are several: the person has to say.
+    """
+    found = repo_facts.left_files(wanted.entry, tree)
+    if wanted.quality is not None:
+        found = tuple(each for each in found if each.endswith(".json")) or found
+    if len(found) == 1:
+        return found[0]
+    command = " ".join(wanted.entry)
+    if found:
+        raise NewTaskError(
+            f"`{command}` may leave {', '.join(found[:MAX_NAMED])}; say with --artifact FILE which one is to be graded"
+        )
+    example = f"{wanted.quality} as a number in metrics.json" if wanted.quality else "result.json"
+    raise NewTaskError(
+        f"no file was found in the source that `{command}` leaves, and what is printed is no evidence; let it write one, "
+        f"such as {example}, and name it with --artifact FILE"
+    )
+
+
+def _check_artifact(artifact: str) -> None:
+    parts = artifact.split("/")
+    if not artifact.isprintable() or any(part in {"", ".", "..", ".git"} for part in parts):
+        raise NewTaskError(
+            f"--artifact {artifact!r} is no file in the repo's folder; name it as the run does, such as out/metrics.json"
+        )
+
+
+def _quality_rule(wanted: Wanted, artifact: str) -> QualityRule:
+    if wanted.quality is None:
+        is_json = artifact.endswith(".json")
+        return QualityRule(
+            name="artifact_values" if is_json else "artifact_bytes",
+            unit="values" if is_json else "bytes",
+            direction=Direction.HIGHER,
+            limit=None,
+            # Packed arrays differ by some bytes when their numbers do.
+            margin=0.0 if is_json else 4096.0,
+        )
+    margin = wanted.margin
+    if margin is None:
+        margin = MARGIN_SHARE * abs(wanted.limit or 0.0)
+    return QualityRule(
+        name=wanted.quality,
+        unit=wanted.unit,
+        direction=wanted.direction,
+        limit=wanted.limit,
+        margin=margin,
+    )
+
+
+def _protected(
+    paths: Sequence[str], editable: Sequence[str], named: Sequence[str], added: str
+) -> tuple[str, ...]:
+    """What the person named, the entry, and everything at the top of the repo that holds nothing editable."""
+    found = dict.fromkeys((*([added] if added else []), *named))
+    tops = sorted({path.split("/")[0] for path in paths})
+    for top in tops:
+        below = [path for path in paths if path == top or path.startswith(f"{top}/")]
+        if not any(matches(path, editable) for path in below):
+            is_known = all(matches(path, tuple(found)) for path in below)
+            found |= {} if is_known else {top if below == [top] else f"{top}/**": None}
+    return tuple(found)
+
+
+def _notes(
+    wanted: Wanted, editable: Sequence[str], installed: Installed, artifact: str
+) -> tuple[str, ...]:
+    notes = []
+    if tuple(editable) != wanted.editable:
+        notes.append(
+            f"editable became {', '.join(editable[:MAX_NAMED])}{', ...' if len(editable) > MAX_NAMED else ''}: the rest is "
+            "protected, and a file may not be both"
+        )
+    if installed.unpinned:
+        notes.append(
+            f"requirements.txt pins no exact version of {', '.join(installed.unpinned)}: pin what a run needs in "
+            "environment/requirements.txt"
+        )
+    if installed.missing:
+        notes.append(
+            f"the code imports {', '.join(installed.missing)}, which environment/requirements.txt does not have: add "
+            "name==version"
+        )
+    if wanted.artifact is None:
+        notes.append(f"found in the source: a run leaves {artifact}; --artifact names another")
+    return tuple(notes)
+
+
+def _largest(tree: FileTree) -> tuple[tuple[str, int], ...]:
+    by_size = sorted(tree, key=lambda entry: -len(entry.content))
+    return tuple((entry.path, len(entry.content)) for entry in by_size[:3])
+
+
+def default_parent(variables: Mapping[str, str], here: Path) -> Path:
+    """Where a task's folder goes when nobody says: below the first folder of $RSI_TASKS, else below the current one."""
+    listed = [part for part in variables.get(SEARCH_VARIABLE, "").split(os.pathsep) if part]
+    return Path(listed[0]).expanduser() if listed else here
