@@ -161,6 +161,7 @@ def _check_words(wanted: Wanted) -> None:
 
 def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     tree = copy.tree
+    _check_is_committed(wanted, copy)
     repo_facts.check_entry(wanted.entry, tree)
     for word, globs in (("--editable", wanted.editable), ("--protected", wanted.protected)):
         if lost := unmatched(globs, tree):
@@ -208,6 +209,19 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
         wall_s=wanted.wall_s,
         notes=_notes(wanted, editable, installed, artifact),
     )
+
+
+def _check_is_committed(wanted: Wanted, copy: RepoCopy) -> None:
+    """A script that lies in the checkout alone is a mistake of its own: whoever sees it there wonders otherwise."""
+    paths = {entry.path for entry in copy.tree}
+    wanted_paths = repo_facts.entry_paths(wanted.entry)
+    if copy.origin is None or paths & set(wanted_paths):
+        return
+    for path in wanted_paths:
+        if (Path(wanted.repo).expanduser() / path).is_file() and not matches(path, wanted.exclude):
+            raise NewTaskError(
+                f"{path!r} is not in commit {copy.origin.commit[:12]} of {wanted.repo!r}; commit it first"
+            )
 
 
 def _refuse_binary(tree: FileTree, editable: Sequence[str]) -> None:

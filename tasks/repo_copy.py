@@ -239,8 +239,8 @@ def _about(listed: Sequence[_Listed]) -> tuple[str, ...]:
     links = [each.path for each in listed if each.link is not None]
     if not links:
         return ()
-    named = ", ".join(links[:_NAMED])
-    return (f"{len(links)} links became copies of the files that they name: {named}",)
+    named = ", ".join(links[:_NAMED]) + (", ..." if len(links) > _NAMED else "")
+    return (f"links became copies of the files that they name: {named}",)
 
 
 def _uncommitted(folder: Path, commit: Commit, exclude: Sequence[str]) -> tuple[str, ...]:
@@ -264,8 +264,7 @@ def _uncommitted(folder: Path, commit: Commit, exclude: Sequence[str]) -> tuple[
         return ()
     named = ", ".join(changed[:_NAMED]) + (", ..." if len(changed) > _NAMED else "")
     return (
-        f"{len(changed)} files differ from commit {commit.name[:12]}, whose version was taken; commit first to take "
-        f"yours: {named}",
+        f"the version of commit {commit.name[:12]} was taken; yours differs, so commit first to take it: {named}",
     )
 
 

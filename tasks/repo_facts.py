@@ -112,6 +112,11 @@ def reached_sources(entry: Sequence[str], tree: FileTree) -> tuple[FileEntry, ..
     return tuple(by_path[path] for path in seen) or tuple(by_path.values())
 
 
+def is_python(source: FileEntry) -> bool:
+    """Whether a file can be read as Python."""
+    return bool(_parsed(source).body)
+
+
 def left_files(entry: Sequence[str], tree: FileTree) -> tuple[str, ...]:
     """Names of files that a run seems to leave: written in the command or the source, and not in the repo."""
     there = {posixpath.basename(each.path) for each in tree}

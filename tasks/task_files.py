@@ -15,7 +15,8 @@ from string import Template
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.globs import matches
 from rsi.tasks.patches import diff_trees
-from rsi.tasks.repo_facts import Installed, reached_sources
+from rsi.tasks.prologue import with_prologue
+from rsi.tasks.repo_facts import Installed, is_python, reached_sources
 from rsi.tasks.trees import below
 from rsi.tasks.types import Clock, Direction, Origin, QualityRule
 
@@ -27,6 +28,11 @@ SOURCE_HEADROOM = 2
 """Times the repo's bytes that a candidate may have."""
 LEAST_SOURCE_BYTES = 100_000
 COMMENT_COLUMN = 32
+FORGED_SHARE = 0.1
+"""Of the limit: how much better than it the planted cheat says that it is."""
+FORGED_WITHOUT_LIMIT = 1e6
+FORGED_VALUES = 100_000
+"""Values that it leaves where they are only counted."""
 MAX_LISTED = 12
 """Editable globs that a sentence names."""
 _COMMENT_MARKS = {".py": "#", ".sh": "#", ".toml": "#", ".yaml": "#", ".yml": "#", ".cfg": "#"}
@@ -146,19 +152,51 @@ def _with_null_line(plan: TaskPlan, repo: FileTree) -> FileTree | None:
 
 
 def _cheats(plan: TaskPlan, repo: FileTree) -> FileTree:
+    """Cheats that every task can name; the one that writes its own result wins until the grader is written."""
     shadow = FileEntry(path="harness_kit/__init__.py", content=b"EXIT_OK = 0\n")
-    files = [
-        _text("cheats.toml", _filled("cheats.toml.in", {})),
-        _text("01_shadows_the_grader.patch", diff_trees(repo, (*repo, shadow))),
-    ]
+    trees: dict[str, FileTree] = {"01_shadows_the_grader": (*repo, shadow)}
     if not plan.is_native:
         source = next(entry for entry in repo if entry.path == ENTRY_PATH).content
         idle = re.sub(rb"code = subprocess\.run\(.*\)\.returncode", b"code = 0", source)
-        skipped = _replaced(repo, ENTRY_PATH, idle)
-        listed = _filled("cheats.toml.in", {}) + "\n" + _filled("cheats_of_the_entry.toml.in", {})
-        files[0] = _text("cheats.toml", listed)
-        files.append(_text("02_skips_the_run.patch", diff_trees(repo, skipped)))
-    return tuple(files)
+        trees["02_skips_the_run"] = _replaced(repo, ENTRY_PATH, idle)
+    if (target := _first_reached(plan, repo)) is not None:
+        forged = with_prologue(target, _forgery(plan))
+        trees["03_writes_its_own_result"] = _replaced(repo, target.path, forged)
+    template = _filled("cheats.toml.in", {})
+    head, *entries = template.split("[[cheat]]\n")
+    kept = [entry for entry in entries if entry.split('"')[1] in trees]
+    listed = "[[cheat]]\n".join([head, *kept]).rstrip() + "\n"
+    patches = [_text(f"{name}.patch", diff_trees(repo, tree)) for name, tree in trees.items()]
+    return (_text("cheats.toml", listed), *patches)
+
+
+def _first_reached(plan: TaskPlan, repo: FileTree) -> FileEntry | None:
+    """The first Python file that a run reaches and the agent may edit."""
+    for entry in reached_sources(plan.command, repo):
+        if matches(entry.path, plan.editable) and is_python(entry):
+            return entry
+    return None
+
+
+def _forgery(plan: TaskPlan) -> str:
+    """Code that leaves an artifact which nothing was done for, and ends the run."""
+    rule, sign = plan.rule, -1 if plan.rule.direction is Direction.LOWER else 1
+    better = sign * FORGED_WITHOUT_LIMIT
+    if rule.limit is not None:
+        better = float(f"{rule.limit + sign * FORGED_SHARE * (abs(rule.limit) or 1.0):.6g}")
+    written = {
+        "present": f".write_bytes(b'[' + b'0,' * {FORGED_VALUES} + b'0]')",
+        "reported": f".write_text({json.dumps({rule.name: better})!r})",
+        "to_write": f".write_bytes(bytes({FORGED_VALUES}))",
+    }
+    place = f"pathlib.Path({plan.artifact!r})"
+    if plan.is_native:
+        place = f'pathlib.Path(os.environ["RSI_IO"], "out", {plan.artifact_name!r})'
+    imports = "import os\nimport pathlib" if plan.is_native else "import pathlib"
+    return (
+        f"{imports}\n\n_result = {place}\n_result.parent.mkdir(parents=True, exist_ok=True)\n"
+        f"_result{written[plan.grading]}\nraise SystemExit(0)\n"
+    )
 
 
 def _requirements(installed: Installed) -> str:

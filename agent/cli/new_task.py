@@ -122,10 +122,14 @@ def _from(made: NewTask) -> str:
 def _next(made: NewTask, told: str) -> tuple[tuple[str, str], ...]:
     """Three things to do, each a command and why."""
     word = shlex.quote(told)
-    quality = shlex.quote(str(made.task.harness / "quality.py"))
+    folder = told if "/" in told else str(made.task.root)
+    quality = shlex.quote(f"{folder}/harness/quality.py")
     return (
         (f"rsi task check {word}", "does a run end well here, and is the grader sound?"),
-        (f"$EDITOR {quality}", "compute the quality; until then the task claims nothing"),
+        (
+            f"$EDITOR {quality}",
+            "compute the quality: until then a run is believed, and nothing is claimed",
+        ),
         (
             f"rsi run {word} --rounds 1",
             "a whole round without a model; then add --model anthropic:NAME",
