@@ -186,7 +186,7 @@ def _checked(listed: Sequence[_Listed]) -> dict[str, str]:
         raise NewTaskError(
             f"the repo holds {size_words(n_bytes)} in {len(real)} files, more than the {size_words(MAX_REPO_BYTES)} and "
             f"{MAX_REPO_FILES} files that every run can be given; the largest: {named}; leave out with --exclude GLOB "
-            "what a run does not read, and let harness/data.py hand out large data"
+            "what a run does not read, and let harness/handout.py hand out large data"
         )
     return {path: goal for path, goal in real.items() if goal is not None}
 

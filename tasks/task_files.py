@@ -23,7 +23,7 @@ from rsi.tasks.types import Clock, Direction, Origin, QualityRule
 TEMPLATE = Path(__file__).parent / "template"
 ENTRY_PATH = "rsi_entry/run.py"
 """The entry that lays out data and hands over the artifact, for a repo that does not do so itself."""
-HARNESS_FILES = ("__init__.py", "__main__.py", "task.py", "data.py")
+HARNESS_FILES = ("__init__.py", "__main__.py", "task.py", "handout.py")
 SOURCE_HEADROOM = 2
 """Times the repo's bytes that a candidate may have."""
 LEAST_SOURCE_BYTES = 100_000

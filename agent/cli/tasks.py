@@ -4,6 +4,7 @@ import argparse
 import secrets
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from rsi.agent.cli.context import emit, note, require_writable, table, writing
@@ -30,7 +31,8 @@ def list_(args: argparse.Namespace) -> int:
         )
         for each in found
     ]
-    emit(args, found, table(("task", "tracks", "profiles", "what it asks"), rows))
+    facts = [asdict(each) | {"root": str(each.root)} for each in found]
+    emit(args, facts, table(("task", "tracks", "profiles", "what it asks"), rows))
     return 0
 
 

@@ -4,7 +4,7 @@ As it stands the grader only makes sure that a run leaves as much as the champio
 learned less. That is enough to find out how fast the code is and to try ideas, and too little to claim anything: keep
 `claim = "none"` in task.toml. To make it honest, compute how good the result is:
 
-    predictions   data.py puts inputs into public/ and their answers into secret/; the run writes predictions.json,
+    predictions   handout.py puts inputs into public/ and their answers into secret/; the run writes predictions.json,
                   and quality_of() compares the two.
     weights       the run saves arrays with numpy.savez; quality_of() reads them with harness_kit.read_npz and computes the
                   loss on a text in secret/ itself. No pickle: unpickling runs the candidate's code in here.

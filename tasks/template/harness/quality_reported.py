@@ -4,7 +4,7 @@ As it stands the grader believes the number that the run itself wrote: a candida
 is not noticed here. That is enough to find out how fast the code is and to try ideas, and too little to claim anything:
 keep `claim = "none"` in task.toml. To make it honest, let the run leave what can be checked instead of a number:
 
-    predictions   data.py puts inputs into public/ and their answers into secret/; the run writes predictions.json,
+    predictions   handout.py puts inputs into public/ and their answers into secret/; the run writes predictions.json,
                   and quality_of() compares the two.
     weights       the run saves arrays with numpy.savez; quality_of() reads them with harness_kit.read_npz and computes the
                   loss on a text in secret/ itself. No pickle: unpickling runs the candidate's code in here.

@@ -1,6 +1,6 @@
 """What the file that a run left is worth. THE ONE FILE TO FILL IN: until then nothing can be graded.
 
-predictions   data.py puts inputs into public/ and their answers into secret/; the run writes its predictions, and
+predictions   handout.py puts inputs into public/ and their answers into secret/; the run writes its predictions, and
               quality_of() compares the two.
 weights       the run saves arrays with numpy.savez; quality_of() reads them with harness_kit.read_npz and computes the
               loss on a text in secret/ itself. No pickle: unpickling runs the candidate's code in here.

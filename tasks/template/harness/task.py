@@ -1,4 +1,4 @@
-"""How a run is graded: `data.py` hands out, `quality.py` says what the artifact is worth, this file does the rest."""
+"""How a run is graded: `handout.py` hands out, `quality.py` says what the artifact is worth, this file does the rest."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from harness_kit import Check, Graded, InstanceFolder, InvalidArtifact, Request
 from harness_kit.artifacts import read_file
 
-from harness.data import hand_out
+from harness.handout import hand_out
 from harness.quality import ARTIFACT, IS_RECOMPUTED, MAX_ARTIFACT_BYTES, QUALITY, quality_of
 
 
