@@ -4,6 +4,7 @@ Does not: run anything; `rsi task check` does. Templates of what it writes are i
 Invariant: what is in place afterwards has been loaded once; a mistake or a crash leaves no folder.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,11 @@ from rsi.tasks.task_files import TaskPlan
 from rsi.tasks.trees import write_tree
 from rsi.tasks.types import Clock, Direction, QualityRule, Task
 
+PACKED_SLACK_BYTES = 256.0
+"""Packed arrays differ by some bytes when their numbers do."""
+MEMORY_MB = 2048
+TORCH_MEMORY_MB = 4096
+"""As the flagship has it."""
 MARGIN_SHARE = 0.01
 """Of the limit: the margin of a quality for which none was given."""
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
@@ -92,7 +98,9 @@ def create_task(wanted: Wanted, parent: Path) -> NewTask:
     _check_words(wanted)
     target = parent / wanted.name
     if target.exists() or target.is_symlink():
-        raise NewTaskError(f"{str(target)!r} is there already; take another name, or remove it")
+        raise NewTaskError(
+            f"{str(target)!r} is there already; take another name, or another folder with --out"
+        )
     if wanted.name in {each.name for each in list_tasks()}:
         raise NewTaskError(f"there is a task {wanted.name!r} already; take another name")
     copy = copy_repo(wanted.repo, commit=wanted.commit, exclude=wanted.exclude)
@@ -116,7 +124,7 @@ def create_task(wanted: Wanted, parent: Path) -> NewTask:
         largest=_largest(copy.tree),
         artifact=plan.artifact,
         installed=plan.installed,
-        notes=(*copy.notes, *plan.notes),
+        notes=(*copy.notes, *plan.notes, *_place_notes(wanted, target)),
     )
 
 
@@ -131,53 +139,60 @@ def _check_words(wanted: Wanted) -> None:
         raise NewTaskError(
             'nothing is editable; say what the agent may change, as --editable "src/**"'
         )
-    if wanted.quality is None and (wanted.limit is not None or wanted.margin is not None):
-        raise NewTaskError("--limit and --margin are of a quality; name it with --quality")
-    if wanted.quality is not None and not _QUALITY_NAME.fullmatch(wanted.quality):
-        raise NewTaskError(f"{wanted.quality!r} cannot name a quality; use letters, digits and _")
-    if not wanted.unit.strip() or not wanted.unit.isprintable():
-        raise NewTaskError(f"--unit is {wanted.unit!r}, expected a word such as nats")
-    if wanted.quality is not None and wanted.limit is None and wanted.margin is None:
-        raise NewTaskError(
-            f"how much worse may {wanted.quality!r} get? Give --limit (in every run) or --margin (against the champion)"
-        )
-    if wanted.margin is not None and wanted.margin < 0:
-        raise NewTaskError(
-            f"--margin is {wanted.margin:g}; it says how much worse is allowed, so at least 0"
-        )
-    for name, value in (
-        ("--cpus", wanted.cpus),
-        ("--memory-mb", wanted.memory_mb or 1),
-        ("--wall-s", wanted.wall_s),
-    ):
-        if not 0 < value < float("inf"):
-            raise NewTaskError(f"{name} is {value:g}; it must be more than 0")
     if wanted.environment is not None and not _ENVIRONMENT_NAME.fullmatch(wanted.environment):
         known = ", ".join(repo_facts.STANDARD_ENVIRONMENTS)
         raise NewTaskError(
             f"{wanted.environment!r} cannot name an environment; take one of {known}, or a name of lower-case letters"
         )
+    _check_quality(wanted)
+    _check_limits(wanted)
+
+
+def _check_quality(wanted: Wanted) -> None:
+    named = (("--limit", wanted.limit), ("--margin", wanted.margin))
+    for word, value in named:
+        if value is not None and not math.isfinite(value):
+            raise NewTaskError(f"{word} is {value:g}; expected a finite number")
+    if wanted.quality is None:
+        if any(value is not None for _, value in named):
+            raise NewTaskError("--limit and --margin are of a quality; name it with --quality")
+        return
+    if not _QUALITY_NAME.fullmatch(wanted.quality):
+        raise NewTaskError(f"{wanted.quality!r} cannot name a quality; use letters, digits and _")
+    if not wanted.unit.strip() or not wanted.unit.isprintable():
+        raise NewTaskError(f"--unit is {wanted.unit!r}, expected a word such as nats")
+    if wanted.margin is None and not wanted.limit:
+        raise NewTaskError(
+            f"how much worse than the champion may {wanted.quality!r} be? Say it with --margin, or give a --limit, of which "
+            "one percent is taken"
+        )
+    if wanted.margin is not None and wanted.margin < 0:
+        raise NewTaskError(
+            f"--margin is {wanted.margin:g}; it says how much worse is allowed, so at least 0"
+        )
+
+
+def _check_limits(wanted: Wanted) -> None:
+    memory_mb = 1 if wanted.memory_mb is None else wanted.memory_mb
+    for word, value in (
+        ("--cpus", wanted.cpus),
+        ("--memory-mb", memory_mb),
+        ("--wall-s", wanted.wall_s),
+    ):
+        if not 0 < value < math.inf:
+            raise NewTaskError(f"{word} is {value:g}; it must be more than 0")
 
 
 def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     tree = copy.tree
     _check_is_committed(wanted, copy)
     repo_facts.check_entry(wanted.entry, tree)
-    for word, globs in (("--editable", wanted.editable), ("--protected", wanted.protected)):
-        if lost := unmatched(globs, tree):
-            names = sorted({entry.path.split("/")[0] for entry in tree})[:MAX_NAMED]
-            raise NewTaskError(
-                f"{word} {lost[0]!r} matches no file of the repo; at its top it has {', '.join(names)}"
-            )
+    _check_globs(wanted, tree)
     # A repo that knows the contract already is left as it is; any other gets an entry that keeps it.
     is_native = any(
         b"RSI_IO" in each.content for each in repo_facts.reached_sources(wanted.entry, tree)
     )
-    added = "" if is_native else task_files.ENTRY_PATH
-    if added and any(entry.path.split("/")[0] == added.split("/")[0] for entry in tree):
-        raise NewTaskError(
-            f'the repo has {added.split("/")[0]!r}, which a task adds itself; leave it out with --exclude "{added.split("/")[0]}/**"'
-        )
+    added = "" if is_native else _added_entry(tree)
     paths = [entry.path for entry in tree] + ([added] if added else [])
     spared = [path for path in paths if path == added or matches(path, wanted.protected)]
     editable = sparing(wanted.editable, paths, spared)
@@ -205,10 +220,34 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
         installed=installed,
         device=wanted.device,
         cpus=wanted.cpus,
-        memory_mb=wanted.memory_mb or (4096 if "torch" in str(installed.pinned) else 2048),
+        memory_mb=wanted.memory_mb or _memory_mb(installed),
         wall_s=wanted.wall_s,
         notes=_notes(wanted, editable, installed, artifact),
     )
+
+
+def _memory_mb(installed: Installed) -> int:
+    has_torch = any(line.startswith("torch==") for line in installed.pinned)
+    return TORCH_MEMORY_MB if has_torch else MEMORY_MB
+
+
+def _check_globs(wanted: Wanted, tree: FileTree) -> None:
+    for word, globs in (("--editable", wanted.editable), ("--protected", wanted.protected)):
+        if lost := unmatched(globs, tree):
+            names = sorted({entry.path.split("/")[0] for entry in tree})[:MAX_NAMED]
+            raise NewTaskError(
+                f"{word} {lost[0]!r} matches no file of the repo; at its top it has {', '.join(names)}"
+            )
+
+
+def _added_entry(tree: FileTree) -> str:
+    """Path of the entry that the task adds, if the repo leaves room for it."""
+    folder = task_files.ENTRY_PATH.split("/")[0]
+    if any(entry.path.split("/")[0] == folder for entry in tree):
+        raise NewTaskError(
+            f"the repo has {folder!r}, which a task adds itself; leave it out with --exclude '{folder}/**'"
+        )
+    return task_files.ENTRY_PATH
 
 
 def _check_is_committed(wanted: Wanted, copy: RepoCopy) -> None:
@@ -289,8 +328,7 @@ def _quality_rule(wanted: Wanted, artifact: str) -> QualityRule:
             unit="values" if is_json else "bytes",
             direction=Direction.HIGHER,
             limit=None,
-            # Packed arrays differ by some bytes when their numbers do.
-            margin=0.0 if is_json else 4096.0,
+            margin=0.0 if is_json else PACKED_SLACK_BYTES,
         )
     margin = wanted.margin
     if margin is None:
@@ -340,6 +378,13 @@ def _notes(
     if wanted.artifact is None:
         notes.append(f"found in the source: a run leaves {artifact}; --artifact names another")
     return tuple(notes)
+
+
+def _place_notes(wanted: Wanted, target: Path) -> tuple[str, ...]:
+    folder = Path(wanted.repo).expanduser()
+    if not folder.is_dir() or not target.resolve().is_relative_to(folder.resolve()):
+        return ()
+    return ("the task lies inside the repo that it copies; --out puts it elsewhere",)
 
 
 def _largest(tree: FileTree) -> tuple[tuple[str, int], ...]:

@@ -131,10 +131,14 @@ def _listed_blob(blob: Blob, goals: Mapping[str, bytes]) -> _Listed:
 def _of_folder(folder: Path, exclude: Sequence[str]) -> RepoCopy:
     listed = [each for each in _walk(folder, "") if _is_wanted(each.path, exclude)]
     modes = {each.path: each.is_executable for each in listed}
-    tree = tuple(
-        FileEntry(path=path, content=(folder / goal).read_bytes(), is_executable=modes[goal])
-        for path, goal in sorted(_checked(listed).items())
-    )
+    real = sorted(_checked(listed).items())
+    try:
+        tree = tuple(
+            FileEntry(path=path, content=(folder / goal).read_bytes(), is_executable=modes[goal])
+            for path, goal in real
+        )
+    except OSError as error:
+        raise NewTaskError(f"{error.filename!r} cannot be read: {error.strerror}") from error
     _refuse_pointers(tree)
     note = f"{str(folder)!r} is no git checkout: everything in it was taken, and no commit is on record"
     return RepoCopy(tree=tree, origin=None, notes=(note, *_about(listed)))

@@ -337,7 +337,10 @@ def test_odd_words_come_through_as_they_are(create, repo):
         ({"editable": ("source/**",)}, "--editable 'source/**' matches no file of the repo"),
         ({"protected": ("eval.py",)}, "--protected 'eval.py' matches no file of the repo"),
         ({"protected": ("src/**",)}, "--protected names all that --editable names"),
-        ({"limit": None}, "how much worse may 'val_loss' get?"),
+        ({"limit": None}, "how much worse than the champion may 'val_loss' be?"),
+        ({"limit": 0.0}, "how much worse than the champion may 'val_loss' be?"),
+        ({"limit": float("nan")}, "--limit is nan"),
+        ({"memory_mb": 0}, "--memory-mb is 0"),
         ({"quality": None}, "--limit and --margin are of a quality"),
         ({"margin": -1.0}, "--margin is -1"),
         ({"wall_s": 0.0}, "--wall-s is 0"),
@@ -359,6 +362,12 @@ def test_an_existing_folder_is_never_written_over(create, place):
     with pytest.raises(NewTaskError, match="is there already"):
         create()
     assert [path.name for path in place.rglob("*")] == ["mine", "kept"]
+
+
+def test_a_task_inside_the_repo_that_it_copies_is_said(repo):
+    made = create_task(replace(WANTED, repo=str(repo)), repo)
+    assert any("inside the repo" in note for note in made.notes)
+    assert paths_of(made) == {*FILES, "rsi_entry/run.py"}
 
 
 def test_a_place_that_cannot_be_written_is_named(repo, tmp_path):
