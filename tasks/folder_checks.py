@@ -79,20 +79,25 @@ def check_candidate(found: TrackFormat, repo: Path, problems: Problems) -> None:
         _check_entry(found.tests.entry, "rsi.tests.entry", paths, problems)
 
 
-def _check_entry(entry: Sequence[str], key: str, paths: Sequence[str], problems: Problems) -> None:
-    wanted: tuple[str, ...]
+def started_paths(entry: Sequence[str]) -> tuple[str, ...]:
+    """Paths of which one has to be there for a command to start; none where its words do not tell."""
     if entry[0] not in {"python", "python3"}:
-        wanted = (entry[0].removeprefix("./"),) if "/" in entry[0] else ()
-    elif "-c" in entry:
-        wanted = ()
-    elif "-m" in entry[:-1]:
-        module = entry[entry.index("-m") + 1].replace(".", "/")
-        wanted = (f"{module}.py", f"{module}/__main__.py")
-    else:
-        scripts = [word for word in entry[1:] if not word.startswith("-")]
-        wanted = (scripts[0].removeprefix("./"),) if scripts else ()
-        if not scripts:
-            problems.add(FILE, f"{key} names no script, expected one after {entry[0]!r}.")
+        return (entry[0].removeprefix("./"),) if "/" in entry[0] else ()
+    for word, following in zip(entry[1:], (*entry[2:], ""), strict=True):
+        if word == "-c":
+            return ()
+        if word == "-m":
+            module = following.replace(".", "/")
+            return (f"{module}.py", f"{module}/__main__.py") if module else ()
+        if not word.startswith("-"):
+            return (word.removeprefix("./"),)
+    return ()
+
+
+def _check_entry(entry: Sequence[str], key: str, paths: Sequence[str], problems: Problems) -> None:
+    wanted = started_paths(entry)
+    if not wanted and entry[0] in {"python", "python3"} and "-c" not in entry:
+        problems.add(FILE, f"{key} names no script, expected one after {entry[0]!r}.")
     if wanted and not any(path in paths for path in wanted):
         guess = did_you_mean(wanted[0], paths)
         problems.add(

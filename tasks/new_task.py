@@ -1,13 +1,11 @@
 """Make a task of somebody's training repo: a whole folder that loads, or nothing.
 
 Does not: run anything; `rsi task check` does. Templates of what it writes are in `template/`.
-Invariant: what is in place afterwards has been loaded once; a mistake or a crash leaves no folder.
+Invariant: what is in place afterwards has been loaded once; a mistake or a crash leaves no folder of that name.
 """
 
-import math
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +19,8 @@ from rsi.tasks.repo_copy import RepoCopy, copy_repo, unmatched
 from rsi.tasks.repo_facts import Installed
 from rsi.tasks.task_files import TaskPlan
 from rsi.tasks.trees import write_tree
-from rsi.tasks.types import Clock, Direction, QualityRule, Task
+from rsi.tasks.types import Direction, QualityRule, Task
+from rsi.tasks.wanted import Wanted, check_words
 
 PACKED_SLACK_BYTES = 256.0
 """Packed arrays differ by some bytes when their numbers do."""
@@ -30,41 +29,8 @@ TORCH_MEMORY_MB = 4096
 """As the flagship has it."""
 MARGIN_SHARE = 0.01
 """Of the limit: the margin of a quality for which none was given."""
-_NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
-MAX_NAME = 60
-_QUALITY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
-_ENVIRONMENT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 MAX_NAMED = 8
 """Files that a message lists."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a person said about the task to make."""
-
-    name: str
-    repo: str
-    """A folder, or the URL of a git repository."""
-    entry: tuple[str, ...]
-    editable: tuple[str, ...]
-    clock: Clock
-    commit: str | None = None
-    protected: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    artifact: str | None = None
-    """The file that a run leaves; None finds it in the source."""
-    quality: str | None = None
-    """None where nothing but the artifact's being there is looked at."""
-    direction: Direction = Direction.LOWER
-    limit: float | None = None
-    margin: float | None = None
-    unit: str = "points"
-    """Of the quality, for people."""
-    environment: str | None = None
-    device: str = "cpu"
-    cpus: int = 1
-    memory_mb: int | None = None
-    wall_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +61,7 @@ def create_task(wanted: Wanted, parent: Path) -> NewTask:
         TaskNotFoundError: No such folder or commit.
         RepoUnreachableError: The repository could not be fetched.
     """
-    _check_words(wanted)
+    check_words(wanted)
     target = parent / wanted.name
     if target.exists() or target.is_symlink():
         raise NewTaskError(
@@ -128,65 +94,12 @@ def create_task(wanted: Wanted, parent: Path) -> NewTask:
     )
 
 
-def _check_words(wanted: Wanted) -> None:
-    """Refuse words that cannot be meant, before anything is read or fetched."""
-    if not _NAME.fullmatch(wanted.name) or len(wanted.name) > MAX_NAME:
-        raise NewTaskError(
-            f"{wanted.name!r} cannot name a task; use up to {MAX_NAME} lower-case letters and digits with single - or _ "
-            "between them"
-        )
-    if not wanted.editable:
-        raise NewTaskError(
-            'nothing is editable; say what the agent may change, as --editable "src/**"'
-        )
-    if wanted.environment is not None and not _ENVIRONMENT_NAME.fullmatch(wanted.environment):
-        known = ", ".join(repo_facts.STANDARD_ENVIRONMENTS)
-        raise NewTaskError(
-            f"{wanted.environment!r} cannot name an environment; take one of {known}, or a name of lower-case letters"
-        )
-    _check_quality(wanted)
-    _check_limits(wanted)
-
-
-def _check_quality(wanted: Wanted) -> None:
-    named = (("--limit", wanted.limit), ("--margin", wanted.margin))
-    for word, value in named:
-        if value is not None and not math.isfinite(value):
-            raise NewTaskError(f"{word} is {value:g}; expected a finite number")
-    if wanted.quality is None:
-        if any(value is not None for _, value in named):
-            raise NewTaskError("--limit and --margin are of a quality; name it with --quality")
-        return
-    if not _QUALITY_NAME.fullmatch(wanted.quality):
-        raise NewTaskError(f"{wanted.quality!r} cannot name a quality; use letters, digits and _")
-    if not wanted.unit.strip() or not wanted.unit.isprintable():
-        raise NewTaskError(f"--unit is {wanted.unit!r}, expected a word such as nats")
-    if wanted.margin is None and not wanted.limit:
-        raise NewTaskError(
-            f"how much worse than the champion may {wanted.quality!r} be? Say it with --margin, or give a --limit, of which "
-            "one percent is taken"
-        )
-    if wanted.margin is not None and wanted.margin < 0:
-        raise NewTaskError(
-            f"--margin is {wanted.margin:g}; it says how much worse is allowed, so at least 0"
-        )
-
-
-def _check_limits(wanted: Wanted) -> None:
-    memory_mb = 1 if wanted.memory_mb is None else wanted.memory_mb
-    for word, value in (
-        ("--cpus", wanted.cpus),
-        ("--memory-mb", memory_mb),
-        ("--wall-s", wanted.wall_s),
-    ):
-        if not 0 < value < math.inf:
-            raise NewTaskError(f"{word} is {value:g}; it must be more than 0")
-
-
 def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     tree = copy.tree
     _check_is_committed(wanted, copy)
-    repo_facts.check_entry(wanted.entry, tree)
+    repo_facts.check_command(wanted.entry, tree, option="--entry")
+    if wanted.tests is not None:
+        repo_facts.check_command(wanted.tests, tree, option="--tests")
     _check_globs(wanted, tree)
     # A repo that knows the contract already is left as it is; any other gets an entry that keeps it.
     is_native = any(
@@ -194,7 +107,12 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     )
     added = "" if is_native else _added_entry(tree)
     paths = [entry.path for entry in tree] + ([added] if added else [])
-    spared = [path for path in paths if path == added or matches(path, wanted.protected)]
+    kept = {added, *(path for path in paths if matches(path, wanted.protected))}
+    tests = [path for path in paths if repo_facts.is_test(path)]
+    if wanted.tests is not None:
+        # What a candidate could rewrite would prove nothing.
+        kept.update(tests)
+    spared = [path for path in paths if path in kept]
     editable = sparing(wanted.editable, paths, spared)
     if not editable:
         raise NewTaskError("nothing is editable: --protected names all that --editable names")
@@ -202,7 +120,11 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     artifact = wanted.artifact or _found_artifact(wanted, tree)
     _check_artifact(artifact)
     installed = repo_facts.installed(
-        wanted.entry, tree, environment=wanted.environment, task=wanted.name
+        wanted.entry,
+        tree,
+        environment=wanted.environment,
+        task=wanted.name,
+        tests=wanted.tests,
     )
     rule = _quality_rule(wanted, artifact)
     return TaskPlan(
@@ -210,10 +132,13 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
         origin=copy.origin,
         tree=tree,
         command=wanted.entry,
+        tests=wanted.tests,
         is_native=is_native,
         artifact=artifact,
         editable=editable,
-        protected=_protected(paths, editable, wanted.protected, added),
+        protected=_protected(
+            paths, editable, (*([added] if added else []), *wanted.protected), kept
+        ),
         clock=wanted.clock,
         rule=rule,
         is_quality_named=wanted.quality is not None,
@@ -222,7 +147,7 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
         cpus=wanted.cpus,
         memory_mb=wanted.memory_mb or _memory_mb(installed),
         wall_s=wanted.wall_s,
-        notes=_notes(wanted, editable, installed, artifact),
+        notes=_notes(wanted, editable, installed, artifact, tests),
     )
 
 
@@ -253,7 +178,7 @@ def _added_entry(tree: FileTree) -> str:
 def _check_is_committed(wanted: Wanted, copy: RepoCopy) -> None:
     """A script that lies in the checkout alone is a mistake of its own: whoever sees it there wonders otherwise."""
     paths = {entry.path for entry in copy.tree}
-    wanted_paths = repo_facts.entry_paths(wanted.entry)
+    wanted_paths = repo_facts.command_paths(wanted.entry)
     if copy.origin is None or paths & set(wanted_paths):
         return
     for path in wanted_paths:
@@ -343,21 +268,25 @@ def _quality_rule(wanted: Wanted, artifact: str) -> QualityRule:
 
 
 def _protected(
-    paths: Sequence[str], editable: Sequence[str], named: Sequence[str], added: str
+    paths: Sequence[str], editable: Sequence[str], named: Sequence[str], kept: Collection[str]
 ) -> tuple[str, ...]:
-    """What the person named, the entry, and everything at the top of the repo that holds nothing editable."""
-    found = dict.fromkeys((*([added] if added else []), *named))
-    tops = sorted({path.split("/")[0] for path in paths})
-    for top in tops:
+    """What is named, everything at the top of the repo that holds nothing editable, and the rest of what is kept."""
+    found = dict.fromkeys(named)
+    for top in sorted({path.split("/")[0] for path in paths}):
         below = [path for path in paths if path == top or path.startswith(f"{top}/")]
-        if not any(matches(path, editable) for path in below):
-            is_known = all(matches(path, tuple(found)) for path in below)
-            found |= {} if is_known else {top if below == [top] else f"{top}/**": None}
-    return tuple(found)
+        is_open = any(matches(path, editable) for path in below)
+        if not is_open and not all(matches(path, tuple(found)) for path in below):
+            found[top if below == [top] else f"{top}/**"] = None
+    rest = [path for path in paths if path in kept and not matches(path, tuple(found))]
+    return (*found, *rest)
 
 
 def _notes(
-    wanted: Wanted, editable: Sequence[str], installed: Installed, artifact: str
+    wanted: Wanted,
+    editable: Sequence[str],
+    installed: Installed,
+    artifact: str,
+    tests: Sequence[str],
 ) -> tuple[str, ...]:
     notes = []
     if tuple(editable) != wanted.editable:
@@ -372,8 +301,12 @@ def _notes(
         )
     if installed.missing:
         notes.append(
-            f"the code imports {', '.join(installed.missing)}, which environment/requirements.txt does not have: add "
+            f"the code or its tests need {', '.join(installed.missing)}, which environment/requirements.txt does not have: add "
             "name==version"
+        )
+    if tests and wanted.tests is None:
+        notes.append(
+            f"the repo has tests ({tests[0]}): --tests 'python -m pytest -q' would let no candidate pass that fails them"
         )
     if wanted.artifact is None:
         notes.append(f"found in the source: a run leaves {artifact}; --artifact names another")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.errors import NewTaskError
-from rsi.tasks.folder_checks import PINNED
+from rsi.tasks.folder_checks import PINNED, started_paths
 from rsi.tasks.loader import BUILT_IN
 
 GRADED_SUFFIXES = (".json", ".npz")
@@ -54,50 +54,56 @@ class Installed:
     """Projects that the code imports and nothing here seems to bring."""
 
 
-def check_entry(entry: Sequence[str], tree: FileTree) -> None:
+def check_command(words: Sequence[str], tree: FileTree, *, option: str) -> None:
     """Refuse a command that no sandbox could start.
+
+    Args:
+        words: The command.
+        tree: Files of the repo.
+        option: What it was given with, "--entry" or "--tests". A module that runs tests may be an installed one.
 
     Raises:
         NewTaskError: It is empty, or starts what is neither Python, a shell, nor a file of the repo.
     """
-    paths = [each.path for each in tree]
-    wanted = entry_paths(entry)
-    if not entry:
-        raise NewTaskError(
-            'the entry is empty; give the command of a run, as --entry "python train.py"'
-        )
-    program = entry[0]
+    if not words:
+        raise NewTaskError(f'{option} is empty; give a command, such as {option} "python FILE.py"')
+    program, paths = words[0], [each.path for each in tree]
     if program not in (*INTERPRETERS, *SHELLS) and "/" not in program:
         raise NewTaskError(
-            f"the entry starts {program!r}, which a sandbox need not have; expected python, sh, bash or ./FILE of the repo"
+            f"{option} starts {program!r}, which a sandbox need not have; expected python, sh, bash or ./FILE of the repo"
         )
+    if option == "--tests" and program in INTERPRETERS and "-m" in words:
+        return
+    wanted = command_paths(words)
     if not wanted:
         raise NewTaskError(
-            f"the entry {' '.join(entry)!r} names no script; expected one after {program!r}"
+            f"{option} {' '.join(words)!r} names no script; expected one after {program!r}"
         )
     if not any(path in paths for path in wanted):
         scripts = [path for path in paths if path.endswith((".py", ".sh")) and "/" not in path]
         there = f"; at its top it has {', '.join(scripts[:5])}" if scripts else ""
-        raise NewTaskError(f"the entry starts {wanted[0]!r}, which is not in the repo{there}")
+        raise NewTaskError(f"{option} starts {wanted[0]!r}, which is not in the repo{there}")
 
 
-def entry_paths(entry: Sequence[str]) -> tuple[str, ...]:
+def command_paths(words: Sequence[str]) -> tuple[str, ...]:
     """Paths of which one must be there for a command to start."""
-    if not entry:
-        return ()
-    if entry[0] not in (*INTERPRETERS, *SHELLS):
-        return (posixpath.normpath(entry[0]),)
-    if entry[0] in INTERPRETERS and "-m" in entry[:-1]:
-        module = entry[entry.index("-m") + 1].replace(".", "/")
-        return (f"{module}.py", f"{module}/__main__.py")
-    scripts = [word for word in entry[1:] if not word.startswith("-")]
-    return (posixpath.normpath(scripts[0]),) if scripts and "-c" not in entry else ()
+    if words and words[0] in SHELLS:
+        scripts = [word for word in words[1:] if not word.startswith("-")]
+        return (posixpath.normpath(scripts[0]),) if scripts and "-c" not in words else ()
+    return tuple(posixpath.normpath(path) for path in started_paths(words)) if words else ()
+
+
+def is_test(path: str) -> bool:
+    """Whether a file seems to be one of the repo's tests, by the names that test runners look for."""
+    *folders, name = path.split("/")
+    is_named = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+    return bool({"test", "tests"} & set(folders)) or (is_named and name.endswith(".py"))
 
 
 def reached_sources(entry: Sequence[str], tree: FileTree) -> tuple[FileEntry, ...]:
     """Python files that a run starts or imports, directly or not, as far as the source says; all where it says nothing."""
     by_path = {each.path: each for each in tree if each.path.endswith(".py")}
-    waiting = [path for path in (*entry_paths(entry), *entry) if path in by_path]
+    waiting = [path for path in (*command_paths(entry), *entry) if path in by_path]
     seen: dict[str, None] = {}
     while waiting:
         path = waiting.pop(0)
@@ -142,7 +148,12 @@ def left_files(entry: Sequence[str], tree: FileTree) -> tuple[str, ...]:
 
 
 def installed(
-    entry: Sequence[str], tree: FileTree, *, environment: str | None, task: str
+    entry: Sequence[str],
+    tree: FileTree,
+    *,
+    environment: str | None,
+    task: str,
+    tests: Sequence[str] | None = None,
 ) -> Installed:
     """What has to be installed, from the repo's requirements.txt and its imports.
 
@@ -151,12 +162,13 @@ def installed(
         tree: Files of the repo.
         environment: Name that the person gave; None finds one.
         task: Names an environment of its own.
-
-    Raises:
-        NewTaskError: The environment's name cannot be a tag.
+        tests: Command of the repo's own tests, whose runner has to be installed too.
     """
     pins = _standard_pins()
     modules = _foreign_modules(entry, tree)
+    if tests is not None and "-m" in tests[:-1]:
+        runner = tests[tests.index("-m") + 1].split(".")[0]
+        modules |= {runner} - sys.stdlib_module_names - _own_modules(tree)
     listed = _requirements(tree)
     pinned = {_project(line): line for line in listed if PINNED.fullmatch(line)}
     wanted = {*STANDARD_ENVIRONMENTS.get(environment or "", ()), *(pins.keys() & modules)}
@@ -203,12 +215,16 @@ def _project(line: str) -> str:
 
 
 def _foreign_modules(entry: Sequence[str], tree: FileTree) -> set[str]:
-    own = {part for each in tree for part in each.path.removesuffix(".py").split("/")}
+    own = _own_modules(tree)
     found = {
         name.split(".")[0] for source in reached_sources(entry, tree) for name in _imports(source)
     }
     foreign = found - own - set(sys.stdlib_module_names)
     return {_PROJECTS.get(name, _project(name)) for name in foreign}
+
+
+def _own_modules(tree: FileTree) -> set[str]:
+    return {part for each in tree for part in each.path.removesuffix(".py").split("/")}
 
 
 def _imports(source: FileEntry) -> Iterator[str]:

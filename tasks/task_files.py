@@ -53,6 +53,8 @@ class TaskPlan:
     tree: FileTree
     """The repo, without what a task adds."""
     command: tuple[str, ...]
+    tests: tuple[str, ...] | None
+    """Command of the repo's own tests; None where they are not asked."""
     is_native: bool
     """Whether the repo reads RSI_IO itself, so that it is started as it is."""
     artifact: str
@@ -240,7 +242,16 @@ def _toml_words(plan: TaskPlan) -> Mapping[str, str]:
         "max_source_bytes": f"{cap:_}",
         "repo_bytes": f"{repo_bytes:_}",
         "wall_s": f"{plan.wall_s:g}",
+        "tests": _tests(plan.tests),
     }
+
+
+def _tests(command: Sequence[str] | None) -> str:
+    if command is None:
+        return ""
+    head = "[rsi.tests]"
+    why = "the repo's own, run once on each arm: a candidate that fails them is refuted"
+    return f"\n{head:<{COMMENT_COLUMN - 1}} # {why}\nentry = {_listed(command)}\n"
 
 
 def _aligned(words: Mapping[str, str]) -> str:

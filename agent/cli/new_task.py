@@ -8,9 +8,10 @@ from pathlib import Path
 from rsi.agent.cli.context import emit
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.loader import find_task, search_folders
-from rsi.tasks.new_task import NewTask, Wanted, create_task, default_parent
+from rsi.tasks.new_task import NewTask, create_task, default_parent
 from rsi.tasks.repo_copy import size_words
 from rsi.tasks.types import Clock, Direction
+from rsi.tasks.wanted import Wanted
 
 
 def new(args: argparse.Namespace) -> int:
@@ -24,15 +25,12 @@ def new(args: argparse.Namespace) -> int:
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:
-    try:
-        entry = tuple(shlex.split(args.entry))
-    except ValueError as error:
-        raise NewTaskError(f"--entry {args.entry!r} is no command: {error}") from error
     return Wanted(
         name=args.name,
         repo=args.repo,
         commit=args.commit,
-        entry=entry,
+        entry=_words(args.entry, "--entry"),
+        tests=None if args.tests is None else _words(args.tests, "--tests"),
         editable=tuple(args.editable),
         protected=tuple(args.protected),
         exclude=tuple(args.exclude),
@@ -49,6 +47,13 @@ def _wanted(args: argparse.Namespace) -> Wanted:
         memory_mb=args.memory_mb,
         wall_s=args.wall_s,
     )
+
+
+def _words(command: str, option: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise NewTaskError(f"{option} {command!r} is no command: {error}") from error
 
 
 def _told_place(made: NewTask, here: Path) -> str:
@@ -94,6 +99,7 @@ def _lines(made: NewTask, told: str) -> list[str]:
         ("runs", shlex.join(task.candidate.entry)),
         ("editable", ", ".join(task.candidate.editable)),
         ("leaves", made.artifact),
+        *([("tests", shlex.join(task.tests.entry))] if task.tests else []),
         ("metric", f"{task.metric.clock.value}, lower is better"),
         (
             "quality",

@@ -78,6 +78,9 @@ def _add_new(words: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     _several(word, "--protected", "files that it may not, though --editable names them")
     _several(word, "--exclude", "files to leave out of the copy")
     word.add_argument(
+        "--tests", metavar="COMMAND", help="the repo's own tests, which a candidate has to pass"
+    )
+    word.add_argument(
         "--metric",
         choices=("cpu_s", "wall_s"),
         default="cpu_s",

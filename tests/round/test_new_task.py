@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from rsi.agent.tally import round_lines
-from rsi.tasks.new_task import Wanted, create_task
+from rsi.tasks.new_task import create_task
 from rsi.tasks.patches import diff_trees
 from rsi.tasks.trees import read_tree
 from rsi.tasks.types import Clock
+from rsi.tasks.wanted import Wanted
 
 pytestmark = pytest.mark.slow
 

@@ -23,10 +23,11 @@ from rsi.tasks.errors import (
 )
 from rsi.tasks.git_reading import is_url, without_credentials
 from rsi.tasks.loader import load_task, profile_of
-from rsi.tasks.new_task import NewTask, Wanted, create_task, default_parent
+from rsi.tasks.new_task import NewTask, create_task, default_parent
 from rsi.tasks.runner import grade, make_instance, run_candidate
 from rsi.tasks.trees import read_tree
 from rsi.tasks.types import Clock, Direction, Origin
+from rsi.tasks.wanted import Wanted
 
 TRAIN = """\
 import json
@@ -54,6 +55,16 @@ FILES = {
     "data/text.txt": "abcabc\n",
     "README.md": "A tiny trainer.\n",
 }
+UNIT_TEST = """\
+import unittest
+
+from src.model import fit
+
+
+class TestFit(unittest.TestCase):
+    def test_nothing_fits_nothing(self):
+        self.assertEqual(fit(""), 0)
+"""
 WANTED = Wanted(
     name="mine",
     repo="",
@@ -265,7 +276,7 @@ def test_the_artifact_is_found_in_the_source(create, repo, train, entry, found):
         ({"src/model.py": "import torch.nn\n"}, "rsi-torch", 2, ""),
         ({"requirements.txt": "tiktoken==0.9.0\nrequests>=2\n"}, "rsi-mine", 1, "requests>=2"),
         ({"requirements.txt": "numpy==1.26.4\n"}, "rsi-mine", 1, ""),
-        ({"train.py": "import einops\n" + TRAIN}, "rsi-python", 0, "imports einops"),
+        ({"train.py": "import einops\n" + TRAIN}, "rsi-python", 0, "need einops"),
         ({"train.py": "try:\n    import wandb\nexcept ImportError:\n    pass\n" + TRAIN}, "rsi-python", 0, ""),
     ],
 )  # fmt: skip
@@ -314,6 +325,25 @@ def test_odd_words_come_through_as_they_are(create, repo):
     compile((made.task.harness / "quality.py").read_text(encoding="utf-8"), "quality.py", "exec")
 
 
+def test_the_repos_own_tests_are_asked_and_protected(create, repo):
+    write(repo, {"src/test_model.py": "import src.model\n", "tests/run.py": "import src.model\n"})
+    commit(repo)
+    assert any("the repo has tests (src/test_model.py)" in note for note in create().notes)
+    made = create(name="other", tests=("python", "-m", "pytest", "-q"))
+    assert made.task.tests.entry == ("python", "-m", "pytest", "-q")
+    assert "src/test_model.py" in made.task.candidate.protected
+    assert "tests/**" in made.task.candidate.protected
+    assert "src/test_model.py" not in made.task.candidate.editable
+    assert any("need pytest" in note for note in made.notes)
+    with pytest.raises(NewTaskError, match=r"--tests starts 'tests/ran\.py', which is not in"):
+        create(name="third", tests=("python", "tests/ran.py"))
+
+
+def test_options_of_the_script_are_not_the_interpreters(create):
+    made = create(entry=("python", "train.py", "-m", "3", "-c", "x"))
+    assert made.task.candidate.entry[2:] == ("python", "train.py", "-m", "3", "-c", "x")
+
+
 # What is refused.
 
 
@@ -329,7 +359,7 @@ def test_odd_words_come_through_as_they_are(create, repo):
         ({"repo": "nosuch"}, "no folder 'nosuch'"),
         ({"commit": "nosuch"}, "has no commit, branch or tag 'nosuch'"),
         ({"commit": "--output=x"}, "is no commit, branch or tag"),
-        ({"entry": ()}, "the entry is empty"),
+        ({"entry": ()}, "--entry is empty"),
         ({"entry": ("python", "tain.py")}, "'tain.py', which is not in the repo; at its top it has train.py"),
         ({"entry": ("python", "-c", "1")}, "names no script"),
         ({"entry": ("uv", "run", "train.py")}, "starts 'uv', which a sandbox need not have"),
@@ -471,11 +501,12 @@ def test_the_loader_checks_where_a_repo_is_from(create):
             'import os, pathlib\n(pathlib.Path(os.environ["RSI_IO"]) / "out" / "m.bin").write_bytes(b"abc")\n',
             {"quality": None, "limit": None},
         ),
+        (TRAIN, {"tests": ("python", "-m", "unittest", "-q", "tests.test_model")}),
     ],
-    ids=["reported", "counted", "below", "looked for", "native"],
+    ids=["reported", "counted", "below", "looked for", "native", "tested"],
 )  # fmt: skip
 def test_a_new_task_is_usable_at_once(create, repo, backend, train, changes):
-    (repo / "train.py").write_text(train, encoding="utf-8")
+    write(repo, {"train.py": train, "tests/__init__.py": "", "tests/test_model.py": UNIT_TEST})
     commit(repo)
     made = create(**changes)
     report = check_task(made.task, None, backend)
