@@ -48,16 +48,18 @@ def test_a_campaign_survives_a_kill_before_and_after_each_of_the_twelve_steps(
 def test_a_kill_in_the_middle_of_measuring_repeats_only_the_run_in_flight(
     ledger, queue, idea, start_worker, until, work
 ):
-    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)])
+    # More than one idea, so that there is a run in flight whenever this process gets to look.
+    ideas = [idea("02_row_sums_once", predicted=2.5), idea("01_null"), idea("01_null")]
+    campaign_id = queue(ideas)
 
-    def some_runs():
+    def in_flight():
         rounds = ledger.rounds(campaign_id)
-        runs = ledger.measurements(rounds[0].id) if rounds else ()
-        return runs if len(runs) >= 3 else None
+        runs = ledger.measurements(rounds[-1].id) if rounds else ()
+        sandboxes = descendants(process.pid)
+        return (rounds[-1].id, runs, sandboxes) if runs and sandboxes else None
 
     with start_worker() as process:
-        before = until(some_runs)
-        sandboxes = until(lambda: descendants(process.pid) or None)
+        round_id, before, sandboxes = until(in_flight)
         process.kill()
         deadline = time.monotonic() + 2.0
         while left := [pid for pid in sandboxes if is_running(pid)]:
@@ -65,8 +67,7 @@ def test_a_kill_in_the_middle_of_measuring_repeats_only_the_run_in_flight(
             time.sleep(0.05)
     status, log = work()
     assert status == 0, log
-    after = ledger.measurements(ledger.rounds(campaign_id)[0].id)
-    assert after[: len(before)] == before
+    assert ledger.measurements(round_id)[: len(before)] == before
     assert round_lines(ledger, campaign_id)[0].ended_as == "promoted"
 
 
