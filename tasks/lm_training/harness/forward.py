@@ -33,6 +33,8 @@ def bits_per_byte(
 ) -> float:
     """Mean -log2 P(byte | earlier bytes of its window) over non-overlapping windows.
 
+    P is `log_probabilities`, which is what the probe sees too: a second way to compute it could be another one.
+
     Args:
         config: The model.
         weights: Arrays as `weight_shapes` names them.
@@ -49,8 +51,9 @@ def bits_per_byte(
     total_nats = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, count, step):
-            scores = logits(config, weights, inputs[start : start + step])
-            total_nats += _loss_sum(scores, targets[start : start + step])
+            known = log_probabilities(config, weights, inputs[start : start + step])
+            wanted = targets[start : start + step, :, None].astype(np.int64)
+            total_nats -= float(np.take_along_axis(known, wanted, axis=-1).sum())
     if not np.isfinite(total_nats):
         raise NotFiniteError("the loss on the hidden text is not finite")
     return total_nats * LOG2_E / targets.size
@@ -79,7 +82,11 @@ def logits(config: ModelConfig, weights: Mapping[str, Floats], windows: Windows)
 def log_probabilities(
     config: ModelConfig, weights: Mapping[str, Floats], windows: Windows
 ) -> npt.NDArray[np.float64]:
-    """Natural logarithms of P(next byte) at every position, shape (windows, positions, 128)."""
+    """Natural logarithms of P(next byte) at every position, shape (windows, positions, 128).
+
+    The largest score is taken away in float64 before anything is added to it: beside a score of 1e8 a logarithm of the
+    sum rounds away in float32, and predictions that say nothing would cost nothing.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         scores = logits(config, weights, windows).astype(np.float64)
         scores -= scores.max(axis=-1, keepdims=True)
@@ -161,11 +168,3 @@ def _apply(hidden: Floats, matrix: Floats) -> Floats:
     """Hidden @ matrix.T as one large product instead of one per window."""
     flat = hidden.reshape(-1, hidden.shape[-1]) @ matrix.T
     return flat.reshape(*hidden.shape[:-1], matrix.shape[0])
-
-
-def _loss_sum(scores: Floats, targets: Windows) -> float:
-    """Sum of -ln P(target), each term in float32, the sum in float64."""
-    peak = scores.max(axis=-1, keepdims=True)
-    normaliser = np.log(np.exp(scores - peak).sum(axis=-1)) + peak[..., 0]
-    chosen = np.take_along_axis(scores, targets[..., None].astype(np.int64), axis=-1)[..., 0]
-    return float((normaliser - chosen).sum(dtype=np.float64))

@@ -72,6 +72,16 @@ def test_malformed_output_is_refused(harness, graded, leave, changes, message):
         graded(leave(**changes))
 
 
+def test_scores_beside_which_a_logarithm_rounds_away_cost_what_they_say(harness, graded, leave):
+    """All bytes at 2e8 are a guess among 128, whatever float32 makes of the logarithm of their sum."""
+    first = np.zeros((128, 32), dtype=np.float32)
+    first[:, 0] = 2e8
+    bias = np.zeros(32, dtype=np.float32)
+    bias[0] = 1
+    changes = {"head": first, "final_norm__gain": 0 * bias, "final_norm__bias": bias}
+    assert graded(leave(**changes)).quality["hidden_bpb"] == pytest.approx(7)
+
+
 def test_pickled_weights_are_never_unpickled(harness, graded, leave, tmp_path):
     witness = tmp_path / "witness"
 
