@@ -7,11 +7,10 @@ import ast
 from collections.abc import Iterator
 
 from rsi.evals.rules.references import listed
-from rsi.evals.rules.source import SourceFile
+from rsi.evals.rules.source import MODULE_LOADERS, SourceFile
 from rsi.evals.types import Finding, Severity
 
-_MODULE_LOADERS = frozenset({"importlib.import_module", "builtins.__import__"})
-_NAMESPACE_CALLS = frozenset({"builtins.globals", "builtins.locals", "builtins.vars"})
+_NAMESPACE_CALLS = frozenset({"builtins.globals", "builtins.locals"})
 _SHORTEST_TELLING_NAME = 3
 _REACHERS = frozenset({"builtins.getattr", "builtins.setattr", "builtins.delattr"})
 _LIBRARY_LOADERS = frozenset(
@@ -39,6 +38,10 @@ def check(file: SourceFile) -> Iterator[Finding]:
 
 def _getattr(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     if file.name_of(node.func) not in {"builtins.getattr", "operator.attrgetter"}:
+        return
+    if any(isinstance(each, ast.Starred) for each in node.args):
+        message = "getattr with arguments that are known only at run time"
+        yield file.finding("obfuscation", Severity.HOLD, node, message)
         return
     attribute = node.args[1] if len(node.args) >= 2 else node.args[0] if node.args else None
     if attribute is None:
@@ -90,7 +93,7 @@ def _is_module_like(file: SourceFile, base: str) -> bool:
 
 
 def _import(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
-    if file.name_of(node.func) not in _MODULE_LOADERS or not node.args:
+    if file.name_of(node.func) not in MODULE_LOADERS or not node.args:
         return
     folded = file.fold(node.args[0])
     if folded is None or folded.is_pieced:
@@ -118,10 +121,17 @@ def _torch_load(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
 
 
 def _namespace_lookup(file: SourceFile, node: ast.Subscript) -> Iterator[Finding]:
-    """globals()[name] and module.__dict__[name] with a computed name."""
-    is_namespace = (
-        isinstance(node.value, ast.Call) and file.name_of(node.value.func) in _NAMESPACE_CALLS
-    ) or (isinstance(node.value, ast.Attribute) and node.value.attr == "__dict__")
+    """globals()[name], vars(module)[name] and module.__dict__[name] with a computed name."""
+    match node.value:
+        case ast.Attribute(attr="__dict__", value=owner):
+            is_namespace = file.name_of(owner) is not None
+        case ast.Call(func=function, args=[owner]):
+            is_vars = file.name_of(function) == "builtins.vars"
+            is_namespace = is_vars and file.name_of(owner) is not None
+        case ast.Call(func=function, args=[]):
+            is_namespace = file.name_of(function) in {*_NAMESPACE_CALLS, "builtins.vars"}
+        case _:
+            is_namespace = False
     if is_namespace and file.text_of(node.slice) is None:
         yield file.finding(
             "obfuscation", Severity.HOLD, node, "looks a name up in a namespace by a computed key"

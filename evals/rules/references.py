@@ -14,6 +14,12 @@ B, H, N = Severity.BLOCK, Severity.HOLD, Severity.NOTE
 
 _ESCAPE = "leaves the measured process"
 _LOAD = "runs bytes as code"
+_TEXT = "runs text as code when it is given text"
+_DATABASE = "keeps a file that could outlive a run"
+_DESCRIPTOR = "works on open files by number"
+_OWN_SOURCE = "reads source as text; check that nothing travels in comments, names or white space"
+_REPLACERS = ("execl", "execle", "execlp", "execlpe", "execv", "execve", "execvp", "execvpe", "spawnl", "spawnle", "spawnlp", "spawnlpe", "spawnv", "spawnve", "spawnvp", "spawnvpe")  # fmt: skip
+"""Functions of `os` that put another program in the place of the run, or beside it."""
 
 REFERENCES: dict[str, tuple[str, Severity, str]] = {
     # --- work outside the measured region -------------------------------------------------
@@ -30,6 +36,15 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "os.setpriority": ("process_escape", B, "os.setpriority changes priority against the other arm"),
     "os.sched_setscheduler": ("process_escape", B, "changes the scheduling class of the run"),
     "os.sched_setaffinity": ("process_escape", H, "moves the run off the cores chosen for it"),
+    **{f"os.{name}": ("process_escape", B, f"os.{name} {_ESCAPE}") for name in _REPLACERS},
+    "os.unshare": ("process_escape", B, f"os.unshare {_ESCAPE}"),
+    "os.setns": ("process_escape", B, f"os.setns {_ESCAPE}"),
+    "os.pidfd_open": ("process_escape", B, "reaches for other processes"),
+    "signal.pidfd_send_signal": ("process_escape", B, "reaches for other processes"),
+    "os.sched_setparam": ("process_escape", B, "changes the scheduling class of the run"),
+    "_posixsubprocess": ("process_escape", B, "starts programs past `subprocess`"),
+    "_thread": ("deferred_work", H, "starts threads that nobody can wait for"),
+    "pty": ("process_escape", H, "runs programs on a terminal of its own"),
     "os.system": ("subprocess", B, "os.system runs a shell; subprocess.run with a list does what is needed"),
     "os.popen": ("subprocess", B, "os.popen runs a shell; subprocess.run with a list does what is needed"),
     "os.posix_spawn": ("process_escape", B, f"os.posix_spawn {_ESCAPE}"),
@@ -78,6 +93,10 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "torchvision.models": ("network", H, "brings pretrained models within reach"),
     "asyncio.open_connection": ("network", B, "opens a connection"),
     "asyncio.start_server": ("network", B, "serves the network"),
+    "ssl": ("network", H, "belongs to connections; a run has none"),
+    "webbrowser": ("network", H, "starts a browser"),
+    "pip": ("network", B, "installs packages"),
+    "ensurepip": ("network", B, "installs packages"),
     "torch.distributed": ("network", H, "starts process groups"),
     "multiprocessing.connection": ("network", B, "opens sockets between processes"),
     "multiprocessing.managers": ("network", H, "serves objects over a socket"),
@@ -90,8 +109,27 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "runpy": ("dynamic_code", B, "runs a file as a program"),
     "types.CodeType": ("dynamic_code", B, "builds code objects"),
     "types.FunctionType": ("dynamic_code", H, "builds functions from code objects"),
-    "timeit": ("dynamic_code", H, "runs text as code when it is given text"),
+    "timeit.main": ("dynamic_code", H, _TEXT),
+    "timeit.repeat": ("dynamic_code", H, _TEXT),
+    "timeit.timeit": ("dynamic_code", H, _TEXT),
+    "timeit.Timer": ("dynamic_code", H, _TEXT),
+    "torch.utils.benchmark": ("dynamic_code", H, _TEXT),
     "cProfile.run": ("dynamic_code", B, f"cProfile.run {_LOAD}"),
+    "cProfile.runctx": ("dynamic_code", B, f"cProfile.runctx {_LOAD}"),
+    "profile": ("dynamic_code", H, _TEXT),
+    "trace": ("dynamic_code", H, _TEXT),
+    "bdb": ("dynamic_code", H, _TEXT),
+    "pdb": ("dynamic_code", H, _TEXT),
+    "doctest": ("dynamic_code", H, "runs docstrings as code"),
+    "inspect.get_annotations": ("dynamic_code", H, "evaluates annotations that are text"),
+    "typing.get_type_hints": ("dynamic_code", H, "evaluates annotations that are text"),
+    "typing.ForwardRef": ("dynamic_code", H, "evaluates annotations that are text"),
+    "jinja2": ("dynamic_code", H, "a template can run code"),
+    "sympy": ("dynamic_code", H, "evaluates expressions that are text"),
+    "numpy.testing.runstring": ("dynamic_code", B, _LOAD),
+    "numpy.testing.rundocs": ("dynamic_code", B, _LOAD),
+    "torch._inductor.codecache": ("dynamic_code", H, "loads generated source; torch.compile needs nothing of it"),
+    "torch.fx.graph_module": ("dynamic_code", H, "loads generated source; torch.fx needs nothing of it"),
     "pandas.eval": ("dynamic_code", B, f"pandas.eval {_LOAD}"),
     "torch.jit.CompilationUnit": ("dynamic_code", H, "compiles text"),
     "logging.config": ("dynamic_code", H, "builds objects by name"),
@@ -101,6 +139,7 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "concurrent.interpreters": ("introspection", H, "starts another interpreter"),
     "builtins.__builtins__": ("introspection", B, "reaches for the built-ins of everyone"),
     "builtins.__loader__": ("import_tricks", B, "loads modules by the back door"),
+    "builtins.__spec__": ("import_tricks", B, "loads modules by the back door"),
     "builtins.__dict__": ("introspection", B, "reaches for the built-ins of everyone"),
     "posix": ("process_escape", B, "the raw interface to the system, past `os`"),
     "os.register_at_fork": ("process_escape", H, "runs work around forks"),
@@ -121,6 +160,14 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "torch.package": ("unsafe_load", B, "loads packaged models"),
     "importlib.reload": ("import_tricks", B, "reloads modules"),
     "importlib.machinery": ("import_tricks", B, "builds its own importer"),
+    "importlib._bootstrap": ("import_tricks", B, "loads modules by the back door"),
+    "importlib._bootstrap_external": ("import_tricks", B, "loads modules by the back door"),
+    "importlib.__import__": ("import_tricks", H, "imports by a computed name"),
+    "importlib.abc": ("import_tricks", H, "builds its own importer"),
+    "pkg_resources": ("import_tricks", H, "looks for modules"),
+    "_imp": ("import_tricks", B, "loads modules by the back door"),
+    "_frozen_importlib": ("import_tricks", B, "loads modules by the back door"),
+    "_frozen_importlib_external": ("import_tricks", B, "loads modules by the back door"),
     "importlib.util": ("import_tricks", H, "imports a file by path"),
     "importlib.import_module": ("import_tricks", H, "imports by a computed name"),
     "builtins.__import__": ("import_tricks", H, "imports by a computed name"),
@@ -143,6 +190,10 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "torch.utils.cpp_extension": ("native_code", H, "compiles C++ at run time; a person should read the source"),
     "torch.ops.load_library": ("native_code", B, "loads a shared library"),
     "torch.classes.load_library": ("native_code", B, "loads a shared library"),
+    "numpy.ctypeslib": ("native_code", H, "loads a shared library"),
+    "numpy.f2py": ("native_code", H, "compiles Fortran at run time"),
+    "distutils": ("native_code", H, "builds and starts programs"),
+    "setuptools": ("native_code", H, "builds and starts programs"),
     "_ctypes": ("native_code", B, "loads native code by the back door"),
     # --- the interpreter's insides --------------------------------------------------------
     "sys.settrace": ("introspection", B, "traces every frame"),
@@ -157,6 +208,13 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "inspect.currentframe": ("introspection", B, "walks the call stack"),
     "inspect.trace": ("introspection", B, "walks the call stack"),
     "inspect.getouterframes": ("introspection", B, "walks the call stack"),
+    "traceback.walk_stack": ("introspection", B, "walks the call stack"),
+    "traceback.walk_tb": ("introspection", B, "walks the call stack"),
+    "inspect.getsource": ("reads_source", H, _OWN_SOURCE),
+    "inspect.getsourcelines": ("reads_source", H, _OWN_SOURCE),
+    "inspect.getcomments": ("reads_source", H, _OWN_SOURCE),
+    "linecache": ("reads_source", H, _OWN_SOURCE),
+    "tokenize": ("reads_source", H, _OWN_SOURCE),
     "gc.get_objects": ("introspection", B, "searches all objects in memory"),
     "gc.get_referrers": ("introspection", B, "searches all objects in memory"),
     "unittest.mock": ("monkeypatch", B, "replaces functions of others"),
@@ -170,6 +228,18 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "os.chroot": ("file_tricks", B, "changes the root folder"),
     "os.chmod": ("file_tricks", H, "changes permissions"),
     "os.memfd_create": ("file_tricks", B, "makes a file that nobody can see"),
+    "os.pardir": ("outside_paths", B, "climbs out of the folder"),
+    "os.path.pardir": ("outside_paths", B, "climbs out of the folder"),
+    "os.dup": ("file_tricks", H, _DESCRIPTOR),
+    "os.dup2": ("file_tricks", H, _DESCRIPTOR),
+    "os.fdopen": ("file_tricks", H, _DESCRIPTOR),
+    "os.pipe": ("file_tricks", H, _DESCRIPTOR),
+    "os.read": ("file_tricks", H, _DESCRIPTOR),
+    "os.write": ("file_tricks", H, _DESCRIPTOR),
+    "os.sendfile": ("file_tricks", H, _DESCRIPTOR),
+    "os.splice": ("file_tricks", H, _DESCRIPTOR),
+    "sqlite3": ("file_tricks", H, _DATABASE),
+    "dbm": ("file_tricks", H, _DATABASE),
     "os.walk": ("file_search", H, "searches folders"),
     "os.scandir": ("file_search", H, "searches folders"),
     "os.listdir": ("file_search", H, "lists a folder"),
@@ -180,7 +250,12 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "tempfile.gettempdir": ("outside_paths", H, "reaches a folder that could outlive a run"),
     "tempfile": ("file_tricks", N, "writes temporary files"),
     "shutil.rmtree": ("file_tricks", H, "removes folders"),
-    "zlib": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
+    "zlib.compress": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
+    "zlib.compressobj": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
+    "zlib.decompress": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
+    "zlib.decompressobj": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
+    "zipfile": ("packed_literals", H, "packs or unpacks files; check that no weights travel in the source"),
+    "tarfile": ("packed_literals", H, "packs or unpacks files; check that no weights travel in the source"),
     "gzip": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
     "bz2": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
     "lzma": ("packed_literals", H, "packs or unpacks bytes; check that no weights travel in the source"),
@@ -188,6 +263,11 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "binascii": ("packed_literals", H, "turns text into bytes; check that no weights travel in the source"),
     "platform.node": ("environment_probe", H, "asks which machine this is"),
     "os.uname": ("environment_probe", H, "asks which machine this is"),
+    "uuid.getnode": ("environment_probe", H, "asks which machine this is"),
+    "os.getlogin": ("environment_probe", H, "asks who runs this"),
+    "os.getppid": ("environment_probe", H, "asks who runs this"),
+    "getpass": ("environment_probe", H, "asks who runs this"),
+    "os.getloadavg": ("environment_probe", H, "asks how busy the machine is"),
     "psutil": ("environment_probe", H, "looks at other processes"),
 }  # fmt: skip
 
@@ -210,6 +290,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
                     yield file.finding("import_tricks", B, node, message)
                 yield from _report(file, node, f"{module}.{entry.name}")
         elif isinstance(node, ast.Attribute | ast.Name | ast.Call | ast.Subscript):
+            yield from _namespace(file, node)
             if isinstance(file.parents.get(node), ast.Attribute):
                 continue  # the longest dotted name speaks for its parts
             name = file.name_of(node)
@@ -241,6 +322,29 @@ def _is_followed(file: SourceFile, node: ast.AST) -> bool:
     return isinstance(parent, ast.Compare | ast.Expr | ast.Delete)
 
 
+def _namespace(file: SourceFile, node: ast.AST) -> Iterator[Finding]:
+    """`vars(module)` and `module.__dict__` as values: only a lookup of one constant name is traced."""
+    match node:
+        case ast.Attribute(attr="__dict__", value=module):
+            pass
+        case ast.Call(args=[module]) if file.name_of(node.func) == "builtins.vars":
+            pass
+        case _:
+            return
+    name = file.name_of(module)
+    is_module = isinstance(module, ast.Name) and module.id in file.whole_modules
+    parent = file.parents.get(node)
+    is_lookup = isinstance(parent, ast.Subscript | ast.Compare) or (
+        isinstance(parent, ast.Attribute)
+        and parent.attr == "get"
+        and isinstance(call := file.parents.get(parent), ast.Call)
+        and file.name_of(call) is not None
+    )
+    if (is_module or name in WIDE_MODULES) and not is_lookup:
+        message = f"every name of {name} at once, so that nobody sees which of them are used"
+        yield file.finding("obfuscation", H, node, message)
+
+
 def _modules_in_class(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
     """Modules as attributes of a class: what is reached through them is not traced."""
     for statement in node.body:
@@ -270,10 +374,15 @@ def listed(name: str) -> str | None:
 
 
 def _report(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
-    if name.split(".")[0] in file.first_party:
+    root = name.split(".")[0]
+    if root in file.first_party:
         return
-    entry = listed(name)
-    if entry is not None:
+    entry = listed(name) or listed(name.lstrip("_"))  # `_socket` is what `socket` is made of
+    if entry is None and root.startswith("_") and not root.startswith("__"):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            message = f"{root}: a private module of the standard library, past its public one"
+            yield file.finding("import_tricks", H, node, message)
+    elif entry is not None:
         rule, severity, message = REFERENCES[entry]
         shown = entry.removeprefix("builtins.")
         text = message if shown.split(".")[-1] in message else f"{shown}: {message}"
