@@ -100,7 +100,7 @@ def data_of(file: SourceFile) -> Counter[Datum]:
     found.update(Datum(DataKind.NAME, name) for name in _names(file))
     for node in file.nodes:
         match node:
-            case ast.Attribute(attr="__doc__") | ast.Name(id="__doc__"):
+            case ast.Attribute(attr="__doc__") | ast.Name(id="__doc__") if _is_read(file, node):
                 found[Datum(DataKind.READER, "")] += 1
             case ast.List() | ast.Tuple() | ast.Set() | ast.Call() if repeats := _repeated(node):
                 found[Datum(DataKind.NUMBER, ast.unparse(node), repeats)] += 1
@@ -190,6 +190,16 @@ def _is_packed(text: str) -> bool:
         or unprintable > 0.02 * len(text)
         or entropy_bits(bare) > (DENSE_WORDS_BITS if has_words else DENSE_BITS)
     )
+
+
+def _is_read(file: SourceFile, node: ast.Attribute | ast.Name) -> bool:
+    """Whether a docstring becomes a value, more than the help of a program or the docstring of a wrapper."""
+    match file.parents.get(node):
+        case ast.keyword(arg="description" | "epilog" | "help"):
+            return False
+        case ast.Assign(targets=[ast.Attribute(attr="__doc__")]):
+            return False
+    return isinstance(node.ctx, ast.Load)
 
 
 def _size(text: str) -> int:

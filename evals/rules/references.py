@@ -51,6 +51,7 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "os.posix_spawnp": ("process_escape", B, f"os.posix_spawnp {_ESCAPE}"),
     "subprocess": ("subprocess", H, "starts another program; a person should see which and why"),
     "multiprocessing": ("subprocess", H, "starts worker processes; their CPU is counted, their need is not obvious"),
+    "multiprocessing.cpu_count": ("subprocess", N, "counts cores"),
     "torch.multiprocessing": ("subprocess", H, "starts worker processes; their need is not obvious"),
     "concurrent.futures.ProcessPoolExecutor": ("subprocess", H, "starts worker processes"),
     "concurrent.futures.process": ("subprocess", H, "starts worker processes"),
@@ -281,7 +282,10 @@ def check(file: SourceFile) -> Iterator[Finding]:
     for node in file.nodes:
         if isinstance(node, ast.Import):
             for entry in node.names:
-                yield from _report(file, node, entry.name)
+                # What is doubtful in a module is reported where it is used; what nobody may use, here already.
+                found = _report(file, node, entry.name)
+                is_listed = listed(entry.name) is not None
+                yield from (each for each in found if each.severity is B or not is_listed)
         elif isinstance(node, ast.ImportFrom):
             module = file.imported_module(node)
             for entry in node.names:

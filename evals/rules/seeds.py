@@ -114,12 +114,24 @@ def _replaced_seed(file: SourceFile, node: ast.Assign) -> Iterator[Finding]:
     names = {target.id for target in node.targets if isinstance(target, ast.Name)}
     if not any(THE_SEED.match(name) for name in names) or not _is_fixed(file, node.value):
         return
-    if names.isdisjoint(_parameters_around(file, node)):
+    if names.isdisjoint(_parameters_around(file, node)) or _is_fallback(file, node, names):
         message = "a seed is fixed in the source"
         yield file.finding("fixed_seed", Severity.HOLD, node, message)
     else:
         message = "the seed that was given is replaced by one from the source"
         yield file.finding("fixed_seed", Severity.BLOCK, node, message)
+
+
+def _is_fallback(file: SourceFile, node: ast.Assign, names: set[str]) -> bool:
+    """`if seed is None: seed = 0`: there is a seed in every run."""
+    parent = file.parents.get(node)
+    return isinstance(parent, ast.If) and any(
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id in names
+        and isinstance(test.ops[0], ast.Is)
+        for test in ast.walk(parent.test)
+    )
 
 
 def _parameters_around(file: SourceFile, node: ast.AST) -> frozenset[str]:
@@ -205,8 +217,10 @@ def _fixed_seed(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
     if not _is_seeder(file, call):
         return
     named = [each.value for each in call.keywords if each.arg and SEED_NAME.search(each.arg)]
+    given = _parameters_around(file, call)
     for seed in (*call.args[:1], *named):
-        if _is_fixed(file, seed):
+        is_given = any(isinstance(each, ast.Name) and each.id in given for each in ast.walk(seed))
+        if _is_fixed(file, seed) and not is_given:
             message = f"the seed {ast.unparse(seed)} is fixed and ignores RSI_SEED"
             yield file.finding("fixed_seed", Severity.HOLD, call, message)
 

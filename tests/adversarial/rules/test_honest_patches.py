@@ -742,7 +742,7 @@ def read(path):
         {
             TRAIN: f"# {6 * '训练循环使用扁平化的参数缓冲区以减少优化器的开销并提高缓存命中率'}\n"
             + "".join(
-                f"# 第{i}步：计算学习率并更新参数，动量缓冲区与参数共享内存布局；验证损失每二十五步计算一次\n"
+                f"# 第{i}步：计算学习率并更新参数，动量缓冲区与参数共享内存布局，避免重复分配；验证损失每二十五步计算一次\n"
                 for i in range(30)
             )
         },
@@ -913,6 +913,23 @@ def windows(context):
 """
         },
         False,
+    ),
+    "a module for one harmless name": (
+        {
+            TRAIN: """import multiprocessing
+
+import torch
+
+torch.set_num_threads(multiprocessing.cpu_count())
+
+
+def train(text, seed=None):
+    if seed is None:
+        seed = 0
+    torch.manual_seed(seed)
+"""
+        },
+        True,
     ),
     "typing, enums, generics and match": (
         {
