@@ -43,7 +43,7 @@ NUMBERS_SIDE_BY_SIDE = 8
 UNPACKERS = re.compile(
     r"^(base64\.|binascii\.|zlib\.decompress|gzip\.decompress|bz2\.decompress|lzma\.decompress|"
     r"bytes\.fromhex|builtins\.bytes\.fromhex|numpy\.frombuffer|numpy\.fromstring|"
-    r"torch\.frombuffer|struct\.unpack|struct\.iter_unpack|codecs\.decode|builtins\.int\.from_bytes)"
+    r"torch\.frombuffer|array\.array|struct\.unpack|struct\.iter_unpack|codecs\.decode|builtins\.int\.from_bytes)"
 )
 LONGEST_HARMLESS_PACKED = 64
 """Characters of a constant that may be unpacked without further ado: a magic number, a checksum."""

@@ -26,7 +26,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
         if isinstance(node, ast.Call):
             yield from _getattr(file, node)
             yield from _import(file, node)
-            yield from _torch_load(file, node)
+            yield from _unpickling(file, node)
             yield from _handed_over(file, node)
         elif isinstance(node, ast.Subscript):
             yield from _namespace_lookup(file, node)
@@ -105,19 +105,14 @@ def _import(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         )
 
 
-def _torch_load(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
-    """numpy.load is fine until it is allowed to unpickle."""
-    name = file.name_of(node.func)
-    if name in {"numpy.load", "numpy.lib.npyio.load"}:
-        for keyword in node.keywords:
-            is_off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-            if keyword.arg == "allow_pickle" and not is_off:
-                yield file.finding(
-                    "unsafe_load",
-                    Severity.BLOCK,
-                    node,
-                    "numpy.load with allow_pickle runs bytes as code",
-                )
+def _unpickling(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
+    """Readers of numpy are fine until they are allowed to unpickle."""
+    allowed = [keyword.value for keyword in node.keywords if keyword.arg == "allow_pickle"]
+    if file.name_of(node.func) == "numpy.load":
+        allowed += node.args[2:3]
+    if any(not (isinstance(each, ast.Constant) and each.value is False) for each in allowed):
+        message = "allow_pickle runs bytes as code"
+        yield file.finding("unsafe_load", Severity.BLOCK, node, message)
 
 
 def _namespace_lookup(file: SourceFile, node: ast.Subscript) -> Iterator[Finding]:

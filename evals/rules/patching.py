@@ -31,6 +31,8 @@ SETTINGS = (
     "numba.config",
 )
 """Switches that libraries offer to be set, and the process's own streams."""
+PROGRAM_SETTINGS = ("torch._inductor.config.cpp.cxx", "torch._inductor.config.cuda.cuda_cxx")
+"""Switches among them that say which program a library starts."""
 INSIDE_NAMES = frozenset(
     {
         "__builtins__",
@@ -157,6 +159,9 @@ def _is_foreign_object(file: SourceFile, node: ast.AST) -> bool:
 
 def _foreign(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
     root = name.split(".")[0]
+    if name in PROGRAM_SETTINGS:
+        message = f"{name} says which program others start"
+        yield file.finding("subprocess", Severity.HOLD, node, message)
     if any(name == setting or name.startswith(f"{setting}.") for setting in SETTINGS):
         return
     if root in CLOCK_ROOTS or any(name.startswith(clock) for clock in CLOCK_NAMES):

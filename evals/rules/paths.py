@@ -14,6 +14,8 @@ CONTRACT_VARIABLES = frozenset({"RSI_IO", "RSI_PROFILE", "RSI_BUDGET_JSON", "RSI
 TOLD_PREFIXES = ("OMP_", "MKL_", "OPENBLAS_", "VECLIB_", "BLIS_", "KMP_", "GOMP_", "CUDA_", "CUBLAS_", "TORCH", "PYTORCH_", "TRITON_", "NUMBA_", "NUMEXPR_", "ATEN_", "DNNL_", "ONEDNN_", "NCCL_", "WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_", "PYTHONHASHSEED", "TMPDIR", "MALLOC_", "LD_PRELOAD_", "CC", "CXX", "CFLAGS", "CXXFLAGS", "MAX_JOBS")  # fmt: skip
 """Variables that tune threads, devices and compilers."""
 DANGEROUS_VARIABLES = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONBREAKPOINT", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONINSPECT", "FAKETIME"})  # fmt: skip
+PROGRAM_VARIABLES = frozenset({"CC", "CXX", "CUDA_HOME", "TRITON_PTXAS_PATH"})
+"""Variables that say which program a compiler's caller starts."""
 CACHE_VARIABLES = re.compile(r"(CACHE|EXTENSIONS_DIR)")
 HIDDEN_WORDS = re.compile(
     r"(^|[/_.\-])(secret|hidden|holdout|held_?out|grader|harness|verifier|answers?|solutions?|"
@@ -28,7 +30,7 @@ RESULT_NAMES = re.compile(
 HOST_FOLDERS = ("/proc", "/sys", "/etc", "/root", "/home", "/work", "/var", "/usr", "/opt", "/mnt", "/srv", "/run", "/boot", "/dev")  # fmt: skip
 SCRATCH_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108 - names to look for, not used
 HARMLESS_DEVICES = frozenset({"/dev/null"})
-FILE_CALLS = frozenset({"builtins.open", "io.open", "os.open", "io.FileIO", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "numpy.load", "numpy.memmap", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.save", "numpy.savez", "mmap.mmap", "torch.from_file", "torch.save", "os.path.join", "os.path.exists", "os.stat", "os.readlink", "os.listdir", "os.scandir", "os.walk", "os.chdir", "os.makedirs", "os.mkdir", "os.remove", "os.rename", "os.replace", "glob.glob", "glob.iglob", "shutil.copy", "shutil.copyfile", "shutil.copytree", "shutil.move", "linecache.getline", "linecache.getlines", "tokenize.open", "codecs.open"})  # fmt: skip
+FILE_CALLS = frozenset({"builtins.open", "io.open", "os.open", "io.FileIO", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "numpy.load", "numpy.memmap", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.save", "numpy.savez", "mmap.mmap", "torch.from_file", "torch.save", "os.path.join", "os.path.exists", "os.path.abspath", "os.path.realpath", "os.path.normpath", "os.path.isdir", "os.path.isfile", "os.path.lexists", "os.path.getsize", "os.stat", "os.readlink", "os.listdir", "os.scandir", "os.walk", "os.chdir", "os.makedirs", "os.mkdir", "os.remove", "os.rename", "os.replace", "glob.glob", "glob.iglob", "shutil.copy", "shutil.copyfile", "shutil.copytree", "shutil.move", "linecache.getline", "linecache.getlines", "tokenize.open", "codecs.open"})  # fmt: skip
 FILE_METHODS = frozenset({"joinpath", "read_text", "read_bytes", "write_text", "write_bytes", "open", "glob", "rglob", "with_name", "relative_to", "exists", "iterdir"})  # fmt: skip
 READ_METHODS = frozenset({"read_text", "read_bytes", "open"})
 WRITE_METHODS = frozenset({"write_text", "write_bytes"})
@@ -66,6 +68,9 @@ def _file_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         return
     for argument in node.args:
         yield from _path_text(file, node, file.text_of(argument))
+        if isinstance(argument, ast.BinOp | ast.JoinedStr) and file.text_of(argument) is None:
+            for part in ast.walk(argument):
+                yield from _path_text(file, node, file.text_of(part))
     yield from _opened(file, node, name, method)
     if name in {"builtins.open", "io.open"} and _is_written(file, node) and node.args:
         yield from _written(file, node, node.args[0])
@@ -218,13 +223,17 @@ def _climbing_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     parent = file.parents.get(node)
     if isinstance(parent, ast.Call) and file.name_of(parent.func) == "os.path.dirname":
         return
-    steps, inner = 0, node
+    steps, inner, start = 0, node, node.func
     while file.name_of(inner.func) == "os.path.dirname" and inner.args:
         steps += 1
-        if not isinstance(inner.args[0], ast.Call):
+        start = inner.args[0]
+        if not isinstance(start, ast.Call):
             break
-        inner = inner.args[0]
-    if steps > len(file.path.split("/")):
+        inner = start
+    if steps and _is_io_root(file, start):
+        message = "climbs out of the folder that the run was given"
+        yield file.finding("outside_paths", Severity.BLOCK, node, message)
+    elif steps > len(file.path.split("/")):
         yield file.finding(
             "outside_paths", Severity.BLOCK, node, f"{steps} folders up is outside the candidate"
         )
@@ -267,6 +276,9 @@ def _variable(
         yield file.finding(
             "environment_probe", Severity.BLOCK, place, f"{variable} is not part of the contract"
         )
+    elif variable in PROGRAM_VARIABLES:
+        message = f"{variable} says which program others start"
+        yield file.finding("environment_probe", Severity.HOLD, place, message)
     elif CACHE_VARIABLES.search(variable):
         yield file.finding(
             "compile_cache",

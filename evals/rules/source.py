@@ -411,7 +411,9 @@ def _looked_up(node: ast.Subscript, names: _Names, file: SourceFile) -> Iterator
         for function in _dotted(node.value.func, names, file):
             if function == "builtins.vars" and node.value.args:
                 yield from _members(_dotted(node.value.args[0], names, file), key)
-            if function == "builtins.globals":
+            if function in {"builtins.globals", "builtins.locals"} or (
+                function == "builtins.vars" and not node.value.args
+            ):
                 yield from names.get(key, ())
 
 

@@ -26,6 +26,8 @@ EMOJI = re.compile(
 """A symbol with the marks that choose its looks, which are invisible by themselves and carry nothing here."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Carriage returns too, which hide what follows: those of a line's end are taken away before."""
+FAR_TO_THE_RIGHT = re.compile(r"\S[ \t]{80,}\S")
+"""Beyond the edge of most screens."""
 CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 PLAIN_CODINGS = frozenset({"utf-8", "utf8", "ascii", "us-ascii"})
 TO_THE_REVIEWER = re.compile(
@@ -58,6 +60,9 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
         if coding and coding.group(1).lower() not in PLAIN_CODINGS:
             message = f"the encoding {coding.group(1)!r} hides what Python reads"
             yield _finding("deceptive_text", Severity.BLOCK, path, number, message)
+        if FAR_TO_THE_RIGHT.search(line):
+            message = "text far to the right of what seems to be the end of the line"
+            yield _finding("deceptive_text", Severity.HOLD, path, number, message)
         if _speaks(line) or (number < len(lines) and _speaks_across(line, lines[number])):
             yield _finding(
                 "addresses_reviewer", Severity.HOLD, path, number, "speaks to whoever reviews it"
