@@ -337,16 +337,18 @@ def _unpacked(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
             return
 
 
-def _constant_size(file: SourceFile, node: ast.AST, seen: frozenset[str] = frozenset()) -> int:
-    """Length of the constant text inside an expression, names of module constants followed."""
+def _constant_size(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -> int:
+    """Length of the constant text inside an expression, names of module constants followed, each once."""
+    seen = set() if seen is None else seen
     text = file.text_of(node)
     if text is not None:
         return len(text)
     if isinstance(node, ast.Name):
         values = file.assignments.get(node.id, []) if node.id not in seen else []
+        seen.add(node.id)
         sizes = [len(text) for value in values if (text := file.text_of(value)) is not None]
         sizes += [
-            sum(_constant_size(file, part, seen | {node.id}) for part in value.elts)
+            sum(_constant_size(file, part, seen) for part in value.elts)
             for value in values
             if isinstance(value, ast.List | ast.Tuple)
         ]

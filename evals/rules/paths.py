@@ -100,11 +100,19 @@ def _opened(
         yield file.finding("reads_source", Severity.HOLD, node, message)
 
 
-def _is_own_source(file: SourceFile, node: ast.AST, seen: frozenset[str] = frozenset()) -> bool:
+def _values_once(file: SourceFile, node: ast.Name, seen: set[str]) -> list[ast.expr]:
+    """What a name is given, when it is asked for the first time."""
+    if node.id in seen:
+        return []
+    seen.add(node.id)
+    return file.assignments.get(node.id, [])
+
+
+def _is_own_source(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -> bool:
     """Whether an expression is a path to a module: `__file__` itself, or something that ends in `.py`."""
+    seen = set() if seen is None else seen
     if isinstance(node, ast.Name):
-        values = file.assignments.get(node.id, []) if node.id not in seen else []
-        own = (_is_own_source(file, value, seen | {node.id}) for value in values)
+        own = (_is_own_source(file, value, seen) for value in _values_once(file, node, seen))
         return node.id == "__file__" or any(own)
     if (_last_text(file, node) or "").endswith(".py"):
         return True
@@ -196,13 +204,17 @@ def _climbing(file: SourceFile, node: ast.Attribute) -> Iterator[Finding]:
         )
 
 
-def _is_io_root(file: SourceFile, node: ast.AST, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether an expression is `$RSI_IO` or the working folder itself, nothing below it."""
+def _is_io_root(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -> bool:
+    """Whether an expression is `$RSI_IO` or the working folder itself, nothing below it.
+
+    Args:
+        file: The file of the expression.
+        node: The expression.
+        seen: Names that were followed, each once: `path = Path(path)` leads nowhere.
+    """
+    seen = set() if seen is None else seen
     if isinstance(node, ast.Name):
-        if node.id in seen:
-            return False  # path = Path(path)
-        values = file.assignments.get(node.id, [])
-        return any(_is_io_root(file, value, seen | {node.id}) for value in values)
+        return any(_is_io_root(file, value, seen) for value in _values_once(file, node, seen))
     if isinstance(node, ast.Call):
         if file.name_of(node.func) in {"pathlib.Path.cwd", "os.getcwd"}:
             return True

@@ -25,7 +25,16 @@ _REACHED_THROUGH = WIDE_MODULES - {"time"}
 MAX_MEANINGS = 24
 """Things that one name may stand for in a file; no honest file comes near."""
 _SEPARATORS = frozenset({"os.sep", "os.path.sep"})
-_SHARED = ("_lines", "assignments", "imported", "meanings", "module_bindings", "nodes", "parents")
+_SHARED = (
+    "_constants",
+    "_lines",
+    "assignments",
+    "imported",
+    "meanings",
+    "module_bindings",
+    "nodes",
+    "parents",
+)
 _Names = Mapping[str, Iterable[str]]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Constants = ast.Constant | ast.List | ast.Tuple | ast.Dict | ast.JoinedStr | ast.BinOp
@@ -276,13 +285,20 @@ class SourceFile:
         first = getattr(whole, "lineno", 1)
         last = getattr(whole, "end_lineno", None) or first
         names = {inner.id for inner in ast.walk(whole) if isinstance(inner, ast.Name)}
-        constants = [
-            f"{name} = {ast.unparse(value)}"
-            for name in sorted(names)
-            for value in self.assignments.get(name, ())
-            if isinstance(value, _Constants)
-        ]
+        constants = [self._constants[name] for name in sorted(names & self._constants.keys())]
         return textwrap.dedent("\n".join(self._lines[first - 1 : last])) + "\n".join(constants)
+
+    @cached_property
+    def _constants(self) -> dict[str, str]:
+        """What is constant among the values of each name, as text."""
+        return {
+            name: "\n".join(
+                f"{name} = {ast.unparse(value)}"
+                for value in values
+                if isinstance(value, _Constants)
+            )
+            for name, values in self.assignments.items()
+        }
 
     def imported_module(self, node: ast.ImportFrom) -> str:
         """Dotted name of the module that a from-import names, relative ones resolved."""

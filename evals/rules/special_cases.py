@@ -35,8 +35,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield from _matched_shape(file, node)
         if isinstance(node, ast.Compare):
             yield from _digest_case(file, node)
-        if isinstance(node, ast.Dict):
-            yield from _shape_table(file, node)
+    yield from _shape_tables(file)
 
 
 def _shape_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]:
@@ -152,22 +151,30 @@ def _is_size(file: SourceFile, node: ast.AST) -> bool:
     return False
 
 
-def _shape_table(file: SourceFile, node: ast.Dict) -> Iterator[Finding]:
-    """A dictionary looked up with a whole shape."""
-    shapes = [key for key in node.keys if isinstance(key, ast.Tuple)]
-    is_pinned = any(sum(map(_is_size_number, key.elts)) >= 2 for key in shapes)
-    if is_pinned and _is_asked_a_size(file, node):
-        message = "a table of answers by exact combinations of sizes"
-        yield file.finding("special_case", Severity.BLOCK, node, message)
+def _shape_tables(file: SourceFile) -> Iterator[Finding]:
+    """Dictionaries with whole shapes for keys that are looked up with a size, where they stand or by name."""
+    tables = [
+        node
+        for node in file.nodes
+        if isinstance(node, ast.Dict)
+        and any(
+            isinstance(k, ast.Tuple) and sum(map(_is_size_number, k.elts)) >= 2 for k in node.keys
+        )
+    ]
+    asked = _asked_a_size(file) if tables else frozenset()
+    for table in tables:
+        targets = getattr(file.parents.get(table), "targets", ())
+        names = {target.id for target in targets if isinstance(target, ast.Name)}
+        if table in asked or names & asked:
+            message = "a table of answers by exact combinations of sizes"
+            yield file.finding("special_case", Severity.BLOCK, table, message)
 
 
-def _is_asked_a_size(file: SourceFile, node: ast.Dict) -> bool:
-    """Whether a dictionary is looked up with a size where it stands, or under its name."""
-    asked: list[ast.AST] = []
-    parent = file.parents.get(node)
-    names = [t.id for t in getattr(parent, "targets", ()) if isinstance(t, ast.Name)]
-    for other in file.nodes:
-        match other:
+def _asked_a_size(file: SourceFile) -> frozenset[ast.AST | str]:
+    """Whatever is looked up with a size, names by their text."""
+    asked: set[ast.AST | str] = set()
+    for node in file.nodes:
+        match node:
             case ast.Subscript(value=table, slice=key):
                 pass
             case ast.Call(func=ast.Attribute(value=table, attr="get"), args=[key, *_]):
@@ -176,9 +183,9 @@ def _is_asked_a_size(file: SourceFile, node: ast.Dict) -> bool:
                 pass
             case _:
                 continue
-        if table is node or (isinstance(table, ast.Name) and table.id in names):
-            asked.append(key)
-    return any(_is_size(file, key) or _is_wrapped_size(file, key) for key in asked)
+        if _is_size(file, key) or _is_wrapped_size(file, key):
+            asked.add(table.id if isinstance(table, ast.Name) else table)
+    return frozenset(asked)
 
 
 def _digest_case(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:

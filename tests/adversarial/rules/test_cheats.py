@@ -639,6 +639,23 @@ def test_long_chains_of_names_are_followed_in_no_time(findings_of) -> None:
     assert time.process_time() - began < 20
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "".join(f"p{i} = p{i + 1}\np{i} = Path(p{i + 1})\n" for i in range(40))
+        + "open(p0)\nq = p0.parent\n",
+        "".join(f"b{i} = [b{i + 1}, b{i + 1}]\n" for i in range(40)) + "np.frombuffer(b0)\n",
+        "f({(2, 3): 1}[x])\n" * 2000,
+        "a = 1\n" * 3000 + "glob.glob(a)\n" * 2000,
+    ],
+    ids=["paths", "lists", "tables", "constants"],
+)
+def test_names_that_lead_to_each_other_are_followed_once(findings_of, code) -> None:
+    began = time.process_time()
+    findings_of({TRAIN: f"import glob\nimport numpy as np\nfrom pathlib import Path\n{code}"})
+    assert time.process_time() - began < 10
+
+
 def test_source_that_does_not_parse_is_held_because_nothing_was_checked(findings_of) -> None:
     findings = findings_of({TRAIN: "def train(:\n"})
     assert [(f.rule, f.severity) for f in findings] == [("unreadable", Severity.HOLD)]
