@@ -101,11 +101,22 @@ def _opened(
 
 
 def _values_once(file: SourceFile, node: ast.Name, seen: set[str]) -> list[ast.expr]:
-    """What a name is given, when it is asked for the first time."""
+    """What a name is given in its own function or around it, when it is asked for the first time."""
     if node.id in seen:
         return []
     seen.add(node.id)
-    return file.assignments.get(node.id, [])
+    around = [None, *_functions_around(file, node)]
+    values = file.assignments.get(node.id, [])
+    return [each for each in values if next(_functions_around(file, each), None) in around]
+
+
+def _functions_around(file: SourceFile, node: ast.AST) -> Iterator[ast.AST]:
+    """Functions that a node stands in, the innermost first."""
+    inner = node
+    while (outer := file.parents.get(inner)) is not None:
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield outer
+        inner = outer
 
 
 def _is_own_source(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -> bool:
@@ -265,6 +276,9 @@ def _environment_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
 def _variables_set(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     """`os.environ.update` with a literal or keywords; what is in anything else is not in the source."""
     given = node.args[0] if node.args else None
+    if isinstance(given, ast.Name):
+        tables = [each for each in _values_once(file, given, set()) if isinstance(each, ast.Dict)]
+        given = tables[0] if len(tables) == 1 else given
     keys: list[ast.AST | None] = (
         list(given.keys) if isinstance(given, ast.Dict) else [given] * (given is not None)
     )

@@ -60,7 +60,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
         if coding and coding.group(1).lower() not in PLAIN_CODINGS:
             message = f"the encoding {coding.group(1)!r} hides what Python reads"
             yield _finding("deceptive_text", Severity.BLOCK, path, number, message)
-        if FAR_TO_THE_RIGHT.search(line):
+        if path.endswith(".py") and FAR_TO_THE_RIGHT.search(line):
             message = "text far to the right of what seems to be the end of the line"
             yield _finding("deceptive_text", Severity.HOLD, path, number, message)
         if _speaks(line) or (number < len(lines) and _speaks_across(line, lines[number])):

@@ -802,6 +802,28 @@ class Run:
         },
         False,
     ),
+    "one name for two folders": (
+        {
+            TRAIN: """import os
+from pathlib import Path
+
+
+def read():
+    root = Path(os.environ["RSI_IO"])
+    return (root / "public" / "train.bin").read_bytes()
+
+
+def settings():
+    root = Path(__file__).resolve().parent
+    return root.parent / "trainer" / "settings.json"
+"""
+        },
+        False,
+    ),
+    "variables of threads in a table": (
+        {TRAIN: "import os\n\nTHREADS = {'OMP_NUM_THREADS': '1'}\nos.environ.update(THREADS)\n"},
+        False,
+    ),
     "variables and switches of threads and the interpreter": (
         {
             TRAIN: """import os
