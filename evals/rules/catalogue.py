@@ -19,6 +19,7 @@ from rsi.evals.rules import (
     references,
     seeds,
     special_cases,
+    variables,
 )
 from rsi.evals.rules.literals import DataKind, Datum
 from rsi.evals.rules.source import SOURCE, Sighting, SourceFile, parse_source, python_lines
@@ -33,6 +34,7 @@ RULES: Mapping[str, Rule] = {
     "loading": loading.check,
     "processes": processes.check,
     "paths": paths.check,
+    "variables": variables.check,
     "literals": literals.check,
     "special_cases": special_cases.check,
     "seeds": seeds.check,
