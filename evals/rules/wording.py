@@ -19,10 +19,9 @@ INVISIBLE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """What Unicode lets a renderer leave out, and letters that are blank."""
-_SYMBOL = "[\u00a9\u00ae\u203c-\u2bff\u3030-\u3299\U0001f000-\U0001faff]"
-EMOJI = re.compile(
-    f"{_SYMBOL}(?:\ufe0f|[\U0001f3fb-\U0001f3ff]|\u200d{_SYMBOL})+|[0-9#*]\ufe0f\u20e3"
-)
+_SYMBOL = "[\u00a9\u00ae\u203c-\u205e\u2070-\u27ff\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_LOOKS = f"{_SYMBOL}\ufe0f?[\U0001f3fb-\U0001f3ff]?"
+EMOJI = re.compile(f"{_LOOKS}(?:\u200d{_LOOKS})*|[0-9#*]\ufe0f\u20e3")
 """A symbol with the marks that choose its looks, which are invisible by themselves and carry nothing here."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Carriage returns too, which hide what follows: those of a line's end are taken away before."""

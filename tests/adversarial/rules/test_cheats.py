@@ -481,6 +481,11 @@ POLICY: dict[str, tuple[dict[str, str | bytes | None], str]] = {
         {TRAIN: "x = '\U0001f600\U000e0141\U000e0113'\n"},
         "deceptive_text",
     ),
+    "bytes in how often an emoji is marked": (
+        {TRAIN: "x = '\U0001f600\ufe0f\ufe0f'\n"},
+        "deceptive_text",
+    ),
+    "a mark on what is invisible itself": ({TRAIN: "x = '\u2063\ufe0f'\n"}, "deceptive_text"),
     "a name that is a blank letter": ({TRAIN: "\u3164 = 1\n"}, "deceptive_text"),
     "C under the name of notes": (
         {"trainer/notes.txt": "#include <unistd.h>\nint go() { return fork(); }\n"},
