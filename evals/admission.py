@@ -5,7 +5,7 @@ not admitted, a HOLD finding means that a person looks before any promotion.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rsi.evals.rules.catalogue import RULES, Rule, check_added_data, check_change
 from rsi.evals.rules.source import SOURCE
@@ -69,6 +69,7 @@ def admit(
         *_path_findings(candidate_tree),
         *_policy_findings(task, before, after),
         *_size_findings(task, before, candidate_tree),
+        *_hidden_modules(before, after),
     ]
     first_party = _top_level_names(candidate_tree)
     for entry in changed:
@@ -168,10 +169,23 @@ def _shadowing(path: str) -> list[Finding]:
         message = f"takes the place of the module {top!r}"
         return [_finding("shadowing", Severity.BLOCK, path, message)]
     stem = parts[-1].removesuffix(".py")
+    if stem == "__init__" and len(parts) > 1:
+        stem = parts[-2]
     if stem in {"harness", "harness_kit", "rsi", "torch", "numpy"} and parts[-1].endswith(".py"):
         message = f"bears the name of the module {stem!r}"
         return [_finding("shadowing", Severity.HOLD, path, message)]
     return []
+
+
+def _hidden_modules(
+    before: Mapping[str, FileEntry], after: Mapping[str, FileEntry]
+) -> Iterator[Finding]:
+    """New packages in whose place a file of the same name stays, which is imported no longer."""
+    for path in sorted(after.keys() - before.keys()):
+        folder = path.removesuffix("/__init__.py")
+        if folder != path and f"{folder}.py" in after:
+            message = f"takes the place of {folder}.py, which stays and says something else"
+            yield _finding("shadowing", Severity.HOLD, path, message)
 
 
 def _size_findings(task: Task, before: Mapping[str, FileEntry], tree: FileTree) -> list[Finding]:

@@ -17,7 +17,9 @@ from rsi.evals.rules import (
     paths,
     processes,
     references,
+    seeds,
     special_cases,
+    variables,
 )
 from rsi.evals.rules.literals import DataKind, Datum
 from rsi.evals.rules.source import SOURCE, Sighting, SourceFile, parse_source, python_lines
@@ -32,8 +34,10 @@ RULES: Mapping[str, Rule] = {
     "loading": loading.check,
     "processes": processes.check,
     "paths": paths.check,
+    "variables": variables.check,
     "literals": literals.check,
     "special_cases": special_cases.check,
+    "seeds": seeds.check,
     "native": native.check,
 }
 """Rule families for Python files, by name; a test switches one off by leaving it out."""
@@ -121,7 +125,7 @@ def _findings(
     text = content.decode("utf-8", errors="replace")
     found = list(check_text(path, text))
     if not path.endswith(PYTHON_SUFFIXES):
-        if path.endswith(native.NATIVE_SUFFIXES):
+        if _is_native(path, text):
             found.extend(native.check_native(path, text))
         return [*found, *_data_file(path, text, max_literal_bytes)]
     try:
@@ -146,7 +150,7 @@ def _data_file(path: str, text: str, max_literal_bytes: int) -> Iterator[Finding
         yield _data_finding(
             path, Severity.BLOCK, f"{size} bytes of packed data, allowed are {max_literal_bytes}"
         )
-    elif not path.endswith(native.NATIVE_SUFFIXES):  # a person reads native source in any case
+    elif not _is_native(path, text):  # a person reads native source in any case
         yield _data_finding(
             path,
             Severity.HOLD,
@@ -170,8 +174,12 @@ def _data_of_file(
     if path.endswith(PYTHON_SUFFIXES):
         with suppress(SyntaxError, RecursionError):
             return literals.data_of(parse_source(path, content, first_party, max_literal_bytes))
-    is_native = path.endswith(native.NATIVE_SUFFIXES)
-    return Counter([Datum(DataKind.PROSE if is_native else DataKind.TEXT, text)])
+    return Counter([Datum(DataKind.PROSE if _is_native(path, text) else DataKind.TEXT, text)])
+
+
+def _is_native(path: str, text: str) -> bool:
+    """By what it is called or by what it holds: compilers do not mind the name."""
+    return path.lower().endswith(native.NATIVE_SUFFIXES) or bool(native.LOOKS_NATIVE.search(text))
 
 
 def _data_finding(path: str, severity: Severity, message: str) -> Finding:

@@ -7,6 +7,9 @@ import ast
 from dataclasses import dataclass
 from typing import Protocol
 
+LONGEST = 100_000
+"""Characters that a folded text may have; more than a whole source file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -25,7 +28,22 @@ class Folder(Protocol):
 
 
 def fold_text(node: ast.AST, file: Folder) -> Folded | None:
-    """Value of a constant text expression from those of its parts; None when it is not constant."""
+    """Value of a constant text expression from those of its parts; None when it is not constant.
+
+    Raises:
+        SyntaxError: It grows out of all proportion, as `"a".replace("a", 9 * "a")` does when it is nested.
+    """
+    found = _fold(node, file)
+    _require_short(len(found.value) if found is not None else 0)
+    return found
+
+
+def _require_short(characters: int) -> None:
+    if characters > LONGEST:
+        raise SyntaxError("a text that is put together grows too long")
+
+
+def _fold(node: ast.AST, file: Folder) -> Folded | None:
     match node:
         case ast.Constant(value=str(text)):
             return Folded(text, False)
@@ -61,11 +79,14 @@ def _fold_call(node: ast.Call, file: Folder) -> Folded | None:
             if between is None or any(part is None for part in folded):
                 return None
             texts = [part.value for part in folded if part is not None]
+            _require_short(sum(map(len, texts)) + len(between.value) * len(texts))
             return Folded(between.value.join(texts), True)
         case ast.Call(func=ast.Attribute(value=value, attr="replace"), args=[old, new]):
             inner, before, after = file.fold(value), file.fold(old), file.fold(new)
             if inner is None or before is None or after is None:
                 return None
+            occurrences = inner.value.count(before.value)
+            _require_short(len(inner.value) + occurrences * len(after.value))
             return Folded(inner.value.replace(before.value, after.value), True)
         case ast.Call(func=ast.Attribute(value=value, attr="lower" | "decode" | "strip")):
             inner = file.fold(value)

@@ -1,7 +1,7 @@
 """Weights or data carried in the source: by size, by entropy, and by how they are unpacked.
 
 Does not: count docstrings and comments as data while they read like prose.
-Invariant: splitting a blob over many words, literals, numbers or files does not help, because all that a candidate
+Invariant: splitting a blob over many words, literals, numbers, names or files does not help, because all that a candidate
 adds is summed (`added_data`).
 """
 
@@ -30,6 +30,10 @@ LONGEST_WORD = 120
 """No prose, code or kernel has a longer run without white space."""
 BLOB_SHARE = 0.3
 """Part of a text that must be data before the whole counts as data; a formula in a docstring is not."""
+IDEOGRAPHS = re.compile("[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
+"""Scripts of thousands of characters: how dense a text in them is says nothing, so a person judges it."""
+NAMES_ALLOWANCE = 8
+"""Different names may have this many times the literal cap in all: honest source of the largest size stays below 6."""
 PROSE_ALLOWANCE = 4
 """Text that reads like prose or code (an inline kernel) may be this many times the literal cap, held for a person."""
 NUMBERS_IN_A_ROW = 64
@@ -39,7 +43,7 @@ NUMBERS_SIDE_BY_SIDE = 8
 UNPACKERS = re.compile(
     r"^(base64\.|binascii\.|zlib\.decompress|gzip\.decompress|bz2\.decompress|lzma\.decompress|"
     r"bytes\.fromhex|builtins\.bytes\.fromhex|numpy\.frombuffer|numpy\.fromstring|"
-    r"torch\.frombuffer|struct\.unpack|struct\.iter_unpack|codecs\.decode|builtins\.int\.from_bytes)"
+    r"torch\.frombuffer|array\.array|struct\.unpack|struct\.iter_unpack|codecs\.decode|builtins\.int\.from_bytes)"
 )
 LONGEST_HARMLESS_PACKED = 64
 """Characters of a constant that may be unpacked without further ado: a magic number, a checksum."""
@@ -55,6 +59,10 @@ class DataKind(StrEnum):
     PROSE = "prose"
     """A docstring, a comment or native source: data only when it is packed."""
     NUMBER = "number"
+    NAME = "name"
+    """A name that the source gives or uses, once for each file."""
+    READER = "reader"
+    """Docstrings are read by the program, so that prose is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +96,14 @@ def check(file: SourceFile) -> Iterator[Finding]:
 def data_of(file: SourceFile) -> Counter[Datum]:
     """Every constant and comment of a file, with how often it is there."""
     docstrings = _docstrings(file)
-    found: Counter[Datum] = Counter(
-        Datum(DataKind.PROSE, text) for _, text in _comments(file) if len(text) >= SHORTEST_BLOB
-    )
+    found: Counter[Datum] = Counter(Datum(DataKind.PROSE, text) for _, text in _comments(file))
+    found.update(Datum(DataKind.NAME, name) for name in _names(file))
     for node in file.nodes:
         match node:
+            case ast.Attribute(attr="__doc__") | ast.Name(id="__doc__") if _is_read(file, node):
+                found[Datum(DataKind.READER, "")] += 1
+            case ast.List() | ast.Tuple() | ast.Set() | ast.Call() if repeats := _repeated(node):
+                found[Datum(DataKind.NUMBER, ast.unparse(node), repeats)] += 1
             case ast.Constant(value=str() | bytes() as value):
                 kind = DataKind.PROSE if node in docstrings else DataKind.TEXT
                 found[Datum(kind, _as_text(value))] += 1
@@ -118,23 +129,29 @@ def added_data(
     """
     added = list((after - before).elements())
     digits = sum(each.digits for each in added)
-    texts = [each for each in added if each.kind is not DataKind.NUMBER]
+    names = sorted({each.content for each in added if each.kind is DataKind.NAME})
+    texts = [each for each in added if each.kind in {DataKind.TEXT, DataKind.PROSE}]
     packed = sum(packed_bytes(each.content) for each in texts)
     packed += packed_bytes(" ".join(t.content for t in texts if not packed_bytes(t.content)))
+    packed += packed_bytes(" ".join(names))
     if packed > cap:
         message = f"adds {packed} bytes of packed literals in all, allowed are {cap}"
         yield Severity.BLOCK, message
     if digits > cap:
         severity = Severity.BLOCK if digits > PROSE_ALLOWANCE * cap else Severity.HOLD
         yield severity, f"adds numbers of {digits} digits in all, allowed are {cap}"
-    text = sum(
-        len(each.content.encode("utf-8", "surrogatepass"))
-        for each in texts
-        if each.kind is DataKind.TEXT
-    )
+    is_prose_read = any(each.kind is DataKind.READER for each in after)
+    read = [each.content for each in texts if is_prose_read or each.kind is DataKind.TEXT]
+    text = sum(map(_size, read))
     if text > PROSE_ALLOWANCE * cap:
-        message = f"adds {text} bytes of text in literals and files that are no code"
+        kinds = "literals, docstrings that are read" if is_prose_read else "literals"
+        yield Severity.HOLD, f"adds {text} bytes of text in {kinds} and files that are no code"
+    unjudged = sum(_size("".join(IDEOGRAPHS.findall(each))) for each in read)
+    if unjudged > cap:
+        message = f"adds {unjudged} bytes of text in a script whose density says nothing"
         yield Severity.HOLD, message
+    if (named := sum(map(_size, names))) > NAMES_ALLOWANCE * cap:
+        yield Severity.HOLD, f"adds different names of {named} bytes in all"
 
 
 def entropy_bits(text: str) -> float:
@@ -152,6 +169,7 @@ def looks_like_blob(text: str) -> bool:
 
 def packed_bytes(text: str) -> int:
     """Characters of a text that are data in disguise; all of them when it is data as a whole."""
+    text = IDEOGRAPHS.sub("", text)
     if len(text) < SHORTEST_BLOB:
         return 0
     if _is_packed(text):
@@ -172,6 +190,51 @@ def _is_packed(text: str) -> bool:
         or unprintable > 0.02 * len(text)
         or entropy_bits(bare) > (DENSE_WORDS_BITS if has_words else DENSE_BITS)
     )
+
+
+def _is_read(file: SourceFile, node: ast.Attribute | ast.Name) -> bool:
+    """Whether a docstring becomes a value, more than the help of a program or the docstring of a wrapper."""
+    match file.parents.get(node):
+        case ast.keyword(arg="description" | "epilog" | "help"):
+            return False
+        case ast.Assign(targets=[ast.Attribute(attr="__doc__")]):
+            return False
+    return isinstance(node.ctx, ast.Load)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _names(file: SourceFile) -> frozenset[str]:
+    """Every name in the source that is not in a text."""
+    found: set[str | None] = set()
+    for node in file.nodes:
+        match node:
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
+                found.add(name)
+            case (
+                ast.Name(id=name)
+                | ast.Attribute(attr=name)
+                | ast.arg(arg=name)
+                | ast.keyword(arg=name)
+            ):
+                found.add(name)
+            case ast.alias(name=name, asname=other):
+                found.update((name, other))
+    return frozenset(name for name in found if name)
+
+
+def _repeated(node: ast.List | ast.Tuple | ast.Set | ast.Call) -> int:
+    """Names that stand in a row more than once: `[a, b, a, a]` carries a digit each, as numbers would."""
+    row = node.args if isinstance(node, ast.Call) else node.elts
+    names = [each.id for each in row if isinstance(each, ast.Name)]
+    repeats = len(names) - len(set(names))
+    return repeats if len(names) >= NUMBERS_SIDE_BY_SIDE and repeats >= len(names) / 2 else 0
 
 
 def _digits(number: complex) -> int:
@@ -212,7 +275,7 @@ def _as_text(value: str | bytes | int) -> str:
 def _one_literal(
     file: SourceFile, node: ast.Constant, text: str, *, is_docstring: bool
 ) -> Iterator[Finding]:
-    size = len(text.encode("utf-8", errors="surrogatepass"))
+    size = _size(text)
     cap = file.max_literal_bytes
     if size > cap:
         reads_well = not looks_like_blob(text)
@@ -274,23 +337,25 @@ def _unpacked(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
             return
 
 
-def _constant_size(file: SourceFile, node: ast.AST) -> int:
-    """Length of the constant text inside an expression, names of module constants followed."""
+def _constant_size(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -> int:
+    """Length of the constant text inside an expression, names of module constants followed, each once."""
+    seen = set() if seen is None else seen
     text = file.text_of(node)
     if text is not None:
         return len(text)
     if isinstance(node, ast.Name):
-        values = file.assignments.get(node.id, [])
+        values = file.assignments.get(node.id, []) if node.id not in seen else []
+        seen.add(node.id)
         sizes = [len(text) for value in values if (text := file.text_of(value)) is not None]
         sizes += [
-            sum(_constant_size(file, part) for part in value.elts)
+            sum(_constant_size(file, part, seen) for part in value.elts)
             for value in values
             if isinstance(value, ast.List | ast.Tuple)
         ]
         return max(sizes, default=0)
     if isinstance(node, ast.Call):
         inner = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
-        return max((_constant_size(file, part) for part in inner), default=0)
+        return max((_constant_size(file, part, seen) for part in inner), default=0)
     return 0
 
 

@@ -7,11 +7,10 @@ import ast
 from collections.abc import Iterator
 
 from rsi.evals.rules.references import listed
-from rsi.evals.rules.source import SourceFile
+from rsi.evals.rules.source import MODULE_LOADERS, SourceFile
 from rsi.evals.types import Finding, Severity
 
-_MODULE_LOADERS = frozenset({"importlib.import_module", "builtins.__import__"})
-_NAMESPACE_CALLS = frozenset({"builtins.globals", "builtins.locals", "builtins.vars"})
+_NAMESPACE_CALLS = frozenset({"builtins.globals", "builtins.locals"})
 _SHORTEST_TELLING_NAME = 3
 _REACHERS = frozenset({"builtins.getattr", "builtins.setattr", "builtins.delattr"})
 _LIBRARY_LOADERS = frozenset(
@@ -27,7 +26,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
         if isinstance(node, ast.Call):
             yield from _getattr(file, node)
             yield from _import(file, node)
-            yield from _torch_load(file, node)
+            yield from _unpickling(file, node)
             yield from _handed_over(file, node)
         elif isinstance(node, ast.Subscript):
             yield from _namespace_lookup(file, node)
@@ -39,6 +38,10 @@ def check(file: SourceFile) -> Iterator[Finding]:
 
 def _getattr(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     if file.name_of(node.func) not in {"builtins.getattr", "operator.attrgetter"}:
+        return
+    if any(isinstance(each, ast.Starred) for each in node.args):
+        message = "getattr with arguments that are known only at run time"
+        yield file.finding("obfuscation", Severity.HOLD, node, message)
         return
     attribute = node.args[1] if len(node.args) >= 2 else node.args[0] if node.args else None
     if attribute is None:
@@ -90,7 +93,7 @@ def _is_module_like(file: SourceFile, base: str) -> bool:
 
 
 def _import(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
-    if file.name_of(node.func) not in _MODULE_LOADERS or not node.args:
+    if file.name_of(node.func) not in MODULE_LOADERS or not node.args:
         return
     folded = file.fold(node.args[0])
     if folded is None or folded.is_pieced:
@@ -102,26 +105,28 @@ def _import(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         )
 
 
-def _torch_load(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
-    """numpy.load is fine until it is allowed to unpickle."""
-    name = file.name_of(node.func)
-    if name in {"numpy.load", "numpy.lib.npyio.load"}:
-        for keyword in node.keywords:
-            is_off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-            if keyword.arg == "allow_pickle" and not is_off:
-                yield file.finding(
-                    "unsafe_load",
-                    Severity.BLOCK,
-                    node,
-                    "numpy.load with allow_pickle runs bytes as code",
-                )
+def _unpickling(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
+    """Readers of numpy are fine until they are allowed to unpickle."""
+    allowed = [keyword.value for keyword in node.keywords if keyword.arg == "allow_pickle"]
+    if file.name_of(node.func) == "numpy.load":
+        allowed += node.args[2:3]
+    if any(not (isinstance(each, ast.Constant) and each.value is False) for each in allowed):
+        message = "allow_pickle runs bytes as code"
+        yield file.finding("unsafe_load", Severity.BLOCK, node, message)
 
 
 def _namespace_lookup(file: SourceFile, node: ast.Subscript) -> Iterator[Finding]:
-    """globals()[name] and module.__dict__[name] with a computed name."""
-    is_namespace = (
-        isinstance(node.value, ast.Call) and file.name_of(node.value.func) in _NAMESPACE_CALLS
-    ) or (isinstance(node.value, ast.Attribute) and node.value.attr == "__dict__")
+    """globals()[name], vars(module)[name] and module.__dict__[name] with a computed name."""
+    match node.value:
+        case ast.Attribute(attr="__dict__", value=owner):
+            is_namespace = file.name_of(owner) is not None
+        case ast.Call(func=function, args=[owner]):
+            is_vars = file.name_of(function) == "builtins.vars"
+            is_namespace = is_vars and file.name_of(owner) is not None
+        case ast.Call(func=function, args=[]):
+            is_namespace = file.name_of(function) in {*_NAMESPACE_CALLS, "builtins.vars"}
+        case _:
+            is_namespace = False
     if is_namespace and file.text_of(node.slice) is None:
         yield file.finding(
             "obfuscation", Severity.HOLD, node, "looks a name up in a namespace by a computed key"

@@ -11,11 +11,13 @@ from rsi.evals.rules.source import SourceFile, python_lines
 from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
-NATIVE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".s", ".asm")
+NATIVE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hh", ".hpp", ".inc", ".inl", ".s", ".asm")  # fmt: skip
 LOOKS_NATIVE = re.compile(r"#\s*include|__global__|extern\s+\"C\"|PYBIND11_MODULE|TORCH_LIBRARY")
+_FREE = r"(?:\bstd\s*::\s*|(?<![.>])(?<!\w::)\b)"
+"""Before a function of the C library: no method and nothing of a library's own namespace, such as `x.clone()`, `at::clone()`."""
 CALLS: tuple[tuple[str, re.Pattern[str], Severity, str], ...] = (
-    ("process_escape", re.compile(r"\b(fork|vfork|clone|daemon|setsid|setpgid|posix_spawnp?|exec[lv]p?e?|system|popen|ptrace|kill|prctl|unshare|setns|nice|setpriority)\s*\("), Severity.BLOCK, "starts or touches processes"),
-    ("network", re.compile(r"\b(socket|connect|accept|bind|sendto|recvfrom|getaddrinfo)\s*\("), Severity.BLOCK, "uses the network"),
+    ("process_escape", re.compile(rf"{_FREE}(clone|daemon|exec[lv]p?e?|system|popen|kill|nice)\s*\(|\b(v?fork|setsid|setpgid|posix_spawnp?|ptrace|prctl|unshare|setns|setpriority)\b"), Severity.BLOCK, "starts or touches processes"),
+    ("network", re.compile(r"(?<![.>])(?<!\w::)\b(socket|connect|accept|bind|sendto|recvfrom|getaddrinfo)\s*\("), Severity.BLOCK, "uses the network"),
     ("clock_patch", re.compile(r"\b(clock_settime|settimeofday|adjtimex?|stime)\s*\(|\b(clock_gettime|gettimeofday|time|clock)\s*\([^;{}]*\)\s*\{"), Severity.BLOCK, "sets or replaces a clock"),
     ("dynamic_code", re.compile(r"\b(dlopen|dlsym|dlmopen|mprotect|memfd_create|process_vm_(read|write)v)\s*\("), Severity.BLOCK, "loads or writes code at run time"),
     ("deferred_work", re.compile(r"__attribute__\s*\(\(\s*(constructor|destructor|ifunc)"), Severity.BLOCK, "runs outside every call"),
@@ -51,7 +53,7 @@ def check_native(path: str, text: str, *, first_line: int = 1) -> Iterator[Findi
         message="native source; a person should read it",
         source=SOURCE,
     )
-    bare = re.sub(r"//[^\n]*|/\*.*?\*/", _blank, text, flags=re.DOTALL)
+    bare = re.sub(r"//[^\n]*|/\*.*?(?:\*/|\Z)", _blank, text, flags=re.DOTALL)
     for number, line in enumerate(python_lines(bare), start=first_line):
         for rule, pattern, severity, message in CALLS:
             if found := pattern.search(line):

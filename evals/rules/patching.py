@@ -4,6 +4,7 @@ Does not: mind a candidate that changes its own modules' settings, or the docume
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from rsi.evals.rules.source import SourceFile
@@ -21,6 +22,8 @@ SETTINGS = (
     "sys.stderr",
     "sys.argv",
     "sys.excepthook",
+    "sys.dont_write_bytecode",
+    "sys.tracebacklimit",
     "os.environ",
     "logging",
     "warnings",
@@ -28,12 +31,16 @@ SETTINGS = (
     "numba.config",
 )
 """Switches that libraries offer to be set, and the process's own streams."""
+PROGRAM_SETTINGS = ("torch._inductor.config.cpp.cxx", "torch._inductor.config.cuda.cuda_cxx")
+"""Switches among them that say which program a library starts."""
 INSIDE_NAMES = frozenset(
     {
         "__builtins__",
         "__closure__",
         "__code__",
         "__globals__",
+        "__loader__",
+        "__spec__",
         "ag_frame",
         "cr_frame",
         "f_back",
@@ -43,6 +50,12 @@ INSIDE_NAMES = frozenset(
         "tb_frame",
     }
 )
+INSIDE_TEXTS = re.compile(
+    r"\b("
+    + "|".join(sorted({"__subclasses__", *(n for n in INSIDE_NAMES if n[0] == "_")}))
+    + r")\b"
+)
+"""The same in a text: getattr, attrgetter, methodcaller and templates reach what a text names."""
 FORGED_COMPARISONS = frozenset(
     {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__float__"}
 )
@@ -67,6 +80,8 @@ def check(file: SourceFile) -> Iterator[Finding]:
             case ast.Attribute(attr=attr) if attr in INSIDE_NAMES:
                 message = f"{attr} reaches into the interpreter"
                 yield file.finding("introspection", Severity.BLOCK, node, message)
+            case ast.Constant(value=str()) | ast.BinOp() | ast.JoinedStr():
+                yield from _inside_text(file, node)
             case ast.Attribute(
                 attr="__subclasses__" | "__base__" | "__bases__" | "__mro__" | "__self__" as attr
             ):
@@ -76,6 +91,14 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 )
             case ast.ClassDef():
                 yield from _forged_comparison(file, node)
+
+
+def _inside_text(file: SourceFile, node: ast.expr) -> Iterator[Finding]:
+    if isinstance(file.parents.get(node), ast.Expr | ast.BinOp | ast.JoinedStr):
+        return  # a docstring, or a part of a text that is looked at as a whole
+    if found := INSIDE_TEXTS.search(file.text_of(node) or ""):
+        message = f"the name {found.group()} in a text reaches into the interpreter"
+        yield file.finding("introspection", Severity.BLOCK, node, message)
 
 
 def _assigned(file: SourceFile, target: ast.AST) -> Iterator[Finding]:
@@ -136,6 +159,9 @@ def _is_foreign_object(file: SourceFile, node: ast.AST) -> bool:
 
 def _foreign(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
     root = name.split(".")[0]
+    if name in PROGRAM_SETTINGS:
+        message = f"{name} says which program others start"
+        yield file.finding("subprocess", Severity.HOLD, node, message)
     if any(name == setting or name.startswith(f"{setting}.") for setting in SETTINGS):
         return
     if root in CLOCK_ROOTS or any(name.startswith(clock) for clock in CLOCK_NAMES):

@@ -22,10 +22,6 @@ def check(file: SourceFile) -> Iterator[Finding]:
         name = file.name_of(node.func) or ""
         if name.startswith("subprocess."):
             yield from _program(file, node)
-        elif name.startswith("os.exec") or name.startswith("os.spawn"):
-            yield file.finding(
-                "process_escape", Severity.BLOCK, node, f"{name} leaves the measured process"
-            )
         elif name in {"threading.Thread", "threading.Timer", "multiprocessing.Process"}:
             yield from _worker(file, node, name)
 

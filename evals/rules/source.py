@@ -17,7 +17,7 @@ from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__"}
-_MODULE_LOADERS = frozenset({"importlib.import_module", "builtins.__import__"})
+MODULE_LOADERS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})  # fmt: skip
 WIDE_MODULES = frozenset({"builtins", "ctypes", "importlib", "os", "shutil", "subprocess", "sys", "time"})  # fmt: skip
 """Modules of which only some names are harmless, so that all of them at once are not."""
 _REACHED_THROUGH = WIDE_MODULES - {"time"}
@@ -25,9 +25,19 @@ _REACHED_THROUGH = WIDE_MODULES - {"time"}
 MAX_MEANINGS = 24
 """Things that one name may stand for in a file; no honest file comes near."""
 _SEPARATORS = frozenset({"os.sep", "os.path.sep"})
-_SHARED = ("_lines", "imported", "meanings", "module_bindings", "nodes", "parents")
+_SHARED = (
+    "_constants",
+    "_lines",
+    "assignments",
+    "imported",
+    "meanings",
+    "module_bindings",
+    "nodes",
+    "parents",
+)
 _Names = Mapping[str, Iterable[str]]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_Constants = ast.Constant | ast.List | ast.Tuple | ast.Dict | ast.JoinedStr | ast.BinOp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +272,11 @@ class SourceFile:
         return python_lines(self.text)
 
     def _evidence(self, node: ast.AST) -> str:
-        """Whole lines of the statement around a node; of the node alone where the statement holds others."""
+        """Whole lines of the statement around a node, and the constants whose names it uses.
+
+        Of the node alone where the statement holds others. A command that was looked at is another one when the list
+        of its words is.
+        """
         whole = node
         while not isinstance(whole, ast.stmt) and whole in self.parents:
             whole = self.parents[whole]
@@ -270,7 +284,21 @@ class SourceFile:
             whole = node
         first = getattr(whole, "lineno", 1)
         last = getattr(whole, "end_lineno", None) or first
-        return textwrap.dedent("\n".join(self._lines[first - 1 : last]))
+        names = {inner.id for inner in ast.walk(whole) if isinstance(inner, ast.Name)}
+        constants = [self._constants[name] for name in sorted(names & self._constants.keys())]
+        return textwrap.dedent("\n".join(self._lines[first - 1 : last])) + "\n".join(constants)
+
+    @cached_property
+    def _constants(self) -> dict[str, str]:
+        """What is constant among the values of each name, as text."""
+        return {
+            name: "\n".join(
+                f"{name} = {ast.unparse(value)}"
+                for value in values
+                if isinstance(value, _Constants)
+            )
+            for name, values in self.assignments.items()
+        }
 
     def imported_module(self, node: ast.ImportFrom) -> str:
         """Dotted name of the module that a from-import names, relative ones resolved."""
@@ -294,7 +322,9 @@ def parse_source(
         SyntaxError: It is no Python; also for bytes that are no UTF-8 and for over-deep nesting.
     """
     try:
-        text = content.decode("utf-8")
+        text = content.decode(
+            "utf-8-sig"
+        )  # a mark of the byte order at the start is none of its text
         tree = ast.parse(text, filename=path)
     except (UnicodeDecodeError, ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error)) from error
@@ -397,14 +427,16 @@ def _looked_up(node: ast.Subscript, names: _Names, file: SourceFile) -> Iterator
         for function in _dotted(node.value.func, names, file):
             if function == "builtins.vars" and node.value.args:
                 yield from _members(_dotted(node.value.args[0], names, file), key)
-            if function == "builtins.globals":
+            if function in {"builtins.globals", "builtins.locals"} or (
+                function == "builtins.vars" and not node.value.args
+            ):
                 yield from names.get(key, ())
 
 
 def _loaded(node: ast.Call, names: _Names, file: SourceFile) -> Iterator[str]:
     """import_module("x"), __import__("x"), getattr(x, "y")."""
     for function in _dotted(node.func, names, file):
-        if function in _MODULE_LOADERS | {"sys.modules.get"} and node.args:
+        if function in MODULE_LOADERS | {"sys.modules.get"} and node.args:
             text = file.text_of(node.args[0])
             yield from () if text is None else (text,)
         if function == "builtins.getattr" and len(node.args) >= 2:
@@ -419,6 +451,11 @@ def _loaded(node: ast.Call, names: _Names, file: SourceFile) -> Iterator[str]:
             args=[key, *_],
         ):
             yield from _members(_dotted(base, names, file), file.text_of(key))
+        case ast.Call(
+            func=ast.Attribute(value=ast.Call(func=looker, args=[base]), attr="get"), args=[key, *_]
+        ):
+            if "builtins.vars" in _dotted(looker, names, file):
+                yield from _members(_dotted(base, names, file), file.text_of(key))
         case ast.Call(func=ast.Call(func=maker, args=[key, *_]), args=[base, *_]):
             if "operator.attrgetter" in _dotted(maker, names, file):
                 yield from _members(_dotted(base, names, file), file.text_of(key))

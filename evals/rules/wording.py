@@ -3,7 +3,9 @@
 Does not: judge style. Works on the text, so it reads files that are no Python too.
 """
 
+import io
 import re
+import tokenize
 import unicodedata
 from collections.abc import Iterator
 
@@ -13,28 +15,39 @@ SOURCE = "rules"
 WORDING_RULES = frozenset({"deceptive_text", "addresses_reviewer"})
 """Findings of this module, each about one line."""
 INVISIBLE = re.compile(
-    "[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\ufeff\u00ad\u061c\u180e\U000e0000-\U000e007f]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+"""What Unicode lets a renderer leave out, and letters that are blank."""
+_SYMBOL = "[\u00a9\u00ae\u203c-\u205e\u2070-\u27ff\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_LOOKS = f"{_SYMBOL}\ufe0f?[\U0001f3fb-\U0001f3ff]?"
+EMOJI = re.compile(f"{_LOOKS}(?:\u200d{_LOOKS})*|[0-9#*]\ufe0f\u20e3")
+"""A symbol with the marks that choose its looks, which are invisible by themselves and carry nothing here."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Carriage returns too, which hide what follows: those of a line's end are taken away before."""
+FAR_TO_THE_RIGHT = re.compile(r"\S[ \t]{80,}\S")
+"""Beyond the edge of most screens."""
 CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 PLAIN_CODINGS = frozenset({"utf-8", "utf8", "ascii", "us-ascii"})
 TO_THE_REVIEWER = re.compile(
     r"(ignore (all |any |the )?(previous|prior|above|earlier) (instruction|rule|message)|"
     r"(as|dear|note to|attention|hello|hey) (the |an? |all )?(ai |llm |automated |code )?(reviewer|grader|judge|evaluator)|"
-    r"(reviewer|grader|judge|evaluator)s?[:,] |"
+    r"(^|[.!?#\"'*])\s*(reviewer|grader|judge)s?[:,] |"
     r"(this|the) (patch|change|candidate|diff) (is|has been|was) (already )?"
     r"(pre-?)?(approved|reviewed|verified|cleared)|"
-    r"(please |must |should |you may )?(approve|accept|promote) (this|the) (patch|change|candidate|diff)|"
-    r"no findings|nothing suspicious|do not (flag|report)|system prompt|</?(system|assistant|user)>)",
+    r"(approve|(please|must|should|you may) (accept|promote)) (this|the) (patch|change|candidate|diff)|"
+    r"no findings|nothing suspicious|do not (flag|report) (this|these|that|it|any|the (next|following|above))|"
+    r"system prompt|</?(system|assistant|user)>)",
     re.IGNORECASE,
 )
 
 
 def check_text(path: str, text: str) -> Iterator[Finding]:
     """Report deceptive text in any kind of file."""
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
-        if INVISIBLE.search(line) or CONTROL.search(line):
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    odd_names = _lines_of_lookalikes(text) if path.endswith(".py") else frozenset()
+    for number, line in enumerate(lines, start=1):
+        if INVISIBLE.search(EMOJI.sub("", line)) or CONTROL.search(line):
             yield _finding(
                 "deceptive_text",
                 Severity.BLOCK,
@@ -46,11 +59,14 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
         if coding and coding.group(1).lower() not in PLAIN_CODINGS:
             message = f"the encoding {coding.group(1)!r} hides what Python reads"
             yield _finding("deceptive_text", Severity.BLOCK, path, number, message)
-        if TO_THE_REVIEWER.search(line):
+        if path.endswith(".py") and FAR_TO_THE_RIGHT.search(line):
+            message = "text far to the right of what seems to be the end of the line"
+            yield _finding("deceptive_text", Severity.HOLD, path, number, message)
+        if _speaks(line) or (number < len(lines) and _speaks_across(line, lines[number])):
             yield _finding(
                 "addresses_reviewer", Severity.HOLD, path, number, "speaks to whoever reviews it"
             )
-        if path.endswith(".py") and _has_lookalike(line):
+        if number in odd_names:
             yield _finding(
                 "deceptive_text",
                 Severity.HOLD,
@@ -60,18 +76,37 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
             )
 
 
-def _has_lookalike(line: str) -> bool:
-    """A word outside quotes and comments that mixes Latin with look-alike letters."""
-    code = re.sub(r"(\"[^\"]*\"|'[^']*'|#.*)", "", line)
-    for word in re.findall(r"\w+", code):
-        if word.isascii():
-            continue
-        if unicodedata.normalize("NFKC", word) != word:
-            return True
-        scripts = {unicodedata.name(letter, "?").split()[0] for letter in word if letter.isalpha()}
-        if "LATIN" in scripts and len(scripts) > 1:
-            return True
-    return False
+def _speaks(line: str) -> bool:
+    """Whether a line speaks to a reviewer, in a name too."""
+    return bool(TO_THE_REVIEWER.search(line) or TO_THE_REVIEWER.search(line.replace("_", " ")))
+
+
+def _speaks_across(line: str, following: str) -> bool:
+    """The same for a sentence that goes on in the next line, neither of which says it alone."""
+    if _speaks(following):
+        return False  # it is reported there
+    bare = following.lstrip(" \t#/*")
+    return bool(TO_THE_REVIEWER.search(f"{line.rstrip()} {bare}"))
+
+
+def _lines_of_lookalikes(text: str) -> frozenset[int]:
+    """Lines of Python with a name that mixes Latin with look-alike letters, or that Python reads as another."""
+    found = set()
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text.removeprefix("\ufeff")).readline):
+            if token.type == tokenize.NAME and _is_lookalike(token.string):
+                found.add(token.start[0])
+    except (tokenize.TokenError, SyntaxError):
+        pass  # what does not parse is held as a whole
+    return frozenset(found)
+
+
+def _is_lookalike(name: str) -> bool:
+    if name.isascii():
+        return False
+    scripts = {unicodedata.name(letter, "?").split()[0] for letter in name if letter.isalpha()}
+    is_mixed = "LATIN" in scripts and len(scripts) > 1
+    return is_mixed or unicodedata.normalize("NFKC", name) != name
 
 
 def _finding(rule: str, severity: Severity, path: str, line: int, message: str) -> Finding:

@@ -27,6 +27,8 @@ EXIT_HARNESS_ERROR = 70
 TASK_VARIABLE = "RSI_TASK_JSON"
 REQUEST_FILE = "request.json"
 """In the secret part: what the instance was made for, so that grading needs no arguments."""
+MAX_REASON_CHARACTERS = 1000
+"""A reason may quote what a candidate wrote, which is as long as its files and need not be Unicode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +190,7 @@ def _grade(harness: Harness, root: Path, artifact: Path, result: Path) -> None:
     try:
         graded = harness.grade(InstanceFolder(root=root, request=request), artifact)
     except InvalidArtifact as problem:
-        graded = Graded(outcome="invalid_output", reason=str(problem))
+        graded = Graded(outcome="invalid_output", reason=_reportable(str(problem)))
     identity = {
         "harness_sha256": harness_digest(),
         "profile": request.profile,
@@ -197,6 +199,13 @@ def _grade(harness: Harness, root: Path, artifact: Path, result: Path) -> None:
         "seed_commitment": seed_commitment(seed),
     }
     write_result(result, result_value(graded, declared=declared_task(), identity=identity))
+
+
+def _reportable(reason: str) -> str:
+    """A reason that a result file can hold, whatever it quotes."""
+    plain = reason.encode("utf-8", "backslashreplace").decode()
+    is_long = len(plain) > MAX_REASON_CHARACTERS
+    return f"{plain[:MAX_REASON_CHARACTERS]} ..." if is_long else plain
 
 
 def instance_digest(root: Path) -> str:

@@ -385,6 +385,17 @@ def test_a_number_that_cannot_be_scored_is_the_candidates_fault(tmp_path: Path):
     assert "smoothing must lie" in result["reason"]
 
 
+def test_a_reason_that_quotes_a_candidate_stays_short(tmp_path: Path):
+    assert harness(tmp_path, *INSTANCE).returncode == 0
+    (tmp_path / "a").mkdir()
+    key = "k" * 40_000
+    (tmp_path / "a" / "model.json").write_text(f'{{"{key}": 1, "{key}": 2}}')
+    assert harness(tmp_path, *GRADE).returncode == 0
+    result = json.loads((tmp_path / "r" / "result.json").read_bytes())
+    assert result["outcome"] == "invalid_output"
+    assert len(result["reason"]) < 1100
+
+
 def test_selfcheck_reports_each_check(tmp_path: Path):
     done = harness(tmp_path, "selfcheck", "--profile", "smoke")
     assert done.returncode == 0

@@ -22,6 +22,9 @@ BYTES_PER_BATCH = 4096
 """Bytes computed at once; keeps the intermediate arrays of a small model within the cache."""
 GELU_SCALE = np.float32(np.sqrt(2.0 / np.pi))
 LOG2_E = float(np.log2(np.e))
+SMALLEST = np.float32(1e-15)
+"""Numbers nearer to 0 count as 0, so that no product is denormal: a processor takes some 180 times as long for those, and a
+model of them would outlast its grader. Beside what a norm leaves, which is about 1, they are nothing."""
 
 
 class NotFiniteError(ValueError):
@@ -32,6 +35,8 @@ def bits_per_byte(
     config: ModelConfig, weights: Mapping[str, Floats], text: Windows | bytes
 ) -> float:
     """Mean -log2 P(byte | earlier bytes of its window) over non-overlapping windows.
+
+    P is `log_probabilities`, which is what the probe sees too: a second way to compute it could be another one.
 
     Args:
         config: The model.
@@ -49,8 +54,9 @@ def bits_per_byte(
     total_nats = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, count, step):
-            scores = logits(config, weights, inputs[start : start + step])
-            total_nats += _loss_sum(scores, targets[start : start + step])
+            known = log_probabilities(config, weights, inputs[start : start + step])
+            wanted = targets[start : start + step, :, None].astype(np.int64)
+            total_nats -= float(np.take_along_axis(known, wanted, axis=-1).sum())
     if not np.isfinite(total_nats):
         raise NotFiniteError("the loss on the hidden text is not finite")
     return total_nats * LOG2_E / targets.size
@@ -61,7 +67,7 @@ def logits(config: ModelConfig, weights: Mapping[str, Floats], windows: Windows)
 
     Args:
         config: The model.
-        weights: Arrays as `weight_shapes` names them.
+        weights: Arrays as `weight_shapes` names them, without specks.
         windows: Bytes, shape (windows, positions), positions <= config.context.
     """
     hidden = _embed(config, weights, windows)
@@ -79,11 +85,21 @@ def logits(config: ModelConfig, weights: Mapping[str, Floats], windows: Windows)
 def log_probabilities(
     config: ModelConfig, weights: Mapping[str, Floats], windows: Windows
 ) -> npt.NDArray[np.float64]:
-    """Natural logarithms of P(next byte) at every position, shape (windows, positions, 128)."""
+    """Natural logarithms of P(next byte) at every position, shape (windows, positions, 128).
+
+    The largest score is taken away in float64 before anything is added to it: beside a score of 1e8 a logarithm of the
+    sum rounds away in float32, and predictions that say nothing would cost nothing.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         scores = logits(config, weights, windows).astype(np.float64)
         scores -= scores.max(axis=-1, keepdims=True)
         return np.asarray(scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)))
+
+
+def without_specks(values: Floats) -> Floats:
+    """The same numbers, with 0 for those nearer to 0 than `SMALLEST`; the array itself when there are none."""
+    is_speck = np.abs(values) < SMALLEST
+    return np.where(is_speck, np.float32(0), values) if is_speck.any() else values
 
 
 def ngram_rows(windows: Windows, order: int, rows: int) -> npt.NDArray[np.int64]:
@@ -114,7 +130,7 @@ def _attention(
     normed = _norm(config, weights, f"{prefix}.attention_norm", hidden)
 
     def heads_of(name: str) -> Floats:
-        projected = _apply(normed, weights[f"{prefix}.{name}"])
+        projected = without_specks(_apply(normed, weights[f"{prefix}.{name}"]))
         return projected.reshape(batch, positions, config.heads, size).transpose(0, 2, 1, 3)
 
     query, key, value = heads_of("query"), heads_of("key"), heads_of("value")
@@ -126,6 +142,7 @@ def _attention(
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
+    scores[scores < SMALLEST] = 0
     mixed = (scores @ value).transpose(0, 2, 1, 3).reshape(batch, positions, width)
     return _apply(mixed, weights[f"{prefix}.output"])
 
@@ -159,13 +176,5 @@ def _activate(config: ModelConfig, inner: Floats) -> Floats:
 
 def _apply(hidden: Floats, matrix: Floats) -> Floats:
     """Hidden @ matrix.T as one large product instead of one per window."""
-    flat = hidden.reshape(-1, hidden.shape[-1]) @ matrix.T
+    flat = without_specks(hidden.reshape(-1, hidden.shape[-1])) @ matrix.T
     return flat.reshape(*hidden.shape[:-1], matrix.shape[0])
-
-
-def _loss_sum(scores: Floats, targets: Windows) -> float:
-    """Sum of -ln P(target), each term in float32, the sum in float64."""
-    peak = scores.max(axis=-1, keepdims=True)
-    normaliser = np.log(np.exp(scores - peak).sum(axis=-1)) + peak[..., 0]
-    chosen = np.take_along_axis(scores, targets[..., None].astype(np.int64), axis=-1)[..., 0]
-    return float((normaliser - chosen).sum(dtype=np.float64))

@@ -30,7 +30,7 @@ from harness.family import (
     read_config,
     require_affordable,
 )
-from harness.forward import Floats, NotFiniteError, bits_per_byte
+from harness.forward import Floats, NotFiniteError, bits_per_byte, without_specks
 from harness.language import make_language
 from harness.looking_ahead import complaint, probe_model
 from harness.reference import REFERENCE_FILE, train_reference
@@ -169,4 +169,5 @@ def _is_equivalence_judged(request: Request) -> bool:
 
 def _read_weights(config: ModelConfig, folder: Path, name: str) -> dict[str, Floats]:
     max_bytes = 4 * parameter_count(config) + NPZ_OVERHEAD_BYTES
-    return read_npz(folder, name, array_specs(config), max_bytes=max_bytes)
+    arrays = read_npz(folder, name, array_specs(config), max_bytes=max_bytes)
+    return {key: without_specks(array) for key, array in arrays.items()}

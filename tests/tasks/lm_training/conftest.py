@@ -109,7 +109,7 @@ def graded(
         if hidden is not None:
             (folder.secret / "hidden.txt").write_bytes(hidden)
         out = tmp_path / "out"
-        out.mkdir()
+        out.mkdir(exist_ok=True)
         prepare(out)
         return by.task.TrainingHarness().grade(folder, out)
 

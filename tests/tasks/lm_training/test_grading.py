@@ -72,6 +72,35 @@ def test_malformed_output_is_refused(harness, graded, leave, changes, message):
         graded(leave(**changes))
 
 
+def test_scores_beside_which_a_logarithm_rounds_away_cost_what_they_say(harness, graded, leave):
+    """All bytes at 2e8 are a guess among 128, whatever float32 makes of the logarithm of their sum."""
+    first = np.zeros((128, 32), dtype=np.float32)
+    first[:, 0] = 2e8
+    bias = np.zeros(32, dtype=np.float32)
+    bias[0] = 1
+    changes = {"head": first, "final_norm__gain": 0 * bias, "final_norm__bias": bias}
+    assert graded(leave(**changes)).quality["hidden_bpb"] == pytest.approx(7)
+
+
+def test_numbers_whose_products_are_denormal_count_as_nothing(harness, graded, leave, pinned):
+    """They would make a grader 180 times as slow: in the weights, and where a gain makes them of harmless ones."""
+    config = harness.family.read_config(pinned)
+    weights = harness.selfcheck.random_weights(config, np.random.default_rng(0))
+    matrices = [name for name, array in weights.items() if name[:6] == "layers" and array.ndim == 2]
+    zero = {name: 0 * weights[name] for name in matrices}
+    tiny = {name: np.float32(1e-20) * weights[name] for name in matrices}
+    bias = {name: 0 * array for name, array in weights.items() if "norm.bias" in name}
+    faint = {
+        name: np.full_like(array, 1e-20) for name, array in weights.items() if "norm.gain" in name
+    }
+    kept = {"final_norm.gain": weights["final_norm.gain"]}
+    nothing = graded(leave(**zero)).quality
+    assert graded(leave(**tiny)).quality == nothing
+    assert (
+        graded(leave(**{**bias, **faint, **kept})).quality == graded(leave(**zero, **bias)).quality
+    )
+
+
 def test_pickled_weights_are_never_unpickled(harness, graded, leave, tmp_path):
     witness = tmp_path / "witness"
 
