@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsi.agent.store.records import CampaignRecord
 from rsi.evals.pairing import DISTURBED_CLOCKS
 from rsi.tasks.errors import TaskError
 from rsi.tasks.loader import load_task
 from rsi.tasks.types import Direction
+from rsi.tui import payloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,21 @@ class TaskFacts:
     plausible_ratio: float | None = None
     is_spoiled_by_load: bool = False
     """True when the deciding clock is one that other work on the machine disturbs."""
+
+
+class KnownTasks:
+    """The tasks' declarations; each folder is read once."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, TaskFacts] = {}
+
+    def of(self, record: CampaignRecord) -> TaskFacts:
+        """What the task of a campaign declares."""
+        root = payloads.text_of(record.config, "task_root")
+        key = f"{root}:{record.track}"
+        if key not in self._facts:
+            self._facts[key] = load_task_facts(root, record.track)
+        return self._facts[key]
 
 
 def load_task_facts(root: str, track: str) -> TaskFacts:

@@ -206,8 +206,8 @@ class View:
     """Why the ledger cannot be read; what is shown is older then."""
     read_at: datetime | None = None
     """When the ledger was last read without a problem."""
-    heard_at: datetime | None = None
-    """When anything but a worker's heartbeat was last seen to be new; None until then."""
+    heard: Mapping[str, datetime] = field(default_factory=dict)
+    """When each campaign under way last gave a sign of life, besides its worker's heartbeat; only those that did."""
     by_id: Mapping[str, CampaignSummary] = field(default_factory=dict)
     """The same campaigns by id."""
     running: int = 0

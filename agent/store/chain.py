@@ -1,8 +1,8 @@
 """The hash chain over decisions and promotions: pure functions.
 
 Each link's hash covers its position, its kind, its body and the hash before it, so a changed, missing,
-added or reordered row shows. Does not: show that its end was cut off; a promotion that is missing there shows in the
-repository, whose champion no record accounts for (`rsi doctor`), a decision does not.
+added or reordered row shows. Does not: show that its end was cut off; that shows in the steps that carried the
+missing rows out (`GateFacts.verify_chain`) and in a champion that no record accounts for (`rsi doctor`).
 """
 
 import hashlib

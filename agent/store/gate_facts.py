@@ -1,7 +1,11 @@
 """The ledger's decisions and promotions: chained by hash, one row after the other.
 
+A chain cannot show by itself that its end was cut off; the steps that carried its rows out do.
 Invariant: every row points at the row before it; writers take turns, so the chain never forks.
 """
+
+from collections import Counter
+from dataclasses import replace
 
 from sqlalchemy import Connection, Select, insert, select
 
@@ -9,8 +13,15 @@ from rsi.agent.errors import LedgerConflictError, UnknownRecordError
 from rsi.agent.store.chain import GENESIS, Link, check_chain, link_hash
 from rsi.agent.store.codec import decode, encode, stored_text
 from rsi.agent.store.facts import FactStore
-from rsi.agent.store.records import ChainReport, DecisionRecord, PromotionRecord
-from rsi.agent.store.tables import gate, rounds
+from rsi.agent.store.records import (
+    ChainReport,
+    DecisionAction,
+    DecisionRecord,
+    PromotionKind,
+    PromotionRecord,
+    Step,
+)
+from rsi.agent.store.tables import gate, rounds, steps
 
 _DECISION = "decision"
 _PROMOTION = "promotion"
@@ -85,10 +96,12 @@ class GateFacts(FactStore):
         return tuple(decode(PromotionRecord, body) for body in bodies)
 
     def verify_chain(self) -> ChainReport:
-        """Recompute every hash."""
+        """Recompute every hash, and see whether what was carried out is still written down."""
         with self._database.read() as connection:
+            # Steps first: whatever they carried out was written before them.
+            carried_out = connection.execute(_carried_out()).all()
             rows = connection.execute(select(gate).order_by(gate.c.position)).mappings().all()
-        return check_chain(
+        report = check_chain(
             (
                 Link(
                     position=row["position"],
@@ -101,6 +114,35 @@ class GateFacts(FactStore):
                 for row in rows
             ),
         )
+        known = Counter((row["kind"], row["round_id"], row["action"]) for row in rows)
+        words = Counter(_word_of(*each) for each in carried_out)
+        missing = next((each for each, times in words.items() if known[each] < times), None)
+        if missing is None or not report.is_intact:
+            return report
+        kind, round_id, action = missing
+        return replace(
+            report,
+            is_intact=False,
+            broken_at=report.rows + 1,
+            reason=f"round {round_id} carried out a {kind} ({action}) that is not there: its end was cut off",
+        )
+
+
+def _carried_out() -> Select[str, str, str]:
+    """Steps that only a decision or a promotion before them could have brought about, oldest first."""
+    decided = (steps.c.step == Step.DECIDE.value) & steps.c.outcome.in_(
+        [each.value for each in DecisionAction]
+    )
+    promoted = (steps.c.step == Step.PROMOTE.value) & (steps.c.outcome == "promoted")
+    query = select(steps.c.round_id, steps.c.step, steps.c.outcome)
+    return query.where(decided | promoted).order_by(steps.c.seq)
+
+
+def _word_of(round_id: str, step: str, outcome: str) -> tuple[str, str, str]:
+    """Kind, round and action of the row that a step carried out."""
+    if step == Step.PROMOTE.value:
+        return _PROMOTION, round_id, PromotionKind.PROMOTE.value
+    return _DECISION, round_id, outcome
 
 
 def _bodies(kind: str, *, round_id: str | None = None, lineage: str | None = None) -> Select[str]:

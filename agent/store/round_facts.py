@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 
 from rsi.agent.errors import LedgerValueError, UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
@@ -231,6 +231,39 @@ class RoundFacts(FactStore):
         with self._database.read() as connection:
             return tuple(connection.scalars(query))
 
+    def pulse(self, campaign_id: str) -> str:
+        """A short text that changes when anything is written about the newest round of a campaign."""
+        newest = _newest_round(campaign_id)
+        tables = (steps, measurements, trajectory, log_chunks)
+        query = select(
+            *(
+                select(func.max(each.c.seq)).where(each.c.round_id == newest).scalar_subquery()
+                for each in tables
+            )
+        )
+        with self._database.read() as connection:
+            return ".".join(str(value or 0) for value in connection.execute(query).one())
+
+    def last_said_at(self, campaign_id: str) -> datetime | None:
+        """When the newest round of a campaign last said something: a step's end, an agent, output; None before that."""
+        newest = _newest_round(campaign_id)
+        step, event, chunk = (
+            select(func.max(each.c.seq)).where(each.c.round_id == newest).scalar_subquery()
+            for each in (steps, trajectory, log_chunks)
+        )
+        moments = []
+        with self._database.read() as connection:
+            if body := connection.scalar(select(steps.c.body).where(steps.c.seq == step)):
+                ended = decode(StepRecord, body)
+                moments.append(ended.started_at + timedelta(seconds=ended.wall_s))
+            if body := connection.scalar(
+                select(trajectory.c.body).where(trajectory.c.seq == event)
+            ):
+                moments.append(decode(TrajectoryEvent, body).at)
+            if at := connection.scalar(select(log_chunks.c.at).where(log_chunks.c.seq == chunk)):
+                moments.append(datetime.fromisoformat(at))
+        return max(moments, default=None)
+
     def put_blob(self, content: bytes) -> str:
         """Keep bytes under their sha256, once; returns it in hex.
 
@@ -258,3 +291,9 @@ class RoundFacts(FactStore):
         if content is None:
             raise UnknownRecordError(f"no blob {sha256!r} in the ledger")
         return bytes(content)
+
+
+def _newest_round(campaign_id: str) -> ScalarSelect[str]:
+    """The round that was opened last; controls, whose numbers are below 1, among them."""
+    query = select(rounds.c.id).where(rounds.c.campaign_id == campaign_id)
+    return query.order_by(rounds.c.seq.desc()).limit(1).scalar_subquery()

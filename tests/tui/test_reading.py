@@ -3,7 +3,7 @@
 import threading
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,14 @@ from rsi.agent.store.records import (
     RoundRecord,
     TrajectoryEvent,
     TrajectoryKind,
+    round_id_of,
 )
 from rsi.evals.types import Arm, Purpose
 from rsi.tui.code import Code
 from rsi.tui.feed import Feed
 from rsi.tui.reader import Interest, Reader
+from rsi.tui.silence import SILENT_AFTER_S, is_silent
+from rsi.tui.task_facts import KnownTasks
 from rsi.tui.training import MAX_LINE_CHARACTERS, CurveReader, add_points
 from rsi.tui.view import View
 
@@ -137,7 +140,7 @@ def test_a_task_folder_that_may_not_be_read_leaves_its_facts_out(sample, monkeyp
     summary = sample.ledger.campaign_summary(CAMPAIGN)
     record = replace(summary.record, config={**summary.record.config, "task_root": "/root/own"})
     monkeypatch.setattr(Path, "is_file", refused)
-    facts = Reader(sample.ledger, Code(None))._task_facts(replace(summary, record=record))
+    facts = KnownTasks().of(record)
     assert facts.metric == ""
 
 
@@ -205,14 +208,46 @@ def test_what_costs_much_to_read_is_read_less_often_but_in_the_end(sample, monke
     assert (len(view.campaign.rounds), len(view.lineage)) == (6, 6), "though nothing changed since"
 
 
-def test_output_counts_as_a_sign_of_life(sample):
-    interest = Interest(campaign_id=CAMPAIGN, round_id=WAITING)
+def test_output_counts_as_a_sign_of_life_and_a_heartbeat_does_not(sample):
+    now = sample.tick()
     reader = Reader(sample.ledger, Code(None))
-    assert reader.read(interest).heard_at is None
-    sample.worker()
-    sample.ledger.heartbeat(replace(sample.ledger.workers()[0], heartbeat_at=sample.now))
-    assert reader.read(interest).heard_at is None, "a worker's heart beats while a run hangs"
+    first = reader.read(Interest())
+    last_step = sample.ledger.steps(WAITING)[-1]
+    ended = last_step.started_at + timedelta(seconds=last_step.wall_s)
+    assert first.heard == {CAMPAIGN: ended}, "what was there was said before the first look"
+    sample.worker(at=now)
+    assert reader.read(Interest()).heard == first.heard, "a heart beats while a run hangs"
+    reader._listener_pace._cost_s = 0.0
     sample.ledger.add_log(
         LogChunk(round_id=WAITING, stream="x/candidate", seq=0, at=START, content=b"step=1\n")
     )
-    assert reader.read(interest).heard_at is not None
+    assert reader.read(Interest()).heard[CAMPAIGN] > now
+
+
+def test_a_busy_campaign_does_not_hide_one_that_is_silent(sample):
+    record = sample.campaign("c1120-beef")
+    busy = round_id_of(record.id, 1)
+    opened = RoundRecord(id=busy, campaign_id=record.id, number=1, champion_commit="a" * 40,
+                         created_at=sample.tick())  # fmt: skip
+    sample.ledger.add_round(opened)
+    reader = Reader(sample.ledger, Code(None))
+    before = reader.read(Interest())
+    assert record.id not in before.heard, "it has not said anything yet"
+    reader._listener_pace._cost_s = 0.0
+    sample.ledger.add_log(
+        LogChunk(round_id=busy, stream="x/candidate", seq=0, at=START, content=b"step=1\n")
+    )
+    view = reader.read(Interest())
+    assert view.heard[CAMPAIGN] == before.heard[CAMPAIGN]
+    quiet, loud = view.by_id[CAMPAIGN], view.by_id[record.id]
+    later = view.heard[record.id] + timedelta(minutes=1)
+
+    def age_s(then: datetime) -> float:
+        return (later - then).total_seconds()
+
+    assert not is_silent(loud, view, age_s)
+    assert not is_silent(quiet, view, age_s), "it waits for a person, and need not say anything"
+    unwatched = replace(view, gate=())
+    assert is_silent(quiet, unwatched, age_s)
+    later += timedelta(seconds=SILENT_AFTER_S)
+    assert is_silent(loud, unwatched, age_s)

@@ -26,7 +26,8 @@ from rsi.tui.screens.dialogues import AskText, Confirm, Show
 from rsi.tui.screens.diff_dialogue import DiffDialogue
 from rsi.tui.screens.new_campaign import NewCampaign
 from rsi.tui.screens.queue import QueueScreen
-from rsi.tui.screens.run import RunScreen, step_strip
+from rsi.tui.screens.run import RunScreen
+from rsi.tui.screens.run_lines import step_strip
 from rsi.tui.screens.settings import SettingsScreen
 from rsi.tui.settings import load_settings, settings_path
 from rsi.tui.widgets.paper import Paper

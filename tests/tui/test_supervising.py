@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sqlite3
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +37,7 @@ from rsi.tui.screens.base import TABS
 from rsi.tui.screens.dialogues import AskText
 from rsi.tui.screens.lineage import SORTINGS as BOARD_SORTINGS
 from rsi.tui.screens.queue import SORTINGS
-from rsi.tui.screens.run import machine_line
+from rsi.tui.screens.run_lines import machine_line
 from rsi.tui.widgets.logview import LogView
 
 pytestmark = pytest.mark.slow
@@ -412,6 +413,18 @@ async def test_a_chain_that_could_not_be_read_once_is_read_again(sample):
         await until(pilot, lambda: "cannot be read: locked" in screen_text(app))
         ask(sample, RequestKind.PAUSE)
         await until(pilot, lambda: "intact" in screen_text(app))
+
+
+async def test_a_decision_that_was_cut_off_shows_on_the_controls(sample):
+    decided = sample.ledger.decisions(f"{CAMPAIGN}-0002")
+    assert len(decided) == 1
+    with sqlite3.connect(sample.home.ledger_path) as connection:
+        connection.execute("DROP TRIGGER gate_no_delete")
+        connection.execute("DELETE FROM gate")
+    app = cockpit(sample, "controls")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(pilot, "controls")
+        await until(pilot, lambda: "its end was cut off" in screen_text(app))
 
 
 async def test_a_log_goes_over_to_the_newest_stream_while_the_former_is_fetched():

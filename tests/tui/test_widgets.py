@@ -13,7 +13,8 @@ from rsi.tui.draw import Role
 from rsi.tui.pairs import PairPoint
 from rsi.tui.theme import textual_themes
 from rsi.tui.widgets.curveview import CurveView
-from rsi.tui.widgets.diffview import DiffView, Note
+from rsi.tui.widgets.diffrows import Note
+from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.effectview import EffectView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.logview import LogView

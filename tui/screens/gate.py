@@ -28,7 +28,8 @@ from rsi.tui.reader import Interest
 from rsi.tui.screens.dialogues import AskText, Confirm
 from rsi.tui.screens.steering import SteeringActions
 from rsi.tui.view import CampaignView, GateItem, RoundDetail, View
-from rsi.tui.widgets.diffview import DiffView, Note
+from rsi.tui.widgets.diffrows import Note
+from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.effectview import EffectView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper

@@ -19,6 +19,7 @@ from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.filtering import FilterInput
 from rsi.tui.screens.new_campaign import NewCampaign
 from rsi.tui.screens.steering import SteeringActions
+from rsi.tui.silence import is_silent, last_heard
 from rsi.tui.view import CampaignView, View
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
@@ -213,6 +214,9 @@ class QueueScreen(SteeringActions, CockpitScreen):
         before = self.cockpit.view.waits_for.get(each.record.id)
         if before is not None:
             return f"after {before}" if before else "for a worker", Role.DIM
+        if is_silent(each, self.cockpit.view, self.cockpit.age_s):
+            heard = last_heard(each, self.cockpit.view)
+            return f"▲ silent {self.cockpit.age(heard)}", Role.WARN
         if each.latest_step is None or each.state not in _OPEN:
             return DASH, Role.DIM
         return f"after {each.latest_step.value}", Role.DIM

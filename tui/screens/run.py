@@ -1,8 +1,6 @@
 """One campaign, live: which step each round is in, what its agent does, how its evidence narrows."""
 
-import math
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import on
@@ -10,20 +8,25 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind, Step
+from rsi.agent.store.records import CampaignSummary, Step
 from rsi.agent.store.state import ENDED_STATES
-from rsi.evals.types import Arm, Measurement
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.curves import Series
-from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
-from rsi.tui.log_follower import LogFollower, machine_parts, trouble_parts
-from rsi.tui.phrases import campaign_state, clock, duration, interval, round_word, usd
+from rsi.tui.draw import DASH, EMPTY_LINE, Role, Span, line
+from rsi.tui.log_follower import LogFollower
+from rsi.tui.phrases import campaign_state, duration, interval, round_word, usd
 from rsi.tui.reader import Interest
-from rsi.tui.screens.dialogues import AskText
 from rsi.tui.screens.filtering import FilterInput
+from rsi.tui.screens.run_lines import (
+    agent_lines,
+    asked_spans,
+    machine_line,
+    run_series,
+    step_strip,
+    step_words,
+)
 from rsi.tui.screens.steering import SteeringActions
-from rsi.tui.trajectory import SIGNS
+from rsi.tui.silence import is_silent, last_heard
 from rsi.tui.view import CampaignView, RoundDetail, RoundView, View
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.curveview import CurveView
@@ -43,8 +46,6 @@ COLUMNS = (
     Column(title="time", width=8, align="right", priority=2),
     Column(title="idea", min_width=12),
 )
-SILENT_AFTER = timedelta(minutes=10)
-"""A campaign under way without any new fact for so long is presumed stuck."""
 
 
 class RunScreen(SteeringActions):
@@ -60,7 +61,10 @@ class RunScreen(SteeringActions):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN)
     scope = Scope.RUN
     mode = "run"
-    purpose = "One campaign, live. The panes below the rounds follow the round under the cursor."
+    purpose = (
+        "One campaign, live. The panes below the rounds follow the round under the cursor. Each round's twelve signs "
+        f"are its steps: {', '.join(Step)}. ● done, ◐ under way, ▲ waits for you, ✖ ended here, · not reached."
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,6 +153,7 @@ class RunScreen(SteeringActions):
         self.query_one("#headline", Bar).set_line(*self._headline(campaign))
         self.cockpit.feed_interest(self.interest())
         chosen = self.round_view
+        self.table.set_note(EMPTY_LINE if chosen is None else step_words(chosen))
         detail = (
             view.round
             if chosen is not None and view.round is not None and view.round.view.id == chosen.id
@@ -210,11 +215,12 @@ class RunScreen(SteeringActions):
             (f"  {summary.rounds}/{rounds or DASH} rounds  ", Role.TEXT),
             (f"✔ {summary.promoted} ", Role.GOOD if summary.promoted else Role.DIM),
         ]
-        if self._is_silent(campaign):
-            left.append(
-                (f" ▲ nothing new for {self.cockpit.age(self._last_at(campaign))}", Role.WARN)
-            )
-        left += _asked_spans(campaign)
+        view = self.cockpit.view
+        # An agent that was asked to hold says nothing until it is told to go on.
+        if not campaign.is_pause_asked and is_silent(summary, view, self.cockpit.age_s):
+            since = self.cockpit.age(last_heard(summary, view))
+            left.append((f" ▲ nothing new for {since}", Role.WARN))
+        left += asked_spans(campaign)
         budget = campaign.budget_usd
         spent = f"{usd(summary.spend_usd)}" + (f" of {usd(budget)}" if budget else "")
         right: list[Span] = [(spent, Role.TEXT), (f"  {self._elapsed(campaign)} ", Role.DIM)]
@@ -225,19 +231,6 @@ class RunScreen(SteeringActions):
         if summary.state in ENDED_STATES:
             return duration((summary.changed_at - summary.record.created_at).total_seconds())
         return self.cockpit.age(summary.record.created_at)
-
-    def _last_at(self, campaign: CampaignView) -> datetime:
-        moments = [campaign.summary.changed_at, *(each.last_at for each in campaign.rounds[-1:])]
-        heard_at = self.cockpit.view.heard_at
-        # A measurement may take an hour without a step's end; its output tells that it goes on.
-        return max([*moments, heard_at] if heard_at is not None else moments)
-
-    def _is_silent(self, campaign: CampaignView) -> bool:
-        if campaign.summary.state is not CampaignState.RUNNING:
-            return False
-        if any(each.is_waiting for each in campaign.rounds[-1:]):
-            return False
-        return self.cockpit.age_s(self._last_at(campaign)) > SILENT_AFTER.total_seconds()
 
     def _row(self, index: int) -> Row:
         each = self._rounds[index]
@@ -302,50 +295,6 @@ class RunScreen(SteeringActions):
                 self.cockpit.choose(ids[at])
                 self.redraw()
 
-    def action_message(self) -> None:
-        campaign = self.steered
-        if campaign is None:
-            return
-
-        def answered(text: str | None) -> None:
-            if text:
-                self.write_request(
-                    RequestKind.MESSAGE, campaign, "will read it at its next turn", {"text": text}
-                )
-
-        lines: list[Line] = [
-            line("The agent reads it at its next turn; it is kept with the round.", Role.DIM)
-        ]
-        self.app.push_screen(AskText("Message to the agent", lines, label="send"), answered)
-
-    def action_budget(self) -> None:
-        shown = self.campaign
-        if shown is None:
-            return
-        campaign, now = shown.summary, shown.budget_usd
-
-        def answered(text: str | None) -> None:
-            if not text:
-                return
-            try:
-                limit = float(text)
-            except ValueError:
-                limit = 0.0
-            if not 0 < limit < 1e9:
-                self.cockpit.say(f"{text!r} is no amount in dollars above 0", is_problem=True)
-                return
-            self.write_request(
-                RequestKind.BUDGET, campaign, f"may cost {usd(limit)}", {"budget_usd": limit}
-            )
-
-        lines: list[Line] = [
-            line(f"Spent {usd(campaign.spend_usd)} of {usd(now) if now else 'no limit'}."),
-            line("Dollars that the models of this campaign may cost in all:", Role.DIM),
-        ]
-        self.app.push_screen(
-            AskText("Budget", lines, label="set", text=f"{now:g}" if now else ""), answered
-        )
-
     def action_filter(self) -> None:
         log = self.query_one("#log", LogView)
         self.query_one(FilterInput).open(self._pattern, back_to=log)
@@ -360,71 +309,3 @@ class RunScreen(SteeringActions):
 
     def go_back(self) -> bool:
         return False
-
-
-def _asked_spans(campaign: CampaignView) -> list[Span]:
-    """What a person asked for and no worker has heard yet; and a pause that the agent alone keeps."""
-    is_over = campaign.summary.state in ENDED_STATES
-    # One that has ended hears nothing any more, except that it may go on.
-    waiting = [r.kind for r in campaign.requests if not is_over or r.kind is RequestKind.RETRY]
-    if waiting:
-        return [(f" ⧖ asked: {', '.join(each.value for each in waiting[-3:])}", Role.WARN)]
-    if campaign.is_pause_asked and campaign.summary.state is CampaignState.RUNNING:
-        return [(" ‖ the agent holds", Role.WARN)]
-    return []
-
-
-def step_strip(view: RoundView) -> str:
-    """Twelve signs: done, under way, ended here, not reached."""
-    finished, here = set(view.state.finished), view.state.step
-    signs = []
-    for step in Step:
-        if step is view.state.ended_at and view.word != "promoted":
-            signs.append("✖")
-        elif step in finished:
-            signs.append("●")
-        elif step is here:
-            signs.append("▲" if view.is_waiting else "◐")
-        else:
-            signs.append("·")
-    return "".join(signs)
-
-
-def machine_line(runs: Sequence[Measurement]) -> tuple[Line, Line]:
-    """What the machine did during the latest run, trouble first; at the right which run that was."""
-    if not runs:
-        return line(" machine: nothing was measured in this round yet", Role.DIM), ()
-    run = runs[-1]
-    trouble = " ".join(trouble_parts(run.disturbance))
-    known = " · ".join(machine_parts(run.disturbance)) or "its state cannot be told here"
-    left: list[Span] = [(" machine: ", Role.DIM)]
-    if trouble:
-        left.append((f"{trouble}  ", Role.WARN))
-    left.append((known, Role.TEXT))
-    return tuple(left), ((f"{run.purpose.value} {run.pair + 1} {run.arm.value} ", Role.DIM),)
-
-
-def run_series(measurements: Sequence[Measurement]) -> tuple[Series, ...]:
-    """The deciding value of every run by pair, an arm a curve; a failed run is a gap."""
-    curves = []
-    for arm in Arm:
-        runs = [each for each in measurements if each.arm is arm]
-        values = (math.nan if each.metric_value is None else each.metric_value for each in runs)
-        if runs:
-            xs = tuple(float(number) for number in range(1, len(runs) + 1))
-            curves.append(Series(name=arm.value, xs=xs, ys=tuple(values)))
-    return tuple(curves)
-
-
-def agent_lines(detail: RoundDetail) -> list[Line]:
-    """The latest steps of the round's agents, one line each."""
-    lines: list[Line] = []
-    for each in detail.tail:
-        sign, role = SIGNS[each.group]
-        spans: list[Span] = [
-            (f"{clock(each.at)} ", Role.DIM),
-            (f"{sign:<8}", Role.BAD if each.is_error else role),
-        ]
-        spans.append((each.text, Role.BAD if each.is_error else Role.TEXT))
-        lines.append(tuple(spans))
-    return lines

@@ -1,4 +1,4 @@
-"""Pause, resume, stop: what a person asks of a campaign, the same on every screen that shows one."""
+"""Pause, resume, stop, a word to the agent, another budget: what a person asks of a campaign, the same on every screen that shows one."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,8 @@ from rsi.tui.actions import request
 from rsi.tui.draw import Line, Role, line
 from rsi.tui.phrases import usd
 from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.dialogues import Confirm
+from rsi.tui.screens.dialogues import AskText, Confirm
+from rsi.tui.view import CampaignView
 from rsi.tui.waiting import when_done
 
 
@@ -24,7 +25,7 @@ class SteeringActions(CockpitScreen):
         campaign = self.steered
         if campaign is None:
             return
-        if campaign.state is CampaignState.PAUSED or self._is_pausing(campaign):
+        if campaign.state is CampaignState.PAUSED or self._is_pausing():
             self.write_request(RequestKind.RESUME, campaign, "goes on")
         else:
             self.write_request(RequestKind.PAUSE, campaign, "pauses after its present step")
@@ -45,6 +46,50 @@ class SteeringActions(CockpitScreen):
                 self.write_request(RequestKind.STOP, campaign, "is stopping")
 
         self.app.push_screen(Confirm("Stop this campaign?", lines, yes="stop it"), answered)
+
+    def action_message(self) -> None:
+        campaign = self.steered
+        if campaign is None:
+            return
+
+        def answered(text: str | None) -> None:
+            if text:
+                self.write_request(
+                    RequestKind.MESSAGE, campaign, "will read it at its next turn", {"text": text}
+                )
+
+        lines: list[Line] = [
+            line("The agent reads it at its next turn; it is kept with the round.", Role.DIM)
+        ]
+        self.app.push_screen(AskText("Message to the agent", lines, label="send"), answered)
+
+    def action_budget(self) -> None:
+        shown = self._steered_view
+        if shown is None:
+            return
+        campaign, now = shown.summary, shown.budget_usd
+
+        def answered(text: str | None) -> None:
+            if not text:
+                return
+            try:
+                limit = float(text)
+            except ValueError:
+                limit = 0.0
+            if not 0 < limit < 1e9:
+                self.cockpit.say(f"{text!r} is no amount in dollars above 0", is_problem=True)
+                return
+            self.write_request(
+                RequestKind.BUDGET, campaign, f"may cost {usd(limit)}", {"budget_usd": limit}
+            )
+
+        lines: list[Line] = [
+            line(f"Spent {usd(campaign.spend_usd)} of {usd(now) if now else 'no limit'}."),
+            line("Dollars that the models of this campaign may cost in all:", Role.DIM),
+        ]
+        self.app.push_screen(
+            AskText("Budget", lines, label="set", text=f"{now:g}" if now else ""), answered
+        )
 
     def write_request(
         self,
@@ -86,8 +131,13 @@ class SteeringActions(CockpitScreen):
         """Say what went wrong."""
         self.cockpit.say(str(error), is_problem=True)
 
-    def _is_pausing(self, campaign: CampaignSummary) -> bool:
-        view = self.cockpit.view.campaign
-        if view is None or view.id != campaign.record.id:
-            return False
-        return view.is_pause_asked
+    @property
+    def _steered_view(self) -> CampaignView | None:
+        """The campaign with its rounds and requests, once it is read."""
+        view, campaign = self.cockpit.view.campaign, self.steered
+        is_read = view is not None and campaign is not None and view.id == campaign.record.id
+        return view if is_read else None
+
+    def _is_pausing(self) -> bool:
+        view = self._steered_view
+        return view is not None and view.is_pause_asked

@@ -242,3 +242,38 @@ def test_tampering_shows(chained: Ledger, place: str, statement: str, broken_at:
     assert not report.is_intact
     assert report.broken_at == broken_at
     assert reason in report.reason
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome", "said"),
+    [
+        (Step.DECIDE, "reject", "carried out a decision (reject)"),
+        (Step.PROMOTE, "promoted", "carried out a promotion (promote)"),
+    ],
+)
+def test_an_end_that_was_cut_off_shows_in_the_step_that_carried_it_out(
+    started: Ledger, place: str, step: Step, outcome: str, said: str
+):
+    started.add_decision(decision(DecisionAction.REVISE))
+    started.add_decision(decision(DecisionAction.REJECT, commit=C))
+    started.add_promotion(promotion())
+    started.add_step(
+        StepRecord(round_id="c1-0001", step=step, outcome=outcome, started_at=AT, wall_s=0.1)
+    )
+    assert started.verify_chain().is_intact
+    tamper(place, "DELETE FROM gate WHERE position > 1")
+    report = started.verify_chain()
+    assert (report.is_intact, report.broken_at, report.rows) == (False, 2, 1)
+    assert said in report.reason
+
+
+def test_a_second_word_of_the_same_kind_that_was_cut_off_shows(started: Ledger, place: str):
+    for attempt, commit in enumerate((B, C)):
+        started.add_decision(decision(DecisionAction.REVISE, commit=commit))
+        started.add_step(
+            StepRecord(round_id="c1-0001", step=Step.DECIDE, outcome="revise", attempt=attempt,
+                       started_at=AT, wall_s=0.1)
+        )  # fmt: skip
+    assert started.verify_chain().is_intact
+    tamper(place, "DELETE FROM gate WHERE position = 2")
+    assert "cut off" in started.verify_chain().reason
