@@ -217,11 +217,11 @@ def policy_conditions(
     return (
         Condition(
             holds=nulls >= MIN_NULLS_TO_UNLOCK,
-            text=f"{MIN_NULLS_TO_UNLOCK} null patches went through (so far {nulls})",
+            text=f"{MIN_NULLS_TO_UNLOCK} null patches were tried (so far {nulls})",
         ),
         Condition(
             holds=cheats >= MIN_CHEATS_TO_UNLOCK,
-            text=f"{MIN_CHEATS_TO_UNLOCK} planted cheats went through (so far {cheats})",
+            text=f"{MIN_CHEATS_TO_UNLOCK} planted cheats were tried (so far {cheats})",
         ),
         Condition(holds=gains >= 1, text=f"a known gain was found (so far {gains})"),
         Condition(

@@ -9,16 +9,19 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.segment import Segment
+from textual.actions import ActionParseResult
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import BindingType
 from textual.color import Color
+from textual.dom import DOMNode
 from textual.filter import LineFilter, NoColor
 from textual.message import Message
 from textual.screen import Screen
@@ -37,7 +40,7 @@ from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.controls import ControlsScreen
 from rsi.tui.screens.dialogues import Show
 from rsi.tui.screens.gate import GateScreen
-from rsi.tui.screens.help import help_lines
+from rsi.tui.screens.help import HELP_INDENT, help_lines
 from rsi.tui.screens.lineage import LineageScreen
 from rsi.tui.screens.notebook import NotebookScreen
 from rsi.tui.screens.queue import QueueScreen
@@ -53,6 +56,8 @@ T = TypeVar("T")
 
 CLOCK_S = 1.0
 """How often the worker's state is redrawn."""
+SAID_AGAIN_S = 3.0
+"""The same toast does not come twice within this time."""
 AGES_EVERY = 5
 """Ticks of the clock between redrawing the ages in tables."""
 
@@ -99,8 +104,9 @@ class CockpitApp(App[None]):
     }
     DEFAULT_MODE = "queue"
     CSS = """
-    Screen { background: $background; color: $foreground; }
+    Screen { color: $foreground; }
     Toast { background: $panel; }
+    SearchIcon { display: none; }
     """
 
     def __init__(
@@ -144,6 +150,8 @@ class CockpitApp(App[None]):
         self._next_view: View | None = None
         self._handing_over = threading.Lock()
         self._ticks = 0
+        self._said = ("", 0.0)
+        """What the last toast said, and when."""
         self._known_gate: frozenset[str] | None = None
         self._filters_always: tuple[LineFilter, ...] = (NoControl(),)
         self._mono_filters: tuple[LineFilter, ...] = (*self._filters_always, NoColor())
@@ -203,7 +211,9 @@ class CockpitApp(App[None]):
         waiting = frozenset(f"{each.round.id}:{each.round.commit}" for each in view.gate)
         arrived = [] if self._known_gate is None else sorted(waiting - self._known_gate)
         if arrived:
-            self.say(f"{plural(len(arrived), 'candidate')} at the gate: press 3 to look")
+            if self.current_mode != GateScreen.mode:
+                # There the inbox says it, and a toast would cover the code.
+                self.say(f"{plural(len(arrived), 'candidate')} at the gate: press 3 to look")
             if self.settings.bell:
                 self.bell()
         if waiting != self._known_gate and self.settings.title:
@@ -272,6 +282,12 @@ class CockpitApp(App[None]):
             self.feed_interest(screen.interest())
 
     def say(self, text: str, *, is_problem: bool = False) -> None:
+        now_s = time.monotonic()
+        said, said_s = self._said
+        if text == said and now_s - said_s < SAID_AGAIN_S:
+            # A key that is held down says it once.
+            return
+        self._said = text, now_s
         self.notify(text, severity="error" if is_problem else "information")
 
     def notify(
@@ -292,6 +308,18 @@ class CockpitApp(App[None]):
             markup=False,
         )
 
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action; a key of the screen that does nothing now says why."""
+        is_done = await super().run_action(action, default_namespace, namespaces)
+        if not is_done and isinstance(default_namespace, CockpitScreen) and isinstance(action, str):
+            default_namespace.say_why_not(action)
+        return is_done
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         # Every colour of our themes is a true one, so the filters that translate colours have nothing to do.
         return self._mono_filters if self.theme == MONO_NAME else self._filters_always
@@ -309,7 +337,9 @@ class CockpitApp(App[None]):
         screen = self.screen_behind_dialogues
         is_in_front = self.screen is screen
         if isinstance(screen, CockpitScreen) and is_in_front:
-            self.push_screen(Show(f"Help: {screen.mode}", help_lines(self, screen)))
+            self.push_screen(
+                Show(f"Help: {screen.mode}", help_lines(self, screen), indent=HELP_INDENT)
+            )
 
     def action_next_gate(self) -> None:
         if not self.view.gate:

@@ -117,6 +117,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.RUN, "previous_campaign", "left_parenthesis,comma", "Previous", "The campaign before.", "campaign(-1)", footer=False),
     _c(Scope.RUN, "next_campaign", "right_parenthesis,full_stop", "Next", "The campaign after.", "campaign(1)", footer=False),
     # --- gate ---
+    _c(Scope.GATE, "unseen", "space", "Read on", "To the first line of the diff that was not on the screen yet.", "unseen"),
     _c(Scope.GATE, "approve", "a", "Approve", "Promote; possible once every hunk was on the screen.", "approve", writes=True),
     _c(Scope.GATE, "reject", "r", "Reject", "Turn it down with a reason.", "reject", writes=True),
     _c(Scope.GATE, "revise", "c", "Send back", "Send it back with a note.", "revise", writes=True),

@@ -5,6 +5,7 @@ was really measured, on another day; the screens say that it is recorded.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ PLAYED_S = 180.0
 GATE_HOLD_S = 20.0
 """Seconds that a candidate waits at the gate before its recorded decision is played."""
 BEAT_S = 5.0
+LOOK_S = 0.5
+"""Time between looks at whether a person still looks at the gate."""
 
 
 class Player:
@@ -41,6 +44,7 @@ class Player:
         *,
         played_s: float = PLAYED_S,
         first: int | None = None,
+        is_looked_at: Callable[[], bool] = lambda: False,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Prepare; nothing is written before `start`.
@@ -50,11 +54,14 @@ class Player:
             ledger: An empty ledger.
             played_s: Seconds that the part after the beginning takes.
             first: Rows that are there from the start; None takes `first_part`.
+            is_looked_at: Whether a person looks at the gate; what lies there is not decided meanwhile.
             now: The clock that the facts are dated by.
         """
         self._recording = recording
         self._ledger = ledger
         self._now = now
+        self._is_looked_at = is_looked_at
+        self._beaten_s = 0.0
         self._first = first_part(recording) if first is None else first
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._play, name="rsi-demo", daemon=True)
@@ -89,21 +96,26 @@ class Player:
             is_held = isinstance(row.fact, DecisionRecord)
             if not self._wait(wait_s):
                 return
+            while is_held and self._is_looked_at():
+                if not self._wait(LOOK_S):
+                    return
             write_row(self._ledger, row, self._now())
         while self._wait(BEAT_S):
-            self._beat()
+            pass
 
     def _wait(self, seconds: float) -> bool:
         """Wait, beating now and then; False when told to stop."""
-        while seconds > BEAT_S:
-            if self._stopping.wait(BEAT_S):
+        while True:
+            if time.monotonic() - self._beaten_s >= BEAT_S:
+                self._beat()
+            if self._stopping.wait(max(0.0, min(seconds, BEAT_S))):
                 return False
-            self._beat()
             seconds -= BEAT_S
-        return not self._stopping.wait(max(0.0, seconds))
+            if seconds <= 0:
+                return True
 
     def _beat(self) -> None:
-        now = self._now()
+        self._beaten_s, now = time.monotonic(), self._now()
         self._ledger.heartbeat(
             WorkerRecord(
                 id="recorded",
@@ -140,6 +152,7 @@ def demo_home(
     played_s: float = PLAYED_S,
     is_whole: bool = False,
     is_playing: bool = True,
+    is_looked_at: Callable[[], bool] = lambda: False,
     now: Callable[[], datetime] = utc_now,
 ) -> Iterator[tuple[Home, Ledger]]:
     """A temporary home in which a recording is played.
@@ -149,6 +162,7 @@ def demo_home(
         played_s: Seconds that the part after the beginning takes.
         is_whole: Everything is there from the start.
         is_playing: Go on after the first part.
+        is_looked_at: Whether a person looks at the gate.
         now: The clock that the facts are dated by.
 
     Raises:
@@ -160,7 +174,14 @@ def demo_home(
         unpack_code(recording, home)
         with Ledger.open(home) as ledger:
             first = len(recording.rows) if is_whole else None
-            player = Player(recording, ledger, played_s=played_s, first=first, now=now)
+            player = Player(
+                recording,
+                ledger,
+                played_s=played_s,
+                first=first,
+                is_looked_at=is_looked_at,
+                now=now,
+            )
             player.start(is_playing=is_playing)
             try:
                 yield home, ledger
@@ -172,7 +193,13 @@ def open_demo(*, first_mode: str = "queue") -> int:
     """Open the cockpit on the recorded campaign; returns the exit code."""
     from rsi.tui.app import CockpitApp
 
-    with demo_home() as (home, ledger):
+    opened: list[CockpitApp] = []
+
+    def is_looked_at() -> bool:
+        return any(each.current_mode == "gate" for each in opened)
+
+    with demo_home(is_looked_at=is_looked_at) as (home, ledger):
         app = CockpitApp(ledger, home=home, is_read_only=True, first_mode=first_mode, is_demo=True)
+        opened.append(app)
         app.run()
         return app.return_code or 0

@@ -24,6 +24,7 @@ class Role(StrEnum):
     WARN = "warn"
     NOTE = "note"
     KEY = "key"
+    OFF = "off"
     CURSOR = "cursor"
     CURSOR_IDLE = "cursor_idle"
     MARK = "mark"
@@ -87,6 +88,21 @@ def fit(text: str, width: int, *, align: str = "left") -> str:
     if align == "right":
         return " " * (width - length) + text
     return text + " " * (width - length)
+
+
+def clip(spans: Line, width: int) -> Line:
+    """The line if it fits, else as much of it as does, with "…" at the end."""
+    if width_of(spans) <= width:
+        return spans
+    kept: list[Span] = []
+    left = width
+    for text, role in spans:
+        length = cell_len(text)
+        if length >= left:
+            return (*kept, (fit(text + "…", left), role))
+        kept.append((text, role))
+        left -= length
+    return tuple(kept)
 
 
 def wrap(spans: Line, width: int, *, indent: int = 0) -> list[Line]:

@@ -251,7 +251,8 @@ def _effect_line(label: str, score: Score | None) -> Line:
 def _quality_line(each: QualityResult) -> Line:
     sign, role = ("✔ ", Role.GOOD) if each.is_kept else ("✖ ", Role.BAD)
     values = f"{_short(each.champion_mean)} → {_short(each.candidate_mean)}"
-    bounds = f"difference [{_short(each.difference_low)}, {_short(each.difference_high)}], margin {each.margin:g}"
+    low, high = (_rounded(bound) for bound in (each.difference_low, each.difference_high))
+    bounds = f"difference [{low}, {high}], margin {each.margin:g}"
     if each.limit is not None:
         bounds += f", limit {each.limit:g}"
     spans: list[Span] = [
@@ -267,10 +268,12 @@ def _quality_line(each: QualityResult) -> Line:
 
 def _guard_line(each: GuardResult) -> Line:
     sign, role = ("✔ ", Role.GOOD) if each.is_kept else ("✖ ", Role.BAD)
-    value = DASH if each.value is None else f"{each.value:.3g}{TIMES}"
+    # A guard counts, or compares champion and candidate.
+    unit = TIMES if each.name.endswith("ratio") else ""
+    value = DASH if each.value is None else f"{each.value:.3g}{unit}"
     if each.value is not None and each.bound > 1000:
         value = size(each.value)
-    bound = size(each.bound) if each.bound > 1000 else f"{each.bound:g}{TIMES}"
+    bound = size(each.bound) if each.bound > 1000 else f"{each.bound:g}{unit}"
     return _labelled(
         "guard",
         (sign, role),
@@ -307,7 +310,11 @@ def _labelled(label: str, *spans: Span) -> Line:
 
 
 def _short(value: float | None) -> str:
-    return DASH if value is None else f"{value:.4g}"
+    return DASH if value is None else f"{value:#.4g}"
+
+
+def _rounded(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2g}"
 
 
 def _words(text: str) -> frozenset[str]:

@@ -52,7 +52,7 @@ class LogFollower:
         self._next = (round_id, streams)
         if wanted != self._shown:
             self._shown, self._last_seq = wanted, -1
-            log.heading = f"Output: {streams[-1]}"
+            log.heading = f"Output: {stream_words(streams[-1])}"
             log.follows = True
             log.clear_text()
         if self._is_fetching:
@@ -85,6 +85,17 @@ class LogFollower:
                 self.follow(cockpit, *self._next, log)
 
         when_done(log, cockpit.ask_ledger(fetch), arrived, failed)
+
+
+def stream_words(name: str) -> str:
+    """A stream as people count: "confirm/0/candidate/2/stdout" is the third candidate run of "confirm"."""
+    match name.split("/"):
+        case [purpose, attempt, arm, pair, stream] if attempt.isdecimal() and pair.isdecimal():
+            again = f", attempt {int(attempt) + 1}" if int(attempt) else ""
+            said = "" if stream == "stdout" else f", {stream}"
+            return f"{purpose} {int(pair) + 1} {arm}{again}{said}"
+        case _:
+            return name
 
 
 def run_line(run: Measurement) -> str:

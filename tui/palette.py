@@ -71,7 +71,8 @@ class CommandProvider(Provider):
         screen = self.screen
         scope = screen.scope if isinstance(screen, CockpitScreen) else Scope.GLOBAL
         own, lists = pane_scopes(self.focused)
-        for command in in_scope(scope, Scope.GLOBAL, *own, *lists):
+        # What can be done here comes before what can be done everywhere.
+        for command in (c for each in (scope, *own, *lists, Scope.GLOBAL) for c in in_scope(each)):
             is_possible = not isinstance(screen, CockpitScreen) or screen.can_do(command)
             if is_possible and command.id != "global.palette":
                 yield command

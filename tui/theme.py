@@ -24,6 +24,8 @@ class Palette:
     panel: str
     text: str
     dim: str
+    off: str
+    """What is not possible now: readable, and plainly not an offer."""
     faint: str
     accent: str
     good: str
@@ -41,7 +43,7 @@ class Palette:
 DARK = Palette(
     name="rsi-dark", dark=True,
     background="#11151c", surface="#161b24", panel="#222a36",
-    text="#d6dbe5", dim="#8a94a6", faint="#3a4454",
+    text="#d6dbe5", dim="#8a94a6", off="#616c80", faint="#3a4454",
     accent="#6cb6ff", good="#3fc6a4", bad="#ff8a5c", warn="#f2c14e", note="#b9a1ff",
     added="#12322c", removed="#3a2119",
     keyword="#c4a7ff", string="#8fd6a8", number="#f2c14e",
@@ -50,7 +52,7 @@ DARK = Palette(
 LIGHT = Palette(
     name="rsi-light", dark=False,
     background="#fbfbf9", surface="#f3f3ef", panel="#e4e5e0",
-    text="#22272e", dim="#626b78", faint="#c3c7cc",
+    text="#22272e", dim="#626b78", off="#969da7", faint="#c3c7cc",
     accent="#0b62b8", good="#00755c", bad="#b84304", warn="#8a6100", note="#6a45b8",
     added="#dcf2ea", removed="#fbe5da",
     keyword="#6a45b8", string="#1c6e3c", number="#8a6100",
@@ -125,6 +127,7 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         Role.WARN: Style(color=p.warn),
         Role.NOTE: Style(color=p.note),
         Role.KEY: Style(color=p.accent, bold=True),
+        Role.OFF: Style(color=p.off),
         Role.CURSOR: Style(bgcolor=p.panel, bold=True),
         Role.CURSOR_IDLE: Style(bgcolor=p.surface),
         Role.MARK: Style(color=p.warn, bold=True),
@@ -155,7 +158,7 @@ def _mono_styles() -> dict[Role, Style]:
     plain, bold, dim = Style(), Style(bold=True), Style(dim=True)
     reverse, underline = Style(reverse=True), Style(underline=True)
     looks = dict.fromkeys(Role, plain)
-    looks.update(dict.fromkeys((Role.DIM, Role.RULE, Role.CODE_COMMENT, Role.BAR), dim))
+    looks.update(dict.fromkeys((Role.DIM, Role.OFF, Role.RULE, Role.CODE_COMMENT, Role.BAR), dim))
     looks.update(
         dict.fromkeys(
             (Role.STRONG, Role.TITLE, Role.KEY, Role.MARK, Role.BAD, Role.WARN, Role.RULE_FOCUS,

@@ -102,8 +102,8 @@ def lacking(found: list[ControlResult]) -> list[str]:
 
 def test_policy_needs_measured_controls_not_merely_no_alarms() -> None:
     assert lacking([]) == [
-        "3 null patches went through (so far 0)",
-        "3 planted cheats went through (so far 0)",
+        "3 null patches were tried (so far 0)",
+        "3 planted cheats were tried (so far 0)",
         "a known gain was found (so far 0)",
     ]
     assert len(lacking(good(2))) == 2

@@ -153,7 +153,7 @@ def test_policy_waits_for_a_person_until_controls_have_earned_it(
         until(lambda: _at_gate(ledger, waiting), timeout_s=400)
         case = gate.case(waiting)
         assert case.held_by == ()
-        assert "3 null patches went through (so far 0)" in case.unearned
+        assert "3 null patches were tried (so far 0)" in case.unearned
         gate.say(case, DecisionAction.REJECT, "not now")
     granted = queue(
         [idea("02_row_sums_once", predicted=2.5)], task=claiming, is_autonomy_granted=True

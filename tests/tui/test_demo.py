@@ -9,6 +9,7 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import Step, utc_now
+from rsi.tui import demo
 from rsi.tui.app import CockpitApp
 from rsi.tui.demo import RECORDING, Player, demo_home, first_part
 from rsi.tui.errors import RecordingError
@@ -101,4 +102,38 @@ def test_a_player_plays_on_to_the_end(sample, tmp_path):
         ):
             assert time.monotonic() < end
             time.sleep(0.05)
+        player.stop()
+
+
+@pytest.mark.slow
+def test_a_candidate_that_is_looked_at_stays_at_the_gate(monkeypatch):
+    monkeypatch.setattr(demo, "GATE_HOLD_S", 0.2)
+    looks: list[bool] = [True]
+    with demo_home(played_s=1.0, is_looked_at=lambda: looks[0]) as (_, ledger):
+        waiting = ledger.steps_of(step=Step.REVIEW)[-1].round_id
+        end = time.monotonic() + demo.GATE_HOLD_S + 1.0 + 2 * demo.LOOK_S
+        while time.monotonic() < end:
+            assert not ledger.decisions(waiting)
+            time.sleep(0.1)
+        looks[0] = False
+        end = time.monotonic() + 10
+        while not ledger.decisions(waiting):
+            assert time.monotonic() < end, "nobody looks any more"
+            time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_player_that_writes_without_a_pause_beats_all_the_same(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "BEAT_S", 0.05)
+    made = record(sample.ledger, sample.home, "c1120-4f2a")
+    home = Home(root=tmp_path / "other").create()
+    unpack_code(made, home)
+    with Ledger.open(home) as ledger:
+        player = Player(made, ledger, played_s=2.0, first=len(made.rows) - 40)
+        player.start()
+        first = ledger.workers()[0].heartbeat_at
+        end = time.monotonic() + 10
+        while ledger.workers()[0].heartbeat_at == first:
+            assert time.monotonic() < end
+            time.sleep(0.02)
         player.stop()

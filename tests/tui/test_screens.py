@@ -406,7 +406,7 @@ async def test_the_lineage_shows_tree_leaderboard_and_diffs(sample):
         await until(pilot, lambda: len(screen.tree_table.ids) == 6)
         text = screen_text(app)
         assert "◆ champion" in text
-        assert "not significant below" in text
+        assert "no proven gain below" in text
         await pilot.press("j", "j", "d")
         await until(pilot, lambda: isinstance(app.screen, DiffDialogue))
         await pilot.pause()

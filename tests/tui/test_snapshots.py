@@ -27,7 +27,9 @@ READY = {
     "lineage": lambda app: len(app.screen.tree_table.ids) == 6,
     "notebook": lambda app: len(app.screen.table.ids) == 5,
     "controls": lambda app: "intact" in screen_text(app),
-    "settings": lambda app: "alive" in screen_text(app),
+    "settings": lambda app: (
+        "may decide and ask" in screen_text(app) and "worker ok" in screen_text(app)
+    ),
 }
 
 

@@ -422,9 +422,11 @@ async def test_a_decision_that_was_cut_off_shows_on_the_controls(sample):
         connection.execute("DROP TRIGGER gate_no_delete")
         connection.execute("DELETE FROM gate")
     app = cockpit(sample, "controls")
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(90, 40)) as pilot:
         await read(pilot, "controls")
-        await until(pilot, lambda: "its end was cut off" in screen_text(app))
+        await until(
+            pilot, lambda: "carried out a decision (approve) that is not there" in screen_text(app)
+        )
 
 
 async def test_a_log_goes_over_to_the_newest_stream_while_the_former_is_fetched():

@@ -3,6 +3,7 @@
 Invariant: a screen draws from the view it was handed; it owns no facts.
 """
 
+import time
 from collections.abc import Iterable
 from typing import ClassVar, cast
 
@@ -24,6 +25,9 @@ from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
 NO_WALL = ProcessBackend.name
 STALE_AFTER_S = 30.0
 """A worker beats every 5 s; half a minute of silence is worth saying."""
+
+HINT_S = 3.0
+"""How long the state line says why a key did nothing."""
 
 TABS: tuple[tuple[str, str, str], ...] = (
     ("queue", "1", "Queue"),
@@ -48,6 +52,12 @@ class CockpitScreen(Screen[None]):
     mode: ClassVar[str] = ""
     purpose: ClassVar[str] = ""
     """What the screen is for, shown on top of its help."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hint = ""
+        """Why the key that was pressed last did nothing."""
+        self._hint_until_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield TabBar()
@@ -114,6 +124,27 @@ class CockpitScreen(Screen[None]):
             return False
         return command.scope is not self.scope or self.is_possible(command)
 
+    def why_not(self, command: Command) -> str:
+        """Why a command is not possible now, as the end of a sentence; "" where there is no more to say."""
+        return ""
+
+    def say_why_not(self, action: str) -> None:
+        """Say why a key did nothing.
+
+        Args:
+            action: As the registry has it.
+        """
+        command = next((each for each in in_scope(self.scope) if each.action == action), None)
+        if command is None or self.can_do(command):
+            return
+        if command.writes and self.cockpit.is_read_only:
+            why = "this is a recording" if self.cockpit.is_demo else "this cockpit is read-only"
+        else:
+            why = self.why_not(command) or "not possible now"
+        # A line that is there anyway says it: a toast would cover what is being read.
+        self._hint, self._hint_until_s = f" {command.title}: {why} ", time.monotonic() + HINT_S
+        self.draw_bars()
+
     def command_of(self, action: str, parameters: tuple[object, ...]) -> Command | None:
         """The registry's command behind an action of this screen."""
         wanted = f"{action}({','.join(map(repr, parameters))})" if parameters else action
@@ -134,9 +165,10 @@ class CockpitScreen(Screen[None]):
             for mode, key, title in TABS
         ]
         self.query_one(TabBar).set_tabs(tabs, self.mode, self._right_spans(view))
-        self.query_one("#state", Bar).set_line(
-            [*self._worker_spans(view), *self.state_spans()], self._source_spans(view)
-        )
+        left = [*self._worker_spans(view), *self.state_spans()]
+        if time.monotonic() < self._hint_until_s:
+            left = [(self._hint, Role.WARN)]
+        self.query_one("#state", Bar).set_line(left, self._source_spans(view))
         commands = [each for each in in_scope(self.scope) if each.in_footer]
         commands += [BY_ID["global.help"], BY_ID["global.palette"], BY_ID["global.quit"]]
         self.query_one(KeyBar).set_commands(
@@ -144,10 +176,9 @@ class CockpitScreen(Screen[None]):
         )
 
     def _right_spans(self, view: View) -> list[Span]:
-        spans: list[Span] = []
+        spans: list[Span] = [(f"spent {usd(view.spend_usd)} ", Role.BAR)]
         if self.cockpit.is_read_only and not self.cockpit.is_demo:
             spans.append(("read-only ", Role.WARN))
-        spans.append((f"{usd(view.spend_usd)} ", Role.BAR))
         return spans
 
     def _worker_spans(self, view: View) -> list[Span]:
@@ -158,7 +189,7 @@ class CockpitScreen(Screen[None]):
         if self.cockpit.is_demo:
             spans.insert(0, (" ▶ recorded ", Role.NOTE))
         spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))
-        if view.gate:
+        if view.gate and self.mode != "gate":
             spans.append((f"· ▲ gate {len(view.gate)} ", Role.WARN))
         return spans
 

@@ -20,7 +20,7 @@ from rsi.tui.draw import EMPTY_LINE, Line, Role, line
 from rsi.tui.phrases import duration, plural, ratio, round_word
 from rsi.tui.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.queue import autonomy_words
+from rsi.tui.screens.queue_lines import autonomy_words
 from rsi.tui.view import RoundView, View
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.lines import LinesView
@@ -260,9 +260,12 @@ def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
     if found is None:
         return lines
     missing = found.task.missing
-    word = "levels 2 and 3 ask that" if missing else "levels 2 and 3 are earned on this task"
-    exempt = " (unless granted; not where a profile claims nothing)" if missing else ""
-    lines.append(line(word + exempt, Role.DIM))
+    word = (
+        "levels 2 and 3 are earned once all of this holds, or granted; sizes that claim nothing need none of it:"
+        if missing
+        else "levels 2 and 3 are earned on this task:"
+    )
+    lines.append(line(word, Role.DIM))
     for each in found.task.conditions:
         sign, role = ("✔ ", Role.GOOD) if each.holds else ("○ ", Role.WARN)
         lines.append(((sign, role), (each.text, Role.TEXT)))
@@ -314,5 +317,5 @@ def _rate_line(label: str, rate: Rate, *, is_low_good: bool) -> Line:
     sign, role = ("✔ ", Role.GOOD) if is_good else ("✖ ", Role.BAD)
     return (
         (sign, role), (f"{label}: ", Role.TEXT), (f"{rate.count} of {rate.total}", Role.STRONG),
-        (f"  {rate.share:.0%}, 95 % interval {rate.low:.0%} to {rate.high:.0%}", Role.DIM),
+        (f"  {rate.share:.0%}, 95% interval {rate.low:.0%} to {rate.high:.0%}", Role.DIM),
     )  # fmt: skip

@@ -48,8 +48,9 @@ class Dialogue(ModalScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 
-    def __init__(self, title: str, lines: Sequence[Line], hint: Line) -> None:
+    def __init__(self, title: str, lines: Sequence[Line], hint: Line, *, indent: int = 0) -> None:
         super().__init__()
+        self._indent = indent
         self._title_text = title
         self._lines = tuple(lines)
         self._hint = hint
@@ -57,7 +58,7 @@ class Dialogue(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield Paper(heading=self._title_text, dom_id="text")
+            yield Paper(heading=self._title_text, indent=self._indent, dom_id="text")
             yield from self.compose_answer()
             yield Paper(dom_id="hint")
 
@@ -166,5 +167,15 @@ class Show(Dialogue):
         Binding("q,enter,question_mark", "cancel", "Close", show=False)
     ]
 
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
-        super().__init__(title, lines, (("esc", Role.KEY), (" close", Role.TEXT)))
+    def __init__(self, title: str, lines: Sequence[Line], *, indent: int = 0) -> None:
+        """Prepare the dialogue.
+
+        Args:
+            title: Its heading.
+            lines: What is read.
+            indent: Spaces before what wraps, as where keys and titles stand in columns.
+        """
+        hint: Line = (
+            ("esc", Role.KEY), (" close    ", Role.TEXT), ("j k", Role.KEY), (" scroll", Role.TEXT),
+        )  # fmt: skip
+        super().__init__(title, lines, hint, indent=indent)

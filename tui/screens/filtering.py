@@ -21,8 +21,8 @@ class FilterInput(SafeInput):
         Binding("down", "submit", "Keep", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="filter; !word shows the others", select_on_focus=False)
+    def __init__(self, placeholder: str = "filter; !word shows the others") -> None:
+        super().__init__(placeholder=placeholder, select_on_focus=False)
         self._back_to: Widget | None = None
 
     def open(self, text: str, *, back_to: Widget) -> None:

@@ -1,13 +1,12 @@
 """The gate: everything needed to decide about one candidate, and the rules that keep it from being an accident.
 
-Nothing here opens by itself. Approving needs every hunk seen, half a second on the screen, and two different keys;
-it is bound to the commit and the score digest that were shown, and the ledger refuses it when either has changed.
+Nothing here opens by itself. Approving needs every hunk seen, half a second on the screen, and two different keys
+(`gate_decisions` asks for the second one); it is bound to the commit and the score digest that were shown, and the
+ledger refuses it when either has changed.
 """
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import ClassVar
 
 from textual import on
@@ -15,18 +14,14 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignSummary, DecisionAction, DecisionRecord, RequestKind
+from rsi.agent.store.records import CampaignSummary
 from rsi.evals.types import Severity
-from rsi.tui.actions import record_decision
-from rsi.tui.code import diff_of_trees
 from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.draw import EMPTY_LINE, Line, Role, Span, line
-from rsi.tui.evidence import bound_to, case_lines
-from rsi.tui.phrases import interval, ratio, usd
+from rsi.tui.draw import EMPTY_LINE, Role, Span, line
+from rsi.tui.evidence import case_lines
+from rsi.tui.phrases import ratio
 from rsi.tui.reader import Interest
-from rsi.tui.screens.dialogues import AskText, Confirm
-from rsi.tui.screens.steering import SteeringActions
+from rsi.tui.screens.gate_decisions import GateDecisions, Shown
 from rsi.tui.view import CampaignView, GateItem, RoundDetail, View
 from rsi.tui.widgets.diffrows import Note
 from rsi.tui.widgets.diffview import DiffView
@@ -41,21 +36,12 @@ COLUMNS = (
     Column(title="waits", width=8, align="right"),
     Column(title="gain", width=7, align="right"),
     Column(title="doubts", width=6, align="right", priority=1),
-    Column(title="candidate", min_width=6),
+    Column(title="candidate", min_width=8, priority=2),
 )
 _NOTE_ROLES = {Severity.BLOCK: Role.BAD, Severity.HOLD: Role.WARN, Severity.NOTE: Role.NOTE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """Exactly what is on the screen, and so what a decision is about."""
-
-    round_id: str
-    commit: str
-    score_digest: str
-
-
-class GateScreen(SteeringActions):
+class GateScreen(GateDecisions):
     """Inbox, evidence, diff."""
 
     DEFAULT_CSS = """
@@ -63,6 +49,7 @@ class GateScreen(SteeringActions):
     GateScreen.-tall #gate-top { height: 15; }
     GateScreen #inbox { width: 26; }
     GateScreen.-wide #inbox { width: 40; }
+    GateScreen.-narrow.-alone #inbox { display: none; }
     GateScreen #case { width: 1fr; padding: 0 0 0 1; }
     GateScreen #effect { width: 46; display: none; padding: 0 0 0 1; }
     GateScreen.-broad #effect { display: block; }
@@ -156,10 +143,12 @@ class GateScreen(SteeringActions):
         case, effect = self.query_one("#case", Paper), self.query_one("#effect", EffectView)
         if item is None or self._shown is None:
             case.set_lines([])
+            case.set_note(EMPTY_LINE)
             effect.set_points([])
             self.diff.clear_diff()
             return
         detail = self.detail
+        case.set_note(((f"waits {self.cockpit.age(item.since)}", Role.DIM),))
         case.set_lines(case_lines(item.round, detail, self._campaign_of(item, view)))
         if detail is None:
             return
@@ -174,6 +163,8 @@ class GateScreen(SteeringActions):
 
     def _take_items(self, view: View) -> None:
         self._items = view.gate
+        # Where there is little room, an inbox of one leaves it to the case.
+        self.set_class(len(view.gate) <= 1, "-alone")
         self.inbox.set_rows([each.round.id for each in view.gate], self._row)
 
     def _follow(self, item: GateItem | None) -> None:
@@ -243,13 +234,27 @@ class GateScreen(SteeringActions):
                 return bool(self._places())
             case "gate.inbox":
                 return True
+            case "gate.unseen":
+                return self.diff.hunk_count > 0
             case "gate.edit":
                 return self.detail is not None and bool(self.detail.diff.hunks)
             case _:
                 return self.item is not None
 
-    def state_spans(self) -> list[Span]:
+    def why_not(self, command: Command) -> str:
         if self.item is None:
+            return "nothing waits"
+        match command.id:
+            case "gate.approve":
+                why = self.why_not_approve()
+                return f"{why}; space reads on" if self.diff.hunk_count else why
+            case "gate.findings":
+                return "no finding names a line"
+            case _:
+                return ""
+
+    def state_spans(self) -> list[Span]:
+        if self.item is None or self.cockpit.is_read_only:
             return []
         why = self.why_not_approve()
         return [(f"· approve: {why} ", Role.WARN)] if why else [("· approve: ready ", Role.GOOD)]
@@ -269,137 +274,6 @@ class GateScreen(SteeringActions):
         if item is not None:
             self.cockpit.choose_round(item.round)
         self.redraw()
-
-    # --- deciding ---
-
-    def action_approve(self) -> None:
-        shown, item = self._shown, self.item
-        if shown is None or item is None or self.why_not_approve():
-            return
-        if not item.round.held_by:
-            self._confirm_approval(shown, item, "")
-            return
-        lines: list[Line] = [(("▲ ", Role.WARN), (each, Role.TEXT)) for each in item.round.held_by]
-        lines.append(
-            line("Approving goes against this. Say why; it is recorded with your name.", Role.DIM)
-        )
-
-        def answered(reason: str | None) -> None:
-            if reason:
-                self._confirm_approval(shown, item, reason)
-
-        self.app.push_screen(AskText("Override", lines, label="go on"), answered)
-
-    def _confirm_approval(self, shown: Shown, item: GateItem, reason: str) -> None:
-        lines: list[Line] = [
-            line(item.round.hypothesis or item.round.id, Role.STRONG),
-            (("effect  ", Role.DIM), (interval(item.round.effect), Role.STRONG)),
-            (("cost    ", Role.DIM), (usd(item.round.spend_usd), Role.TEXT)),
-            bound_to(item.round),
-            line("It becomes the champion, and the next round starts from it.", Role.DIM),
-        ]
-        if reason:
-            lines.append((("override: ", Role.WARN), (reason, Role.TEXT)))
-
-        def answered(answer: str | None) -> None:
-            if answer:
-                self._decide(shown, DecisionAction.APPROVE, reason)
-
-        self.app.push_screen(Confirm(f"Approve {shown.round_id}?", lines, yes="approve"), answered)
-
-    def action_reject(self) -> None:
-        self._ask_and_decide(
-            DecisionAction.REJECT,
-            "Reject",
-            "Why? The agent reads it before its next idea.",
-            "reject",
-        )
-
-    def action_revise(self) -> None:
-        self._ask_and_decide(
-            DecisionAction.REVISE,
-            "Send back",
-            "What should be changed? The agent tries again.",
-            "send back",
-        )
-
-    def _ask_and_decide(
-        self, action: DecisionAction, title: str, question: str, label: str
-    ) -> None:
-        shown, item = self._shown, self.item
-        if shown is None or item is None:
-            return
-
-        def answered(reason: str | None) -> None:
-            if reason:
-                self._decide(shown, action, reason)
-
-        lines = [
-            line(item.round.hypothesis or item.round.id, Role.STRONG),
-            line(question, Role.DIM),
-        ]
-        self.app.push_screen(AskText(f"{title} {shown.round_id}", lines, label=label), answered)
-
-    def _decide(self, shown: Shown, action: DecisionAction, reason: str) -> None:
-        if shown != self._shown:
-            self.cockpit.say("it changed while you decided; look at it again", is_problem=True)
-            return
-
-        def work(ledger: Ledger) -> DecisionRecord:
-            return record_decision(
-                ledger, shown.round_id, action,
-                reason=reason, commit=shown.commit, score_digest=shown.score_digest,
-            )  # fmt: skip
-
-        self.write(work, f"{action.value}: {shown.round_id} recorded")
-
-    def action_more_pairs(self) -> None:
-        item = self.item
-        if item is not None:
-            self.write_request(
-                RequestKind.AUDIT,
-                item.campaign,
-                "more pairs were asked for",
-                round_id=item.round.id,
-            )
-
-    def action_edit(self) -> None:
-        """Change the file under the diff's cursor; the change goes back to the agent as a patch to apply."""
-        detail, shown, item = self.detail, self._shown, self.item
-        if detail is None or shown is None or item is None or not detail.diff.hunks:
-            return
-        path = detail.diff.files[detail.diff.hunks[self.diff.current_hunk].file_index].path
-        tree = self.cockpit.code.tree(item.campaign.record.lineage, shown.commit)
-        if tree is None or path not in tree:
-            self.cockpit.say(f"{path} is not at hand here", is_problem=True)
-            return
-        if "\ufffd" in tree[path]:
-            self.cockpit.say(
-                f"{path} is not text that an editor would leave whole", is_problem=True
-            )
-            return
-        changed = self.cockpit.edit_outside(tree[path], suffix=PurePosixPath(path).suffix)
-        if changed is None:
-            self.cockpit.say("nothing was changed")
-            return
-        patch = diff_of_trees({path: tree[path]}, {path: changed})
-        lines: list[Line] = [
-            line("The candidate goes back with your change and is measured again.", Role.DIM)
-        ]
-        lines += [line(each) for each in patch.splitlines()[:20]]
-
-        def answered(answer: str | None) -> None:
-            if answer:
-                self._decide(
-                    shown,
-                    DecisionAction.REVISE,
-                    # A last line of context may be blank; within a fence it is not taken off.
-                    f"Apply this change, then submit:\n```diff\n{patch}```",
-                )
-
-        self.app.push_screen(
-            Confirm("Send back with this change?", lines, yes="send back"), answered
-        )
 
     # --- looking around ---
 
@@ -421,6 +295,9 @@ class GateScreen(SteeringActions):
         file, number = places[self._finding]
         if not self.diff.jump_to(file, number):
             self.cockpit.say(f"{file}:{number} is not part of the diff")
+
+    def action_unseen(self) -> None:
+        self.diff.show_unseen()
 
     def action_pager(self) -> None:
         if self.detail is not None:

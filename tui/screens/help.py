@@ -13,6 +13,8 @@ from rsi.tui.widgets.logview import LogView
 
 _KEY_CELLS = 14
 _TITLE_CELLS = 15
+HELP_INDENT = _KEY_CELLS + _TITLE_CELLS
+"""Where the sentences begin."""
 
 
 def help_lines(cockpit: Cockpit, screen: CockpitScreen) -> list[Line]:

@@ -29,12 +29,12 @@ from rsi.tui.widgets.vtable import Column, Row, VTable
 TREE_COLUMNS = (
     Column(title="champions and candidates", min_width=20),
     Column(title="effect", width=19),
-    Column(title="", width=15, priority=1),
+    Column(title="", width=16, priority=1),
 )
 BOARD_COLUMNS = (
     Column(title="#", width=3, align="right"),
     Column(title="effect over its champion", width=24),
-    Column(title="ended", width=14),
+    Column(title="ended", width=16),
     Column(title="cost", width=7, align="right", priority=2),
     Column(title="idea", min_width=10, priority=1),
 )
@@ -176,7 +176,7 @@ class LineageScreen(SteeringActions):
         gone = row.commit in self._rolled_back
         flag = "◆ champion" if row.is_champion else "↩ rolled back" if gone else ""
         if row.view is None:
-            return ("baseline", Role.STRONG), ("1.00", Role.DIM), (flag, Role.GOOD)
+            return ("baseline", Role.STRONG), (ratio(1.0), Role.DIM), (flag, Role.GOOD)
         word, role = round_word(row.view.word)
         sign = word.split(" ", 1)[0]
         text = f"{row.prefix}{sign} {row.view.label} {row.view.hypothesis}"
@@ -191,7 +191,7 @@ class LineageScreen(SteeringActions):
         if place is None:
             return (
                 ("", Role.DIM),
-                ("not significant below", Role.WARN),
+                ("no proven gain below", Role.WARN),
                 ("", Role.DIM),
                 ("", Role.DIM),
                 ("", Role.DIM),
@@ -228,6 +228,20 @@ class LineageScreen(SteeringActions):
                 return row is not None and row.view is not None
             case _:
                 return True
+
+    def why_not(self, command: Command) -> str:
+        row = self.chosen_row
+        match command.id:
+            case "lineage.compare":
+                return "mark two candidates first, with space"
+            case "lineage.mark":
+                return "marks are set in the tree"
+            case "lineage.rollback" if row is not None:
+                return "it is the champion" if row.is_champion else "it never was the champion"
+            case _ if row is not None and row.view is None:
+                return "the baseline has no round"
+            case _:
+                return "no candidate is chosen"
 
     def _was_champion(self, row: TreeRow) -> bool:
         return row.view is None or any(each.new_commit == row.commit for each in self._promotions)

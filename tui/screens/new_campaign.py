@@ -41,6 +41,8 @@ class Field:
     text: str = ""
     choices: tuple[str, ...] = ()
     """When not empty, one of these."""
+    empty: str = ""
+    """What an empty field means, shown in it."""
 
 
 FIELDS: tuple[Field, ...] = (
@@ -56,8 +58,8 @@ FIELDS: tuple[Field, ...] = (
     Field(name="rounds", label="rounds", text="8", hint="ideas to try"),
     Field(name="autonomy", label="autonomy", choices=("1", "2", "3"), text="1",
           hint="1: you approve each promotion; 2: only risky ones; 3: none. 2 and 3 are earned by controls"),
-    Field(name="budget_usd", label="budget $", hint="dollars that the models may cost; empty for no limit"),
-    Field(name="budget_hours", label="hours", hint="wall hours of the whole campaign; empty for no limit"),
+    Field(name="budget_usd", label="budget $", empty="no limit", hint="dollars that the models may cost; empty for no limit"),
+    Field(name="budget_hours", label="hours", empty="no limit", hint="wall hours of the whole campaign; empty for no limit"),
     Field(name="backend", label="sandbox", choices=("auto", "docker", "bubblewrap", "process"),
           text="auto", hint="←→ how untrusted code is walled in; process walls in nothing"),
 )  # fmt: skip
@@ -155,7 +157,12 @@ class NewCampaign(ModalScreen[None]):
                         choices = tuple(dict.fromkeys((*field.choices, text)))
                         yield Choice(choices, text, dom_id=f"field-{field.name}")
                     else:
-                        yield SafeInput(text, id=f"field-{field.name}", select_on_focus=False)
+                        yield SafeInput(
+                            text,
+                            placeholder=field.empty,
+                            id=f"field-{field.name}",
+                            select_on_focus=False,
+                        )
             yield Paper(dom_id="notes")
 
     def on_mount(self) -> None:
@@ -208,7 +215,9 @@ class NewCampaign(ModalScreen[None]):
         hint = next((each.hint for each in FIELDS if each.name == name), "")
         lines: list[Line] = [line(hint, Role.DIM), self._forecast_line()]
         problem = self._problem or self._task_problem
-        if problem:
+        if self._is_queueing:
+            lines.append(line("… queueing, and starting a worker when none runs", Role.ACCENT))
+        elif problem:
             lines.append(line(f"▲ {problem}", Role.WARN))
         else:
             lines.append(
@@ -300,7 +309,6 @@ class NewCampaign(ModalScreen[None]):
             )  # fmt: skip
 
         self._is_queueing = True
-        self._problem = "queueing, and starting a worker when none runs …"
         self._draw_notes()
         when_done(self, self._cockpit.work_aside(work), self._queued, self._not_queued)
 

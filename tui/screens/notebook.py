@@ -24,7 +24,7 @@ from rsi.tui.widgets.vtable import Column, Row, VTable
 
 COLUMNS = (
     Column(title="round", width=16),
-    Column(title="ended", width=15),
+    Column(title="ended", width=16),
     Column(title="effect", width=19),
     Column(title="predicted", width=9, align="right", priority=2),
     Column(title="idea", min_width=14),
@@ -55,7 +55,7 @@ class NotebookScreen(CockpitScreen):
         with Container(id="notes-body"):
             yield VTable(COLUMNS, heading="Ideas", dom_id="ideas")
             yield Paper(heading="Lesson", indent=12, dom_id="lesson")
-        yield FilterInput()
+        yield FilterInput("words that an idea, its reason or its lesson mentions")
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -112,6 +112,9 @@ class NotebookScreen(CockpitScreen):
         self.query_one("#lesson", Paper).set_lines([] if each is None else lesson_lines(each))
 
     # --- actions ---
+
+    def why_not(self, command: Command) -> str:
+        return "no idea is chosen"
 
     def is_possible(self, command: Command) -> bool:
         return command.id != "notebook.open" or self.chosen is not None

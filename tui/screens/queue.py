@@ -1,7 +1,7 @@
 """The queue: every campaign with its state, and what the one under the cursor is about."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual import on
@@ -9,15 +9,20 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
+from rsi.agent.store.records import (
+    CampaignState,
+    CampaignSummary,
+    RequestKind,
+)
 from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, line
-from rsi.tui.phrases import campaign_state, interval, plural, ratio, round_word, usd
+from rsi.tui.draw import DASH, EMPTY_LINE, Role, Span, line
+from rsi.tui.phrases import campaign_state, interval, ratio, round_word, usd
 from rsi.tui.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.filtering import FilterInput
 from rsi.tui.screens.new_campaign import NewCampaign
+from rsi.tui.screens.queue_lines import about_lines, known_lines, step_after
 from rsi.tui.screens.steering import SteeringActions
 from rsi.tui.silence import is_silent, last_heard
 from rsi.tui.view import CampaignView, View
@@ -111,7 +116,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self.table.empty = (
             EMPTY_LINE,
             (("No campaigns yet.", Role.STRONG),),
-            (("n", Role.KEY), (" queues one.", Role.DIM)),
+            (("this cockpit is read-only; rsi run queues one", Role.DIM),) if self.cockpit.is_read_only
+            else (("n", Role.KEY), (" queues one.", Role.DIM)),
             (("rsi demo", Role.KEY), (" in a shell runs a real one in minutes, without a key.", Role.DIM)),
         )  # fmt: skip
         self.table.focus()
@@ -172,6 +178,17 @@ class QueueScreen(SteeringActions, CockpitScreen):
             case _:
                 return state is not None
 
+    def why_not(self, command: Command) -> str:
+        if self.steered is None:
+            return "no campaign is chosen"
+        match command.id:
+            case "queue.sooner" | "queue.later":
+                return "it does not wait in the queue"
+            case "queue.retry":
+                return "" if self.campaign is None else self.campaign.retry_refusal
+            case _:
+                return "it has ended"
+
     def go_back(self) -> bool:
         if self._pattern:
             self._pattern = ""
@@ -219,7 +236,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
             return f"▲ silent {self.cockpit.age(heard)}", Role.WARN
         if each.latest_step is None or each.state not in _OPEN:
             return DASH, Role.DIM
-        return f"after {each.latest_step.value}", Role.DIM
+        under_way = step_after(each.latest_step, each.latest_outcome)
+        return ("next round", Role.DIM) if under_way is None else round_word(under_way.value)
 
     def _show_about(self, view: View) -> None:
         paper = self.query_one("#about", Paper)
@@ -310,63 +328,3 @@ class QueueScreen(SteeringActions, CockpitScreen):
         except re.error:
             found = wanted.lower() in text.lower()
         return found != is_inverse
-
-
-def known_lines(view: View, campaign_id: str) -> list[Line]:
-    """What a queued campaign waits for; what one under way gained last; what one that ended came to."""
-    speedup, gain = view.speedups.get(campaign_id), view.gains.get(campaign_id)
-    before = view.waits_for.get(campaign_id)
-    if before is not None:
-        text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"
-        return [(("waits for ", Role.DIM), (text, Role.TEXT))]
-    lines: list[Line] = []
-    if speedup is not None:
-        over = (" over the baseline", Role.DIM)
-        lines.append((("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over))
-    if gain is not None:
-        known = "was measured at the last audit" if speedup else "is measured at an audit"
-        lines += [
-            (("last step ", Role.DIM), (f"↑{interval(gain)}", Role.TEXT)),
-            line(f"{'':10}over the champion before it;", Role.DIM),
-            line(f"{'':10}the whole {known}", Role.DIM),
-        ]
-    return lines
-
-
-def about_lines(
-    summary: CampaignSummary, age: Callable[..., str], budget: float | None
-) -> list[Line]:
-    """What was asked for, as label and value.
-
-    Args:
-        summary: The campaign.
-        age: Says how long ago a moment was.
-        budget: Dollars that its models may cost; None for no limit.
-    """
-    record, config = summary.record, summary.record.config
-    rows: Sequence[tuple[str, Span]] = (
-        ("state", campaign_state(summary.state)),
-        ("task", (f"{record.task} · {record.track} · {record.profile}", Role.TEXT)),
-        ("lineage", (record.lineage, Role.TEXT)),
-        ("proposer", (payloads.text_of(config, "proposer") or DASH, Role.TEXT)),
-        ("critic", (payloads.text_of(config, "critic") or DASH, Role.TEXT)),
-        ("reviewer", (payloads.text_of(config, "reviewer") or DASH, Role.TEXT)),
-        ("strategy", (payloads.text_of(config, "strategy") or DASH, Role.TEXT)),
-        ("autonomy", (autonomy_words(payloads.int_of(config, "autonomy", 1)), Role.TEXT)),
-        ("rounds", (f"{summary.rounds} of {payloads.int_of(config, 'rounds', 0)}", Role.TEXT)),
-        ("promoted", (plural(summary.promoted, "candidate"), Role.TEXT)),
-        (
-            "spend",
-            (f"{usd(summary.spend_usd)} of {usd(budget) if budget else 'no limit'}", Role.TEXT),
-        ),
-        ("queued", (f"{age(record.created_at)} ago", Role.DIM)),
-        ("changed", (f"{age(summary.changed_at)} ago", Role.DIM)),
-    )
-    return [((f"{label:<10}", Role.DIM), value) for label, value in rows]
-
-
-def autonomy_words(level: int) -> str:
-    """An autonomy level and what it means."""
-    words = {0: "a person approves every run", 1: "a person approves each promotion",
-             2: "policy promotes low risk", 3: "policy promotes"}  # fmt: skip
-    return f"{level}: {words.get(level, 'unknown')}"

@@ -1,6 +1,5 @@
 """Replay: an agent's steps in one round, one by one, live or finished, of any length."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
@@ -18,9 +17,9 @@ from rsi.tui.event_store import PAGE_EVENTS, EventStore, PositionIds
 from rsi.tui.phrases import clock, count, round_word, usd
 from rsi.tui.reader import Interest
 from rsi.tui.screens.filtering import FilterInput
-from rsi.tui.screens.replay_views import ReplayViews
-from rsi.tui.trajectory import SIGNS, Group, event_lines, searchable
-from rsi.tui.view import View
+from rsi.tui.screens.replay_search import ReplaySearch
+from rsi.tui.trajectory import SIGNS, Group, event_lines
+from rsi.tui.view import RoundView, View
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.diffview import DiffView
@@ -47,7 +46,7 @@ _TOGGLED: Mapping[str, tuple[Group, ...]] = {
 _JUMPS: Mapping[str, Group] = {"edit": Group.EDIT, "measure": Group.MEASURE}
 
 
-class ReplayScreen(ReplayViews):
+class ReplayScreen(ReplaySearch):
     """Timeline at the left; the step, the code as of it, or its diff at the right."""
 
     DEFAULT_CSS = """
@@ -75,13 +74,6 @@ class ReplayScreen(ReplayViews):
         self._follows = False
         self._timer: Timer | None = None
         self._speed = 0.0
-        self._search = ""
-        self._matches: list[int] = []
-        """Positions of the steps that match, in order."""
-        self._searched = 0
-        self._is_searching = False
-        self._goes_to_match = False
-        """True from the asking until the first match is found."""
         self._drawn: tuple[object, ...] = ()
         """Which step stands at the right."""
 
@@ -91,7 +83,7 @@ class ReplayScreen(ReplayViews):
             yield VTable(COLUMNS, heading="Steps", dom_id="timeline")
             yield Paper(heading="Step", dom_id="body")
             yield DiffView(heading="Diff so far", dom_id="body-diff")
-        yield FilterInput()
+        yield FilterInput("search in all steps; enter goes to the first, n and N to others")
 
     def on_mount(self) -> None:
         self._speed = self.cockpit.settings.play_speed
@@ -132,11 +124,22 @@ class ReplayScreen(ReplayViews):
 
     @property
     def round_id(self) -> str | None:
-        """The round that is replayed: the chosen one, or the latest of the campaign."""
+        """The round that is replayed: the chosen one, or the latest of the campaign as it was when this was opened."""
         if self.cockpit.round_id is not None:
             return self.cockpit.round_id
         summary = self.steered
-        return None if summary is None else summary.latest_round_id
+        if summary is None:
+            return None
+        if self._of is not None and not self._follows:
+            # Who reads a round is not thrown into the next one when that begins; who follows its end goes on.
+            here, campaign_id = self._of[0], summary.record.id
+            if here in {each.id for each in self._rounds_of(campaign_id)}:
+                return here
+        return summary.latest_round_id
+
+    def _rounds_of(self, campaign_id: str) -> Sequence[RoundView]:
+        campaign = self.cockpit.view.campaign
+        return campaign.rounds if campaign is not None and campaign.id == campaign_id else ()
 
     # --- drawing ---
 
@@ -164,9 +167,8 @@ class ReplayScreen(ReplayViews):
         self._of = of
         self.store = EventStore()
         self._wanted_pages.clear()
-        self._matches, self._searched, self._is_searching = [], 0, False
-        self._is_loading = False
-        self._follows = self._goes_to_match = False
+        self.forget_matches()
+        self._is_loading = self._follows = False
         self.table.cursor = 0
         self.forget_views()
         self._refill()
@@ -230,9 +232,7 @@ class ReplayScreen(ReplayViews):
         if found is None:
             self._want_page(position // PAGE_EVENTS)
             return number, kind, ("…", Role.DIM)
-        at = bisect_left(self._matches, position)
-        is_match = at < len(self._matches) and self._matches[at] == position
-        text_role = Role.MATCH if is_match else Role.BAD if is_bad else Role.TEXT
+        text_role = Role.MATCH if self.is_match(position) else Role.BAD if is_bad else Role.TEXT
         return number, kind, (found.text, text_role)
 
     def _want_page(self, page: int) -> None:
@@ -295,7 +295,7 @@ class ReplayScreen(ReplayViews):
         left: list[Span] = [
             (f" {round_id} ", Role.TITLE), word,
             (f"  {agent.value}  ", Role.ACCENT),
-            (f"step {at + 1 if total else 0} of {count(total)}", Role.TEXT),
+            (f"step {self.store.seq_at(at) if at >= 0 else DASH} · {at + 1} of {count(total)}", Role.TEXT),
             ("+ " if self._has_more else " ", Role.DIM),
             (_progress(at, total, 10), Role.ACCENT),
         ]  # fmt: skip
@@ -304,13 +304,12 @@ class ReplayScreen(ReplayViews):
                 (f"  without {', '.join(sorted(each.value for each in self._hidden))}", Role.WARN)
             )
         if self._search:
-            done = "" if self._searched >= total else "…"
-            left.append((f"  /{self._search}: {len(self._matches)}{done}", Role.WARN))
+            left.append((f"  /{self._search}: {self.match_count()}", Role.WARN))
         if self._timer is not None:
             left.append((f"  ▶ {self._speed:g}{TIMES}", Role.GOOD))
         right: list[Span] = [
-            (f"{usd(self.store.cost_at(at)) if total else DASH}  ", Role.TEXT),
-            (f"{count(self.store.tokens_at(at))} tok ", Role.DIM),
+            (f"{count(self.store.tokens_at(at))} tok  ", Role.DIM),
+            (f"{usd(self.store.cost_at(at)) if total else DASH} ", Role.TEXT),
         ]
         bar.set_line(left, right)
 
@@ -324,6 +323,11 @@ class ReplayScreen(ReplayViews):
                 return bool(self._matches)
             case _:
                 return len(self.store) > 0
+
+    def why_not(self, command: Command) -> str:
+        if command.id in {"replay.search_next", "replay.search_previous"}:
+            return "nothing matches" if self._search else "search for something first, with /"
+        return "no round is chosen" if self.round_id is None else "there are no steps"
 
     @on(LinesView.CursorMoved, "#timeline")
     def _moved(self) -> None:
@@ -416,68 +420,6 @@ class ReplayScreen(ReplayViews):
 
     def on_screen_suspend(self) -> None:
         self._stop_playing()
-
-    # --- searching ---
-
-    def action_search(self) -> None:
-        self.query_one(FilterInput).open(self._search, back_to=self.table)
-
-    @on(FilterInput.Submitted)
-    def _search_asked(self, event: FilterInput.Submitted) -> None:
-        event.stop()
-        self._search = event.value.strip().lower()
-        self._matches, self._searched, self._is_searching = [], 0, False
-        self._goes_to_match = True
-        self._search_on()
-        self.table.refresh()
-        self._draw_head()
-
-    def _search_on(self) -> None:
-        """Search the next of those steps that are loaded; goes on when more of them are."""
-        store, wanted, searched = self.store, self._search, self._searched
-        if self._of is None or not wanted or self._is_searching or searched >= len(store):
-            return
-        self._is_searching = True
-        round_id, agent = self._of
-        after = store.seq_at(searched) - 1
-        amount = min(FOLLOWING_EVENTS, len(store) - searched)
-
-        def look(ledger: Ledger) -> list[int]:
-            events = ledger.events(round_id, agent, after, amount)
-            return [each.seq for each in events if wanted in searchable(each)]
-
-        def arrived(seqs: list[int]) -> None:
-            if store is not self.store or wanted != self._search or searched != self._searched:
-                return
-            self._is_searching = False
-            self._matches += [store.position_of(seq) for seq in seqs]
-            self._searched += amount
-            if self._matches and self._goes_to_match:
-                self._goes_to_match = False
-                self._go_to(self._matches[0])
-            self._search_on()
-            self.table.refresh()
-            self._draw_head()
-
-        def failed(error: Exception) -> None:
-            self._is_searching = False
-            self.say_problem(error)
-
-        when_done(self, self.cockpit.ask_ledger(look), arrived, failed)
-
-    def action_search_next(self, by: int) -> None:
-        here = self.position
-        found = [at for at in self._matches if (at > here if by > 0 else at < here)]
-        if found:
-            self._go_to(found[0] if by > 0 else found[-1])
-
-    def go_back(self) -> bool:
-        if self._search:
-            self._search, self._matches, self._is_searching = "", [], False
-            self.table.refresh()
-            self._draw_head()
-            return True
-        return False
 
 
 def _progress(at: int, total: int, cells: int) -> str:

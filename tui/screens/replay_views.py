@@ -134,7 +134,7 @@ class ReplayViews(SteeringActions):
             return
         if self._marked_round is None or self._marked_round == self._of:
             self._marked_round = self._of
-            self.cockpit.say(f"marked {self._of[0]}; press C on another round to compare")
+            self.cockpit.say(f"marked {self._of[0]}; press = on another round (H L) to compare")
             return
         one, two = self._marked_round, self._of
 

@@ -14,7 +14,7 @@ from rsi.tui import payloads
 from rsi.tui.commands import Command, Scope, bindings
 from rsi.tui.draw import DASH, EMPTY_LINE, Role, Span, line
 from rsi.tui.log_follower import LogFollower
-from rsi.tui.phrases import campaign_state, duration, interval, round_word, usd
+from rsi.tui.phrases import campaign_state, duration, interval, ratio, round_word, usd
 from rsi.tui.reader import Interest
 from rsi.tui.screens.filtering import FilterInput
 from rsi.tui.screens.run_lines import (
@@ -223,7 +223,7 @@ class RunScreen(SteeringActions):
         left += asked_spans(campaign)
         budget = campaign.budget_usd
         spent = f"{usd(summary.spend_usd)}" + (f" of {usd(budget)}" if budget else "")
-        right: list[Span] = [(spent, Role.TEXT), (f"  {self._elapsed(campaign)} ", Role.DIM)]
+        right: list[Span] = [(f"{self._elapsed(campaign)}  ", Role.DIM), (f"{spent} ", Role.TEXT)]
         return left, right
 
     def _elapsed(self, campaign: CampaignView) -> str:
@@ -240,7 +240,7 @@ class RunScreen(SteeringActions):
             if is_open
             else duration(sum(step.wall_s for step in each.steps))
         )
-        predicted = DASH if each.predicted_ratio is None else f"{each.predicted_ratio:.2f}"
+        predicted = ratio(each.predicted_ratio)
         return (
             (each.label, Role.DIM),
             (step_strip(each), Role.ACCENT if is_open else Role.DIM),
@@ -269,6 +269,12 @@ class RunScreen(SteeringActions):
                 return self.campaign is not None and not self.campaign.retry_refusal
             case _:
                 return state is not None and state not in ENDED_STATES
+
+    def why_not(self, command: Command) -> str:
+        if self.campaign is None or command.id == "run.open":
+            return "no round is chosen" if self.campaign else "no campaign is chosen"
+        refusal = self.campaign.retry_refusal if command.id == "run.budget" else ""
+        return f"the campaign has ended{f'; {refusal}' if refusal else ''}"
 
     @on(LinesView.CursorMoved, "#rounds")
     def _moved(self) -> None:

@@ -30,10 +30,10 @@ from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 COLUMNS = (
-    Column(title="setting", width=25),
-    Column(title="value", width=22),
+    Column(title="setting", width=24),
+    Column(title="value", width=16),
     Column(title="", width=8, priority=2),
-    Column(title="what it does", min_width=10, priority=1),
+    Column(title="what it does", min_width=16, priority=1),
 )
 
 
@@ -106,7 +106,10 @@ class SettingsScreen(CockpitScreen):
         home = self.cockpit.home
         is_kept = home is not None and not self.cockpit.is_read_only
         kept = str(settings_path(home.root)) if home and is_kept else "kept until you leave"
-        lines: list[Line] = [
+        lines: list[Line] = []
+        if self.item is not None:
+            lines += [((f"{self.item.id}  ", Role.TITLE), (self.item.text, Role.TEXT)), EMPTY_LINE]
+        lines += [
             (("ledger      ", Role.DIM), (view.source, Role.TEXT)),
             (("home        ", Role.DIM), (str(home.root) if home else "none; only the ledger is at hand", Role.TEXT)),
             (("settings    ", Role.DIM), (kept, Role.TEXT)),
@@ -144,6 +147,11 @@ class SettingsScreen(CockpitScreen):
             if command.id == "settings.file"
             else self.item is not None
         )
+
+    @on(LinesView.CursorMoved, "#items")
+    def _moved(self) -> None:
+        facts = self.query_one("#facts", Paper)
+        facts.set_lines(self._facts(self.cockpit.view), from_top=True)
 
     @on(LinesView.Opened, "#items")
     def _opened(self) -> None:

@@ -9,9 +9,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from rsi.tui.commands import Command, shown_key
-from rsi.tui.draw import Line, Role, Span, width_of
+from rsi.tui.draw import Line, Role, Span, clip, width_of
 from rsi.tui.pen import Pen
 from rsi.tui.theme import pen_for
+
+_HELP = "global.help"
+"""Shows all that has no room here."""
 
 
 class Bar(Widget):
@@ -29,7 +32,7 @@ class Bar(Widget):
         self._pen_theme = ""
 
     def set_line(self, left: Sequence[Span], right: Sequence[Span] = ()) -> None:
-        """Show other spans; the right ones give way when there is no room."""
+        """Show other spans; the right ones give way when there is no room, the first of them first."""
         if (tuple(left), tuple(right)) != (self.left, self.right):
             self.left, self.right = tuple(left), tuple(right)
             self.refresh()
@@ -37,10 +40,13 @@ class Bar(Widget):
     def render_line(self, y: int) -> Strip:
         if self._pen is None or self._pen_theme != self.app.theme:
             self._pen, self._pen_theme = pen_for(self.app.theme), self.app.theme
-        gap = self.size.width - width_of(self.left) - width_of(self.right)
-        spans = self.left
-        if self.right and gap >= 1:
-            spans = (*self.left, (" " * gap, Role.TEXT), *self.right)
+        width, right = self.size.width, self.right
+        while right and width_of(self.left) + width_of(right) >= width:
+            right = right[1:]
+        spans = clip(self.left, width)
+        if right:
+            gap = width - width_of(self.left) - width_of(right)
+            spans = (*self.left, (" " * gap, Role.TEXT), *right)
         return self._pen.strip(spans, self.size.width, self.rich_style)
 
 
@@ -100,7 +106,7 @@ class KeyBar(Bar):
         self._places: list[tuple[int, int, Command]] = []
 
     def set_commands(self, commands: Sequence[tuple[Command, str, bool]]) -> None:
-        """Show commands.
+        """Show commands; where there is no room for all, the last ones are left out, but never the help.
 
         Args:
             commands: Each with its keys and whether it is possible now.
@@ -108,13 +114,13 @@ class KeyBar(Bar):
         spans: list[Span] = [(" ", Role.BAR)]
         self._places = []
         at = 1
-        for command, keys, is_possible in commands:
-            key, title = shown_key(keys), command.title.lower()
-            width = cell_len(key) + cell_len(title) + 3
-            if at + width > self.size.width and self.size.width:
-                break
-            spans.append((key, Role.KEY if is_possible else Role.RULE))
-            spans.append((f" {title}  ", Role.TEXT if is_possible else Role.RULE))
+        shown = list(commands)
+        while len(shown) > 1 and sum(map(_cells_of, shown)) + 1 > (self.size.width or 1000):
+            del shown[-2 if shown[-1][0].id == _HELP else -1]
+        for command, keys, is_possible in shown:
+            width = _cells_of((command, keys, is_possible))
+            spans.append((shown_key(keys), Role.KEY if is_possible else Role.OFF))
+            spans.append((f" {command.title.lower()}  ", Role.TEXT if is_possible else Role.OFF))
             self._places.append((at, at + width, command))
             at += width
         self.set_line(spans)
@@ -123,3 +129,9 @@ class KeyBar(Bar):
         for start, end, command in self._places:
             if start <= event.x < end:
                 self.post_message(self.Pressed(command))
+
+
+def _cells_of(shown: tuple[Command, str, bool]) -> int:
+    """Cells that a command takes: its key, its title, what is between them and after."""
+    command, keys, _ = shown
+    return cell_len(shown_key(keys)) + cell_len(command.title) + 3

@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from rsi.tui.commands import Scope, bindings
 from rsi.tui.diffs import Diff
-from rsi.tui.draw import Line, Role
+from rsi.tui.draw import EMPTY_LINE, Line, Role
 from rsi.tui.widgets.diffrows import DiffRow, Note, half_of, rows_of
 from rsi.tui.widgets.lines import LinesView
 
@@ -128,6 +128,14 @@ class DiffView(LinesView):
 
     # --- moving ---
 
+    def show_unseen(self) -> None:
+        """Go to the first row that was not on the screen yet; a page on when all were."""
+        unseen = [index for rows in self._unseen for index in rows]
+        if unseen:
+            self._go_to_row(min(unseen))
+        else:
+            self.action_page(1)
+
     def action_hunk(self, step: int) -> None:
         here = self.current_hunk
         target = here + step
@@ -227,6 +235,7 @@ class DiffView(LinesView):
 
     def _set_heading(self) -> None:
         if not self.diff.hunks:
+            self.set_note(EMPTY_LINE)
             return
         mode = "split" if self.is_split else "unified"
         role = Role.GOOD if self.is_all_seen else Role.WARN

@@ -15,9 +15,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rsi.tui.commands import Scope, bindings
-from rsi.tui.draw import EMPTY_LINE, Line, Role, Span, fit, width_of
+from rsi.tui.draw import EMPTY_LINE, Line, Role, Span, fit, width_of, wrap
 from rsi.tui.pen import Pen
 from rsi.tui.theme import pen_for
+
+EMPTY_MARGIN = 2
+"""Cells left of the words that stand where there are no lines."""
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -144,8 +147,13 @@ class LinesView(ScrollView, can_focus=True):
         count = self.line_count()
         if index < count:
             return self.strip_at(index, base)
-        if count == 0 and y - sticky < len(self.empty):
-            return self._draw((("  ", Role.DIM), *self.empty[y - sticky]), base)
+        if count == 0:
+            margin = (" " * EMPTY_MARGIN, Role.DIM)
+            said = [
+                part for each in self.empty for part in wrap(each, self.size.width - EMPTY_MARGIN)
+            ]
+            if y - sticky < len(said):
+                return self._draw((margin, *said[y - sticky]), base)
         return Strip.blank(self.size.width, base)
 
     def strip_at(self, index: int, base: Style) -> Strip:

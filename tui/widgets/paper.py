@@ -21,6 +21,15 @@ class Paper(LinesView):
         dom_id: str | None = None,
         classes: str | None = None,
     ) -> None:
+        """Make a paper.
+
+        Args:
+            heading: First line, which stays.
+            indent: Cells before what wraps of a line with a label.
+            wraps: False cuts long lines at the edge.
+            dom_id: Its name on the screen.
+            classes: Its classes.
+        """
         super().__init__(heading=heading, dom_id=dom_id, classes=classes)
         self.indent = indent
         self.wraps = wraps
@@ -69,5 +78,15 @@ class Paper(LinesView):
             self._wrapped = list(self._lines)
             return
         self._wrapped = [
-            part for each in self._lines for part in wrap(each, width, indent=self.indent)
+            part
+            for each in self._lines
+            for part in wrap(each, width, indent=self._indent_of(each, width))
         ]
+
+    def _indent_of(self, spans: Line, width: int) -> int:
+        """Below the value where a line has a label, below its own beginning where it is prose."""
+        text = spans[0][0] if spans else ""
+        own = len(text) - len(text.lstrip(" ")) if text.strip() else 0
+        # What is far to the right would be cut into a narrow column.
+        own = own if own < width // 2 else 0
+        return max(own, self.indent) if len(spans) > 1 else own
