@@ -35,7 +35,7 @@ from rsi.tui.widgets.paper import Paper
 pytestmark = pytest.mark.slow
 
 HEADINGS = {
-    "queue": "Campaigns", "run": "Effect, pair by pair", "gate": "Waiting", "replay": "Step 0: system", "lineage": "Leaderboard",
+    "queue": "Campaigns", "run": "Effect, pair by pair", "gate": "Case", "replay": "Step 0: system", "lineage": "Leaderboard",
     "notebook": "Lesson", "controls": "Controls, one by one", "settings": "This cockpit",
 }  # fmt: skip
 MODES = tuple(HEADINGS)

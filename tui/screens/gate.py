@@ -164,7 +164,7 @@ class GateScreen(GateDecisions):
     def _take_items(self, view: View) -> None:
         self._items = view.gate
         # Where there is little room, an inbox of one leaves it to the case.
-        self.set_class(len(view.gate) <= 1, "-alone")
+        self.set_class(len(view.gate) == 1, "-alone")
         self.inbox.set_rows([each.round.id for each in view.gate], self._row)
 
     def _follow(self, item: GateItem | None) -> None:
