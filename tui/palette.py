@@ -34,7 +34,7 @@ class CommandProvider(Provider):
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for command in self._commands():
-            label = f"{command.title}: {command.help}"
+            label = f"{_label(command, self._cockpit)}  {command.help}"
             score = matcher.match(label)
             if score > 0:
                 yield Hit(
@@ -72,7 +72,7 @@ class CommandProvider(Provider):
         scope = screen.scope if isinstance(screen, CockpitScreen) else Scope.GLOBAL
         own, lists = pane_scopes(self.focused)
         # What can be done here comes before what can be done everywhere.
-        for command in (c for each in (scope, *own, *lists, Scope.GLOBAL) for c in in_scope(each)):
+        for command in (c for each in (scope, *own, Scope.GLOBAL, *lists) for c in in_scope(each)):
             is_possible = not isinstance(screen, CockpitScreen) or screen.can_do(command)
             if is_possible and command.id != "global.palette":
                 yield command

@@ -9,7 +9,7 @@ from collections.abc import Set
 from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, Step
-from rsi.evals.types import Measurement
+from rsi.evals.types import Measurement, Purpose
 from rsi.tui import payloads
 from rsi.tui.code import Code
 from rsi.tui.diffs import Diff, parse_diff
@@ -112,7 +112,8 @@ class RoundReader:
             return old.measurements, old.points
         measured = self._ledger.measurements(view.id, attempt=attempt)
         points = pair_points(
-            measured,
+            # An audit compares the champion with the baseline; it says nothing of this candidate.
+            [each for each in measured if each.purpose is not Purpose.AUDIT],
             is_lower_better=facts.is_lower_better,
             is_spoiled_by_load=facts.is_spoiled_by_load,
         )

@@ -23,6 +23,7 @@ from rsi.evals.types import Arm, Purpose
 from rsi.tui.code import Code
 from rsi.tui.feed import Feed
 from rsi.tui.reader import Interest, Reader
+from rsi.tui.screens.run_lines import run_series
 from rsi.tui.silence import SILENT_AFTER_S, is_silent
 from rsi.tui.task_facts import KnownTasks
 from rsi.tui.training import MAX_LINE_CHARACTERS, CurveReader, add_points
@@ -206,6 +207,19 @@ def test_what_costs_much_to_read_is_read_less_often_but_in_the_end(sample, monke
     now += 21
     view = reader.read(interest)
     assert (len(view.campaign.rounds), len(view.lineage)) == (6, 6), "though nothing changed since"
+
+
+def test_an_audit_is_not_taken_for_evidence_about_the_last_candidate(sample):
+    interest = Interest(campaign_id=CAMPAIGN, round_id=WAITING)
+    before = Reader(sample.ledger, Code(None)).read(interest).round
+    for arm, value in ((Arm.CHAMPION, 40.0), (Arm.CANDIDATE, 10.0)):
+        sample.ledger.add_measurement(WAITING, measurement(arm, Purpose.AUDIT, 0, value))
+    after = Reader(sample.ledger, Code(None)).read(interest).round
+    assert after.points == before.points
+    assert run_series(after.measurements) == run_series(before.measurements)
+    assert after.measurements[-1].purpose is Purpose.AUDIT, (
+        "what the machine did is told all the same"
+    )
 
 
 def test_output_counts_as_a_sign_of_life_and_a_heartbeat_does_not(sample):

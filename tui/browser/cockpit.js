@@ -13,7 +13,7 @@ const BASIC = ["#11151c", "#ff8a5c", "#3fc6a4", "#f2c14e", "#6cb6ff", "#b9a1ff",
 let columns = 80, rows = 24, cell = { width: 8.4, height: 18 };
 let grid = [], dirty = new Set(), drawn = [];
 let cursor = { x: 0, y: 0 }, style = "", pending = "";
-let socket = null;
+let socket = null, isStarting = true;
 
 function measureCell() {
   const probe = document.createElement("span");
@@ -161,6 +161,10 @@ function draw() {
     }));
   }
   dirty.clear();
+  if (isStarting && grid.some((row) => row.some((each) => each.text.trim()))) {
+    isStarting = false;
+    notice.textContent = "";
+  }
 }
 
 const KEYS = {
@@ -199,7 +203,7 @@ function connect() {
   resetGrid();
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   socket = new WebSocket(`${scheme}://${location.host}/socket?columns=${columns}&rows=${rows}`);
-  socket.onopen = () => { notice.textContent = ""; screenElement.focus(); };
+  socket.onopen = () => { notice.textContent = "starting the cockpit …"; screenElement.focus(); };
   socket.onmessage = (event) => feed(event.data);
   socket.onclose = () => {
     notice.textContent = "The cockpit is closed. Campaigns go on. Press enter to open it again.";

@@ -176,10 +176,7 @@ class CockpitScreen(Screen[None]):
         )
 
     def _right_spans(self, view: View) -> list[Span]:
-        spans: list[Span] = [(f"spent {usd(view.spend_usd)} ", Role.BAR)]
-        if self.cockpit.is_read_only and not self.cockpit.is_demo:
-            spans.append(("read-only ", Role.WARN))
-        return spans
+        return [(f"spent {usd(view.spend_usd)} ", Role.BAR)]
 
     def _worker_spans(self, view: View) -> list[Span]:
         if view.problem:
@@ -188,6 +185,8 @@ class CockpitScreen(Screen[None]):
         spans = [*self._wall_spans(view), self._heartbeat(view)]
         if self.cockpit.is_demo:
             spans.insert(0, (" ▶ recorded ", Role.NOTE))
+        elif self.cockpit.is_read_only:
+            spans.insert(0, (" ◌ read-only ", Role.NOTE))
         spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))
         if view.gate and self.mode != "gate":
             spans.append((f"· ▲ gate {len(view.gate)} ", Role.WARN))

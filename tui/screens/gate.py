@@ -148,7 +148,8 @@ class GateScreen(GateDecisions):
             self.diff.clear_diff()
             return
         detail = self.detail
-        case.set_note(((f"waits {self.cockpit.age(item.since)}", Role.DIM),))
+        waits = line(f"waits {self.cockpit.age(item.since)}", Role.DIM)
+        case.set_note(EMPTY_LINE if self.inbox.display else waits)
         case.set_lines(case_lines(item.round, detail, self._campaign_of(item, view)))
         if detail is None:
             return

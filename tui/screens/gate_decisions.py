@@ -19,6 +19,7 @@ from rsi.tui.screens.steering import SteeringActions
 from rsi.tui.view import GateItem, RoundDetail
 from rsi.tui.widgets.diffview import DiffView
 
+_PATCH_ROLES = {"+": Role.GOOD, "-": Role.BAD, "@": Role.HUNK}
 _DONE = {
     DecisionAction.APPROVE: "approved",
     DecisionAction.REJECT: "rejected",
@@ -146,7 +147,7 @@ class GateDecisions(SteeringActions):
             self.write_request(
                 RequestKind.AUDIT,
                 item.campaign,
-                "more pairs were asked for",
+                "measures more pairs",
                 round_id=item.round.id,
             )
 
@@ -173,7 +174,9 @@ class GateDecisions(SteeringActions):
         lines: list[Line] = [
             line("The candidate goes back with your change and is measured again.", Role.DIM)
         ]
-        lines += [line(each) for each in patch.splitlines()[:20]]
+        lines += [
+            line(each, _PATCH_ROLES.get(each[:1], Role.TEXT)) for each in patch.splitlines()[:20]
+        ]
 
         def answered(answer: str | None) -> None:
             if answer:

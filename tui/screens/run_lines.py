@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rsi.agent.store.records import CampaignState, RequestKind, Step
 from rsi.agent.store.state import ENDED_STATES
-from rsi.evals.types import Arm, Measurement
+from rsi.evals.types import Arm, Measurement, Purpose
 from rsi.tui.curves import Series
 from rsi.tui.draw import Line, Role, Span, line
 from rsi.tui.log_follower import machine_parts, trouble_parts
@@ -69,10 +69,11 @@ def machine_line(runs: Sequence[Measurement]) -> tuple[Line, Line]:
 
 
 def run_series(measurements: Sequence[Measurement]) -> tuple[Series, ...]:
-    """The deciding value of every run by pair, an arm a curve; a failed run is a gap."""
+    """The deciding value of every run by pair, an arm a curve; a failed run is a gap, an audit is of others."""
+    own = [each for each in measurements if each.purpose is not Purpose.AUDIT]
     curves = []
     for arm in Arm:
-        runs = [each for each in measurements if each.arm is arm]
+        runs = [each for each in own if each.arm is arm]
         values = (math.nan if each.metric_value is None else each.metric_value for each in runs)
         if runs:
             xs = tuple(float(number) for number in range(1, len(runs) + 1))
