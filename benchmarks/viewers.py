@@ -29,6 +29,7 @@ from cockpit.terminal import Row, Terminal, cockpit, cpu_of, family, held_mb, pr
 
 STEPS_WALKED = 30
 FIRST = "thought 0"
+SYSTEM = "words that were told first"
 TO_INSPECT_FORMAT = """
 import sys
 from inspect_ai.log import read_eval_log, write_eval_log
@@ -82,7 +83,8 @@ def bench_mini(python: Path, folder: Path, megabytes: int) -> list[Row]:
     words = [str(python), "-m", "minisweagent.run.utilities.inspector", str(path)]
     terminal = Terminal(words, folder)
     try:
-        return in_terminal("mini-swe-agent inspector", terminal, FIRST.encode())
+        # It shows the system's message as a step of its own.
+        return in_terminal("mini-swe-agent inspector", terminal, SYSTEM.encode())
     finally:
         terminal.close()
 
@@ -177,7 +179,7 @@ def messages(megabytes: int) -> list[dict[str, str]]:
     filler = ("step=100 loss=2.31 a line of output that a tool printed while it ran\n" * 200)[
         : EVENT_BYTES - 300
     ]
-    found = [{"role": "system", "content": "system"}]
+    found = [{"role": "system", "content": SYSTEM}]
     for number in range(megabytes * MB // EVENT_BYTES // 2):
         found.append({"role": "assistant", "content": f"thought {number} {filler}"})
         found.append({"role": "user", "content": f"answer {number} {filler}"})
