@@ -15,6 +15,7 @@ from rsi.tui.commands import BY_ID, Scope, in_scope
 from rsi.tui.draw import Role, clip, width_of
 from rsi.tui.log_follower import stream_words
 from rsi.tui.screens.dialogues import AskText
+from rsi.tui.screens.queue import ABOUT_CELLS
 from rsi.tui.screens.queue_lines import step_after
 from rsi.tui.silence import SILENT_AFTER_S
 from rsi.tui.theme import DARK, LIGHT
@@ -229,6 +230,15 @@ async def test_the_queue_names_the_step_under_way_and_a_long_silence(sample):
         app._now = lambda: last + timedelta(seconds=SILENT_AFTER_S + 60)
         app.screen.table.refresh()
         await until(pilot, lambda: "▲ silent 11 m" in flat(app))
+
+
+@pytest.mark.parametrize("columns", [80, 100, 115, 116, 200])
+async def test_round_and_speedup_of_all_come_before_the_details_of_one(sample, columns):
+    app = cockpit(sample, "queue")
+    async with app.run_test(size=(columns, 30)) as pilot:
+        screen = await ready(pilot, "queue")
+        await until(pilot, lambda: "5/8" in flat(app) and "↑1.41" in flat(app))
+        assert screen.query_one("#about").display is (columns >= ABOUT_CELLS)
 
 
 async def test_the_signs_of_a_round_are_put_in_words(sample):

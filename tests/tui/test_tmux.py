@@ -126,7 +126,7 @@ def test_a_campaign_by_keys_from_the_form_to_the_replay(tmp_path):
         tmux.see("It becomes the champion")
         time.sleep(0.8)
         tmux.keys("y")
-        tmux.see("recorded")
+        tmux.see("approved c")
         tmux.keys("2")
         tmux.see("promoted", 120)
         tmux("resize-window", "-x", "80", "-y", "24")

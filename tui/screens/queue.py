@@ -43,6 +43,8 @@ COLUMNS = (
     Column(title="now", width=16),
     Column(title="age", width=9, align="right", priority=4),
 )
+ABOUT_CELLS = 116
+"""From this width on there is room for what the campaign under the cursor is about, beside the table."""
 _OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED})
 
 SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]]], ...] = (
@@ -67,7 +69,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
     QueueScreen #queue-body { height: 1fr; }
     QueueScreen #campaigns { width: 5fr; }
     QueueScreen #about { width: 3fr; display: none; padding: 0 0 0 1; }
-    QueueScreen.-wide #about, QueueScreen.-broad #about { display: block; }
+    QueueScreen.-about #about { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
     scope = Scope.QUEUE
@@ -124,6 +126,11 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     def on_screen_resume(self) -> None:
         self._wanted = self.cockpit.campaign_id
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        # Round, speedup and cost of all campaigns come before the details of one.
+        self.set_class(self.size.width >= ABOUT_CELLS, "-about")
 
     def show(self, view: View) -> None:
         arranged = (
