@@ -307,11 +307,10 @@ async def test_who_holds_the_token_approves_in_a_browser_only_where_decisions_ar
             await chromium.see("Campaigns")
             await press("3")
             shown = await chromium.see("hunks")
-            while "not seen yet" in shown:
+            while "seen 2 of 2 hunks" not in shown:
                 await press("PageDown")
                 await asyncio.sleep(0.3)
                 shown = str(await chromium.value("document.body.innerText"))
-            await chromium.see("seen 2 of 2 hunks")
             await asyncio.sleep(1)  # longer than the moment in which keys typed ahead are not meant
             await press("a")
             if may_decide:
