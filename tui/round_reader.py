@@ -5,6 +5,7 @@ Invariant: only reads; each part is read again only when a table that it comes f
 
 import logging
 from collections.abc import Set
+from contextlib import suppress
 
 from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
@@ -142,15 +143,16 @@ class RoundReader:
         payload = view.payload(Step.COMMIT)
         digest = payloads.text_of(payload, "diff_sha256")
         if digest:
-            try:
+            # A recording keeps no blobs; the repository has the same text then.
+            with suppress(LedgerError):
                 return self._ledger.blob(digest).decode(errors="replace")
-            except LedgerError:
-                log.warning("round=%s step=diff outcome=missing_blob", view.id)
         parent = payloads.text_of(payload, "parent") or view.record.champion_commit
         if view.commit is not None:
             lineage = self._ledger.campaign(view.record.campaign_id).lineage
             found = self._code.diff(lineage, parent, view.commit)
             if found is not None:
                 return found
+        if digest:
+            log.warning("round=%s step=diff outcome=missing_blob", view.id)
         report = payloads.mapping_of(view.payload(Step.REPORT), "report")
         return payloads.text_of(report, "diff")

@@ -39,6 +39,8 @@ class Shot:
     """Pressed one after the other from the queue."""
     is_whole: bool = True
     """Show the whole campaign; otherwise the moment when a candidate is at the gate."""
+    may_decide: bool = False
+    """As a person sees it whose cockpit may write."""
     theme: str = "rsi-dark"
     until: Callable[[CockpitApp], bool] = lambda app: bool(app.view.campaigns)
 
@@ -59,14 +61,14 @@ def _has_round(app: CockpitApp) -> bool:
 SHOTS: tuple[Shot, ...] = (
     Shot(name="queue", keys=(), until=lambda app: app.view.campaign is not None),
     Shot(name="run", keys=("2", *("k",) * 7), until=_has_round),
-    Shot(name="gate", keys=("3", "ctrl+d"), is_whole=False, until=_has_diff),
-    Shot(name="gate_light_split", keys=("3", "v", "ctrl+d"), is_whole=False, theme="rsi-light", until=_has_diff),
+    Shot(name="gate", keys=("3", "ctrl+d"), is_whole=False, may_decide=True, until=_has_diff),
+    Shot(name="gate_light_split", keys=("3", "v", "ctrl+d"), is_whole=False, may_decide=True, theme="rsi-light", until=_has_diff),
     Shot(name="replay", keys=("2", *("k",) * 7, "4", "right_square_bracket", "right_square_bracket"), until=_has_round),
     Shot(name="lineage", keys=("5", "j"), until=_has_lineage),
     Shot(name="notebook", keys=("6", *("j",) * 6), until=_has_lineage),
     Shot(name="controls", keys=("7",), until=_has_lineage),
     Shot(name="settings", keys=("8",)),
-    Shot(name="help", keys=("3", "question_mark"), is_whole=False, until=lambda app: bool(app.view.gate)),
+    Shot(name="help", keys=("3", "question_mark"), is_whole=False, may_decide=True, until=lambda app: bool(app.view.gate)),
 )  # fmt: skip
 
 
@@ -78,7 +80,11 @@ async def take(shot: Shot, folder: Path) -> Path:
     """
     with demo_home(is_whole=shot.is_whole, is_playing=False, now=lambda: MOMENT) as (home, ledger):
         app = CockpitApp(
-            ledger, home=home, is_read_only=True, is_demo=True, now=lambda: MOMENT + AFTERWARDS
+            ledger,
+            home=home,
+            is_read_only=not shot.may_decide,
+            is_demo=True,
+            now=lambda: MOMENT + AFTERWARDS,
         )
         async with app.run_test(size=SIZE) as pilot:
             app.theme = shot.theme

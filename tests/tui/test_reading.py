@@ -15,6 +15,7 @@ from rsi.agent.store.records import (
     ChargeRole,
     LogChunk,
     RoundRecord,
+    Step,
     TrajectoryEvent,
     TrajectoryKind,
     round_id_of,
@@ -23,6 +24,7 @@ from rsi.evals.types import Arm, Purpose
 from rsi.tui.code import Code
 from rsi.tui.feed import Feed
 from rsi.tui.reader import Interest, Reader
+from rsi.tui.round_reader import RoundReader
 from rsi.tui.screens.run_lines import run_series
 from rsi.tui.silence import SILENT_AFTER_S, is_silent
 from rsi.tui.task_facts import KnownTasks
@@ -207,6 +209,20 @@ def test_what_costs_much_to_read_is_read_less_often_but_in_the_end(sample, monke
     now += 21
     view = reader.read(interest)
     assert (len(view.campaign.rounds), len(view.lineage)) == (6, 6), "though nothing changed since"
+
+
+def test_a_diff_that_the_repository_has_is_missed_nowhere(sample, caplog):
+    view = Reader(sample.ledger, Code(sample.home)).read(Interest(campaign_id=CAMPAIGN)).campaign
+    found = view.round_by_id(WAITING)
+    steps = tuple(
+        replace(each, payload={**each.payload, "diff_sha256": "0" * 64}) if each.step is Step.COMMIT else each
+        for each in found.steps
+    )  # fmt: skip
+    without = replace(found, steps=steps)
+    assert "autocast" in RoundReader(sample.ledger, Code(sample.home))._diff_text(without)
+    assert not caplog.records
+    RoundReader(sample.ledger, Code(None))._diff_text(without)
+    assert "missing_blob" in caplog.text
 
 
 def test_an_audit_is_not_taken_for_evidence_about_the_last_candidate(sample):
