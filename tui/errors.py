@@ -3,6 +3,7 @@
 CockpitError
 ├── SettingsError      the settings file cannot be used
 ├── ActionRefusedError a decision or request was refused, nothing was written
+├── TerminalError      there is no terminal to draw on
 ├── RecordingError     a recording cannot be made or read
 └── WebError           the web server cannot start
 """
@@ -14,6 +15,10 @@ class CockpitError(Exception):
 
 class SettingsError(CockpitError, ValueError):
     """The settings file has a mistake; the message names file, key and what was expected."""
+
+
+class TerminalError(CockpitError):
+    """The cockpit was asked for where nobody could see it."""
 
 
 class ActionRefusedError(CockpitError):

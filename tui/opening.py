@@ -1,7 +1,14 @@
-"""Opening a home's ledger for the cockpit."""
+"""What the cockpit needs before it can be drawn: a terminal and a home's ledger."""
+
+import os
+import sys
 
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.tui.errors import TerminalError
+
+DRIVER_VARIABLE = "TEXTUAL_DRIVER"
+"""Set where something else than a terminal draws, such as a browser's tab."""
 
 
 def open_ledger(home: Home, *, is_read_only: bool) -> Ledger:
@@ -13,3 +20,16 @@ def open_ledger(home: Home, *, is_read_only: bool) -> Ledger:
     if not is_read_only:
         home.create()
     return Ledger.open(home, read_only=is_read_only)
+
+
+def require_terminal() -> None:
+    """See to it that there is somebody to draw for.
+
+    Raises:
+        TerminalError: Input or output is a pipe or a file.
+    """
+    if DRIVER_VARIABLE in os.environ or (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    raise TerminalError(
+        "the cockpit needs a terminal; `rsi queue`, `rsi follow` and `rsi show` print, `rsi web` serves a browser"
+    )

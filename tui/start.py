@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from rsi.agent.errors import AgentError
 from rsi.agent.store.home import Home
 from rsi.tui.errors import CockpitError
-from rsi.tui.opening import open_ledger
+from rsi.tui.opening import open_ledger, require_terminal
 
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 5
@@ -33,6 +34,10 @@ def start(words: Sequence[str]) -> int:
 
             return serve(args)
         return _open(args)
+    except BrokenPipeError:
+        # Whoever read the output has had enough; the interpreter's own flush at the end must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except (AgentError, CockpitError) as error:
         sys.stderr.write(f"rsi: {error}\n")
         return EXIT_BAD_INPUT if isinstance(error, CockpitError) else EXIT_UNAVAILABLE
@@ -82,6 +87,7 @@ def _open(args: argparse.Namespace) -> int:
     if args.demo:
         from rsi.tui.demo import open_demo
 
+        require_terminal()
         return open_demo(first_mode=args.screen)
     return _run(Home.find(), is_read_only=args.read_only, first_mode=args.screen, campaign_id=None)
 
@@ -102,6 +108,7 @@ def _run(home: Home, *, is_read_only: bool, first_mode: str, campaign_id: str | 
 
     settings = load_settings(settings_path(home.root))
     with open_ledger(home, is_read_only=is_read_only) as ledger, _logging_to(home):
+        require_terminal()
         app = CockpitApp(
             ledger,
             home=home,
@@ -139,3 +146,4 @@ def print_keys() -> None:
 
     for each in COMMANDS:
         sys.stdout.write(f"{each.id:<26} {shown_keys(each.keys):<12} {each.keys:<34} {each.help}\n")
+    sys.stdout.flush()

@@ -233,10 +233,14 @@ def serve(args: argparse.Namespace) -> int:
         # A tab that cannot open the ledger would only go blank; say it here, where somebody reads.
         open_ledger(Home.find(), is_read_only=not args.allow_decisions).close()
     words = ["--demo"] if args.demo else [] if args.allow_decisions else ["--read-only"]
-    _announce(args.host, args.port, rights)
     try:
         web.run_app(
-            application(rights, words), host=args.host, port=args.port, print=None, access_log=None
+            application(rights, words),
+            host=args.host,
+            port=args.port,
+            # Called once it listens: an address that is taken is never promised.
+            print=lambda *_: _announce(args.host, args.port, rights),
+            access_log=None,
         )
     except OSError as error:
         raise WebError(

@@ -1,6 +1,7 @@
 """The command is quick, verbs stay headless, and mistakes are sentences."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -90,3 +91,30 @@ def test_a_damaged_ledger_is_said_and_left_alone(tmp_path):
     assert done.returncode == 5
     assert "damaged" in done.stderr
     assert (tmp_path / "ledger.sqlite3").read_bytes().startswith(b"not a database")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("tui",), ("tui", "--demo")])
+def test_without_a_terminal_there_is_a_sentence_and_no_escape_codes(tmp_path, words):
+    done = run(*words, home=tmp_path)
+    assert done.returncode == 6
+    assert "needs a terminal" in done.stderr
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_reader_who_has_had_enough_of_the_keys_is_no_fault(tmp_path):
+    command = f"{sys.executable} -P -m rsi.tui.main tui --keys | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_an_address_that_is_taken_is_not_promised(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("web", "--demo", "--port", str(taken.getsockname()[1]), home=tmp_path)
+    assert done.returncode == 6
+    assert "cannot listen" in done.stderr
+    assert done.stdout == ""
