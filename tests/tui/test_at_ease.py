@@ -1,5 +1,6 @@
 """What makes the cockpit easy for a newcomer: keys that say why they did nothing, words that fit, context that stays."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -97,12 +98,21 @@ async def test_space_reads_on_until_every_hunk_was_seen(sample):
     async with app.run_test(size=NARROW) as pilot:
         screen = await ready(pilot, "gate")
         await until(pilot, lambda: screen.diff.hunk_count > 0)
+        await until(pilot, lambda: "of 2 hunks, " in flat(app))
         await pilot.press("tab")
+        before = left_to_read(app)
+        await pilot.press("space")
+        await until(pilot, lambda: left_to_read(app) < before)
         for _ in range(8):
             await pilot.press("space")
             await pilot.pause(0.05)
         assert screen.diff.is_all_seen
         await until(pilot, lambda: "approve: ready" in flat(app))
+
+
+def left_to_read(app: CockpitApp) -> int:
+    found = re.search(r"(\d+) lines to go", flat(app))
+    return int(found[1]) if found else 0
 
 
 async def test_the_footer_has_room_for_the_help_on_every_screen(sample):

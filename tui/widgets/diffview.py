@@ -240,9 +240,11 @@ class DiffView(LinesView):
         mode = "split" if self.is_split else "unified"
         role = Role.GOOD if self.is_all_seen else Role.WARN
         sign = "✔ " if self.is_all_seen else ""
+        lines = sum(map(len, self._unseen))
+        left = f", {lines} lines to go" if lines else ""
         self.set_note(
             (
                 (f"{mode} · ", Role.DIM),
-                (f"{sign}seen {self.seen_count} of {self.hunk_count} hunks", role),
+                (f"{sign}seen {self.seen_count} of {self.hunk_count} hunks{left}", role),
             )
         )
