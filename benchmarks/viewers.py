@@ -4,6 +4,19 @@ PYTHON is an interpreter with mini-swe-agent and inspect-ai installed. Each view
 in the form that it reads fastest. Counted is the CPU time of all processes that a viewer needs, from its start until
 the first step stands on the screen, its imports included, and the memory that they hold together then. A viewer in a
 browser is counted with a headless Chromium of its own, server and browser apart.
+
+Measured on 2026-11-29 on two busy shared cores, in one run, 50 MB in 7,575 steps, mini-swe-agent 2.4.6,
+inspect-ai 0.3.285:
+
+| viewer | CPU s until the first step | MB then | CPU ms a step |
+|---|---|---|---|
+| rsi tui | 1.2 | 79 | 18 |
+| mini-swe-agent inspector | 0.5 | 89 | 63 |
+| rsi web + Chromium | 1.6 + 0.9 | 124 + 432 | |
+| inspect view + Chromium | 1.9 + 2.9 | 118 + 895 | |
+
+The inspector starts quicker: it imports less, and reads one file whole instead of a ledger in pages; it pays at each
+step. Steps in a browser are not compared: Inspect's page is scrolled, not stepped.
 """
 
 import argparse
