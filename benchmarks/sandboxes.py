@@ -169,7 +169,7 @@ def bare_cpu_s(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(seat.slice_s)
+                        process.wait(seat.slice_s(0.0))
                     if process.poll() is None and not seat.is_alone:
                         os.kill(pid, signal.SIGSTOP)
                         seat.pass_on()

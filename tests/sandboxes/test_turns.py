@@ -11,7 +11,14 @@ import pytest
 from tests.sandboxes.conftest import BARE
 
 from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
-from rsi.sandboxes.turns import FIRST_SLICE_S, MAX_SLICE_FACTOR, MAX_SLICE_S, MIN_SLICE_S, Turns
+from rsi.sandboxes.turns import (
+    FIRST_SLICE_S,
+    GROWTH,
+    MAX_SLICE_FACTOR,
+    MAX_SLICE_S,
+    MIN_SLICE_S,
+    Turns,
+)
 from rsi.sandboxes.types import ExecOutcome, Limits, SandboxSpec
 
 pytestmark = pytest.mark.slow
@@ -152,7 +159,7 @@ def test_nobody_has_a_turn_before_all_are_there_and_the_turn_goes_around():
 )
 def test_slices_follow_what_the_commands_need_up_to_a_bound(needs_s, slices_s):
     with Turns(needs_s) as turns:
-        assert [seat.slice_s for seat in turns.seats] == pytest.approx(slices_s)
+        assert [seat.slice_s(0.0) for seat in turns.seats] == pytest.approx(slices_s)
 
 
 def test_a_sandbox_serves_again_after_its_turns(backend):
@@ -162,3 +169,11 @@ def test_a_sandbox_serves_again_after_its_turns(backend):
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda box, seat: box.exec(burn(0.1), seat=seat), boxes, turns.seats))
         assert [box.exec(("echo", "again")).stdout for box in boxes] == [b"again\n"] * 2
+
+
+def test_slices_of_commands_that_nobody_knows_grow_with_what_they_have_run():
+    with Turns() as turns:
+        seat, _ = turns.seats
+        assert seat.slice_s(0.0) == seat.slice_s(0.1) == FIRST_SLICE_S
+        assert seat.slice_s(1.0) == pytest.approx(GROWTH)
+        assert seat.slice_s(100.0) == MAX_SLICE_S
