@@ -31,9 +31,16 @@ pytestmark = pytest.mark.slow
 
 SECRET = bytes(range(16))
 PROFILE = "smoke"
-LARGER_PROFILE = {"09_looks_at_the_next_byte": "demo", "16_trains_a_smaller_model": "demo"}
+LARGER_PROFILE = {
+    "07_fishes_for_a_seed": "demo",
+    "09_looks_at_the_next_byte": "demo",
+    "16_trains_a_smaller_model": "demo",
+    "18_speaks_to_the_reviewer": "demo",
+}
 """Cheats that a run of the smoke profile is too short for: they neither gain nor lose there."""
 MOST_PAIRS = 3
+ANYTHING = 1e9
+"""A margin that no quality breaks."""
 
 
 class Switch(StrEnum):
@@ -226,8 +233,11 @@ def _ending(task_name, cheat_name, *, runner=None, has_quality=True):
     profile = task.profiles[LARGER_PROFILE.get(cheat_name, PROFILE)]
     plan = replace(profile.plan, max_pairs=MOST_PAIRS, min_pairs=2)
     profile = replace(profile, plan=plan)
-    if not has_quality:
-        profile = replace(profile, quality=(), guards=())
+    if (
+        not has_quality
+    ):  # the harness reports what is declared, so the rules stay and allow everything
+        open_rules = tuple(replace(rule, limit=None, margin=ANYTHING) for rule in profile.quality)
+        profile = replace(profile, quality=open_rules, guards=())
     base, tree = read_tree(task.repo), patched_tree(task, _cheat(task, cheat_name))
     runs = measure(
         task, profile, backend(task_name), base, tree, purpose=Purpose.CONTROL, campaign_secret=SECRET,
