@@ -33,7 +33,7 @@ def run_block(backend, task, profile, *, takes_turns: bool, block: int) -> list[
             backend,
             tree,
             tree,
-            purpose=Purpose.AUDIT,
+            purpose=Purpose.EXTRA,
             campaign_secret=b"pairing benchmark",
             lineage="bench",
             round_id=f"{takes_turns}-{block}",
@@ -66,7 +66,7 @@ def main() -> None:
                 found[takes_turns] += run_block(
                     backend, task, profile, takes_turns=takes_turns, block=block
                 )
-    noise = {way: pair_noise(task.metric, runs, Purpose.AUDIT) for way, runs in found.items()}
+    noise = {way: pair_noise(task.metric, runs, Purpose.EXTRA) for way, runs in found.items()}
     in_turns, in_sequence = noise[True], noise[False]
     row = {
         "task": task.name,

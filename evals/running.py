@@ -112,11 +112,13 @@ class Lane:
     instance: Instance
     needs_s: Sequence[float | None]
     """CPU seconds that each arm is thought to need; None while nothing is known."""
+    max_slice_s: float
+    """The longest slice of the arm that needs less."""
 
     def turns(self) -> Turns:
         """A table for the arms; without the candidate's result nobody needs the champion's."""
         decisive = next(at for at, (slot, _) in enumerate(self.arms) if slot.arm is Arm.CANDIDATE)
-        return Turns(self.needs_s, decisive=decisive)
+        return Turns(self.needs_s, max_slice_s=self.max_slice_s, decisive=decisive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

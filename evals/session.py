@@ -24,6 +24,7 @@ from rsi.evals.runner import Runner, TaskRunner
 from rsi.evals.running import Lane, Listener, Slot, run_arm, run_in_turns
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError
+from rsi.sandboxes.turns import COARSE_SLICE_S, FINE_SLICE_S
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import TaskError
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
@@ -31,6 +32,8 @@ from rsi.tasks.types import Clock, Instance, Profile, Task
 
 logger = logging.getLogger(__name__)
 
+MAX_SLICES_S = {Purpose.AUDIT: COARSE_SLICE_S}
+"""A search looks for small gains, which fine slices show; a report says how large the whole is (the room's README)."""
 QUIET_WAIT_S = 60.0
 """How long to wait for a quiet second before a pair on a clock that others spoil."""
 
@@ -142,6 +145,7 @@ class Session:
                         arms=[(slot, self.trees[slot.arm]) for slot in slots],
                         instance=instance,
                         needs_s=[medians.get(slot.arm) for slot in slots],
+                        max_slice_s=MAX_SLICES_S.get(self.purpose, FINE_SLICE_S),
                     )
                 )
             fresh = run_in_turns(

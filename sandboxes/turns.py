@@ -15,12 +15,12 @@ from typing import Self
 FIRST_SLICE_S = 0.05
 """The first slices while nothing is known of the commands."""
 GROWTH = 0.25
-"""What a command has run, times this, is its next slice then: a second is cut into eleven, not into twenty."""
-MIN_SLICE_S, MAX_SLICE_S = 0.02, 0.5
-"""Long against what each turn costs, short against the changes of a machine."""
+"""What a command has run, times this, is its next slice then, up to the longest."""
+MIN_SLICE_S, FINE_SLICE_S, COARSE_SLICE_S = 0.02, 0.1, 0.5
+"""The longest slice of the shorter command. A command that comes back finds its caches cold, which cost a training run 3 ms
+a turn (measured), the same to both: fine slices scatter less, coarse ones are nearer to what a run costs by itself."""
 SLICES_PER_COMMAND = 10
-"""What the shorter command should be cut into, so that it feels the same machine as the longer one. Not more: a command
-that comes back finds its caches cold, which cost a training run 3 ms a turn (measured), the same to both arms."""
+"""What the shorter command should be cut into at least, so that it feels the same machine as the longer one."""
 MAX_SLICE_FACTOR = 8.0
 
 
@@ -30,6 +30,7 @@ class Turns:
     Args:
         needs_s: Seconds that each command is thought to need, None while nothing is known. Slices are in this
             proportion, so that the commands end together and nothing of the longer one runs without its counterpart.
+        max_slice_s: The longest slice of the shorter command, or of each while nothing is known.
         first: The seat that begins.
         decisive: The seat without whose result nobody needs the others'; None for none.
     """
@@ -38,12 +39,14 @@ class Turns:
         self,
         needs_s: Sequence[float | None] = (None, None),
         *,
+        max_slice_s: float = FINE_SLICE_S,
         first: int = 0,
         decisive: int | None = None,
     ) -> None:
         known = [need for need in needs_s if need is not None]
         shortest = min(known) if len(known) == len(needs_s) else None
-        slice_s = min(max((shortest or 0.0) / SLICES_PER_COMMAND, MIN_SLICE_S), MAX_SLICE_S)
+        slice_s = min(max((shortest or 0.0) / SLICES_PER_COMMAND, MIN_SLICE_S), max_slice_s)
+        self.max_slice_s = max_slice_s
         self.decisive = decisive
         self._lock = threading.Lock()
         self._seats = [
@@ -146,7 +149,7 @@ class Seat:
         """Seconds of the next slice of a command that has run so long."""
         if self._slice_s is not None:
             return self._slice_s
-        return min(max(FIRST_SLICE_S, used_s * GROWTH), MAX_SLICE_S)
+        return min(max(FIRST_SLICE_S, used_s * GROWTH), self._turns.max_slice_s)
 
     @property
     def wake_fd(self) -> int:

@@ -676,6 +676,7 @@ def test_a_question_whether_to_stop_that_fails_ends_both_runs_at_once(task, prof
         arms=[(slot, CHAMPION) for slot in slots],
         instance=instance,
         needs_s=[None, None],
+        max_slice_s=0.1,
     )
     with pytest.raises(OSError, match="ledger"):
         run_in_turns(task, profile, [lane], should_stop=should_stop)

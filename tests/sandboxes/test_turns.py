@@ -12,10 +12,11 @@ from tests.sandboxes.conftest import BARE
 
 from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
 from rsi.sandboxes.turns import (
+    COARSE_SLICE_S,
+    FINE_SLICE_S,
     FIRST_SLICE_S,
     GROWTH,
     MAX_SLICE_FACTOR,
-    MAX_SLICE_S,
     MIN_SLICE_S,
     Turns,
 )
@@ -152,7 +153,7 @@ def test_nobody_has_a_turn_before_all_are_there_and_the_turn_goes_around():
     [
         ((None, None), (FIRST_SLICE_S, FIRST_SLICE_S)),
         ((4.0, None), (FIRST_SLICE_S, FIRST_SLICE_S)),
-        ((20.0, 10.0), (2 * MAX_SLICE_S, MAX_SLICE_S)),
+        ((20.0, 10.0), (2 * FINE_SLICE_S, FINE_SLICE_S)),
         ((0.5, 1.0), (0.05, 0.1)),
         ((0.1, 0.01), (MAX_SLICE_FACTOR * MIN_SLICE_S, MIN_SLICE_S)),
     ],
@@ -172,8 +173,13 @@ def test_a_sandbox_serves_again_after_its_turns(backend):
 
 
 def test_slices_of_commands_that_nobody_knows_grow_with_what_they_have_run():
-    with Turns() as turns:
+    with Turns(max_slice_s=COARSE_SLICE_S) as turns:
         seat, _ = turns.seats
         assert seat.slice_s(0.0) == seat.slice_s(0.1) == FIRST_SLICE_S
         assert seat.slice_s(1.0) == pytest.approx(GROWTH)
-        assert seat.slice_s(100.0) == MAX_SLICE_S
+        assert seat.slice_s(100.0) == COARSE_SLICE_S
+
+
+def test_coarse_slices_are_a_tenth_of_the_shorter_command():
+    with Turns((2.0, 5.0), max_slice_s=COARSE_SLICE_S) as turns:
+        assert [seat.slice_s(0.0) for seat in turns.seats] == pytest.approx((0.2, 0.5))
