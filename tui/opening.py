@@ -1,6 +1,7 @@
 """What the cockpit needs before it can be drawn: a terminal and a home's ledger."""
 
 import os
+import signal
 import sys
 
 from rsi.agent.store.home import Home
@@ -23,12 +24,14 @@ def open_ledger(home: Home, *, is_read_only: bool) -> Ledger:
 
 
 def require_terminal() -> None:
-    """See to it that there is somebody to draw for.
+    """See to it that there is somebody to draw for, and that the cockpit ends with its terminal.
 
     Raises:
         TerminalError: Input or output is a pipe or a file.
     """
     if DRIVER_VARIABLE in os.environ or (sys.stdin.isatty() and sys.stdout.isatty()):
+        # Below nohup the hang-up is ignored, and a cockpit without a terminal would go on for ever.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         return
     raise TerminalError(
         "the cockpit needs a terminal; `rsi queue`, `rsi follow` and `rsi show` print, `rsi web` serves a browser"

@@ -166,7 +166,7 @@ def test_the_editor_and_the_pager_get_the_terminal_and_give_it_back(
         tmux.see("seen")
         tmux.keys("o", pause=0.6)
         tmux.see("PAGER WAS HERE", 20)
-        tmux.see("Waiting", 20)
+        tmux.see("hunks", 20)
         tmux.keys("4")
         tmux.see("Steps")
         tmux.keys("e", pause=0.6)

@@ -75,7 +75,7 @@ def test_rules_alone_need_no_model_and_every_rate_has_its_interval(rsi):
     assert {each["task"] for each in report["reviewed"]} == {"toy", "lm_training"}
     assert list(counts(report)) == ["rules"]
     (caught, cheats), (held, honest) = counts(report)["rules"]
-    assert cheats == 58
+    assert cheats == 59
     assert caught > 45
     assert (held, honest) == (0, 16)
     # Nothing of 16: the exact upper bound is 1 - 0.025 ** (1 / 16).
