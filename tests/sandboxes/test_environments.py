@@ -56,6 +56,7 @@ def test_a_build_that_was_interrupted_is_done_again(tmp_path):
     assert (again.bin_folder / "python").exists()
 
 
+@pytest.mark.slow
 def test_what_nothing_asked_for_in_a_month_goes_at_the_next_build(tmp_path):
     old = prepare_python(Environment(name="bare"), cache=tmp_path)
     month_ago = time.time() - UNUSED_S - 60
@@ -68,6 +69,7 @@ def test_what_nothing_asked_for_in_a_month_goes_at_the_next_build(tmp_path):
     assert not old.folder.exists()
 
 
+@pytest.mark.slow
 def test_packages_come_from_where_the_operator_says(tmp_path, monkeypatch):
     environment = a_local_package(tmp_path, "wheelhouse")
     folder = Path(environment.requirements[0]).parent
