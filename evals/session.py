@@ -94,15 +94,15 @@ class Session:
             logger.warning("round=%s step=measure no quiet second came", self.round_id)
         finished = {run.arm: run for run in done if run.pair == pair}
         fresh: list[Measurement] = []
+        slots = self._slots(pair, done, candidate_first=candidate_first)
+        missing = [slot for slot in slots if slot.arm not in finished]
         with ExitStack() as ready:
             runner, instance = self.runner, None
-            for slot in self._slots(pair, done, candidate_first=candidate_first):
-                if slot.arm in finished:
-                    continue
+            for slot in missing:
                 if is_complete(finished, done) or self.should_stop():
                     break
                 if instance is None:
-                    runner = ready.enter_context(self._ready(pair, arms=len(Arm) - len(finished)))
+                    runner = ready.enter_context(self._ready(missing))
                     instance = self._instance(runner, pair)
                 finished[slot.arm] = self._keep(
                     run_arm(
@@ -130,24 +130,23 @@ class Session:
         if self.should_stop():
             return []
         medians = _cpu_medians(done)
+        slots_of = [self._slots(pair, done, candidate_first=candidate_first) for pair in pairs]
         with ExitStack() as ready, ThreadPoolExecutor(len(pairs)) as pool:
             runners = [
-                ready.enter_context(self.on(own)._ready(pair, arms=len(Arm)))
-                for pair, own in zip(pairs, lanes, strict=True)
+                ready.enter_context(self.on(own)._ready(slots))
+                for slots, own in zip(slots_of, lanes, strict=True)
             ]
             instances = pool.map(self._instance, runners, pairs)
-            seated = []
-            for runner, pair, instance in zip(runners, pairs, instances, strict=True):
-                slots = self._slots(pair, done, candidate_first=candidate_first)
-                seated.append(
-                    Lane(
-                        runner=runner,
-                        arms=[(slot, self.trees[slot.arm]) for slot in slots],
-                        instance=instance,
-                        needs_s=[medians.get(slot.arm) for slot in slots],
-                        max_slice_s=MAX_SLICES_S.get(self.purpose, FINE_SLICE_S),
-                    )
+            seated = [
+                Lane(
+                    runner=runner,
+                    arms=[(slot, self.trees[slot.arm]) for slot in slots],
+                    instance=instance,
+                    needs_s=[medians.get(slot.arm) for slot in slots],
+                    max_slice_s=MAX_SLICES_S.get(self.purpose, FINE_SLICE_S),
                 )
+                for runner, slots, instance in zip(runners, slots_of, instances, strict=True)
+            ]
             fresh = run_in_turns(
                 self.task,
                 self.profile,
@@ -171,10 +170,10 @@ class Session:
             return self
         return replace(self, runner=replace(self.runner, cpus=cores))
 
-    def _ready(self, pair: int, *, arms: int) -> AbstractContextManager[Runner]:
-        """The runner with the sandboxes of one pair on their way."""
-        seed = training_seed(self.secret, **self._names(), purpose=self.purpose, pair=pair)
-        return self.runner.ready(self.task, self.profile, seed, self.round_id, arms=arms)
+    def _ready(self, slots: Sequence[Slot]) -> AbstractContextManager[Runner]:
+        """The runner with the sandboxes of a pair's runs on their way."""
+        seed = slots[0].training_seed  # a pair has one
+        return self.runner.ready(self.task, self.profile, seed, self.round_id, arms=len(slots))
 
     def _keep(self, measurement: Measurement) -> Measurement:
         self.on_measurement(measurement)
@@ -195,6 +194,7 @@ class Session:
         order = arm_order(self.secret, **names, purpose=self.purpose, pair=pair)
         if candidate_first:
             order = (Arm.CANDIDATE, Arm.CHAMPION)
+        is_tested = self.task.tests is not None and not self._are_tested(done)
         return [
             Slot(
                 arm=arm,
@@ -203,7 +203,7 @@ class Session:
                 position=position,
                 training_seed=seed,
                 label=self.round_id,
-                is_tested=self.task.tests is not None and not self._are_tested(done),
+                is_tested=is_tested,
             )
             for position, arm in enumerate(order)
         ]

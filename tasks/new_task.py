@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.sandboxes.types import FileTree
 from rsi.tasks import repo_facts, task_files
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.globs import first_match, matches, sparing
@@ -18,7 +18,7 @@ from rsi.tasks.loader import SEARCH_VARIABLE, list_tasks, load_task
 from rsi.tasks.repo_copy import RepoCopy, copy_repo, unmatched
 from rsi.tasks.repo_facts import Installed
 from rsi.tasks.task_files import TaskPlan
-from rsi.tasks.trees import write_tree
+from rsi.tasks.trees import is_text, write_tree
 from rsi.tasks.types import Direction, QualityRule, Task
 from rsi.tasks.wanted import Wanted, check_words
 
@@ -201,17 +201,6 @@ def _refuse_binary(tree: FileTree, editable: Sequence[str]) -> None:
 
 def _narrower(glob: str) -> str:
     return f"{glob}/*.py" if glob.endswith("**") else "**/*.py"
-
-
-def is_text(entry: FileEntry) -> bool:
-    """Whether a file is UTF-8 text, which is all that patches can change."""
-    if b"\0" in entry.content:
-        return False
-    try:
-        entry.content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _found_artifact(wanted: Wanted, tree: FileTree) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.errors import PatchError
-from rsi.tasks.trees import check_path, read_tree, write_tree
+from rsi.tasks.trees import check_path, is_text, read_tree, write_tree
 
 __all__ = ["apply_patch", "check_patch", "diff_trees", "read_tree"]
 
@@ -108,7 +108,11 @@ def diff_trees(before: Sequence[FileEntry], after: Sequence[FileEntry]) -> str:
     """
     old, new = {e.path: e for e in before}, {e.path: e for e in after}
     changed = [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)]
-    binary = [path for path in changed if not (_is_text(old.get(path)) and _is_text(new.get(path)))]
+    binary = [
+        path
+        for path in changed
+        if not all(is_text(entry) for tree in (old, new) if (entry := tree.get(path)) is not None)
+    ]
     shown = [path for path in changed if path not in binary]
     notes = "".join(f"Binary files a/{path} and b/{path} differ\n" for path in binary)
     if not shown:
@@ -247,15 +251,3 @@ def _with_both_prefixes(diff: str) -> str:
             path = rest[: (len(rest) - 1) // 2][2:]
             lines[number] = f"diff --git a/{path} b/{path}"
     return "\n".join(lines)
-
-
-def _is_text(entry: FileEntry | None) -> bool:
-    if entry is None:
-        return True
-    if b"\0" in entry.content:
-        return False
-    try:
-        entry.content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -101,6 +101,17 @@ def digest_of_tree(tree: Sequence[FileEntry]) -> str:
     )
 
 
+def is_text(entry: FileEntry) -> bool:
+    """Whether a file is UTF-8 text; patches change nothing else."""
+    if b"\0" in entry.content:
+        return False
+    try:
+        entry.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _walk(root: Path) -> list[Path]:
     found: list[Path] = []
     for path in sorted(root.iterdir()):

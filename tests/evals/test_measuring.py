@@ -147,8 +147,8 @@ def run(task: Task, profile: Profile, tmp_path: Path) -> Callable[..., tuple[Mea
             "cache": tmp_path,
         }
         settings |= options
-        chosen = settings.pop("profile", profile)
-        return measure(task, chosen, None, CHAMPION, CANDIDATE, **settings)
+        of_task, chosen = settings.pop("task", task), settings.pop("profile", profile)
+        return measure(of_task, chosen, None, CHAMPION, CANDIDATE, **settings)
 
     return go
 
@@ -463,24 +463,12 @@ def test_pairs_beside_each_other_end_at_a_look(profile, valid_pairs, lanes, expe
 
 
 @pytest.mark.parametrize("takes_turns", [False, True])
-def test_the_repos_own_tests_run_once_on_each_arm(task, profile, tmp_path, takes_turns) -> None:
+def test_the_repos_own_tests_run_once_on_each_arm(run, task, profile, takes_turns) -> None:
     tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
     kind = SeatedRunner if takes_turns else ScriptedRunner
     for is_failing, verdict in ((False, Verdict.SUPPORTED), (True, Verdict.REFUTED)):
         runner = kind(faster, is_failing=is_failing)
-        runs = measure(
-            tested,
-            profile,
-            None,
-            CHAMPION,
-            CANDIDATE,
-            purpose=Purpose.SCREEN,
-            campaign_secret=SECRET,
-            lineage="main",
-            round_id="r1",
-            runner=runner,
-            cache=tmp_path,
-        )
+        runs = run(runner, task=tested)
         assert sorted(runner.tested) == ["fast", "slow"]
         result = score(tested, profile, runs, purpose=Purpose.SCREEN)
         assert result.verdict is verdict
@@ -512,25 +500,13 @@ def test_pairs_run_beside_each_other_as_many_as_the_profile_allows(run, profile)
     assert [(m.pair, m.arm, m.position, m.seed_commitment) for m in together] == facts
 
 
-def test_pairs_on_another_clock_never_run_beside_each_other(task, profile, tmp_path) -> None:
+def test_pairs_on_another_clock_never_run_beside_each_other(run, task, profile) -> None:
     runner = ScriptedRunner(faster, takes_turns=True)
     metric = replace(task.metric, clock=Clock.RESULT)
     runner.grade = lambda *_: replace(
         ScriptedRunner.grade(runner, task, profile, None, CHAMPION, ""), metric_value=1.0
     )
-    runs = measure(
-        replace(task, metric=metric),
-        replace(profile, pairs_at_once=3),
-        None,
-        CHAMPION,
-        CANDIDATE,
-        purpose=Purpose.SCREEN,
-        campaign_secret=SECRET,
-        lineage="main",
-        round_id="r1",
-        runner=runner,
-        cache=tmp_path,
-    )
+    runs = run(runner, task=replace(task, metric=metric), profile=replace(profile, pairs_at_once=3))
     assert [m.position for m in runs[:4]] == [0, 1, 0, 1]
     assert [m.pair for m in runs[:4]] == [0, 0, 1, 1]
 
@@ -548,7 +524,7 @@ def test_candidates_that_crash_beside_each_other_still_need_a_champion_that_ends
     assert any(m.arm is Arm.CHAMPION and m.outcome is Outcome.OK for m in runs)
 
 
-def test_a_broken_harness_ends_the_pairs_beside_it(task, profile, tmp_path) -> None:
+def test_a_broken_harness_ends_the_pairs_beside_it(run, profile) -> None:
     class Broken(SeatedRunner):
         def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
             if len(self.calls) == 1:
@@ -560,19 +536,7 @@ def test_a_broken_harness_ends_the_pairs_beside_it(task, profile, tmp_path) -> N
             raise TurnsAbandonedError("ended in the middle")
 
     with pytest.raises(MeasurementError, match="the engine went away"):
-        measure(
-            task,
-            replace(profile, pairs_at_once=2),
-            None,
-            CHAMPION,
-            CANDIDATE,
-            purpose=Purpose.SCREEN,
-            campaign_secret=SECRET,
-            lineage="main",
-            round_id="r1",
-            runner=Broken(faster),
-            cache=tmp_path,
-        )
+        run(Broken(faster), profile=replace(profile, pairs_at_once=2))
 
 
 # --- one measurement at a time ----------------------------------------------------------
