@@ -37,7 +37,7 @@ fast: $(ready) ## Fast tests alone
 bench: $(ready) ## Benchmarks: ratios measured side by side in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(bin)/python -P $$file $(ARGS) || exit 1; done
 screenshots: $(ready) ## Draw the README's screenshots again from the app itself
-	@$(bin)/python -P -m rsi.tui.screenshots
+	@$(bin)/python -P -m rsi.tui.demo.screenshots
 wheel: $(ready) ## Build the wheel, install it into a clean environment, run it from /
 	@rm -rf dist && $(bin)/python -m pip install --quiet build && $(bin)/python -m build --quiet --wheel
 	@$(PYTHON) -m venv dist/clean && dist/clean/bin/python -m pip install --quiet -c constraints.txt dist/*.whl

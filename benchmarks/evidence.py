@@ -21,11 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-
-from rsi.evals.budget import PLANNED_CANDIDATES, alpha_for
-from rsi.evals.measuring import measure
-from rsi.evals.score import score
-from rsi.evals.simulation import (
+from benchmarks.simulation import (
     NOISES,
     Noise,
     campaign_plan,
@@ -34,6 +30,10 @@ from rsi.evals.simulation import (
     promote_many,
     simulate_pairs,
 )
+
+from rsi.evals.judge.alpha_spending import PLANNED_CANDIDATES, alpha_for
+from rsi.evals.judge.score import score
+from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Purpose, Score
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.turns import Seat

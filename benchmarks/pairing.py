@@ -11,13 +11,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from rsi.evals.measuring import measure
-from rsi.evals.noise import pair_noise
-from rsi.evals.runner import TaskRunner
+from rsi.evals.measure.measuring import measure
+from rsi.evals.measure.noise import pair_noise
+from rsi.evals.measure.runner import TaskRunner
 from rsi.evals.types import Measurement, Purpose
 from rsi.sandboxes.select import choose_backend
-from rsi.tasks.loader import load_task, profile_of
-from rsi.tasks.trees import read_tree
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.format.loader import load_task, profile_of
 
 PAIRS = 4
 """Pairs of one block."""

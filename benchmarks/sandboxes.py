@@ -16,8 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rsi.sandboxes import cgroups
-from rsi.sandboxes.environments import prepare_python
+from rsi.sandboxes.machine import cgroups
+from rsi.sandboxes.machine.environments import prepare_python
 from rsi.sandboxes.pool import SandboxPool
 from rsi.sandboxes.select import available_backends
 from rsi.sandboxes.turns import Seat, Turns

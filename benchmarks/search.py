@@ -14,8 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.landscape import Landscape, simulate
+
 from rsi.agent.search.choose import choose_strategy
-from rsi.agent.search.landscape import Landscape, simulate
 from rsi.agent.search.types import Facts, Plan
 
 FLAGS = (

@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rsi.sandboxes import cgroups
-from rsi.sandboxes.ceilings import require_allowed
-from rsi.sandboxes.environments import base_interpreter, prepare_python
+from rsi.sandboxes.bubblewrap.launch import launched
 from rsi.sandboxes.errors import BackendUnavailableError
-from rsi.sandboxes.launch import launched
-from rsi.sandboxes.owners import is_alive, owner_tag
+from rsi.sandboxes.machine import cgroups
+from rsi.sandboxes.machine.ceilings import require_allowed
+from rsi.sandboxes.machine.environments import base_interpreter, prepare_python
+from rsi.sandboxes.machine.owners import is_alive, owner_tag
 from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, base_variables, opened
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
 

@@ -6,7 +6,7 @@ Does not: fall back to a plain process. That is used only when somebody names it
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rsi.sandboxes.bubblewrap import BubblewrapBackend
+from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Availability, Backend
@@ -32,7 +32,7 @@ class Candidate:
 
 
 def _docker(runtime: str | None = None) -> Backend:
-    from rsi.sandboxes.docker import DockerBackend  # the engine's SDK takes 0.2 s to import
+    from rsi.sandboxes.docker.backend import DockerBackend  # the engine's SDK takes 0.2 s to import
 
     return DockerBackend(runtime=runtime)
 

@@ -15,7 +15,15 @@ from importlib import resources
 from typing import Protocol
 
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError, TurnsAbandonedError
-from rsi.sandboxes.filetree import TarReader, pack_tree
+from rsi.sandboxes.inside.filetree import TarReader, pack_tree
+from rsi.sandboxes.inside.wire import (
+    FrameReader,
+    OutputCap,
+    Report,
+    Transport,
+    command_frames,
+    frame,
+)
 from rsi.sandboxes.turns import Pace, Seat
 from rsi.sandboxes.types import (
     Assurance,
@@ -25,7 +33,6 @@ from rsi.sandboxes.types import (
     Limits,
     OnOutput,
 )
-from rsi.sandboxes.wire import FrameReader, OutputCap, Report, Transport, command_frames, frame
 
 KILL_GRACE_S = 0.5
 """How long the warden may take to kill a tree and report before everything is killed from outside."""
@@ -35,8 +42,8 @@ START_TIMEOUT_S = 60.0
 TRANSFER_TIMEOUT_S = 300.0
 COURIER_ERROR_BYTES = 4096
 
-WARDEN_SOURCE = resources.files("rsi.sandboxes").joinpath("warden.py").read_text("utf-8")
-COURIER_SOURCE = resources.files("rsi.sandboxes").joinpath("courier.py").read_text("utf-8")
+WARDEN_SOURCE = resources.files("rsi.sandboxes.inside").joinpath("warden.py").read_text("utf-8")
+COURIER_SOURCE = resources.files("rsi.sandboxes.inside").joinpath("courier.py").read_text("utf-8")
 PYTHON_FLAGS = ("-I", "-S", "-B", "-c")
 """Isolated, without site packages, writing no bytecode: nothing the candidate wrote is imported."""
 

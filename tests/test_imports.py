@@ -8,13 +8,13 @@ import pytest
 HEAVY = ("textual", "rich", "torch", "anthropic", "openai", "litellm", "dbos", "docker")
 ALLOWED = {
     "rsi.sandboxes.types": (),
-    "rsi.tasks.loader": (),
-    "rsi.evals.score": (),
+    "rsi.tasks.format.loader": (),
+    "rsi.evals.judge.score": (),
     "rsi.agent.cli.parser": (),
     "rsi.agent.cli.entry": (),
     "rsi.tui.main": (),
     "rsi.agent.store.ledger": (),
-    "rsi.agent.gate": (),
+    "rsi.agent.policy.gate": (),
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rsi.tasks.loader import list_tasks, load_task
+from rsi.tasks.format.loader import list_tasks, load_task
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("agent", "evals", "sandboxes", "tasks", "tui")

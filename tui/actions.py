@@ -6,18 +6,18 @@ entry, and says in one sentence why when it writes nothing.
 
 from collections.abc import Mapping
 
-from rsi.agent.campaigns import DEFAULT_AUDIT_EVERY, CampaignConfig
-from rsi.agent.controls import default_every
 from rsi.agent.errors import AgentError
-from rsi.agent.forks import queue_fork
-from rsi.agent.gate import decide, person
-from rsi.agent.launching import ensure_worker, launch
 from rsi.agent.llm.errors import ModelError
-from rsi.agent.requests import retry_refusal
-from rsi.agent.rollbacks import roll_back
+from rsi.agent.policy.controls import default_every
+from rsi.agent.policy.gate import decide, person
+from rsi.agent.policy.rollbacks import roll_back
+from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfig
+from rsi.agent.queue.forks import queue_fork
+from rsi.agent.queue.launching import ensure_worker, launch
+from rsi.agent.queue.requests import retry_refusal
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignRecord,
     DecisionAction,
@@ -29,7 +29,7 @@ from rsi.agent.store.records import (
 from rsi.agent.trajectory.recording import RecordingError
 from rsi.sandboxes.errors import SandboxError
 from rsi.tasks.errors import TaskError
-from rsi.tasks.loader import load_task, profile_of
+from rsi.tasks.format.loader import load_task, profile_of
 from rsi.tui.errors import ActionRefusedError
 
 

@@ -29,27 +29,27 @@ from textual.screen import Screen
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
-from rsi.tui.code import Code
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.feed import Feed
+from rsi.tui.draw.phrases import duration, plural
+from rsi.tui.draw.safe import is_inert, safe_line, safe_text, without_active
+from rsi.tui.draw.theme import MONO_NAME, THEME_NAMES, textual_themes
+from rsi.tui.model.code import Code
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.settings import Settings, save_settings, settings_path
+from rsi.tui.model.view import RoundView, View
 from rsi.tui.palette import CommandProvider
-from rsi.tui.phrases import duration, plural
-from rsi.tui.reader import Interest
-from rsi.tui.safe import is_inert, safe_line, safe_text, without_active
+from rsi.tui.reading.feed import Feed
+from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.controls import ControlsScreen
-from rsi.tui.screens.dialogues import Show
+from rsi.tui.screens.dialogues.asking import Show
+from rsi.tui.screens.dialogues.help import HELP_INDENT, help_lines
 from rsi.tui.screens.gate import GateScreen
-from rsi.tui.screens.help import HELP_INDENT, help_lines
 from rsi.tui.screens.lineage import LineageScreen
 from rsi.tui.screens.notebook import NotebookScreen
 from rsi.tui.screens.queue import QueueScreen
-from rsi.tui.screens.replay import ReplayScreen
+from rsi.tui.screens.replay.screen import ReplayScreen
 from rsi.tui.screens.run import RunScreen
 from rsi.tui.screens.settings import SettingsScreen
-from rsi.tui.settings import Settings, save_settings, settings_path
-from rsi.tui.theme import MONO_NAME, THEME_NAMES, textual_themes
-from rsi.tui.view import RoundView, View
 from rsi.tui.widgets.vtable import VTable
 
 T = TypeVar("T")

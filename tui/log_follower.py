@@ -6,7 +6,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import LogChunk
 from rsi.evals.types import Disturbance, Measurement, Outcome
 from rsi.tui.cockpit import Cockpit
-from rsi.tui.phrases import size
+from rsi.tui.draw.phrases import size
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.logview import LogView
 

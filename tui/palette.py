@@ -9,11 +9,11 @@ from textual.content import Content
 from textual.dom import DOMNode
 
 from rsi.tui.cockpit import Cockpit
-from rsi.tui.commands import Command, Scope, in_scope, shown_key
-from rsi.tui.safe import safe_line
+from rsi.tui.draw.safe import safe_line
+from rsi.tui.model.commands import Command, Scope, in_scope, shown_key
+from rsi.tui.model.view import RoundView
 from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.help import pane_scopes
-from rsi.tui.view import RoundView
+from rsi.tui.screens.dialogues.help import pane_scopes
 
 Entry = tuple[str, str, "object"]
 MAX_CAMPAIGNS = 300

@@ -30,7 +30,7 @@ def start(words: Sequence[str]) -> int:
     args = _parser().parse_args(list(words) or ["tui"])
     try:
         if args.verb == "web":
-            from rsi.tui.web import serve
+            from rsi.tui.web.server import serve
 
             return serve(args)
         return _open(args)
@@ -85,7 +85,7 @@ def _open(args: argparse.Namespace) -> int:
         print_keys()
         return EXIT_OK
     if args.demo:
-        from rsi.tui.demo import open_demo
+        from rsi.tui.demo.player import open_demo
 
         require_terminal()
         return open_demo(first_mode=args.screen)
@@ -104,7 +104,7 @@ def open_on(campaign_id: str) -> None:
 
 def _run(home: Home, *, is_read_only: bool, first_mode: str, campaign_id: str | None) -> int:
     from rsi.tui.app import CockpitApp
-    from rsi.tui.settings import load_settings, settings_path
+    from rsi.tui.model.settings import load_settings, settings_path
 
     settings = load_settings(settings_path(home.root))
     with open_ledger(home, is_read_only=is_read_only) as ledger, _logging_to(home):
@@ -142,7 +142,7 @@ def _logging_to(home: Home) -> Iterator[None]:
 
 def print_keys() -> None:
     """Every command with its id, keys and what it does, for the settings file."""
-    from rsi.tui.commands import COMMANDS, shown_keys
+    from rsi.tui.model.commands import COMMANDS, shown_keys
 
     for each in COMMANDS:
         sys.stdout.write(f"{each.id:<26} {shown_keys(each.keys):<12} {each.keys:<34} {each.help}\n")

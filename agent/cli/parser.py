@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, module, text, add in VERBS:
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         function = f"{name}_" if iskeyword(name) else name.replace("-", "_")
-        verb.set_defaults(module=f"rsi.agent.cli.{module}", function=function)
+        verb.set_defaults(module=f"rsi.agent.cli.verbs.{module}", function=function)
         verb.add_argument("--json", action="store_true", help="print JSON, one document")
         add(verb)
     add_task(verbs)
@@ -395,7 +395,7 @@ VERBS: tuple[tuple[str, str, str, Add], ...] = (
 
 def _add_images(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     images = verbs.add_parser("images", help="build, list and prune Docker images of tasks")
-    images.set_defaults(module="rsi.agent.cli.images", function="list_", json=False)
+    images.set_defaults(module="rsi.agent.cli.verbs.images", function="list_", json=False)
     words = images.add_subparsers(title="words", metavar="WORD")
     for name, text in (
         ("build", "build a task's image, or find it in the cache"),
@@ -404,7 +404,7 @@ def _add_images(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     ):
         word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         function = "list_" if name == "list" else name
-        word.set_defaults(module="rsi.agent.cli.images", function=function)
+        word.set_defaults(module="rsi.agent.cli.verbs.images", function=function)
         word.add_argument("--json", action="store_true", help="print JSON, one document")
         if name == "build":
             word.add_argument("task", help="name of a task, or the folder of yours")

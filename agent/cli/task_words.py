@@ -13,7 +13,7 @@ globs: * and ? stay inside one folder level, ** crosses levels; quote them
 def add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `task` and its words to the verbs."""
     task = verbs.add_parser("task", help="list, show, check and make tasks", description="Tasks.")
-    task.set_defaults(module="rsi.agent.cli.tasks", function="list_", json=False)
+    task.set_defaults(module="rsi.agent.cli.verbs.task.tasks", function="list_", json=False)
     words = task.add_subparsers(title="words", metavar="WORD")
     for name, text in (
         ("list", "tasks that are known here"),
@@ -23,7 +23,9 @@ def add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     ):
         word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         word.set_defaults(
-            module="rsi.agent.cli.by_hand" if name == "instance" else "rsi.agent.cli.tasks",
+            module="rsi.agent.cli.verbs.task.by_hand"
+            if name == "instance"
+            else "rsi.agent.cli.verbs.task.tasks",
             function="list_" if name == "list" else name,
         )
         word.add_argument("--json", action="store_true", help="print JSON, one document")
@@ -61,7 +63,7 @@ def _add_new(words: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         epilog=NEW_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    word.set_defaults(module="rsi.agent.cli.new_task", function="new")
+    word.set_defaults(module="rsi.agent.cli.verbs.task.new_task", function="new")
     word.add_argument("--json", action="store_true", help="print JSON, one document")
     word.add_argument("name", metavar="NAME", help="of the task, and of its folder")
     word.add_argument("--repo", required=True, metavar="FOLDER_OR_URL", help="your training repo")

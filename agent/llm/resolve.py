@@ -7,16 +7,16 @@ unless that was allowed.
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
+from rsi.agent.llm.adapters.hosted import HostedModel
+from rsi.agent.llm.adapters.text_tools import TextToolsModel
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
-from rsi.agent.llm.hosted import HostedModel
-from rsi.agent.llm.keys import NO_KEY, KeyRing
-from rsi.agent.llm.options import EFFORTS, ModelOptions, split_spec
-from rsi.agent.llm.prices import Listed, load_prices, price_option
-from rsi.agent.llm.replayed import ReplayModel
-from rsi.agent.llm.script import load_script
-from rsi.agent.llm.scripted import ScriptedModel
-from rsi.agent.llm.text_tools import TextToolsModel
+from rsi.agent.llm.naming.keys import NO_KEY, KeyRing
+from rsi.agent.llm.naming.options import EFFORTS, ModelOptions, split_spec
+from rsi.agent.llm.naming.prices import Listed, load_prices, price_option
+from rsi.agent.llm.scripted.model import ScriptedModel
+from rsi.agent.llm.scripted.replayed import ReplayModel
+from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.llm.types import Price, Reply
 from rsi.tasks.types import Task
 
@@ -126,14 +126,14 @@ def _adapter(
 def _adapter_of(provider: str) -> type[HostedModel]:
     """Imported only here: each brings an SDK that takes long to load."""
     if provider == "anthropic":
-        from rsi.agent.llm.anthropic_api import AnthropicModel
+        from rsi.agent.llm.adapters.anthropic_api import AnthropicModel
 
         return AnthropicModel
     if provider == "openai":
-        from rsi.agent.llm.openai_api import OpenAIModel
+        from rsi.agent.llm.adapters.openai_api import OpenAIModel
 
         return OpenAIModel
-    from rsi.agent.llm.litellm_api import LiteLLMModel
+    from rsi.agent.llm.adapters.litellm_api import LiteLLMModel
 
     return LiteLLMModel
 
@@ -162,6 +162,6 @@ def _litellm_price(provider: str, target: str) -> Listed | None:
     """What litellm's own map says, for the models that our table does not list."""
     if provider != "litellm":
         return None
-    from rsi.agent.llm.litellm_api import listed_price
+    from rsi.agent.llm.adapters.litellm_api import listed_price
 
     return listed_price(target)

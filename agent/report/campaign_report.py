@@ -10,11 +10,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import cast
 
-from rsi.agent.claims import confirmed_effect
-from rsi.agent.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.errors import LineageError
+from rsi.agent.policy.claims import confirmed_effect
+from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
+from rsi.agent.report.tally import RoundLine, StackAudit, Tally, round_lines, stack_audits, tally
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignSummary,
     PromotionKind,
@@ -24,8 +25,7 @@ from rsi.agent.store.records import (
     StepRecord,
 )
 from rsi.agent.store.state import latest_steps
-from rsi.agent.tally import RoundLine, StackAudit, Tally, round_lines, stack_audits, tally
-from rsi.evals.plausibility import best_reachable
+from rsi.evals.judge.plausibility import best_reachable
 from rsi.evals.types import Arm, Interval, Purpose
 
 DIFF_LIMIT_BYTES = 60_000

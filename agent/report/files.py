@@ -6,9 +6,9 @@ from rsi.agent.errors import HomeError, LineageError
 from rsi.agent.report.campaign_report import build_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.lineage import Lineage
 
 
 def write_report(home: Home, ledger: Ledger, campaign_id: str, out: Path | None = None) -> Path:

@@ -1,7 +1,7 @@
 """Words and numbers of a report, the same in every format."""
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
-from rsi.agent.tally import RoundLine
+from rsi.agent.report.tally import RoundLine
 from rsi.evals.types import Interval
 
 

@@ -11,15 +11,15 @@ from typing import Self
 from sqlalchemy import func, select, text
 
 from rsi.agent.errors import LedgerSchemaError, LedgerUnavailableError
-from rsi.agent.store.campaign_facts import CampaignFacts
-from rsi.agent.store.charge_facts import ChargeFacts
-from rsi.agent.store.database import Database, ledger_url
-from rsi.agent.store.gate_facts import GateFacts
+from rsi.agent.store.facts.campaign_facts import CampaignFacts
+from rsi.agent.store.facts.charge_facts import ChargeFacts
+from rsi.agent.store.facts.gate_facts import GateFacts
+from rsi.agent.store.facts.request_facts import RequestFacts
+from rsi.agent.store.facts.round_facts import RoundFacts
 from rsi.agent.store.home import Home
-from rsi.agent.store.migrations import migrate, pending
-from rsi.agent.store.request_facts import RequestFacts
-from rsi.agent.store.round_facts import RoundFacts
-from rsi.agent.store.tables import FACT_TABLES, schema_migrations, workers
+from rsi.agent.store.sql.database import Database, ledger_url
+from rsi.agent.store.sql.migrations import migrate, pending
+from rsi.agent.store.sql.tables import FACT_TABLES, schema_migrations, workers
 
 
 class Ledger(CampaignFacts, RoundFacts, GateFacts, RequestFacts, ChargeFacts):

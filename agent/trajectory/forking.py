@@ -5,9 +5,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from rsi.agent.calls import reply_events
-from rsi.agent.proposer.limits import ProposerLimits
-from rsi.agent.proposer.start import Start
+from rsi.agent.roles.calls import reply_events
+from rsi.agent.roles.proposer.limits import ProposerLimits
+from rsi.agent.roles.proposer.start import Start
 from rsi.agent.trajectory.recording import Recording, Turn, turn_messages
 from rsi.agent.trajectory.replay import rebuild
 from rsi.agent.types import Cost

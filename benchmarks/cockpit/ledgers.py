@@ -18,7 +18,7 @@ from rsi.agent.store.records import (
     TrajectoryKind,
     WorkerRecord,
 )
-from rsi.agent.store.tables import campaign_events, campaigns, trajectory
+from rsi.agent.store.sql.tables import campaign_events, campaigns, trajectory
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 
 MB = 1_000_000

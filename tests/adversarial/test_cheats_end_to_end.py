@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.task_trust import Examiner, ending_of
-from rsi.evals.admission import admit, is_admitted
-from rsi.evals.guards import source_facts
-from rsi.evals.measuring import measure
-from rsi.evals.runner import TaskRunner
-from rsi.evals.score import score
+from rsi.agent.trust.task_trust import Examiner, ending_of
+from rsi.evals.admission.admission import admit, is_admitted
+from rsi.evals.judge.guards import source_facts
+from rsi.evals.judge.score import score
+from rsi.evals.measure.measuring import measure
+from rsi.evals.measure.runner import TaskRunner
 from rsi.evals.types import Purpose, Severity
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
 from rsi.sandboxes.select import AUTOMATIC, choose_backend
 from rsi.sandboxes.types import ExecOutcome, FileEntry
-from rsi.tasks.check import patched_tree
-from rsi.tasks.loader import load_task
-from rsi.tasks.trees import read_tree
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.format.loader import load_task
+from rsi.tasks.running.check import patched_tree
 from rsi.tasks.types import Grade, GradeOutcome, QualityReading
 
 pytestmark = pytest.mark.slow

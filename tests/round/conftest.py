@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.campaigns import Autonomy, CampaignConfig
-from rsi.agent.gate import case_at_gate, decide
-from rsi.agent.launching import launch
+from rsi.agent.policy.gate import case_at_gate, decide
+from rsi.agent.policy.settings import Autonomy, CampaignConfig
+from rsi.agent.queue.launching import launch
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.select import choose_backend
-from rsi.tasks.loader import load_task
+from rsi.tasks.format.loader import load_task
 
 SEED = "00112233445566778899aabbccddeeff"
 WORKER = Path(__file__).parent / "worker_with_fault.py"

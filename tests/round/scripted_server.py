@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tests.agent.llm.servers import Act, FakeProvider, Say
 
-from rsi.agent.llm.script import load_script
-from rsi.agent.llm.scripted import ScriptedModel
+from rsi.agent.llm.scripted.model import ScriptedModel
+from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.llm.types import Request, Usage
-from rsi.tasks.loader import load_task
+from rsi.tasks.format.loader import load_task
 
 CANARY = "sk-canary-5b1f0c7e9a2d4468b3f1"
 GPT = "openai:gpt-5"

@@ -4,13 +4,13 @@ import signal
 
 import pytest
 
-from rsi.agent.campaigns import CampaignConfig, CampaignConfigError
 from rsi.agent.cli.entry import main
 from rsi.agent.cli.parser import build_parser
-from rsi.agent.cli.running import config_from
-from rsi.agent.store.lineage import Lineage
+from rsi.agent.cli.verbs.running import config_from
+from rsi.agent.policy.settings import CampaignConfig, CampaignConfigError
+from rsi.agent.report.tally import cumulative_speedup, round_lines, stack_audits
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignEventKind, CampaignState
-from rsi.agent.tally import cumulative_speedup, round_lines, stack_audits
 from rsi.evals.types import Purpose
 
 GAIN, MORE = "02_row_sums_once", ("03_score_pairs_not_positions", "04_count_in_c")

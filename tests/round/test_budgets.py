@@ -12,12 +12,12 @@ import pytest
 from tests.agent.llm.servers import Cut, Fail
 from tests.round.scripted_server import CLAUDE, GPT, playing
 
-from rsi.agent.budget import charged_usd, spent
 from rsi.agent.llm.errors import UnknownPriceError
-from rsi.agent.llm.prices import price_option
+from rsi.agent.llm.naming.prices import price_option
 from rsi.agent.llm.types import Usage
+from rsi.agent.policy.budget import charged_usd, spent
+from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import CampaignEventKind, CampaignState, ChargeRole, ChargeStatus
-from rsi.agent.tally import round_lines
 
 PRICE = "3/15"
 CHATTY = Usage(input_uncached_tokens=2500, output_tokens=4000)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from rsi.agent.campaigns import Autonomy
 from rsi.agent.cli.entry import main
-from rsi.agent.error_rates import rate_of
-from rsi.agent.follow import Follower
-from rsi.agent.rescoring import rescore_round
-from rsi.agent.store.lineage import Lineage
+from rsi.agent.policy.error_rates import rate_of
+from rsi.agent.policy.settings import Autonomy
+from rsi.agent.report.follow import Follower
+from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
-from rsi.agent.tally import round_lines, tally
+from rsi.agent.trust.rescoring import rescore_round
 
 pytestmark = pytest.mark.slow
 

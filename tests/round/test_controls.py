@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.campaigns import Autonomy
-from rsi.agent.controls import (
+from rsi.agent.policy.controls import (
     CLAIM,
     control_decision,
     control_results,
@@ -17,14 +16,15 @@ from rsi.agent.controls import (
     schedule,
     standing_of,
 )
-from rsi.agent.gate import GateCase, case_at_gate, policy_decision
+from rsi.agent.policy.gate import GateCase, case_at_gate, policy_decision
+from rsi.agent.policy.settings import Autonomy
 from rsi.agent.report.files import write_report
+from rsi.agent.report.tally import round_lines, tally
 from rsi.agent.store.records import DecisionAction, Step
-from rsi.agent.tally import round_lines, tally
-from rsi.evals.admission import admit, is_admitted
-from rsi.evals.controls import Control, ControlKind
-from rsi.tasks.loader import load_task
-from rsi.tasks.trees import read_tree
+from rsi.evals.admission.admission import admit, is_admitted
+from rsi.evals.planted.controls import Control, ControlKind
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.format.loader import load_task
 
 LARGE_GAIN = """
 [[round]]

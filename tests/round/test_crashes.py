@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import CampaignState, Step
-from rsi.agent.tally import round_lines
 from rsi.evals.types import Purpose
 
 PLACES = [f"{step.value}:{when}" for step in Step for when in ("before", "after")]

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from rsi.agent.steps.dev_run import STOPPED, dev_run
+from rsi.agent.run.steps.dev_run import STOPPED, dev_run
+from rsi.agent.run.workshop import open_workshop
 from rsi.agent.store.records import RequestKind, RoundRecord, utc_now
-from rsi.agent.workshop import open_workshop
-from rsi.sandboxes.leases import machine_lock
+from rsi.sandboxes.machine.leases import machine_lock
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.cli.entry import main
-from rsi.agent.launching import launch
-from rsi.tasks.loader import load_task
+from rsi.agent.policy.settings import CampaignConfig
+from rsi.agent.queue.launching import launch
+from rsi.tasks.format.loader import load_task
 
 GIVES_UP = '[[round]]\ngive_up = "nothing to gain"\n'
 

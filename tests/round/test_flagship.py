@@ -2,8 +2,8 @@
 
 import pytest
 
-from rsi.agent.store.lineage import Lineage
-from rsi.agent.tally import round_lines, tally
+from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.store.git.lineage import Lineage
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rsi.agent.tally import round_lines
-from rsi.tasks.new_task import create_task
-from rsi.tasks.patches import diff_trees
-from rsi.tasks.trees import read_tree
+from rsi.agent.report.tally import round_lines
+from rsi.tasks.files.patches import diff_trees
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.making.new_task import create_task
+from rsi.tasks.making.wanted import Wanted
 from rsi.tasks.types import Clock
-from rsi.tasks.wanted import Wanted
 
 pytestmark = pytest.mark.slow
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from rsi.agent.steps.idea import commit
-from rsi.agent.store.lineage import Lineage
+from rsi.agent.report.tally import round_lines
+from rsi.agent.run.steps.idea import commit
+from rsi.agent.run.workshop import open_workshop
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import RoundRecord, Step, StepRecord, utc_now
 from rsi.agent.store.state import round_state
-from rsi.agent.tally import round_lines
-from rsi.agent.trees import encode_tree
-from rsi.agent.workshop import open_workshop
+from rsi.agent.store.tree_blobs import encode_tree
 from rsi.sandboxes.types import FileEntry
 
 GITS = """[[round]]

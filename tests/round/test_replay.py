@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rsi.agent.cli.entry import main
-from rsi.agent.scaffolds import DEFAULT
+from rsi.agent.report.tally import round_lines
+from rsi.agent.roles.scaffold.loading import DEFAULT
 from rsi.agent.store.records import AgentRole, CampaignState
-from rsi.agent.tally import round_lines
 from rsi.agent.trajectory.atif import from_atif, to_atif
 from rsi.agent.trajectory.recording import last_recording
 

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from rsi.agent.campaigns import Autonomy
+from rsi.agent.policy.settings import Autonomy
+from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import (
     CampaignEventKind,
     CampaignState,
@@ -12,9 +13,8 @@ from rsi.agent.store.records import (
     RequestKind,
     utc_now,
 )
-from rsi.agent.tally import round_lines
 from rsi.evals.types import Purpose
-from rsi.tasks.loader import load_task
+from rsi.tasks.format.loader import load_task
 
 pytestmark = pytest.mark.slow
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rsi.agent.campaign import run_campaign
+from rsi.agent.report.tally import round_lines
+from rsi.agent.run.campaign import run_campaign
 from rsi.agent.store.records import CampaignState, RequestKind, Step, StepRecord, utc_now
-from rsi.agent.tally import round_lines
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ import pytest
 from tests.agent.llm.servers import Say
 from tests.round.scripted_server import GPT, playing
 
-from rsi.agent.campaigns import Autonomy
-from rsi.agent.gate import GateError
 from rsi.agent.llm.types import ToolCall
+from rsi.agent.policy.gate import GateError
+from rsi.agent.policy.settings import Autonomy
+from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import ChargeRole, DecisionAction, Step
-from rsi.agent.tally import round_lines
-from rsi.tui.evidence import vote_lines
+from rsi.tui.lines.evidence import vote_lines
 
 GAIN = "02_row_sums_once"
 

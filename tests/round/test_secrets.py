@@ -11,8 +11,8 @@ from tests.round.scripted_server import CANARY, GPT, playing
 
 from rsi.agent.cli.entry import main
 from rsi.agent.llm.types import Text
+from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import AgentRole, TrajectoryKind
-from rsi.agent.tally import round_lines
 
 MARKER = "marker-that-must-be-found"
 SPY = f"""

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import pytest
 
-from rsi.agent.store.lineage import Lineage
+from rsi.agent.report.tally import round_lines
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignState, Step
-from rsi.agent.tally import round_lines
 
 FASTER = """
 import math

@@ -5,8 +5,9 @@ import time
 import pytest
 from tests.round.scripted_server import GPT, playing
 
-from rsi.agent.campaigns import Autonomy
 from rsi.agent.cli.entry import main
+from rsi.agent.policy.settings import Autonomy
+from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEventKind,
@@ -16,7 +17,6 @@ from rsi.agent.store.records import (
     Step,
     utc_now,
 )
-from rsi.agent.tally import round_lines
 
 LOOKS = """[[round]]
 [[round.turn]]

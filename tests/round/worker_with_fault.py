@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 
+from rsi.agent.queue.worker import run_worker
 from rsi.agent.store.home import Home
-from rsi.agent.worker import run_worker
 
 fault = sys.argv[1]
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)

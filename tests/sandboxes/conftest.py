@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rsi.sandboxes.bubblewrap import BubblewrapBackend
+from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Backend, Environment, Limits, SandboxSpec
 
@@ -40,7 +40,7 @@ def process() -> Backend:
 
 @pytest.fixture(scope="session")
 def docker_backend() -> Backend:
-    from rsi.sandboxes.docker import DockerBackend
+    from rsi.sandboxes.docker.backend import DockerBackend
 
     return require(DockerBackend())
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rsi.sandboxes import cgroups
 from rsi.sandboxes.errors import SandboxError
+from rsi.sandboxes.machine import cgroups
 from rsi.sandboxes.pool import SandboxPool
 from rsi.sandboxes.types import ExecOutcome, Mount
 

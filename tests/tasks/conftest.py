@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rsi.tasks.loader import BUILT_IN
+from rsi.tasks.format.loader import BUILT_IN
 
 TOY = BUILT_IN / "toy"
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEvent,

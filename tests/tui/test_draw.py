@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
-from rsi.tui.draw import Role, fit, line, width_of, wrap
-from rsi.tui.safe import is_inert
-from rsi.tui.theme import THEME_NAMES, pen_for
+from rsi.tui.draw.safe import is_inert
+from rsi.tui.draw.styled import Role, fit, line, width_of, wrap
+from rsi.tui.draw.theme import THEME_NAMES, pen_for
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=200)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsi.tui.safe import (
+from rsi.tui.draw.safe import (
     hidden_characters,
     is_inert,
     safe_line,

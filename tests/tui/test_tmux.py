@@ -14,7 +14,7 @@ from tests.tui.ledgers import Sample
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, Step
-from rsi.tasks.loader import find_task
+from rsi.tasks.format.loader import find_task
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,11 +7,11 @@ from tests.tui.conftest import screen_text
 from textual.app import App, ComposeResult
 
 from rsi.evals.types import Interval
-from rsi.tui.curves import Series
-from rsi.tui.diffs import parse_diff
-from rsi.tui.draw import Role
-from rsi.tui.pairs import PairPoint
-from rsi.tui.theme import textual_themes
+from rsi.tui.draw.styled import Role
+from rsi.tui.draw.theme import textual_themes
+from rsi.tui.model.curves import Series
+from rsi.tui.model.diffs import parse_diff
+from rsi.tui.model.pairs import PairPoint
 from rsi.tui.widgets.curveview import CurveView
 from rsi.tui.widgets.diffrows import Note
 from rsi.tui.widgets.diffview import DiffView

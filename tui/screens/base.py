@@ -13,13 +13,13 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from rsi.sandboxes.process import ProcessBackend
-from rsi.tui import payloads
 from rsi.tui.cockpit import Cockpit
-from rsi.tui.commands import BY_ID, Command, Scope, in_scope
-from rsi.tui.draw import DASH, Role, Span
-from rsi.tui.phrases import usd
-from rsi.tui.reader import Interest
-from rsi.tui.view import View
+from rsi.tui.draw.phrases import usd
+from rsi.tui.draw.styled import DASH, Role, Span
+from rsi.tui.model import payloads
+from rsi.tui.model.commands import BY_ID, Command, Scope, in_scope
+from rsi.tui.model.view import View
+from rsi.tui.reading.reader import Interest
 from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
 
 NO_WALL = ProcessBackend.name

@@ -9,19 +9,19 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from rsi.agent.controls import ControlStanding, standing_of, task_standing
+from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
-from rsi.evals.controls import Rate
-from rsi.tui import payloads
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.controls import Whereabouts, control_word, whereabouts
-from rsi.tui.draw import EMPTY_LINE, Line, Role, line
-from rsi.tui.phrases import duration, plural, ratio, round_word
-from rsi.tui.reader import Interest
+from rsi.evals.planted.controls import Rate
+from rsi.tui.draw.phrases import duration, plural, ratio, round_word
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
+from rsi.tui.lines.queue import autonomy_words
+from rsi.tui.model import payloads
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabouts
+from rsi.tui.model.view import RoundView, View
+from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.queue_lines import autonomy_words
-from rsi.tui.view import RoundView, View
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper

@@ -16,13 +16,13 @@ from textual.widget import Widget
 
 from rsi.agent.store.records import CampaignSummary
 from rsi.evals.types import Severity
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.draw import EMPTY_LINE, Role, Span, line
-from rsi.tui.evidence import case_lines
-from rsi.tui.phrases import ratio
-from rsi.tui.reader import Interest
-from rsi.tui.screens.gate_decisions import GateDecisions, Shown
-from rsi.tui.view import CampaignView, GateItem, RoundDetail, View
+from rsi.tui.draw.phrases import ratio
+from rsi.tui.draw.styled import EMPTY_LINE, Role, Span, line
+from rsi.tui.lines.evidence import case_lines
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.view import CampaignView, GateItem, RoundDetail, View
+from rsi.tui.reading.reader import Interest
+from rsi.tui.screens.dialogues.gate_decisions import GateDecisions, Shown
 from rsi.tui.widgets.diffrows import Note
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.effectview import EffectView

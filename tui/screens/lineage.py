@@ -11,16 +11,16 @@ from textual.widget import Widget
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary, PromotionRecord
 from rsi.tui.actions import roll_back_to
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.diffs import Diff, parse_diff
-from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, line
-from rsi.tui.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
-from rsi.tui.phrases import interval, ratio, round_word, short_commit, usd
-from rsi.tui.reader import Interest
-from rsi.tui.screens.dialogues import AskText
-from rsi.tui.screens.diff_dialogue import DiffDialogue
-from rsi.tui.screens.steering import SteeringActions
-from rsi.tui.view import RoundView, View
+from rsi.tui.draw.phrases import interval, ratio, round_word, short_commit, usd
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.diffs import Diff, parse_diff
+from rsi.tui.model.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
+from rsi.tui.model.view import RoundView, View
+from rsi.tui.reading.reader import Interest
+from rsi.tui.screens.dialogues.asking import AskText
+from rsi.tui.screens.dialogues.diff import DiffDialogue
+from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.lines import LinesView

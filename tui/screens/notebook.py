@@ -9,15 +9,15 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from rsi.agent.store.records import Step
-from rsi.tui import payloads
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, line
-from rsi.tui.evidence import finding_lines
-from rsi.tui.phrases import interval, ratio, round_word
-from rsi.tui.reader import Interest
+from rsi.tui.draw.phrases import interval, ratio, round_word
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
+from rsi.tui.lines.evidence import finding_lines
+from rsi.tui.model import payloads
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.view import RoundView, View
+from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.filtering import FilterInput
-from rsi.tui.view import RoundView, View
+from rsi.tui.screens.dialogues.filtering import FilterInput
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable

@@ -14,18 +14,18 @@ from rsi.agent.store.records import (
     CampaignSummary,
     RequestKind,
 )
-from rsi.tui import payloads
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.draw import DASH, EMPTY_LINE, Role, Span, line
-from rsi.tui.phrases import campaign_state, interval, ratio, round_word, usd
-from rsi.tui.reader import Interest
+from rsi.tui.draw.phrases import campaign_state, interval, ratio, round_word, usd
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
+from rsi.tui.lines.queue import about_lines, known_lines, step_after
+from rsi.tui.model import payloads
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.view import CampaignView, View
+from rsi.tui.reading.reader import Interest
+from rsi.tui.reading.silence import is_silent, last_heard
 from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.filtering import FilterInput
-from rsi.tui.screens.new_campaign import NewCampaign
-from rsi.tui.screens.queue_lines import about_lines, known_lines, step_after
-from rsi.tui.screens.steering import SteeringActions
-from rsi.tui.silence import is_silent, last_heard
-from rsi.tui.view import CampaignView, View
+from rsi.tui.screens.dialogues.filtering import FilterInput
+from rsi.tui.screens.dialogues.new_campaign import NewCampaign
+from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable

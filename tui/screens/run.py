@@ -10,14 +10,9 @@ from textual.widget import Widget
 
 from rsi.agent.store.records import CampaignSummary, Step
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui import payloads
-from rsi.tui.commands import Command, Scope, bindings
-from rsi.tui.draw import DASH, EMPTY_LINE, Role, Span, line
-from rsi.tui.log_follower import LogFollower
-from rsi.tui.phrases import campaign_state, duration, interval, ratio, round_word, usd
-from rsi.tui.reader import Interest
-from rsi.tui.screens.filtering import FilterInput
-from rsi.tui.screens.run_lines import (
+from rsi.tui.draw.phrases import campaign_state, duration, interval, ratio, round_word, usd
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
+from rsi.tui.lines.run import (
     agent_lines,
     asked_spans,
     machine_line,
@@ -25,9 +20,14 @@ from rsi.tui.screens.run_lines import (
     step_strip,
     step_words,
 )
-from rsi.tui.screens.steering import SteeringActions
-from rsi.tui.silence import is_silent, last_heard
-from rsi.tui.view import CampaignView, RoundDetail, RoundView, View
+from rsi.tui.log_follower import LogFollower
+from rsi.tui.model import payloads
+from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.view import CampaignView, RoundDetail, RoundView, View
+from rsi.tui.reading.reader import Interest
+from rsi.tui.reading.silence import is_silent, last_heard
+from rsi.tui.screens.dialogues.filtering import FilterInput
+from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.curveview import CurveView
 from rsi.tui.widgets.effectview import EffectView

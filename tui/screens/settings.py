@@ -9,13 +9,12 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from rsi.tui.commands import COMMANDS, Command, Scope, bindings, clashes, shown_keys
-from rsi.tui.draw import EMPTY_LINE, Line, Role, line
+from rsi.tui.draw.phrases import duration
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
+from rsi.tui.draw.theme import THEME_NAMES
 from rsi.tui.errors import SettingsError
-from rsi.tui.phrases import duration
-from rsi.tui.screens.base import STALE_AFTER_S, CockpitScreen
-from rsi.tui.screens.dialogues import AskText
-from rsi.tui.settings import (
+from rsi.tui.model.commands import COMMANDS, Command, Scope, bindings, clashes, shown_keys
+from rsi.tui.model.settings import (
     DESCRIPTIONS,
     HIGHEST,
     Settings,
@@ -23,8 +22,9 @@ from rsi.tui.settings import (
     secrets_set,
     settings_path,
 )
-from rsi.tui.theme import THEME_NAMES
-from rsi.tui.view import View
+from rsi.tui.model.view import View
+from rsi.tui.screens.base import STALE_AFTER_S, CockpitScreen
+from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable

@@ -8,10 +8,10 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from rsi.tui.commands import Command, shown_key
-from rsi.tui.draw import Line, Role, Span, clip, width_of
-from rsi.tui.pen import Pen
-from rsi.tui.theme import pen_for
+from rsi.tui.draw.pen import Pen
+from rsi.tui.draw.styled import Line, Role, Span, clip, width_of
+from rsi.tui.draw.theme import pen_for
+from rsi.tui.model.commands import Command, shown_key
 
 _HELP = "global.help"
 """Shows all that has no room here."""

@@ -7,7 +7,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from rsi.tui.draw import Role, Span
+from rsi.tui.draw.styled import Role, Span
 from rsi.tui.widgets.bars import Bar
 
 

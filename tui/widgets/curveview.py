@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 from textual.binding import BindingType
 
-from rsi.tui.commands import Scope, bindings
-from rsi.tui.curves import (
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, fit
+from rsi.tui.model.commands import Scope, bindings
+from rsi.tui.model.curves import (
     Cells,
     Frame,
     Series,
@@ -17,7 +18,6 @@ from rsi.tui.curves import (
     smoothed,
     value_at,
 )
-from rsi.tui.draw import DASH, EMPTY_LINE, Line, Role, Span, fit
 from rsi.tui.widgets.lines import LinesView
 
 SERIES_ROLES = (Role.SERIES_A, Role.SERIES_B, Role.SERIES_C, Role.SERIES_D)

@@ -7,9 +7,9 @@ reviewer's findings stand below the line that they speak of.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsi.tui.diffs import Diff, DiffLine, Hunk, colour_lines, paired_rows
-from rsi.tui.draw import EMPTY_LINE, MINUS, Line, Role, Span, fit, wrap
-from rsi.tui.safe import MAX_LINE_CHARACTERS, safe_line
+from rsi.tui.draw.safe import MAX_LINE_CHARACTERS, safe_line
+from rsi.tui.draw.styled import EMPTY_LINE, MINUS, Line, Role, Span, fit, wrap
+from rsi.tui.model.diffs import Diff, DiffLine, Hunk, colour_lines, paired_rows
 
 _NUMBER_CELLS = 5
 _HIDDEN_MARKS = "␀␁␂␃␄␅␆␇␈␋␌␍␎␏␐␑␒␓␔␕␖␗␘␙␚␛␜␝␞␟␡"

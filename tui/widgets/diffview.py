@@ -12,9 +12,9 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from rsi.tui.commands import Scope, bindings
-from rsi.tui.diffs import Diff
-from rsi.tui.draw import EMPTY_LINE, Line, Role
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role
+from rsi.tui.model.commands import Scope, bindings
+from rsi.tui.model.diffs import Diff
 from rsi.tui.widgets.diffrows import DiffRow, Note, half_of, rows_of
 from rsi.tui.widgets.lines import LinesView
 

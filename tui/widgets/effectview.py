@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from rsi.evals.types import Interval
-from rsi.tui.draw import DASH, EMPTY_LINE, TIMES, Line, Role, Span
-from rsi.tui.pairs import PairPoint
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span
+from rsi.tui.model.pairs import PairPoint
 from rsi.tui.widgets.lines import LinesView
 
 _LABEL_CELLS = 18

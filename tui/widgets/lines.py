@@ -14,10 +14,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rsi.tui.commands import Scope, bindings
-from rsi.tui.draw import EMPTY_LINE, Line, Role, Span, fit, width_of, wrap
-from rsi.tui.pen import Pen
-from rsi.tui.theme import pen_for
+from rsi.tui.draw.pen import Pen
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, fit, width_of, wrap
+from rsi.tui.draw.theme import pen_for
+from rsi.tui.model.commands import Scope, bindings
 
 EMPTY_MARGIN = 2
 """Cells left of the words that stand where there are no lines."""

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from rsi.tui.commands import Scope, bindings
-from rsi.tui.draw import Line, Role, Span
-from rsi.tui.safe import safe_log_line
+from rsi.tui.draw.safe import safe_log_line
+from rsi.tui.draw.styled import Line, Role, Span
+from rsi.tui.model.commands import Scope, bindings
 from rsi.tui.widgets.lines import LinesView
 
 MAX_LINES = 200_000

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rsi.tui.draw import EMPTY_LINE, Line, wrap
+from rsi.tui.draw.styled import EMPTY_LINE, Line, wrap
 from rsi.tui.widgets.lines import LinesView
 
 MAX_LINES = 200_000

@@ -6,7 +6,7 @@ The cursor stays on its row's id when the rows change around it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rsi.tui.draw import EMPTY_LINE, Line, Role, Span, fit
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, fit
 from rsi.tui.widgets.lines import LinesView
 
 Row = Sequence[Span]

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsi.tasks.loader import HARNESS_KIT, load_task
+from rsi.tasks.format.loader import HARNESS_KIT, load_task
+from rsi.tasks.running.variables import candidate_variables, harness_variables
 from rsi.tasks.types import Profile, Solution, Task
-from rsi.tasks.variables import candidate_variables, harness_variables
 
 FOLDER = Path(__file__).resolve().parent
 _PROGRESS = re.compile(r"step=(\d+) .*validation_bpb=([\d.]+)")

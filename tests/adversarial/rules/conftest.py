@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rsi.evals.admission import admit
-from rsi.evals.rules.catalogue import RULES, Rule
+from rsi.evals.admission.admission import admit
+from rsi.evals.admission.rules.catalogue import RULES, Rule
 from rsi.evals.types import Finding
 from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits
 from rsi.tasks.types import (

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from rsi.evals.admission import admit
-from rsi.evals.rules.catalogue import RULES
+from rsi.evals.admission.admission import admit
+from rsi.evals.admission.rules.catalogue import RULES
 from rsi.evals.types import Severity
 from rsi.sandboxes.types import FileEntry
 

@@ -1002,7 +1002,7 @@ def test_there_are_enough_honest_patches() -> None:
 
 
 def test_what_the_base_already_did_is_not_held_against_a_candidate(task) -> None:
-    from rsi.evals.admission import admit
+    from rsi.evals.admission.admission import admit
     from rsi.sandboxes.types import FileEntry
 
     risky = "import subprocess\n\n\ndef go():\n    subprocess.run(['gcc', 'x.c'])\n"
@@ -1029,7 +1029,7 @@ EDITS = {
 
 @pytest.mark.parametrize("name", EDITS)
 def test_what_was_looked_at_once_is_held_again_when_it_changes(task, name) -> None:
-    from rsi.evals.admission import admit
+    from rsi.evals.admission.admission import admit
     from rsi.sandboxes.types import FileEntry
 
     files, old, new = EDITS[name]
@@ -1044,7 +1044,7 @@ def test_what_was_looked_at_once_is_held_again_when_it_changes(task, name) -> No
 
 
 def test_constants_that_only_move_are_not_added_and_new_ones_in_their_place_are(task) -> None:
-    from rsi.evals.admission import admit
+    from rsi.evals.admission.admission import admit
     from rsi.sandboxes.types import FileEntry
 
     def tree(path: str, offset: int) -> tuple[FileEntry, ...]:

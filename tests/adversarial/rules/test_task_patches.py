@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from rsi.evals.admission import admit, is_admitted
-from rsi.evals.measuring import measure
-from rsi.evals.score import score
+from rsi.evals.admission.admission import admit, is_admitted
+from rsi.evals.judge.score import score
+from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Purpose, Severity, Verdict
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileTree
-from rsi.tasks.loader import BUILT_IN, load_task, profile_of
-from rsi.tasks.patches import apply_patch
-from rsi.tasks.trees import read_tree
+from rsi.tasks.files.patches import apply_patch
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.format.loader import BUILT_IN, load_task, profile_of
 from rsi.tasks.types import Cheat, Solution, Task
 
 TASKS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rsi.sandboxes.bubblewrap import BubblewrapBackend, Protections
+from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend, Protections
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import (
     Backend,
@@ -86,7 +86,7 @@ def _watched(without: tuple[str, ...]) -> Backend:
 
 
 def _docker(without: tuple[str, ...]) -> Backend:
-    from rsi.sandboxes.docker import DockerBackend, Hardening
+    from rsi.sandboxes.docker.backend import DockerBackend, Hardening
 
     if "host" in without:
         return ProcessBackend()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rsi.sandboxes.errors import FileTreeError
-from rsi.sandboxes.filetree import TarReader, without_git
+from rsi.sandboxes.inside.filetree import TarReader, without_git
 from rsi.sandboxes.types import ExecOutcome, FileEntry, Mount
 
 pytestmark = pytest.mark.slow

@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rsi.agent.campaigns import CampaignConfig, TaskChangedError, queue_campaign
 from rsi.agent.cli.context import OutputError, require_writable
 from rsi.agent.cli.entry import EXIT_BAD_INPUT, SafeFormatter, _explain, main
-from rsi.agent.cli.running import from_anywhere
+from rsi.agent.cli.verbs.running import from_anywhere
 from rsi.agent.errors import LineageNameError
-from rsi.agent.gate import GateError, StaleDecisionError, decide, person
-from rsi.agent.launching import launch
-from rsi.agent.rescoring import rescore_round
-from rsi.agent.scaffolds import DEFAULT, ScaffoldError, load_scaffold
+from rsi.agent.policy.gate import GateError, StaleDecisionError, decide, person
+from rsi.agent.policy.settings import CampaignConfig, TaskChangedError, queue_campaign
+from rsi.agent.queue.launching import launch
+from rsi.agent.roles.scaffold.loading import DEFAULT, ScaffoldError, load_scaffold
 from rsi.agent.store.records import DecisionAction, RoundRecord, Step, StepRecord
-from rsi.agent.what_if import Rule, what_if
-from rsi.tasks.loader import load_task
+from rsi.agent.trust.rescoring import rescore_round
+from rsi.agent.trust.what_if import Rule, what_if
+from rsi.tasks.format.loader import load_task
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 ACTIVE = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\u202e"

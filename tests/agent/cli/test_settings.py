@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from rsi.agent.campaigns import CampaignConfig
 from rsi.agent.cli.parser import build_parser
-from rsi.agent.cli.running import config_from
-from rsi.agent.scaffolds import DEFAULT
+from rsi.agent.cli.verbs.running import config_from
+from rsi.agent.policy.settings import CampaignConfig
+from rsi.agent.roles.scaffold.loading import DEFAULT
 
 
 @pytest.fixture

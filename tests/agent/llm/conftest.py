@@ -3,7 +3,7 @@
 import pytest
 from tests.agent.llm.servers import FakeProvider
 
-from rsi.agent.llm.keys import KeyRing
+from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.llm.resolve import resolve_model
 
 CANARY = "sk-canary-5b1f0c7e9a2d4468b3f1"

@@ -14,7 +14,7 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
-from rsi.agent.llm.keys import KeyRing
+from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import (
     Message,

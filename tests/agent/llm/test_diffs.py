@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsi.agent.llm.diffs import DiffError, locate, parse_diff
+from rsi.agent.llm.scripted.diffs import DiffError, locate, parse_diff
 
 BASE = [f"line {n}" for n in range(30)]
 

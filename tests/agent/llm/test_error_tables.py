@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from rsi.agent.llm import anthropic_api, litellm_api, openai_api
+from rsi.agent.llm.adapters import anthropic_api, litellm_api, openai_api
 from rsi.agent.llm.errors import ModelError
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from rsi.agent.llm.keys import KeyRing
+from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.llm.redaction import MASK, Redactor, redacting, secret_values
 
 CANARY = "canary+key/with=odd&chars-8c1d"

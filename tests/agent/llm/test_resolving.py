@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from rsi.agent.llm.errors import MissingKeyError, ModelSpecError, UnknownPriceError
-from rsi.agent.llm.keys import KeyRing
-from rsi.agent.llm.options import split_spec
-from rsi.agent.llm.prices import PriceTable, load_prices
+from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.llm.naming.options import split_spec
+from rsi.agent.llm.naming.prices import PriceTable, load_prices
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Usage
 
@@ -174,8 +174,8 @@ def test_a_key_named_by_the_model_must_be_there():
     "statement",
     [
         "import rsi.agent.llm.resolve",
-        "import rsi.agent.proposer.loop, rsi.agent.critic, rsi.agent.reviewer.panel",
-        "import rsi.agent.search.choose, rsi.agent.trajectory.replay, rsi.agent.budget",
+        "import rsi.agent.roles.proposer.loop, rsi.agent.roles.critic, rsi.agent.roles.reviewer.panel",
+        "import rsi.agent.search.choose, rsi.agent.trajectory.replay, rsi.agent.policy.budget",
     ],
 )
 def test_no_sdk_is_imported_before_a_name_asks_for_it(statement):

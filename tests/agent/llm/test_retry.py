@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from rsi.agent.llm.adapters.wire import retry_after_s
 from rsi.agent.llm.errors import ModelAuthError, ModelBusyError
 from rsi.agent.llm.retry import RetryPolicy, with_retries
-from rsi.agent.llm.wire import retry_after_s
 
 POLICY = RetryPolicy(attempts=5, base_s=1.0, ceiling_s=10.0)
 

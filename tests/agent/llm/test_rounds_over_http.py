@@ -6,13 +6,13 @@ import random
 import pytest
 from tests.agent.llm.conftest import CANARY
 from tests.agent.llm.servers import Cut, Fail, MidwayError, Rubbish, Say
-from tests.agent.proposer.conftest import FolderSandbox, Lab, sandbox, task
-from tests.agent.proposer.test_scripted_rounds import ENTRY, SQUARE
+from tests.agent.roles.proposer.conftest import FolderSandbox, Lab, sandbox, task
+from tests.agent.roles.proposer.test_scripted_rounds import ENTRY, SQUARE
 
 from rsi.agent.llm.retry import RetryPolicy
-from rsi.agent.llm.scripted import ScriptedModel
+from rsi.agent.llm.scripted.model import ScriptedModel
 from rsi.agent.llm.types import Text, ToolCall
-from rsi.agent.proposer.loop import propose
+from rsi.agent.roles.proposer.loop import propose
 from rsi.agent.types import ProposalOutcome
 
 pytestmark = pytest.mark.slow

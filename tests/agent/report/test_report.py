@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.claims import Tier, claim_tier
 from rsi.agent.errors import HomeError, UnknownRecordError
+from rsi.agent.policy.claims import Tier, claim_tier
 from rsi.agent.report.campaign_report import Against, Stage, build_report, stage_times
 from rsi.agent.report.files import write_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignEvent,
     CampaignEventKind,

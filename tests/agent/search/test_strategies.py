@@ -3,11 +3,11 @@
 import statistics
 
 import pytest
+from benchmarks.landscape import Landscape, simulate
 
 from rsi.agent.search.bandit import choose_model, records
 from rsi.agent.search.choose import StrategyError, choose_strategy, flag_of
 from rsi.agent.search.frontier import Pick, draw_for, frontier, pick
-from rsi.agent.search.landscape import Landscape, simulate
 from rsi.agent.search.types import Facts, Node
 
 FLAGS = (

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.lineage import Lineage
 from rsi.agent.store.records import CampaignRecord, RoundRecord, round_id_of
 
 AT = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import text
 
 from rsi.agent.errors import LedgerConflictError, LedgerError, UnknownRecordError
-from rsi.agent.store.database import Database, ledger_url
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
@@ -26,7 +25,8 @@ from rsi.agent.store.records import (
     TrajectoryEvent,
     TrajectoryKind,
 )
-from rsi.agent.store.tables import FACT_TABLES
+from rsi.agent.store.sql.database import Database, ledger_url
+from rsi.agent.store.sql.tables import FACT_TABLES
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import insert
 
 from rsi.agent.store.codec import encode
-from rsi.agent.store.database import Database, ledger_url
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     CampaignEvent,
@@ -17,7 +16,8 @@ from rsi.agent.store.records import (
     Step,
     StepRecord,
 )
-from rsi.agent.store.tables import campaign_events, campaigns, charges, rounds, steps
+from rsi.agent.store.sql.database import Database, ledger_url
+from rsi.agent.store.sql.tables import campaign_events, campaigns, charges, rounds, steps
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 CAMPAIGNS = 10_000

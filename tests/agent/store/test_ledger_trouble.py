@@ -19,11 +19,11 @@ from rsi.agent.errors import (
     LedgerSchemaError,
     LedgerUnavailableError,
 )
-from rsi.agent.store.database import Database, has_safe_wal, ledger_url
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.migrations import MIGRATIONS
-from rsi.agent.store.tables import FACT_TABLES, metadata
+from rsi.agent.store.sql.database import Database, has_safe_wal, ledger_url
+from rsi.agent.store.sql.migrations import MIGRATIONS
+from rsi.agent.store.sql.tables import FACT_TABLES, metadata
 
 
 def test_migrating_makes_the_columns_that_the_code_knows(empty_place: str):

@@ -19,8 +19,8 @@ from rsi.agent.errors import (
     StaleChampionError,
     UnknownCommitError,
 )
+from rsi.agent.store.git.lineage import CANDIDATE_REFS, Lineage
 from rsi.agent.store.home import Home
-from rsi.agent.store.lineage import CANDIDATE_REFS, Lineage
 from rsi.sandboxes.types import FileEntry
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.agent.proposer.conftest import FolderSandbox, Lab, sandbox, task
+from tests.agent.roles.proposer.conftest import FolderSandbox, Lab, sandbox, task
 
 from rsi.agent.store.records import AgentRole, TrajectoryEvent, TrajectoryKind
 from rsi.agent.trajectory.recording import last_recording

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from tests.agent.proposer.test_scripted_rounds import ENTRY, SQUARE
 from tests.agent.puppet import GIVE_UP, Puppet
+from tests.agent.roles.proposer.test_scripted_rounds import ENTRY, SQUARE
 from tests.agent.trajectory.conftest import as_ledger
 
-from rsi.agent.llm.replayed import ReplayModel
+from rsi.agent.llm.scripted.replayed import ReplayModel
 from rsi.agent.store.records import TrajectoryKind
 from rsi.agent.trajectory.forking import fork
 from rsi.agent.trajectory.recording import RecordingError, last_recording, turn_at

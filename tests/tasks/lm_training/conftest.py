@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rsi.tasks.loader import HARNESS_KIT, load_task
+from rsi.tasks.format.loader import HARNESS_KIT, load_task
+from rsi.tasks.running.variables import harness_variables
 from rsi.tasks.types import Task
-from rsi.tasks.variables import harness_variables
 
 MODULES = (
     "language",

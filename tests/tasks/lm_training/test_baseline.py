@@ -6,9 +6,9 @@ import re
 import pytest
 
 from rsi.sandboxes.select import select_backend
-from rsi.tasks.check import patched_tree
-from rsi.tasks.runner import grade, make_instance, run_candidate
-from rsi.tasks.trees import read_tree, write_tree
+from rsi.tasks.files.trees import read_tree, write_tree
+from rsi.tasks.running.check import patched_tree
+from rsi.tasks.running.runner import grade, make_instance, run_candidate
 
 pytestmark = pytest.mark.slow
 SEED = bytes(range(32))

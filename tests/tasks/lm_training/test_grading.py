@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from rsi.tasks.loader import load_task
+from rsi.tasks.format.loader import load_task
 
 pytestmark = pytest.mark.slow
 

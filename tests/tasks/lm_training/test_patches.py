@@ -2,10 +2,10 @@
 
 import pytest
 
-from rsi.agent.llm.script import load_script
-from rsi.tasks.globs import matches
-from rsi.tasks.loader import load_task
-from rsi.tasks.patches import apply_patch, check_patch, read_tree
+from rsi.agent.llm.scripted.script import load_script
+from rsi.tasks.files.globs import matches
+from rsi.tasks.files.patches import apply_patch, check_patch, read_tree
+from rsi.tasks.format.loader import load_task
 
 TASK = load_task("lm_training", track="open_family")
 FIXED = load_task("lm_training", track="fixed_model")

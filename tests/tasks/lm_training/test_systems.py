@@ -6,16 +6,16 @@ import json
 import numpy as np
 import pytest
 
-from rsi.evals.guards import source_facts
-from rsi.evals.measuring import measure
-from rsi.evals.score import score
+from rsi.evals.judge.guards import source_facts
+from rsi.evals.judge.score import score
+from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Purpose, Verdict
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import FileEntry
-from rsi.tasks.check import patched_tree
-from rsi.tasks.loader import load_task
-from rsi.tasks.runner import grade, make_instance, run_candidate
-from rsi.tasks.trees import read_tree
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.format.loader import load_task
+from rsi.tasks.running.check import patched_tree
+from rsi.tasks.running.runner import grade, make_instance, run_candidate
 
 SEED = bytes(range(32))
 GAPS = ("logit_kl", "loss_gap", "gradient_gap")

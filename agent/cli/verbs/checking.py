@@ -1,0 +1,117 @@
+"""`rsi doctor`: may a campaign start on this machine?"""
+
+import argparse
+from collections.abc import Iterator
+
+from rsi.agent.cli.context import emit, home, note
+from rsi.agent.errors import AgentError, UnknownCommitError
+from rsi.agent.queue.worker import live_workers
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.sandboxes.machine.devices import GpuHealth
+from rsi.sandboxes.promises.doctor import DoctorReport, Severity, examine
+
+GIB = 1 << 30
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Say whether a campaign may start on this machine; exit status 1 when it may not."""
+    if not args.quick and not args.json:
+        note("trying every promise of the sandbox; --quick leaves that out")
+    report = examine(args.sandbox, with_conformance=not args.quick)
+    ledger = _ledger_facts()
+    is_ready = report.may_start and not ledger.get("problem")
+    emit(
+        args,
+        {"may_start": is_ready, "sandbox": report, "ledger": ledger},
+        [*_sandbox_lines(report), *_ledger_lines(ledger), _verdict(is_ready=is_ready)],
+    )
+    return 0 if is_ready else 1
+
+
+def _ledger_facts() -> dict[str, object]:
+    """Where the ledger is and whether it is whole; one that does not exist yet is no problem."""
+    here = home()
+    facts: dict[str, object] = {"home": str(here.root)}
+    if here.database_url is None and not here.ledger_path.exists():
+        return facts | {"ledger": "none yet; the first campaign makes it"}
+    try:
+        with Ledger.open(here, read_only=True) as ledger:
+            chain, problems = ledger.verify_chain(), ledger.storage_problems()
+            facts |= {
+                "ledger": ledger.label,
+                "chain": f"{chain.rows} decisions and promotions, "
+                + ("intact" if chain.is_intact else f"BROKEN: {chain.reason}"),
+                "workers": len(live_workers(ledger)),
+            }
+            if moved := list(_unrecorded(here, ledger)):
+                facts["moved"] = "; ".join(moved)
+            if not chain.is_intact:
+                facts["problem"] = chain.reason
+            if problems:
+                facts["problem"] = "; ".join(problems)
+    except AgentError as error:
+        facts["problem"] = str(error)
+    return facts
+
+
+def _unrecorded(here: Home, ledger: Ledger) -> Iterator[str]:
+    """Lineages of this home whose champion no record accounts for: how a cut-off end of the chain shows."""
+    for path in sorted(here.lineages.glob("*.git")):
+        lineage = Lineage.open(here, path.stem, create=False)
+        try:
+            champion, start = lineage.champion(), lineage.baseline()
+        except UnknownCommitError:
+            continue  # made, and nothing in it yet
+        moves = ledger.promotions(lineage.name)
+        recorded = moves[-1].new_commit if moves else start
+        if champion != recorded:
+            yield (
+                f"the champion of {lineage.name} is {champion[:12]}, the last record of it says {recorded[:12]}: "
+                "a promotion is just being made or was cut short (`rsi worker` finishes it), or the end of the "
+                "ledger's chain was cut off"
+            )
+
+
+def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
+    for each in report.backends:
+        mark = "*" if each.name == report.chosen else " "
+        state = "ok" if each.availability.is_available else "no"
+        yield f"{mark} sandbox {each.name:<14} {state}  {each.availability.reason}"
+    yield f"  chosen  {report.reason if report.chosen else f'none: {report.reason}'}"
+    for component in report.engine:
+        holes = f"  known holes: {'; '.join(component.holes)}" if component.holes else ""
+        yield f"  engine  {component.name} {component.version}{holes}"
+    for gpu, health in report.gpus:
+        yield f"  gpu     {gpu.name} {gpu.uuid}: {_gpu_state(health)}"
+    if not report.gpus:
+        yield "  gpu     none; tasks that need one are refused"
+    allowed = ", ".join(f"{name} {most:g}" for name, most in report.ceilings.items())
+    yield f"  at most {allowed} for one sandbox (RSI_MAX_LIMITS)"
+    for disk in report.disks:
+        yield f"  disk    {disk.purpose}: {disk.free_bytes / GIB:.1f} GiB free in {disk.path}"
+    for stray in (*report.stray_containers, *report.stray_groups):
+        yield f"  stray   {stray}"
+    for check in report.conformance:
+        yield f"  promise {check.state.value:<8} {check.name:<17}{check.text} {check.detail}".rstrip()
+    for finding in report.findings:
+        word = "STOP" if finding.severity is Severity.BLOCKER else "note"
+        yield f"  {word}    {finding.text}"
+
+
+def _gpu_state(health: GpuHealth) -> str:
+    foreign = f", {len(health.foreign_pids)} foreign processes" if health.foreign_pids else ""
+    slowed = f", slowed by {', '.join(health.throttle_reasons)}" if health.throttle_reasons else ""
+    return f"{health.free_bytes / GIB:.1f} of {health.memory_bytes / GIB:.1f} GiB free{foreign}{slowed}"
+
+
+def _ledger_lines(facts: dict[str, object]) -> Iterator[str]:
+    for key, value in facts.items():
+        yield f"  {key:<7} {value}"
+
+
+def _verdict(*, is_ready: bool) -> str:
+    return (
+        "a campaign may start" if is_ready else "no campaign may start: see STOP or problem above"
+    )

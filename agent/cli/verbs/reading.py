@@ -1,0 +1,254 @@
+"""Verbs that read: queue, rounds, show, log, report."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
+from rsi.agent.policy.claims import tier_text
+from rsi.agent.policy.controls import standing_of
+from rsi.agent.policy.gate import case_at_gate
+from rsi.agent.queue.worker import live_workers
+from rsi.agent.report.files import write_report
+from rsi.agent.report.follow import alike, describe_step
+from rsi.agent.report.tally import RoundLine, round_line, round_lines, tally
+from rsi.agent.report.wording import planted_text
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.records import (
+    CampaignState,
+    CampaignSummary,
+    ChargeRole,
+    RequestKind,
+    Spend,
+    Step,
+    StepRecord,
+)
+from rsi.evals.types import Interval
+
+
+def queue(args: argparse.Namespace) -> int:
+    """Campaigns with their state, and what waits for a decision."""
+    with open_to_read() as ledger:
+        found = ledger.campaigns(limit=200)
+        workers = live_workers(ledger)
+        waiting = [
+            each.latest_round_id
+            for each in found
+            if each.latest_round_id is not None
+            and case_at_gate(
+                ledger.steps(each.latest_round_id), ledger.decisions(each.latest_round_id)
+            )
+            is not None
+        ]
+    lines = table(
+        ("campaign", "task", "profile", "state", "rounds", "promoted", "spent", "created"),
+        [_campaign_row(each) for each in found],
+    )
+    if not found:
+        lines = ["no campaign yet; `rsi run TASK` or `rsi demo` starts one"]
+    lines += [f"waits for your decision: {each}" for each in waiting]
+    is_open = any(each.state in {CampaignState.QUEUED, CampaignState.RUNNING} for each in found)
+    if is_open and not workers:
+        lines.append("no worker is running; start one with `rsi worker`")
+    emit(args, {"campaigns": list(found), "waiting": waiting, "workers": list(workers)}, lines)
+    return 0
+
+
+def rounds(args: argparse.Namespace) -> int:
+    """Rounds of a campaign with verdicts and effects."""
+    with open_to_read() as ledger:
+        summary = chosen_campaign(ledger, args.campaign)
+        found = round_lines(ledger, summary.record.id)
+        line = tally(ledger, summary.record.id).line
+        spend = ledger.spend(summary.record.id)
+        standing = standing_of(ledger, summary.record)
+    rows = [
+        (
+            each.record.id,
+            each.ended_as + _mark(each),
+            show_interval(each.effect),
+            "" if each.predicted_ratio is None else f"{each.predicted_ratio:.2f}x",
+            each.hypothesis[:70],
+        )
+        for each in found
+    ]
+    emit(
+        args,
+        list(found),
+        [
+            *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
+            "",
+            *(f"controls of this lineage: {each}" for each in standing.lines),
+            *([f"spent: {paid}"] if (paid := _dollars(spend)) else []),
+            line,
+        ],
+    )
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """Everything known about one round."""
+    with open_to_read() as ledger:
+        record = ledger.round(args.round)
+        campaign = ledger.campaign(record.campaign_id)
+        line = round_line(ledger, record)
+        steps = ledger.steps(record.id)
+        measurements = ledger.measurements(record.id)
+        case = case_at_gate(steps, ledger.decisions(record.id))
+        extra = [
+            f"more pairs: {each.handled.detail}"
+            for each in ledger.requests(unhandled_only=False, campaign_id=campaign.id)
+            if each.kind is RequestKind.AUDIT and each.round_id == record.id and each.handled
+        ]
+    lineage = Lineage.open(home(), campaign.lineage, create=False)
+    parent = next(
+        (str(each.payload["parent"]) for each in reversed(steps) if "parent" in each.payload),
+        record.champion_commit,
+    )
+    diff = lineage.diff(parent, line.commit) if line.commit else ""
+    if args.diff:
+        emit(args, {"diff": diff}, diff.splitlines())
+        return 0
+    lines = [
+        f"round {record.id}  {line.ended_as}{_mark(line)}  on {campaign.task} ({campaign.track}, "
+        f"{campaign.profile})",
+        f"hypothesis  {line.hypothesis}",
+        f"champion    {record.champion_commit[:12]}   candidate {str(line.commit)[:12]}",
+        f"effect      {show_interval(line.effect) or 'not measured'}",
+        *([f"claim       {line.tier.value}: {tier_text(line.tier)}"] if line.tier else []),
+        "",
+        *[f"  {describe_step(each)}" for each in steps],
+        *[f"  {each}" for each in (*_alike(steps), *_votes(steps), *extra)],
+        "",
+        *table(
+            ("purpose", "pair", "arm", "outcome", "CPU s", "wall s", "quality"),
+            [
+                (
+                    each.purpose.value,
+                    str(each.pair),
+                    each.arm.value,
+                    each.outcome.value,
+                    _seconds(each.cpu_s),
+                    _seconds(each.wall_s),
+                    _quality(each.quality),
+                )
+                for each in measurements
+            ],
+        ),
+        "",
+        diff,
+    ]
+    if case is not None:
+        lines.append(
+            f"waits for your decision: `rsi approve {record.id} --commit {case.commit[:12]} --score {case.score_digest[:16]}` "
+            f"is bound to commit {case.commit} and score {case.score_digest}"
+        )
+        lines += [f"held: {each}" for each in case.held_by]
+        lines += [f"policy may not decide yet; it lacks that {each}" for each in case.unearned]
+    emit(
+        args,
+        {
+            "round": line,
+            "steps": list(steps),
+            "measurements": list(measurements),
+            "diff": diff,
+            "case": case,
+        },
+        lines,
+    )
+    return 0
+
+
+def log(args: argparse.Namespace) -> int:
+    """The notebook: every idea, its result and lesson."""
+    with open_to_read() as ledger:
+        summary = chosen_campaign(ledger, args.campaign)
+        reports = [
+            each.payload["report"]
+            for each in ledger.steps_of(campaign_id=summary.record.id, step=Step.REPORT)
+            if isinstance(each.payload.get("report"), Mapping)
+        ]
+    lines: list[str] = []
+    for each in reports:
+        if isinstance(each, Mapping):
+            lines += _report_lines(each)
+    emit(args, reports, lines or ["no round has been reported yet"])
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write a campaign's report as HTML and Markdown."""
+    here = home()
+    with open_to_read() as ledger:
+        campaign_id = chosen_campaign(ledger, args.campaign).record.id
+        out = Path(args.out).resolve() if args.out else None
+        path = write_report(here, ledger, campaign_id, out)
+    emit(args, {"campaign": campaign_id, "path": str(path)}, [str(path)])
+    return 0
+
+
+def show_interval(found: Interval | None) -> str:
+    """A ratio as "1.42x [1.31, 1.55]"; empty for none."""
+    return "" if found is None else found.text
+
+
+def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
+    record = each.record
+    return (
+        record.id,
+        f"{record.task} ({record.track})",
+        record.profile,
+        each.state.value,
+        str(each.rounds),
+        str(each.promoted),
+        f"${each.spend_usd:.2f}",
+        f"{record.created_at:%Y-%m-%d %H:%M}",
+    )
+
+
+def _alike(steps: Sequence[StepRecord]) -> list[str]:
+    """Failed ideas like the one of the last attempt, whole, one a line."""
+    critiques = [each for each in steps if each.step is Step.CRITIQUE]
+    return [f"tried before: {each}" for each in alike(critiques[-1])] if critiques else []
+
+
+def _votes(steps: Sequence[StepRecord]) -> list[str]:
+    """The reviewer's votes of the last attempt, one a line."""
+    for step in reversed(steps):
+        votes = step.payload.get("votes")
+        if step.step is Step.REVIEW and isinstance(votes, Sequence):
+            return [
+                f"vote of {each['voter']}: {each['worst'] or 'no finding'}"
+                for each in votes
+                if isinstance(each, Mapping)
+            ]
+    return []
+
+
+def _mark(line: RoundLine) -> str:
+    if line.planted is None:
+        return ""
+    return f" ({planted_text(line)})"
+
+
+def _dollars(spend: Mapping[ChargeRole, Spend]) -> str:
+    paid = [(role.value, each.spent_usd) for role, each in spend.items() if each.spent_usd]
+    return ", ".join(f"{name} ${usd:.4f}" for name, usd in paid)
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _quality(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+
+
+def _report_lines(report: Mapping[str, object]) -> list[str]:
+    return [
+        f"{report['round_id']}  {report['outcome']}  (prediction: {report['accuracy']})",
+        f"  idea     {report['hypothesis']}",
+        f"  changed  {report['changed']}",
+        f"  lesson   {report['lesson']}",
+        "",
+    ]

@@ -1,0 +1,102 @@
+"""Verbs that look again: replay an agent's steps, compute a score again."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rsi.agent.cli.context import emit, home, note, open_to_read
+from rsi.agent.cli.verbs.running import from_anywhere, see_through
+from rsi.agent.errors import UnknownRecordError
+from rsi.agent.policy.settings import CampaignConfig
+from rsi.agent.queue.forks import queue_fork
+from rsi.agent.roles.proposer.loop import limits_under
+from rsi.agent.run.steps.idea import agent_spec
+from rsi.agent.run.workshop import scaffold_of
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
+from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.replay import replay as run_again
+from rsi.agent.trust.rescoring import rescore_round
+from rsi.sandboxes.select import choose_backend
+from rsi.tasks.format.loader import load_task
+
+SHOWN_CHARS = 2000
+
+
+def replay(args: argparse.Namespace) -> int:
+    """The proposer's tool calls again in a fresh sandbox, or an agent's steps as they are recorded."""
+    with open_to_read() as ledger:
+        record = ledger.round(args.round)
+        if args.show is None:
+            return _run_again(args, ledger, ledger.campaign(record.campaign_id))
+        events = ledger.events(args.round, AgentRole(args.show))
+        if not events:
+            raise UnknownRecordError(f"round {args.round} has no steps of the {args.show}")
+        emit(args, list(events), [line for each in events for line in _lines(each)])
+    return 0
+
+
+def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecord) -> int:
+    """Run the proposer's tool calls again in a fresh sandbox; exit status 1 when an answer differs."""
+    config = CampaignConfig.from_json(campaign.config)
+    task = load_task(Path(config.task_root), track=campaign.track)
+    lineage = Lineage.open(home(), campaign.lineage, create=False)
+    recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))
+    backend = choose_backend(config.backend).backend
+    backend.prepare(task.environment, progress=note)
+    spec = agent_spec(task, task.profiles[campaign.profile], f"{args.round}/replay")
+    with backend.open(spec) as sandbox:
+        found = run_again(
+            recording,
+            sandbox,
+            lineage.tree(recording.base_commit),
+            limits=limits_under(scaffold_of(config), task),
+        )
+    summary = (
+        f"{found.calls} tool calls run again, {found.from_record} answers taken from the record: "
+        + ("no divergence" if found.divergence is None else "DIVERGENCE")
+    )
+    lines = [summary, *([] if found.divergence is None else found.divergence.text.splitlines())]
+    facts = {"calls": found.calls, "from_record": found.from_record, "divergence": found.divergence}
+    emit(args, facts, lines)
+    return 0 if found.divergence is None else 1
+
+
+def fork(args: argparse.Namespace) -> int:
+    """Go on from the middle of a recorded round, as a campaign of one round on the same lineage."""
+    here = home().create()
+    model = None if args.model is None else from_anywhere(args.model)
+    with Ledger.open(here) as ledger:
+        queued = queue_fork(here, ledger, args.round, step=args.step, say=args.say, model=model)
+        return see_through(args, here, ledger, queued)
+
+
+def rescore(args: argparse.Namespace) -> int:
+    """Compute a round's score again from stored samples: the same digest or fail."""
+    with open_to_read() as ledger:
+        results = rescore_round(ledger, args.round)
+    lines = [
+        f"{each.purpose}: {'same' if each.is_same else 'DIFFERENT'} digest {each.digest[:16]}"
+        f"{'' if each.is_same else ' (stored ' + each.stored_digest[:16] + ')'}: {each.reason}"
+        for each in results
+    ]
+    emit(args, list(results), lines)
+    return 0 if all(each.is_same for each in results) else 1
+
+
+def _lines(event: TrajectoryEvent) -> list[str]:
+    spent = f"  ${event.cost_usd:.4f}" if event.cost_usd else ""
+    return [f"--- {event.seq} {event.kind.value}{spent}", *_body(event.payload)]
+
+
+def _body(payload: Mapping[str, object]) -> list[str]:
+    text = payload.get("text")
+    if not isinstance(text, str):
+        text = json.dumps(payload, indent=1, ensure_ascii=False, default=str)
+    if len(text) > SHOWN_CHARS:
+        text = (
+            text[:SHOWN_CHARS] + f"\n… {len(text) - SHOWN_CHARS} more characters; --json has them"
+        )
+    return text.splitlines()

@@ -1,0 +1,237 @@
+"""Verbs that run campaigns: run, worker, follow."""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
+from rsi.agent.policy.controls import default_every, unearned
+from rsi.agent.policy.gate import case_at_gate
+from rsi.agent.policy.settings import (
+    DEFAULT_AUDIT_EVERY,
+    Autonomy,
+    CampaignConfig,
+    CampaignConfigError,
+)
+from rsi.agent.queue.launching import Launch, ensure_worker, launch
+from rsi.agent.queue.worker import live_workers, run_worker
+from rsi.agent.report.follow import Follower
+from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
+from rsi.agent.search.choose import flag_of
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState
+from rsi.agent.store.state import ENDED_STATES
+from rsi.tasks.format.loader import load_task, profile_of
+
+DEFAULT_MODEL = "scripted:demo"
+FOLLOW_POLL_S = 0.3
+STOP_WAIT_S = 20.0
+SILENCE_S = 20.0
+"""A campaign under way without any live worker for so long gets a word to the person."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Queue a campaign, start a worker if none runs, and follow it."""
+    task = load_task(args.task, track=args.track)
+    profile = profile_of(task, args.profile).name
+    every = default_every(task.profiles[profile]) if args.controls is None else args.controls
+    config = replace(config_from(args, str(task.root)), control_every=every)
+    here = home().create()
+    with Ledger.open(here) as ledger:
+        queued = launch(here, ledger, task, profile=profile, config=config, lineage=args.lineage)
+        return see_through(args, here, ledger, queued)
+
+
+def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: Launch) -> int:
+    """Make sure that a worker runs a queued campaign, and follow it unless detached."""
+    campaign = queued.campaign
+    note(
+        f"campaign {campaign.id} on {campaign.task} ({campaign.track}, {campaign.profile}); "
+        f"sandbox {queued.sandbox}"
+    )
+    note(queued.expected)
+    config = CampaignConfig.from_json(campaign.config)
+    if lacking := unearned(ledger, campaign, config, queued.profile):
+        note(
+            f"each promotion waits for you until controls have earned policy its word on this task: that {'; that '.join(lacking)} "
+            "(--grant-autonomy gives it at once)"
+        )
+    worker = ensure_worker(here, ledger)
+    if args.detach:
+        emit(args, campaign, [f"{campaign.id} queued; `rsi follow {campaign.id}` shows it"])
+        return 0
+    end_on_sigterm()
+    try:
+        return follow_to_end(args, ledger, campaign.id)
+    except KeyboardInterrupt:
+        end_worker(worker)
+        note(
+            f"stopped following; campaign {campaign.id} is kept and goes on with `rsi worker`"
+            if worker is not None
+            else f"stopped following; campaign {campaign.id} goes on in its worker"
+        )
+        raise
+
+
+def worker(args: argparse.Namespace) -> int:
+    """Run queued campaigns until told to stop."""
+    run_worker(home(), exit_when_idle=args.exit_when_idle, concurrency=args.concurrency)
+    return 0
+
+
+def follow(args: argparse.Namespace) -> int:
+    """Follow a campaign that is queued or under way."""
+    with open_to_read() as ledger:
+        return follow_to_end(args, ledger, chosen_campaign(ledger, args.campaign).record.id)
+
+
+def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
+    """The campaign's settings from the command line.
+
+    Raises:
+        CampaignConfigError: The seed is no hex number of 32 digits.
+    """
+    proposers = [from_anywhere(each) for each in args.model or [DEFAULT_MODEL]]
+    config = CampaignConfig(
+        task_root=task_root,
+        rounds=args.rounds,
+        proposer=proposers[0],
+        other_proposers=tuple(proposers[1:]),
+        critic=from_anywhere(args.critic),
+        reviewer=from_anywhere(args.reviewer),
+        review_votes=args.review_votes,
+        autonomy=Autonomy[args.decide.replace("-", "_").upper()],
+        is_autonomy_granted=args.grant_autonomy,
+        backend=args.sandbox,
+        strategy=args.strategy or _strategy_of(args.scaffold),
+        # The worker's current folder is another one.
+        scaffold=None if args.scaffold is None else str(Path(args.scaffold).resolve()),
+        budget_usd=args.budget_usd,
+        budget_tokens=args.budget_tokens,
+        budget_wall_s=None if args.budget_hours is None else args.budget_hours * 3600,
+        budget_device_s=None
+        if args.budget_device_hours is None
+        else args.budget_device_hours * 3600,
+        round_budget_usd=args.round_budget_usd,
+        is_unknown_price_allowed=args.allow_unknown_price,
+        audit_every=DEFAULT_AUDIT_EVERY if args.audit_every is None else args.audit_every,
+    )
+    if args.seed is None:
+        return config
+    if len(args.seed) != 32 or not set(args.seed.lower()) <= set("0123456789abcdef"):
+        raise CampaignConfigError(f"--seed {args.seed!r} is not a hex number of 32 digits")
+    return replace(config, seed=args.seed.lower())
+
+
+def from_anywhere(spec: str) -> str:
+    """A model's name with the file that it plays by its absolute path: the worker's current folder is another one."""
+    provider, _, target = spec.partition(":")
+    is_file = provider in {"scripted", "replay"} and Path(target).is_file()
+    return f"{provider}:{Path(target).resolve()}" if is_file else spec
+
+
+def _strategy_of(scaffold: str | None) -> str:
+    """What the scaffold asks for; written into the campaign, so that an edit of the folder changes no search under way."""
+    return flag_of(load_scaffold(DEFAULT if scaffold is None else Path(scaffold)).search)
+
+
+def follow_to_end(
+    args: argparse.Namespace, ledger: Ledger, campaign_id: str, *, is_quiet: bool = False
+) -> int:
+    """Say on stderr what happens until the campaign is over; unless quiet, print its tally at the end."""
+    follower = Follower(ledger, campaign_id)
+    status = _StatusLine(is_shown=sys.stderr.isatty())
+    cursor, told, silent_since = "", "", time.monotonic()
+    while True:
+        state = ledger.campaign_summary(campaign_id).state
+        now = ledger.cursor()
+        if now != cursor:
+            cursor = now
+            for line in follower.news():
+                status.clear()
+                note(line)
+            told = _tell_waiting(ledger, campaign_id, told, status)
+        if state in ENDED_STATES:
+            status.clear()
+            break
+        if live_workers(ledger):
+            silent_since = time.monotonic()
+        elif time.monotonic() - silent_since > SILENCE_S:
+            note("no worker is running; start one with `rsi worker`")
+            silent_since = time.monotonic()
+        status.show(follower.now())
+        time.sleep(FOLLOW_POLL_S)
+    if not is_quiet:
+        found = tally(ledger, campaign_id)
+        facts = {"campaign": campaign_id, "state": state.value, "tally": found}
+        emit(args, facts, [found.line])
+    return 1 if state is CampaignState.FAILED else 0
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end a follower the way Ctrl-C does, so that its worker is not left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
+    """End a worker that this process started; what it did is in the ledger."""
+    if worker is None or worker.poll() is not None:
+        return
+    worker.terminate()
+    try:
+        worker.wait(STOP_WAIT_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
+    """Say once what waits for a person's decision, and how to give it."""
+    config = CampaignConfig.from_json(ledger.campaign(campaign_id).config)
+    for line in round_lines(ledger, campaign_id)[-1:]:
+        round_id = line.record.id
+        case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
+        if case is None or round_id == told:
+            continue
+        if config.autonomy == Autonomy.POLICY and not case.unearned:
+            continue  # it waits for a moment only
+        status.clear()
+        if case.unearned:
+            note(f"policy may not decide here yet; it lacks that {'; that '.join(case.unearned)}")
+        for each in case.alike:
+            note(f"round {round_id} resembles what failed before: {each}")
+        note(
+            f"round {round_id} waits for your decision: `rsi show {round_id}`, then "
+            f"`rsi approve {round_id}` or `rsi reject {round_id} --reason TEXT`; "
+            "`rsi` opens the cockpit"
+        )
+        return round_id
+    return told
+
+
+class _StatusLine:
+    """One line that is written over, on a terminal only."""
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self._is_shown = is_shown
+        self._text = ""
+        self._since = time.monotonic()
+
+    def show(self, text: str) -> None:
+        if not self._is_shown:
+            return
+        if text != self._text:
+            self._text, self._since = text, time.monotonic()
+        if text:
+            elapsed = time.monotonic() - self._since
+            print(f"\r\x1b[K… {text}, {elapsed:.0f} s", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._is_shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

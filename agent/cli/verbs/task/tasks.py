@@ -1,0 +1,160 @@
+"""Verbs about tasks: list, show, check."""
+
+import argparse
+import secrets
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rsi.agent.cli.context import emit, note, require_writable, table, writing
+from rsi.agent.cli.verbs.task.trust_page import calibration_text, trust_page
+from rsi.agent.safe import safe_text
+from rsi.agent.trust.task_trust import Examiner, examine
+from rsi.evals.measure.machine import timing_gpus
+from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import Backend
+from rsi.tasks.format.loader import list_tasks, load_task, profile_of
+from rsi.tasks.running.check import CheckLine, check_task
+from rsi.tasks.types import Task
+
+
+def list_(args: argparse.Namespace) -> int:
+    """Tasks that are known here."""
+    found = list_tasks()
+    rows = [
+        (
+            each.name,
+            ", ".join(each.tracks),
+            ", ".join(each.profiles),
+            each.problem or each.description,
+        )
+        for each in found
+    ]
+    facts = [asdict(each) | {"root": str(each.root)} for each in found]
+    emit(args, facts, table(("task", "tracks", "profiles", "what it asks"), rows))
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """One task: metric, rules, profiles, solutions, cheats."""
+    task = load_task(args.task, track=args.track)
+    emit(args, _facts(task), _show_lines(task))
+    return 0
+
+
+def check(args: argparse.Namespace) -> int:
+    """Load a task, run its baseline, apply its patches."""
+    task = load_task(args.task, track=args.track)
+    backend = choose_backend(args.sandbox).backend
+    backend.prepare(task.environment, progress=note)
+    show_line = (
+        None if args.json else (lambda line: print(safe_text(_check_line(line)), flush=True))
+    )
+    if args.deep:
+        return _check_deeply(args, task, backend, show_line)
+    with timing_gpus(task) as gpus:
+        report = check_task(task, args.profile, backend, show_line, gpus=gpus or ())
+    verdict = "usable" if report.is_ok else "not usable: see FAIL above"
+    emit(args, report, [f"{task.name} ({task.track}, {report.profile}): {verdict}"])
+    return 0 if report.is_ok else 1
+
+
+def _check_deeply(
+    args: argparse.Namespace,
+    task: Task,
+    backend: Backend,
+    show_line: Callable[[CheckLine], None] | None,
+) -> int:
+    """Measure noise, reach and headroom, run the cheats, and say whether this evaluator can be trusted."""
+    profile = profile_of(task, args.profile)
+    examiner = Examiner(
+        task=task,
+        profile=profile,
+        backend=backend,
+        secret=secrets.token_bytes(16),
+        progress=note,
+    )
+    path = None if args.write is None else Path(args.write)
+    if path is not None:
+        require_writable(path)  # before an examination of many minutes, not after it
+    report = examine(examiner, aa_pairs=args.pairs, on_line=show_line)
+    emit(args, report, trust_page(report, task))
+    if path is not None:
+        with writing(path):
+            path.write_text(calibration_text(report), encoding="utf-8")
+        note(f"calibration written to {path}")
+    return 0 if report.is_trusted else 1
+
+
+def _check_line(line: CheckLine) -> str:
+    return f"{'ok  ' if line.is_ok else 'FAIL'}  {line.name}: {line.detail}"
+
+
+def _facts(task: Task) -> dict[str, object]:
+    return {
+        "name": task.name,
+        "description": task.description,
+        "digest": task.digest,
+        "track": task.track,
+        "tracks": list(task.tracks),
+        "metric": task.metric,
+        "device": task.device,
+        "origin": task.origin,
+        "profiles": {name: each.plan for name, each in task.profiles.items()},
+        "editable": list(task.candidate.editable),
+        "protected": list(task.candidate.protected),
+        "solutions": [each.name for each in task.solutions],
+        "cheats": [each.name for each in task.cheats],
+    }
+
+
+def _show_lines(task: Task) -> list[str]:
+    metric = task.metric
+    lines = [
+        f"{task.name}  track {task.track} of {', '.join(task.tracks)}  digest {task.digest[:12]}",
+        task.description,
+        "",
+        f"metric    {metric.name}: {metric.kind.value}, {metric.unit}, {metric.direction.value} is better, "
+        f"by {metric.clock.value}",
+        f"effect    at least {metric.minimum_effect:.1%}; a person looks at anything beyond "
+        f"{metric.plausible_ratio:g}x in one step",
+        f"device    {task.device.value}",
+        f"editable  {', '.join(task.candidate.editable)}",
+        f"protected {', '.join(task.candidate.protected)}",
+        *([f"tests     {shlex.join(task.tests.entry)}"] if task.tests else []),
+        *_origin_lines(task),
+        "",
+    ]
+    for name, profile in task.profiles.items():
+        plan, limits = profile.plan, profile.limits
+        lines.append(
+            f"profile {name}: {plan.min_pairs} to {plan.max_pairs} pairs, {plan.confirm_pairs} to confirm; "
+            f"{limits.wall_s:g} s, {limits.memory_bytes >> 20} MiB a run; claims {profile.claim}"
+        )
+        lines += [
+            f"  {rule.name}: limit {rule.limit if rule.limit is not None else 'none'}, "
+            f"margin {rule.margin:g} {rule.unit}"
+            for rule in profile.quality
+        ]
+    lines.append("")
+    lines += table(
+        ("solution", "expected", "what it does"),
+        [(each.name, each.expect, each.title) for each in task.solutions],
+    )
+    lines.append("")
+    lines += table(
+        ("cheat", "caught by", "what it does"),
+        [(each.name, each.layer, each.title) for each in task.cheats],
+    )
+    return lines
+
+
+def _origin_lines(task: Task) -> list[str]:
+    origin = task.origin
+    if origin is None:
+        return []
+    folder = f"{origin.folder} of " if origin.folder else ""
+    return [
+        f"origin    {folder}{origin.url or 'a checkout without a remote'}, commit {origin.commit}"
+    ]

@@ -1,0 +1,1 @@
+"""Model providers behind their own SDKs, each translated to one protocol."""

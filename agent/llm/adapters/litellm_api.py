@@ -1,0 +1,195 @@
+"""`litellm:` models: every provider that litellm knows, through litellm.
+
+Imported when the model is made, since the import costs seconds; its price map is read from the package,
+not fetched. Releases 1.82.7 and 1.82.8 carried a stolen-credentials payload and are refused by
+name as well as by the package's own bounds. Its own retries are off.
+"""
+
+import importlib.metadata
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from rsi.agent.llm.adapters.chat_wire import GatheredChat, chat_messages, chat_tools
+from rsi.agent.llm.adapters.hosted import HostedModel
+from rsi.agent.llm.adapters.wire import Deadline, ErrorTable, pumped, translated
+from rsi.agent.llm.base import OnDelta
+from rsi.agent.llm.errors import (
+    ContextOverflowError,
+    ModelAuthError,
+    ModelBusyError,
+    ModelReplyError,
+    ModelRequestError,
+    ModelSpecError,
+    ModelWireError,
+)
+from rsi.agent.llm.naming.keys import NO_KEY
+from rsi.agent.llm.naming.prices import Listed
+from rsi.agent.llm.types import Price, Rates, Reply, Request, StopReason
+
+PROVIDER = "litellm"
+COMPROMISED = frozenset({"1.82.7", "1.82.8"})
+
+ERRORS: ErrorTable = {
+    "OpenAIError": ModelReplyError,
+    "APIError": ModelReplyError,
+    "APIConnectionError": ModelWireError,
+    "Timeout": ModelWireError,
+    "APIResponseValidationError": ModelReplyError,
+    "JSONSchemaValidationError": ModelReplyError,
+    "AuthenticationError": ModelAuthError,
+    "PermissionDeniedError": ModelAuthError,
+    "PaymentRequiredError": ModelAuthError,
+    "BudgetExceededError": ModelAuthError,
+    "BadRequestError": ModelRequestError,
+    "InvalidRequestError": ModelRequestError,
+    "NotFoundError": ModelRequestError,
+    "UnprocessableEntityError": ModelRequestError,
+    "UnsupportedParamsError": ModelRequestError,
+    "ImageFetchError": ModelRequestError,
+    "RejectedRequestError": ModelRequestError,
+    "ContentPolicyViolationError": ModelRequestError,
+    "LiteLLMUnknownProvider": ModelRequestError,
+    "ModelNotMappedError": ModelRequestError,
+    "ContextWindowExceededError": ContextOverflowError,
+    "RateLimitError": ModelBusyError,
+    "InternalServerError": ModelBusyError,
+    "ServiceUnavailableError": ModelBusyError,
+    "BadGatewayError": ModelBusyError,
+    "MidStreamFallbackError": ModelWireError,
+    "MockException": ModelReplyError,
+    "BlockedPiiEntityError": ModelRequestError,
+    "GuardrailRaisedException": ModelRequestError,
+    "ModifyResponseException": ModelReplyError,
+    "SensitiveDataRouteException": ModelRequestError,
+    "VectorStoreSearchError": ModelReplyError,
+}
+"""Every error class of litellm by name; a test fails when it grows a new one."""
+
+
+class LiteLLMModel(HostedModel):
+    """One model through litellm."""
+
+    def _connect(self) -> None:
+        version = importlib.metadata.version("litellm")
+        if version in COMPROMISED:
+            raise ModelSpecError(f"litellm {version} is a compromised release; remove it at once")
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        import litellm
+
+        litellm.suppress_debug_info = True
+        litellm.telemetry = False
+        self._litellm = cast(Any, litellm)
+
+    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
+        """One streamed call; see `Model.complete`."""
+        started = time.monotonic()
+        gathered = GatheredChat(PROVIDER, on_delta)
+        exceptions = self._litellm.exceptions
+        ids: list[str] = []
+        with (
+            Deadline(self.options.timeout_s) as deadline,
+            translated(
+                PROVIDER,
+                sdk_errors=_base_errors(exceptions),
+                table=ERRORS,
+                redactor=self.redactor,
+                deadline=deadline,
+                has_started=lambda: gathered.has_started,
+                has_key=self.key != NO_KEY,
+            ),
+        ):
+            for chunk in pumped(lambda: self._chunks(request, ids), deadline):
+                gathered.add(chunk)
+            reply = gathered.reply(next(iter(ids), None), time.monotonic() - started)
+            if not reply.blocks and reply.stop_reason is StopReason.END_TURN:
+                # litellm swallows events that it cannot parse and then calls the reply finished.
+                raise ModelReplyError(f"{PROVIDER}: the reply is empty")
+            return reply
+
+    def _chunks(self, request: Request, ids: list[str]) -> Iterator[Mapping[str, Any]]:
+        stream = self._litellm.completion(**self._body(request))
+        if (request_id := _request_id(stream)) is not None:
+            ids.append(request_id)
+        for chunk in stream:
+            yield chunk.model_dump()
+
+    def _body(self, request: Request) -> dict[str, object]:
+        is_anthropic = self.name.startswith("anthropic/")
+        body: dict[str, object] = {
+            "model": self.name,
+            "messages": chat_messages(
+                request, provider=PROVIDER, cache=is_anthropic and self.options.cache
+            ),
+            "max_tokens": request.max_output_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "timeout": self.options.silence_s,
+            "max_retries": 0,
+            "num_retries": 0,
+            "drop_params": True,
+            # We never use litellm's MCP gateway, and merely looking for it needs a package (`mcp`)
+            # that a plain install does not bring (seen with 1.106.2).
+            "_skip_mcp_handler": True,
+        }
+        if self.key is not None:
+            body["api_key"] = self.key
+        if self.base_url is not None:
+            body["api_base"] = self.base_url
+        if request.tools:
+            body["tools"] = chat_tools(request)
+        if request.forced_tool is not None:
+            body["tool_choice"] = {"type": "function", "function": {"name": request.forced_tool}}
+        if self.options.reasoning is not None:
+            body["reasoning_effort"] = self.options.reasoning
+        temperature = request.temperature
+        if temperature is None:
+            temperature = self.options.temperature
+        if temperature is not None:
+            body["temperature"] = temperature
+        return body
+
+
+def _base_errors(exceptions: Any) -> tuple[type[Exception], ...]:  # noqa: ANN401 (a module)
+    """Classes that no other of litellm's error classes derives from, so that all are caught."""
+    return tuple(
+        value
+        for value in vars(exceptions).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    )
+
+
+def _request_id(stream: Any) -> str | None:  # noqa: ANN401 (litellm's own stream class)
+    headers = (getattr(stream, "_hidden_params", None) or {}).get("additional_headers") or {}
+    for name in ("llm_provider-request-id", "llm_provider-x-request-id"):
+        if headers.get(name):
+            return str(headers[name])
+    return None
+
+
+def listed_price(name: str) -> Listed | None:
+    """A model's price by the map inside the installed litellm; None when it has none."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    table = cast(Mapping[str, Mapping[str, Any]], litellm.model_cost)
+    entry = table.get(name) or table.get(name.partition("/")[2])
+    if not entry or not entry.get("input_cost_per_token") or not entry.get("output_cost_per_token"):
+        return None
+    if any("_above_" in key and "input_cost_per_token" in key for key in entry):
+        return None  # rates by length are not read from here; list the model in RSI_PRICES
+    input_usd = float(entry["input_cost_per_token"]) * 1e6
+    read, write = "cache_read_input_token_cost", "cache_creation_input_token_cost"
+    rates = Rates(
+        input_usd=input_usd,
+        cache_read_usd=float(entry[read]) * 1e6 if entry.get(read) else input_usd,
+        cache_write_usd=float(entry[write]) * 1e6 if entry.get(write) else input_usd,
+        output_usd=float(entry["output_cost_per_token"]) * 1e6,
+    )
+    source = f"litellm {importlib.metadata.version('litellm')}"
+    context = entry.get("max_input_tokens") or entry.get("max_tokens")
+    return Listed(
+        price=Price(rates=rates, source=source),
+        context_tokens=int(context) if context else None,
+    )

@@ -1,0 +1,114 @@
+"""`openai:` models and everything that speaks Chat Completions (vLLM, Ollama, LM Studio), through OpenAI's SDK.
+
+The SDK is imported when the model is made. Its own retries are off: `agent.calls` retries, so that each
+attempt is reserved and settled.
+"""
+
+import time
+from typing import Any, cast
+
+from rsi.agent.llm.adapters.chat_wire import GatheredChat, chat_messages, chat_tools
+from rsi.agent.llm.adapters.hosted import HostedModel
+from rsi.agent.llm.adapters.wire import Deadline, ErrorTable, translated
+from rsi.agent.llm.base import OnDelta
+from rsi.agent.llm.errors import (
+    ModelAuthError,
+    ModelBusyError,
+    ModelReplyError,
+    ModelRequestError,
+    ModelWireError,
+)
+from rsi.agent.llm.naming.keys import NO_KEY
+from rsi.agent.llm.types import Reply, Request
+
+PROVIDER = "openai"
+
+ERRORS: ErrorTable = {
+    "OpenAIError": ModelReplyError,
+    "APIError": ModelReplyError,
+    "APIStatusError": ModelReplyError,
+    "APIConnectionError": ModelWireError,
+    "APITimeoutError": ModelWireError,
+    "APIResponseValidationError": ModelReplyError,
+    "AuthenticationError": ModelAuthError,
+    "OAuthError": ModelAuthError,
+    "PermissionDeniedError": ModelAuthError,
+    "BadRequestError": ModelRequestError,
+    "NotFoundError": ModelRequestError,
+    "UnprocessableEntityError": ModelRequestError,
+    "ConflictError": ModelBusyError,
+    "RateLimitError": ModelBusyError,
+    "InternalServerError": ModelBusyError,
+    "ContentFilterFinishReasonError": ModelReplyError,
+    "LengthFinishReasonError": ModelReplyError,
+    "InvalidWebhookSignatureError": ModelReplyError,
+    "WebSocketConnectionClosedError": ModelWireError,
+    "WebSocketQueueFullError": ModelWireError,
+    "_AmbiguousModuleClientUsageError": ModelRequestError,
+}
+"""Every error class of the SDK by name; a test fails when the SDK grows a new one."""
+
+
+class OpenAIModel(HostedModel):
+    """One model behind a Chat Completions API."""
+
+    def _connect(self) -> None:
+        import openai
+
+        self._sdk_error = openai.OpenAIError
+        self._client = openai.OpenAI(
+            api_key=self.key or NO_KEY,
+            base_url=self.base_url,
+            max_retries=0,
+            timeout=self.options.silence_s,
+        )
+        self._is_own_api = self.base_url is None or "api.openai.com" in self.base_url
+
+    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
+        """One streamed call; see `Model.complete`."""
+        started = time.monotonic()
+        gathered = GatheredChat(PROVIDER, on_delta)
+        with (
+            Deadline(self.options.timeout_s) as deadline,
+            translated(
+                PROVIDER,
+                sdk_errors=(self._sdk_error,),
+                table=ERRORS,
+                redactor=self.redactor,
+                deadline=deadline,
+                has_started=lambda: gathered.has_started,
+                has_key=self.has_key,
+            ),
+        ):
+            body = cast(Any, self._body(request))
+            with self._client.chat.completions.create(**body, stream=True) as stream:
+                deadline.watch(stream.response.close)
+                request_id = stream.response.headers.get("x-request-id")
+                for chunk in stream:
+                    deadline.check()
+                    gathered.add(chunk.model_dump(mode="json", exclude_unset=True))
+            deadline.check()
+            return gathered.reply(request_id, time.monotonic() - started)
+
+    def _body(self, request: Request) -> dict[str, object]:
+        body: dict[str, object] = {
+            "model": self.name,
+            "messages": chat_messages(request, provider=PROVIDER),
+            "stream_options": {"include_usage": True},
+            # Reasoning models of OpenAI refuse the old name; many local servers only know it.
+            "max_completion_tokens"
+            if self._is_own_api
+            else "max_tokens": request.max_output_tokens,
+        }
+        if request.tools:
+            body["tools"] = chat_tools(request)
+        if request.forced_tool is not None:
+            body["tool_choice"] = {"type": "function", "function": {"name": request.forced_tool}}
+        if self.options.reasoning is not None:
+            body["reasoning_effort"] = self.options.reasoning
+        temperature = request.temperature
+        if temperature is None:
+            temperature = self.options.temperature
+        if temperature is not None:
+            body["temperature"] = temperature
+        return body

@@ -1,0 +1,45 @@
+"""Campaigns that the ledger has under way and the engine does not: queued again, or closed with a word.
+
+A campaign is written in the ledger first and put into the engine's queue second, and ends in the ledger first and in the
+engine second. Invariant: whatever was killed in between is noticed by the next worker that looks.
+"""
+
+import logging
+
+from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.queue.requests import urgency
+from rsi.agent.run.engine import EngineClient
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignEvent, CampaignEventKind, CampaignState, utc_now
+from rsi.agent.store.state import ENDED_STATES
+
+LOST = "its run broke off on our side and left no word; the worker's log may have more"
+
+log = logging.getLogger(__name__)
+
+
+def reconcile(ledger: Ledger, client: EngineClient) -> None:
+    """Queue what waits and was never queued, and close as failed what nobody runs any more; the same again is no change."""
+    seen = [each for each in ledger.campaigns() if each.state not in ENDED_STATES]
+    under_way = client.under_way() if seen else frozenset()
+    for each in seen:
+        campaign_id = each.record.id
+        if campaign_id in under_way:
+            continue
+        now = ledger.campaign_summary(campaign_id)
+        if (now.state, now.changed_at) != (each.state, each.changed_at):
+            continue  # it moved on while we looked
+        if each.state is CampaignState.QUEUED:
+            log.info("campaign=%s was in no queue; queued", campaign_id)
+            client.requeue(campaign_id, urgency(ledger, campaign_id))
+        else:
+            log.warning("campaign=%s %s", campaign_id, LOST)
+            CampaignSteering(ledger, campaign_id).close(CampaignEventKind.FAILED.value)
+            ledger.add_campaign_event(
+                CampaignEvent(
+                    campaign_id=campaign_id,
+                    kind=CampaignEventKind.FAILED,
+                    at=utc_now(),
+                    payload={"reason": LOST},
+                )
+            )

@@ -1,0 +1,217 @@
+"""A worker: serves queued campaigns, wakes those whose gate has spoken, adopts those of the dead.
+
+Does not: know the steps of a round. Any number of workers may share one ledger and one engine.
+"""
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from rsi.agent.errors import LedgerError
+from rsi.agent.queue.reconciling import reconcile
+from rsi.agent.queue.requests import serve_queue_requests
+from rsi.agent.run.campaign import run_campaign
+from rsi.agent.run.engine import Durable, EngineClient, serve
+from rsi.agent.run.pausing import RESUME_TOPIC
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    CampaignState,
+    RequestKind,
+    Step,
+    WorkerRecord,
+    utc_now,
+)
+
+HEARTBEAT_S = 5.0
+DEAD_AFTER_S = 60.0
+"""A worker on another host that was silent for so long is taken for dead."""
+OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
+
+log = logging.getLogger(__name__)
+
+
+def engine_url(home: Home) -> str:
+    """Where the engine keeps its queue: beside the ledger's SQLite file, or in the same PostgreSQL."""
+    if home.database_url is None:
+        return f"sqlite:///{home.engine_path}"
+    return home.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def run_worker(
+    home: Home,
+    *,
+    exit_when_idle: bool = False,
+    concurrency: int = 1,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve campaigns until SIGTERM, SIGINT or, when asked, until nothing is left to do.
+
+    Args:
+        home: Where ledger, lineages and engine are.
+        exit_when_idle: End when nothing is queued or under way.
+        concurrency: Campaigns at once; timing stays exclusive whatever this is.
+        on_step: Observer of durable steps, for tests of crashes.
+
+    Raises:
+        LedgerError: The ledger cannot be opened.
+    """
+    home.create()
+    with Ledger.open(home) as ledger:
+        client = EngineClient(engine_url(home))
+        keeper = Housekeeping(ledger, client, exit_when_idle=exit_when_idle)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, keeper.on_signal)
+        keeper.beat()
+        keeper.adopt()
+        serve_queue_requests(ledger, client, keeper.worker.id)  # before the first campaign is taken
+
+        def run(campaign_id: str, durable: Durable) -> None:
+            run_campaign(home, ledger, campaign_id, durable)
+
+        try:
+            serve(
+                engine_url(home),
+                executor_id=keeper.worker.id,
+                run_campaign=run,
+                tick=keeper.tick,
+                concurrency=concurrency,
+                on_step=on_step,
+            )
+        finally:
+            client.close()
+    # Campaign threads may sit in a model call or a sandbox; what they did is in the ledger, and their
+    # sandboxes die with this process.
+    logging.shutdown()
+    os._exit(0)
+
+
+def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:
+    """Workers that beat lately, or whose process lives on this host, and that do not leave."""
+    return tuple(each for each in ledger.workers() if is_alive(each) and not each.is_leaving)
+
+
+def is_alive(worker: WorkerRecord, now: datetime | None = None) -> bool:
+    """Whether a worker is there: its process on this host, its heartbeat elsewhere."""
+    if worker.host == socket.gethostname():
+        return worker.id == _worker_id(worker.host, worker.pid)
+    return (now or utc_now()) - worker.heartbeat_at < timedelta(seconds=DEAD_AFTER_S)
+
+
+@dataclass(slots=True)
+class _Mark:
+    at_s: float = 0.0
+
+    def is_due(self, every_s: float) -> bool:
+        now = time.monotonic()
+        if now - self.at_s < every_s and self.at_s:
+            return False
+        self.at_s = now
+        return True
+
+
+class Housekeeping:
+    """What a worker does between campaigns' steps, a few times a second."""
+
+    def __init__(self, ledger: Ledger, client: EngineClient, *, exit_when_idle: bool) -> None:
+        host, pid, now = socket.gethostname(), os.getpid(), utc_now()
+        self.worker = WorkerRecord(
+            id=_worker_id(host, pid) or f"{host}-{pid}",
+            host=host,
+            pid=pid,
+            started_at=now,
+            heartbeat_at=now,
+            version=version("rsi-lab"),
+        )
+        self._ledger, self._client = ledger, client
+        self._exit_when_idle = exit_when_idle
+        self._is_told_to_end = False
+        self._beat, self._adopt, self._idle = _Mark(), _Mark(), _Mark(time.monotonic())
+        self._cursor = ""
+
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        log.info("signal %d: ending; campaigns go on when a worker starts again", number)
+        self._is_told_to_end = True
+
+    def tick(self) -> bool:
+        """One look around; False ends the worker."""
+        try:
+            if self._is_told_to_end:
+                self.beat(is_leaving=True)
+                return False
+            if self._beat.is_due(HEARTBEAT_S):
+                self.beat()
+            if self._adopt.is_due(DEAD_AFTER_S / 4):
+                self.adopt()
+            cursor = self._ledger.cursor()
+            if cursor != self._cursor:
+                self._cursor = cursor
+                self.wake()
+            if self._exit_when_idle and self._idle.is_due(1.0):
+                return self._has_work()
+        except LedgerError as error:
+            # A busy or unreachable ledger passes; the campaigns' own steps report it if it does not.
+            log.warning("housekeeping: %s", error)
+        return not self._is_told_to_end
+
+    def beat(self, *, is_leaving: bool = False) -> None:
+        now = datetime.now(UTC)
+        self._ledger.heartbeat(replace(self.worker, heartbeat_at=now, is_leaving=is_leaving))
+
+    def _has_work(self) -> bool:
+        """Whether anything is left to do."""
+        if self._client.under_way():
+            return True
+        # Said before the last look: what is queued after it finds no worker here and gets one of its own.
+        self.beat(is_leaving=True)
+        serve_queue_requests(self._ledger, self._client, self.worker.id)
+        reconcile(self._ledger, self._client)
+        if not self._client.under_way():
+            return False
+        self.beat()
+        return True
+
+    def adopt(self) -> None:
+        """Give back to the queue what dead workers had begun, and see to what the engine lost."""
+        dead = [each.id for each in self._ledger.workers() if not is_alive(each)]
+        for campaign_id in self._client.unfinished(dead):
+            log.info("campaign=%s adopted from a dead worker", campaign_id)
+            self._client.adopt(campaign_id)
+        reconcile(self._ledger, self._client)
+
+    def wake(self) -> None:
+        """Answer the queue's requests; tell waiting campaigns that somebody decided, asked, resumed or stopped."""
+        serve_queue_requests(self._ledger, self._client, self.worker.id)
+        for campaign_id in self._client.under_way():
+            summary = self._ledger.campaign_summary(campaign_id)
+            round_id = summary.latest_round_id
+            if summary.state not in OPEN_STATES:
+                continue
+            for request in self._ledger.requests(unhandled_only=False, campaign_id=campaign_id):
+                if request.kind in {RequestKind.RESUME, RequestKind.STOP}:
+                    self._client.wake(campaign_id, RESUME_TOPIC, f"request-{request.id}")
+                is_for_gate = request.kind in {RequestKind.STOP, RequestKind.AUDIT}
+                if is_for_gate and round_id is not None:
+                    self._client.wake(campaign_id, round_id, f"request-{request.id}")
+            if round_id is not None and summary.latest_step is Step.REVIEW:
+                for decision in self._ledger.decisions(round_id):
+                    key = f"{decision.action}-{decision.commit}-{decision.is_override}"
+                    self._client.wake(campaign_id, round_id, key)
+
+
+def _worker_id(host: str, pid: int) -> str | None:
+    """Host, pid and start tick of a process here, so that a reused pid is another worker; None if gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    started = stat.rpartition(")")[2].split()[19]
+    return f"{host}-{pid}-{started}"

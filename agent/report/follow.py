@@ -1,0 +1,157 @@
+"""A campaign's facts as plain lines, in the order they happened; for terminals and logs."""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from rsi.agent.policy.budget import Budget, warnings
+from rsi.agent.policy.forecast import rounds_paid_for
+from rsi.agent.policy.limits import budget_now, spent_now
+from rsi.agent.policy.settings import CampaignConfig
+from rsi.agent.report.tally import round_label
+from rsi.agent.safe import safe_line
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import Step, StepRecord
+from rsi.evals.types import Interval
+
+SILENT = frozenset({Step.OPEN, Step.BRIEF})
+"""Steps that say nothing a follower waits for."""
+SHOWN_CHARS = 160
+
+
+class Follower:
+    """Remembers what was said, and says what is new."""
+
+    def __init__(self, ledger: Ledger, campaign_id: str) -> None:
+        self._ledger = ledger
+        self._campaign_id = campaign_id
+        self._said: set[tuple[str, Step, int]] = set()
+        self._events = 0
+        self._warned: set[tuple[str, float, float]] = set()
+
+    def news(self) -> Iterator[str]:
+        """Lines about everything since the last call."""
+        events = self._ledger.campaign_events(self._campaign_id)
+        early = [
+            each for each in events[self._events :] if each.kind.value in {"queued", "started"}
+        ]
+        late = [each for each in events[self._events :] if each not in early]
+        self._events = len(events)
+        for event in early:
+            yield f"{self._campaign_id}  {event.kind.value}"
+        for record in self._ledger.rounds(self._campaign_id):
+            for step in self._ledger.steps(record.id):
+                key = (record.id, step.step, step.attempt)
+                if key in self._said:
+                    continue
+                self._said.add(key)
+                if step.step not in SILENT:
+                    yield f"round {round_label(record):<3} {describe_step(step)}"
+        yield from self._budget_news()
+        for event in late:
+            reason = event.payload.get("reason", "")
+            yield f"{self._campaign_id}  {event.kind.value}" + (f": {reason}" if reason else "")
+
+    def _budget_news(self) -> Iterator[str]:
+        """Each limit once when it is half used, and once when it is nearly used; again when it was changed."""
+        budget = budget_now(self._ledger, self._campaign_id)
+        if not budget.limits():
+            return
+        for warning in warnings(budget, spent_now(self._ledger, self._campaign_id)):
+            key = (warning.limit, warning.share, warning.allowed)
+            if key not in self._warned:
+                self._warned.add(key)
+                outlook = self._outlook(budget) if warning.limit == "usd" else ""
+                yield f"{self._campaign_id}  budget: {warning.text}{outlook}"
+
+    def _outlook(self, budget: Budget) -> str:
+        """For how many more rounds the dollars last, when they do not last to the end."""
+        campaign = self._ledger.campaign(self._campaign_id)
+        ideas = {each.id for each in self._ledger.rounds(campaign.id) if not each.is_control}
+        ended = self._ledger.steps_of(campaign_id=campaign.id, step=Step.REPORT)
+        left = rounds_paid_for(
+            self._ledger.charges(campaign.id),
+            rounds_done=sum(each.round_id in ideas for each in ended),
+            rounds_planned=CampaignConfig.from_json(campaign.config).rounds,
+            budget=budget,
+        )
+        return "" if left is None else f"; as the rounds went so far, it pays for {left} more"
+
+    def now(self) -> str:
+        """What is under way, for a status line; empty when nothing is."""
+        rounds = self._ledger.rounds(self._campaign_id)
+        if not rounds:
+            return ""
+        latest = max(rounds, key=lambda each: each.created_at)
+        steps = self._ledger.steps(latest.id)
+        order = list(Step)
+        attempt = max((each.attempt for each in steps), default=0)
+        done = [order.index(each.step) for each in steps if each.attempt == attempt]
+        step = order[min(max(done, default=-1) + 1, len(order) - 1)]
+        runs = ""
+        if step in {Step.MEASURE, Step.REVIEW}:
+            runs = f" run {len(self._ledger.measurements(latest.id, attempt=attempt)) + 1}"
+        if step is Step.PROPOSE:
+            runs = f" step {self._ledger.event_count(latest.id)}"
+        return f"round {round_label(latest)} {step.value}{runs}"
+
+
+def describe_step(step: StepRecord) -> str:
+    """One finished step in one line."""
+    head = f"{step.step.value:<9} {step.outcome:<13}"
+    return safe_line(f"{head} {_detail(step)}"[: SHOWN_CHARS + len(head)]).rstrip()
+
+
+def alike(step: StepRecord) -> tuple[str, ...]:
+    """Failed ideas that the critique found to resemble the candidate, a sentence each."""
+    return tuple(str(each) for each in cast(list[object], step.payload.get("duplicates", [])))
+
+
+def _detail(step: StepRecord) -> str:
+    payload = step.payload
+    match step.step:
+        case Step.PROPOSE:
+            predicted = payload.get("predicted_ratio")
+            ratio = f", predicts {predicted:.2f}x" if isinstance(predicted, float) else ""
+            return str(payload.get("hypothesis") or payload.get("reason", "")) + ratio
+        case Step.COMMIT if "commit" in payload:
+            added, removed = payload["lines_added"], payload["lines_removed"]
+            return f"{str(payload['commit'])[:12]}  +{added} -{removed} lines"
+        case Step.CRITIQUE:
+            said = str(payload.get("reason") or payload.get("text") or "")
+            return "; ".join(filter(None, (said, *alike(step))))
+        case Step.ADMIT:
+            found = cast(list[Mapping[str, object]], payload.get("findings", []))
+            return "; ".join(f"{each['rule']} {_place(each)}: {each['message']}" for each in found)
+        case Step.MEASURE:
+            return str(payload.get("detail") or f"{payload.get('runs')} runs, {step.wall_s:.0f} s")
+        case Step.SCORE:
+            return score_line(cast(Mapping[str, object], payload.get("score", {})))
+        case Step.REVIEW:
+            confirm = payload.get("confirm")
+            if isinstance(confirm, Mapping):
+                return f"confirmed on fresh data: {score_line(confirm)}"
+            return str(payload.get("reason", ""))
+        case Step.DECIDE:
+            return f"{payload.get('actor', '')}: {payload.get('reason', '')}".strip(": ")
+        case Step.PROMOTE if "new_commit" in payload:
+            return f"champion is {str(payload['new_commit'])[:12]}"
+        case Step.REPORT:
+            report = cast(Mapping[str, object], payload.get("report", {}))
+            return str(report.get("lesson") or payload.get("reason", ""))
+        case _:
+            return str(payload.get("reason") or payload.get("text") or "")
+
+
+def score_line(score: Mapping[str, object]) -> str:
+    """A score as "1.42x [1.31, 1.55] over 4 pairs; reason"."""
+    effect = score.get("effect")
+    reason = str(score.get("reason", ""))
+    if not isinstance(effect, Mapping):
+        return reason
+    return f"{decode(Interval, encode(effect)).text} over {effect['pairs']} pairs; {reason}"
+
+
+def _place(finding: Mapping[str, object]) -> str:
+    file, line = finding.get("file"), finding.get("line")
+    return f"{file}:{line}" if line is not None else str(file or "")

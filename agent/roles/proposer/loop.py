@@ -1,0 +1,181 @@
+"""The proposer's loop: one model, one sandbox, turns until it submits, gives up or runs out.
+
+`propose` prepares and names the outcome; `turns` has the loop itself, `tools` what the model can do.
+Invariants: money is reserved before each call (`agent.calls`); whatever the model or the sandbox does ends
+as a `Proposal`, only our own failures raise.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from rsi.agent.llm.base import Model
+from rsi.agent.llm.fence import RULE
+from rsi.agent.llm.retry import RetryPolicy
+from rsi.agent.llm.types import (
+    Message,
+    Role,
+    Text,
+)
+from rsi.agent.roles.calls import Caller
+from rsi.agent.roles.proposer.conversation import Conversation
+from rsi.agent.roles.proposer.limits import ProposerLimits
+from rsi.agent.roles.proposer.outputs import OutputStore
+from rsi.agent.roles.proposer.prompt import first_message, tool_specs
+from rsi.agent.roles.proposer.stalls import StallWatch
+from rsi.agent.roles.proposer.start import Start
+from rsi.agent.roles.proposer.tools import Bench, Submission
+from rsi.agent.roles.proposer.turns import AGENT, End, Loop, patient_sleep
+from rsi.agent.roles.proposer.workspace import Workspace
+from rsi.agent.roles.scaffold.loading import Scaffold
+from rsi.agent.types import (
+    AgentRole,
+    Brief,
+    Measure,
+    Proposal,
+    ProposalOutcome,
+    Purse,
+    SearchNotebook,
+    Sink,
+    Steering,
+)
+from rsi.sandboxes.types import Sandbox
+from rsi.tasks.types import Task
+
+log = logging.getLogger(__name__)
+
+
+def propose(
+    brief: Brief,
+    model: Model,
+    task: Task,
+    sandbox: Sandbox,
+    *,
+    sink: Sink,
+    purse: Purse,
+    steering: Steering,
+    scaffold: Scaffold,
+    measure: Measure,
+    search_notebook: SearchNotebook,
+    limits: ProposerLimits | None = None,
+    retry: RetryPolicy | None = None,
+    start: Start | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Proposal:
+    """Let a model work on the champion's files until it hands in one idea.
+
+    Args:
+        brief: What the model is told; its `base_tree` is put into the sandbox at /work/repo.
+        model: Who proposes.
+        task: Rules shown to the model; nothing of its harness enters the sandbox.
+        sandbox: The agent's own, thrown away afterwards by the caller.
+        sink: Receives each step as it happens.
+        purse: Reserves and settles each call.
+        steering: Pause, stop and messages from a person.
+        scaffold: Prompts, tool set and settings.
+        measure: Runs a tree on public data.
+        search_notebook: Answers the notebook tool.
+        limits: Limits; None takes the task's time. The scaffold's settings go over them.
+        retry: When failed calls are repeated.
+        start: The middle of an earlier run to go on from; its sandbox is this one, already rebuilt.
+        clock: Seconds, monotonic.
+
+    Returns:
+        The proposal; its outcome says how it ended.
+
+    Raises:
+        ModelError: The provider failed for good or for too long.
+        ScaffoldError: The scaffold names a tool that does not exist.
+    """
+    limits = (limits or default_limits(task)).with_settings(scaffold.proposer)
+    bench = _bench(sandbox, brief, limits, start, measure, search_notebook)
+    caller = Caller(
+        model=model,
+        role=AgentRole.PROPOSER,
+        purse=purse,
+        sink=sink,
+        policy=retry or RetryPolicy(),
+        sleep=patient_sleep(steering, time.sleep),
+    )
+    loop = Loop(
+        caller=caller,
+        bench=bench,
+        steering=steering,
+        sink=sink,
+        limits=limits,
+        system=scaffold.render("proposer", data_rule=RULE),
+        tools=tool_specs(scaffold),
+        conversation=_conversation(brief, task, scaffold, limits, start),
+        stalls=StallWatch(limits.max_repeats),
+        clock=clock,
+    )
+    loop.record_start(brief, scaffold, start)
+    ending = loop.run()
+    return _proposal(ending, loop, scaffold)
+
+
+def default_limits(task: Task) -> ProposerLimits:
+    """The limits of a proposal when nobody sets any: the task's own time, if it has one."""
+    if task.agent_timeout_s is None:
+        return ProposerLimits()
+    return ProposerLimits(wall_s=task.agent_timeout_s)
+
+
+def limits_under(scaffold: Scaffold, task: Task) -> ProposerLimits:
+    """The limits of a proposal that a scaffold drives, when nobody sets others."""
+    return default_limits(task).with_settings(scaffold.proposer)
+
+
+def _bench(
+    sandbox: Sandbox,
+    brief: Brief,
+    limits: ProposerLimits,
+    start: Start | None,
+    measure: Measure,
+    search_notebook: SearchNotebook,
+) -> Bench:
+    if start is not None:
+        return replace(start.bench, measure=measure, search_notebook=search_notebook)
+    workspace = Workspace(sandbox, limits)
+    workspace.fill(brief.base_tree)
+    return Bench(
+        workspace=workspace,
+        outputs=OutputStore(limits.shown_chars),
+        limits=limits,
+        measure=measure,
+        search_notebook=search_notebook,
+    )
+
+
+def _conversation(
+    brief: Brief, task: Task, scaffold: Scaffold, limits: ProposerLimits, start: Start | None
+) -> Conversation:
+    told = start.brief if start else (first_message(brief, task, scaffold, limits),)
+    first = Message(role=Role.USER, blocks=tuple(Text(text=text) for text in told))
+    return Conversation(first, list(start.turns) if start else [])
+
+
+def _proposal(ending: Submission | End, loop: Loop, scaffold: Scaffold) -> Proposal:
+    cost = loop.caller.cost
+    if isinstance(ending, End):
+        outcome, reason, submission = ending.outcome, ending.reason, None
+    elif ending.is_patch:
+        outcome, reason, submission = ProposalOutcome.SUBMITTED, "", ending
+    else:
+        outcome, reason, submission = ProposalOutcome.NO_PATCH, ending.reason, None
+    loop.sink(AGENT, "end", {"outcome": outcome.value, "reason": reason, "turns": loop.turns})
+    log.info("step=propose outcome=%s turns=%d usd=%s", outcome.value, loop.turns, cost.usd)
+    return Proposal(
+        outcome=outcome,
+        reason=reason,
+        tree=submission.tree if submission else (),
+        hypothesis=submission.hypothesis if submission else "",
+        predicted_ratio=submission.predicted_ratio if submission else None,
+        risk=submission.risk if submission else "",
+        parts=submission.parts if submission else (),
+        cost=cost,
+        turns=loop.turns,
+        scaffold_digest=scaffold.digest,
+        model=loop.caller.model.spec,
+    )

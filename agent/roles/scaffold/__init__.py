@@ -1,0 +1,1 @@
+"""Scaffolds: the prompts, tools and settings that drive a model, as versioned data."""

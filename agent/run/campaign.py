@@ -1,0 +1,223 @@
+"""One campaign: rounds in turn, each starting from the champion that the one before left, controls between them.
+
+The one place that catches every error: one of a round is recorded, the round is closed as harness_error, and two in a
+row end the campaign; one between rounds ends it at once. Nothing of it is held against a candidate.
+"""
+
+import logging
+from collections.abc import Callable
+
+from rsi.agent.policy.budget import exhausted
+from rsi.agent.policy.controls import Slot, schedule
+from rsi.agent.policy.limits import spent_now
+from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.run.engine import Durable
+from rsi.agent.run.pausing import wait_while_paused
+from rsi.agent.run.round import run_round
+from rsi.agent.run.steps.audit import audit_champion, audit_facts, audit_stack
+from rsi.agent.run.steps.models import budget_in_force, refused_limit
+from rsi.agent.run.steps.searching import plan_round
+from rsi.agent.run.workshop import Workshop, open_workshop
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    CampaignEvent,
+    CampaignEventKind,
+    RoundRecord,
+    Step,
+    StepRecord,
+    utc_now,
+)
+
+MAX_HARNESS_ERRORS = 2
+"""Failures of ours in a row that end a campaign: the third would fail the same way."""
+
+log = logging.getLogger(__name__)
+
+
+def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable) -> None:
+    """Run a campaign to its end: all rounds done, a budget spent, stopped, or broken.
+
+    Args:
+        home: Where lineages and caches are.
+        ledger: Where facts go.
+        campaign_id: A queued campaign.
+        durable: Remembers finished steps through crashes.
+    """
+    durable.step("start", lambda: _event(ledger, campaign_id, CampaignEventKind.STARTED))
+    try:
+        shop = open_workshop(home, ledger, ledger.campaign(campaign_id))
+    except Exception as error:
+        log.exception("campaign=%s cannot start", campaign_id)
+        reason = str(error)
+        durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
+        return
+    try:
+        kind, reason = _run_rounds(shop, durable)
+        word = "not measured"
+        if kind is CampaignEventKind.FINISHED:
+            word = durable.step("audit", lambda: _audited(shop, lambda: audit_champion(shop)))
+        durable.step("end", lambda: _end(shop, kind, reason, word))
+    except Exception as error:
+        log.exception("campaign=%s failed between its rounds", campaign_id)
+        reason = f"{type(error).__name__}: {error}"
+        durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
+
+
+def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
+    errors = 0
+    for slot in schedule(shop.task, shop.config.rounds, shop.config.control_every):
+        round_id, reason = slot.round_id(shop.campaign.id), ""
+        word = _next(shop, durable, slot)
+        if word == "stop":
+            return CampaignEventKind.STOPPED, "a person stopped it"
+        if word not in {"round", "done"}:
+            return CampaignEventKind.FINISHED, word
+        if word == "round":
+            reason = _run_one(shop, durable, round_id)
+        if shop.config.audit_every:
+            _audit_between(shop, durable, shop.ledger.round(round_id))
+        errors = errors + 1 if reason else 0
+        if errors >= MAX_HARNESS_ERRORS:
+            return (
+                CampaignEventKind.FAILED,
+                f"{errors} rounds in a row failed on our side: {reason}",
+            )
+    # A stop in the last round finds no next one to keep from starting.
+    if durable.step("over", lambda: "stop" if shop.steering.is_stopping() else "done") == "stop":
+        return CampaignEventKind.STOPPED, "a person stopped it"
+    return CampaignEventKind.FINISHED, "all rounds done"
+
+
+def _run_one(shop: Workshop, durable: Durable, round_id: str) -> str:
+    """Run one round to its end; why it failed on our side, empty when it did not."""
+    desk, reason = shop.desk(round_id), ""
+    try:
+        ended = run_round(desk, durable)
+    except Exception as error:
+        log.exception("round=%s harness error", round_id)
+        reason = f"{type(error).__name__}: {error}"
+        durable.step(
+            f"{round_id}/close",
+            lambda: _close_as_harness_error(shop, round_id, desk.attempt, reason),
+        )
+        ended = "harness_error"
+    log.info("round=%s ended=%s", round_id, ended)
+    if ended == "harness_error" and not reason:
+        return "it ended without a verdict"
+    return reason
+
+
+def _next(shop: Workshop, durable: Durable, slot: Slot) -> str:
+    """What comes now: "round" with its record written, "done" for one that ended before, "stop", or why all is over."""
+    wait_while_paused(shop, durable, f"next/{slot.number}/go")
+    return durable.step(f"next/{slot.number}", lambda: _look(shop, slot))
+
+
+def _look(shop: Workshop, slot: Slot) -> str:
+    campaign_id, round_id = shop.campaign.id, slot.round_id(shop.campaign.id)
+    # A campaign that goes on by request meets its old rounds again, and the engine has forgotten them.
+    if any(each.step is Step.REPORT for each in shop.ledger.steps(round_id)):
+        return "done"
+    if shop.steering.is_stopping():
+        return "stop"
+    if any(each.id == round_id for each in shop.ledger.rounds(campaign_id)):
+        return "round"  # opened over the champion of its time, which may have moved
+    limit = exhausted(budget_in_force(shop), spent_now(shop.ledger, campaign_id))
+    if limit is not None:
+        return f"the budget of {limit} is spent"
+    refused = refused_limit(shop)
+    if refused is not None:
+        return f"the budget of {refused} is spent: what is left does not pay for another call"
+    shop.ledger.add_round(_record(shop, slot))
+    return "round"
+
+
+def _record(shop: Workshop, slot: Slot) -> RoundRecord:
+    champion, parent = shop.lineage.champion(), None
+    if slot.control is None:
+        plan = plan_round(shop, slot.number, champion)
+        parent = None if plan.parent == champion else plan.parent
+    elif slot.control.patch is not None:
+        # A task's patches are made against its own repo, whatever the champion has become.
+        champion = shop.lineage.baseline()
+    return RoundRecord(
+        id=slot.round_id(shop.campaign.id),
+        campaign_id=shop.campaign.id,
+        number=slot.number,
+        champion_commit=champion,
+        created_at=utc_now(),
+        parent_commit=parent,
+        is_control=slot.control is not None,
+    )
+
+
+def _audit_between(shop: Workshop, durable: Durable, record: RoundRecord) -> None:
+    key = f"{record.id}/audit"
+    wait_while_paused(shop, durable, f"{key}/go")
+    durable.step(key, lambda: _audited(shop, lambda: audit_stack(shop, record)))
+
+
+def _audited(shop: Workshop, audit: Callable[[], str]) -> str:
+    """Measure the champion against the round-0 baseline again; never multiply steps up."""
+    try:
+        return audit()
+    except Exception as error:
+        log.exception("campaign=%s audit failed", shop.campaign.id)
+        return f"failed: {error}"
+
+
+def _fail(ledger: Ledger, campaign_id: str, reason: str) -> str:
+    CampaignSteering(ledger, campaign_id).close(CampaignEventKind.FAILED.value)
+    return _event(ledger, campaign_id, CampaignEventKind.FAILED, reason)
+
+
+def _end(shop: Workshop, kind: CampaignEventKind, reason: str, word: str) -> str:
+    shop.steering.close(kind.value)
+    shop.ledger.add_campaign_event(
+        CampaignEvent(
+            campaign_id=shop.campaign.id,
+            kind=kind,
+            at=utc_now(),
+            payload={"reason": reason, **audit_facts(shop, word)},
+        )
+    )
+    return kind.value
+
+
+def _close_as_harness_error(shop: Workshop, round_id: str, attempt: int, reason: str) -> str:
+    """Write where the round broke and that it is over; what a crash left of that is completed."""
+    steps = [each for each in shop.ledger.steps(round_id) if each.attempt == attempt]
+    done = {each.step for each in steps}
+    if Step.REPORT in done:
+        return "closed"
+    open_steps = [
+        each for each in Step if each not in done and (each is not Step.OPEN or attempt == 0)
+    ]
+    is_named = any(each.outcome == "harness_error" for each in steps)
+    broken = Step.REPORT if is_named else open_steps[0]
+    for step in (broken, Step.REPORT) if broken is not Step.REPORT else (broken,):
+        shop.ledger.add_step(
+            StepRecord(
+                round_id=round_id,
+                step=step,
+                outcome="harness_error",
+                started_at=utc_now(),
+                wall_s=0.0,
+                attempt=attempt,
+                payload={"reason": reason},
+            )
+        )
+    return "closed"
+
+
+def _event(ledger: Ledger, campaign_id: str, kind: CampaignEventKind, reason: str = "") -> str:
+    ledger.add_campaign_event(
+        CampaignEvent(
+            campaign_id=campaign_id,
+            kind=kind,
+            at=utc_now(),
+            payload={"reason": reason} if reason else {},
+        )
+    )
+    return kind.value

@@ -1,0 +1,204 @@
+"""Steps 6 to 9: admit, measure, score, review.
+
+Nothing here knows who wrote the candidate. Search evidence (screen) and confirmation use different seeds,
+instances and hidden splits.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from rsi.agent.policy.controls import lock_reasons, unearned
+from rsi.agent.report.follow import score_line
+from rsi.agent.run.live.live_log import LiveLog
+from rsi.agent.run.steps.device_time import device_time, run_s
+from rsi.agent.run.steps.result import StepResult
+from rsi.agent.run.steps.reviewing import review_by_model
+from rsi.agent.run.workshop import RoundDesk
+from rsi.agent.store.records import HandledMark, RequestKind, utc_now
+from rsi.evals.admission.admission import admit as admission_findings
+from rsi.evals.errors import MeasurementError
+from rsi.evals.judge.guards import SourceFacts, source_facts
+from rsi.evals.judge.score import score as score_measurements
+from rsi.evals.judge.sequential import FIRST_LOOK
+from rsi.evals.measure.measuring import AUDIT_ALPHA
+from rsi.evals.measure.measuring import measure as measure_pairs
+from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
+from rsi.tasks.types import Profile
+
+
+def admit(desk: RoundDesk) -> StepResult:
+    """Edit policy, protected files and static rules, before anything runs."""
+    findings = admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
+    blocking = [each for each in findings if each.severity is Severity.BLOCK]
+    return StepResult(
+        outcome="not_admitted" if blocking else "ok",
+        payload={"findings": [asdict(each) for each in findings]},
+    )
+
+
+def measure(desk: RoundDesk) -> StepResult:
+    """Interleaved pairs in fresh sandboxes; a candidate that does not run ends here by name."""
+    runs = _measure(desk, Purpose.SCREEN)
+    if desk.shop.steering.is_stopping():
+        return StepResult(outcome="stopped", payload={"runs": len(runs)})
+    failures = Counter(
+        each.outcome
+        for each in runs
+        if each.arm is Arm.CANDIDATE and each.outcome is not Outcome.OK
+    )
+    payload = {"runs": len(runs), "failures": {key.value: n for key, n in failures.items()}}
+    finished = any(each.arm is Arm.CANDIDATE and each.outcome is Outcome.OK for each in runs)
+    if failures and not finished:
+        worst = failures.most_common(1)[0][0]
+        details = [each.detail for each in runs if each.outcome is worst]
+        return StepResult(outcome=worst.value, payload={**payload, "detail": details[-1]})
+    return StepResult(outcome="ok", payload=payload)
+
+
+def score(desk: RoundDesk) -> StepResult:
+    """A pure function of the stored measurements."""
+    found = _score(desk, Purpose.SCREEN)
+    return StepResult(outcome=found.verdict.value, payload={"score": asdict(found)})
+
+
+def review(desk: RoundDesk) -> StepResult:
+    """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data."""
+    screen = _score(desk, Purpose.SCREEN)
+    rules = _admission_findings(desk)
+    spoken = review_by_model(desk, screen, rules)
+    findings = [*rules, *spoken.findings]
+    payload: dict[str, object] = {
+        "findings": [asdict(each) for each in findings],
+        "score_digest": screen.digest,
+        "held_by": [],
+        "tier": "screened",
+        **spoken.facts(),
+    }
+    blocking = [each for each in findings if each.severity is Severity.BLOCK]
+    if blocking:
+        reason = "; ".join(f"{each.rule}: {each.message}" for each in blocking)
+        return StepResult(outcome="rejected", payload={**payload, "reason": reason})
+    _measure(desk, Purpose.CONFIRM)
+    if desk.shop.steering.is_stopping():
+        return StepResult(outcome="stopped", payload=payload)
+    confirm = _score(desk, Purpose.CONFIRM)
+    payload |= {"confirm": asdict(confirm), "score_digest": confirm.digest}
+    if confirm.verdict is not Verdict.SUPPORTED:
+        return StepResult(
+            outcome=confirm.verdict.value, payload={**payload, "reason": confirm.reason}
+        )
+    held_by = _held_by(findings, (screen, confirm))
+    if not desk.record.is_control:
+        # The lock is about promotions; a control is judged as if there were none.
+        held_by += lock_reasons(desk.ledger, desk.shop.campaign)
+        payload["unearned"] = unearned(
+            desk.ledger, desk.shop.campaign, desk.shop.config, desk.shop.profile
+        )
+    return StepResult(
+        outcome="held" if held_by else "ok",
+        payload={**payload, "tier": "confirmed", "held_by": held_by},
+    )
+
+
+def measure_more_pairs(desk: RoundDesk) -> None:
+    """What a person at the gate asked for: more pairs on fresh seeds, shown beside the verdict, which stays.
+
+    Each request adds `confirm_pairs`; all extra pairs together give one interval at 95 %.
+    """
+    plan = desk.shop.profile.plan
+    each_time = max(plan.confirm_pairs, FIRST_LOOK)
+    asked = [
+        each
+        for each in desk.ledger.requests(unhandled_only=False, campaign_id=desk.shop.campaign.id)
+        if each.kind is RequestKind.AUDIT and each.round_id == desk.round_id
+    ]
+    for number, request in enumerate(asked, start=1):
+        if request.handled is not None:
+            continue
+        pairs = number * each_time
+        profile = replace(desk.scoring_profile, plan=replace(plan, min_pairs=pairs))
+        try:
+            _measure(desk, Purpose.EXTRA, profile=profile, first_pair=pairs - each_time)
+            found = _score(desk, Purpose.EXTRA, profile=profile, alpha=AUDIT_ALPHA)
+        except MeasurementError as error:
+            outcome, detail = "refused", str(error)
+        else:
+            outcome, detail = "done", score_line(asdict(found))
+        desk.ledger.mark_handled(
+            HandledMark(
+                request_id=request.id,
+                at=utc_now(),
+                actor="worker",
+                outcome=outcome,
+                detail=detail,
+            )
+        )
+
+
+def _held_by(findings: Sequence[Finding], scores: Sequence[Score]) -> list[str]:
+    reasons = [
+        f"{each.rule}: {each.message}" for each in findings if each.severity is not Severity.NOTE
+    ]
+    return reasons + [each.plausibility for each in scores if not each.is_plausible]
+
+
+def _admission_findings(desk: RoundDesk) -> tuple[Finding, ...]:
+    return admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
+
+
+def _measure(
+    desk: RoundDesk, purpose: Purpose, *, profile: Profile | None = None, first_pair: int = 0
+) -> tuple[Measurement, ...]:
+    shop = desk.shop
+    charge = f"{desk.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
+
+    def used_s() -> float:
+        return run_s(each for each in _stored(desk, purpose) if each.pair >= first_pair)
+
+    with device_time(shop, desk.round_id, charge, used_s):
+        return measure_pairs(
+            shop.task,
+            profile or shop.profile,
+            shop.backend,
+            desk.champion_tree,
+            desk.candidate_tree(),
+            purpose=purpose,
+            campaign_secret=shop.secret,
+            lineage=shop.campaign.lineage,
+            round_id=desk.candidate_ref,
+            recorded=_stored(desk, purpose),
+            on_measurement=lambda each: _keep(desk, each),
+            listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
+            should_stop=shop.steering.is_stopping,
+            alpha=desk.alpha,
+        )
+
+
+def _stored(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
+    return desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt)
+
+
+def _keep(desk: RoundDesk, measurement: Measurement) -> None:
+    desk.ledger.add_measurement(desk.round_id, measurement, attempt=desk.attempt)
+
+
+def _score(
+    desk: RoundDesk,
+    purpose: Purpose,
+    *,
+    profile: Profile | None = None,
+    alpha: float | None = None,
+) -> Score:
+    return score_measurements(
+        desk.shop.task,
+        profile or desk.scoring_profile,
+        _stored(desk, purpose),
+        purpose=purpose,
+        alpha=desk.alpha if alpha is None else alpha,
+        source=_source(desk),
+    )
+
+
+def _source(desk: RoundDesk) -> SourceFacts:
+    return source_facts(desk.champion_tree, desk.candidate_tree())

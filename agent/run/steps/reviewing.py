@@ -1,0 +1,119 @@
+"""The reviewer's part of step 9: a model with fresh context that must try to refute the hypothesis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from rsi.agent.report.follow import score_line
+from rsi.agent.roles.reviewer.injection import injection_findings
+from rsi.agent.roles.reviewer.panel import ReviewCase, case_of, review
+from rsi.agent.run.steps.models import model_of, purse_of, sink_of
+from rsi.agent.run.workshop import RoundDesk
+from rsi.agent.store.codec import encode
+from rsi.agent.store.records import AgentRole, Step
+from rsi.agent.types import BudgetExceededError, Cost
+from rsi.evals.types import Arm, Finding, Score, Severity
+
+RULES_ONLY = "rules"
+MAX_LOG_BYTES = 20_000
+MAX_STREAMS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReview:
+    """What the panel of models said."""
+
+    findings: tuple[Finding, ...]
+    summary: str
+    """The votes in words; empty when only rules reviewed."""
+    votes: tuple[Mapping[str, object], ...] = ()
+    """Each vote by itself, so that a disagreement stays visible: voter, its worst severity, its findings."""
+    agreement: float | None = None
+    """Share of votes that say the most common thing; None without votes."""
+    cost: Cost = field(default_factory=Cost)
+
+    def facts(self) -> dict[str, object]:
+        """What the step's row keeps of it."""
+        return {
+            "panel": self.summary,
+            "votes": list(self.votes),
+            "agreement": self.agreement,
+            "cost": asdict(self.cost),
+        }
+
+
+def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Finding]) -> ModelReview:
+    """Findings about words addressed to a reviewer, and those of the campaign's reviewer model."""
+    diff = desk.shop.lineage.diff(
+        str(desk.payload(Step.COMMIT)["parent"]), str(desk.payload(Step.COMMIT)["commit"])
+    )
+    printed = _printed(desk)
+    findings = injection_findings(diff, printed)
+    spec = desk.shop.config.reviewer
+    if spec == RULES_ONLY:
+        return ModelReview(findings=findings, summary="")
+    try:
+        panel = review(
+            _case(desk, score, [*rule_findings, *findings], diff, printed),
+            [model_of(desk, AgentRole.REVIEWER, spec)],
+            votes=desk.shop.config.review_votes,
+            sink=sink_of(desk),
+            purse=purse_of(desk),
+            scaffold=desk.shop.scaffold,
+        )
+    except BudgetExceededError as error:
+        # No money for a review is no review: a person must look instead.
+        unreviewed = Finding(
+            rule="not_reviewed",
+            severity=Severity.HOLD,
+            file=None,
+            line=None,
+            message=f"The reviewer could not be paid: {error}",
+            source=spec,
+        )
+        return ModelReview(findings=(*findings, unreviewed), summary=str(error))
+    return ModelReview(
+        findings=(*findings, *panel.findings),
+        summary=panel.panel.summary,
+        votes=tuple(
+            {
+                "voter": each.voter,
+                "worst": each.worst,
+                "findings": [asdict(finding) for finding in each.findings],
+            }
+            for each in panel.panel.votes
+        ),
+        agreement=panel.panel.agreement,
+        cost=panel.cost,
+    )
+
+
+def _printed(desk: RoundDesk) -> dict[str, str]:
+    """The end of what the candidate's runs printed, by stream."""
+    streams = [
+        each for each in desk.ledger.log_streams(desk.round_id) if Arm.CANDIDATE in each.split("/")
+    ]
+    return {
+        stream: b"".join(each.content for each in desk.ledger.log(desk.round_id, stream))[
+            -MAX_LOG_BYTES:
+        ].decode("utf-8", "replace")
+        for stream in streams[-MAX_STREAMS:]
+    }
+
+
+def _case(
+    desk: RoundDesk,
+    score: Score,
+    rules: Sequence[Finding],
+    diff: str,
+    printed: Mapping[str, str],
+) -> ReviewCase:
+    return case_of(
+        desk.shop.task,
+        desk.champion_tree,
+        desk.candidate_tree(),
+        claim=f"{desk.payload(Step.PROPOSE)['hypothesis']}\nMeasured: {score_line(asdict(score))}",
+        evidence=encode(score),
+        diff=diff,
+        rule_findings=rules,
+        logs="\n".join(f"[{name}]\n{text}" for name, text in printed.items()),
+    )

@@ -1,0 +1,188 @@
+"""Everything that the steps of a campaign's rounds work with, opened once on the worker.
+
+Does not: decide anything. `Workshop` belongs to a campaign, `RoundDesk` to one of its rounds.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rsi.agent.errors import AgentError
+from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.policy.error_rates import planned_rates, rate_of
+from rsi.agent.policy.settings import CampaignConfig, task_of
+from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.roles.scaffold.loading import DEFAULT as DEFAULT_SCAFFOLD
+from rsi.agent.roles.scaffold.loading import Scaffold, load_scaffold
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignRecord, RoundRecord, Step, StepRecord
+from rsi.agent.store.state import RoundVerdict, round_state
+from rsi.agent.store.tree_blobs import decode_tree
+from rsi.evals.measure.floor import with_floor
+from rsi.sandboxes.select import select_backend
+from rsi.sandboxes.types import Backend, FileTree
+from rsi.tasks.files.trees import read_tree
+from rsi.tasks.types import Profile, Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """One campaign's tools."""
+
+    home: Home
+    ledger: Ledger
+    lineage: Lineage
+    campaign: CampaignRecord
+    config: CampaignConfig
+    task: Task
+    profile: Profile
+    backend: Backend
+    scaffold: Scaffold
+    steering: CampaignSteering
+    keys: KeyRing
+    """Where provider keys come from; one for the campaign, so that what it learnt is redacted everywhere."""
+
+    def desk(self, round_id: str) -> "RoundDesk":
+        """The desk of one open round."""
+        return RoundDesk(self, self.ledger.round(round_id))
+
+    @property
+    def secret(self) -> bytes:
+        return bytes.fromhex(self.config.seed)
+
+    @property
+    def baseline_message(self) -> str:
+        return f"Baseline of {self.task.name} ({self.task.track}, {self.profile.name})"
+
+
+def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Workshop:
+    """Load and open what a campaign needs, and import its baseline when the lineage is new.
+
+    Raises:
+        TaskChangedError: The task's digest is not the one that was queued.
+        TaskError, SandboxError, AgentError: As the parts raise them.
+    """
+    config = CampaignConfig.from_json(campaign.config)
+    task = task_of(campaign)
+    backend = select_backend(config.backend)
+    backend.prepare(task.environment, progress=lambda line: log.info("environment %s", line))
+    shop = Workshop(
+        home=home,
+        ledger=ledger,
+        lineage=Lineage.open(home, campaign.lineage),
+        campaign=campaign,
+        config=config,
+        task=task,
+        profile=task.profiles[campaign.profile],
+        backend=backend,
+        scaffold=scaffold_of(config),
+        steering=CampaignSteering(ledger, campaign.id),
+        keys=KeyRing(),
+    )
+    shop.lineage.import_baseline(read_tree(task.repo), shop.baseline_message)
+    return shop
+
+
+def scaffold_of(config: CampaignConfig) -> Scaffold:
+    """The scaffold that drives a campaign's models.
+
+    Raises:
+        ScaffoldError: Its folder is gone or cannot be read.
+    """
+    return load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD)
+
+
+class RoundDesk:
+    """One round on the worker: its facts so far, and the campaign's tools."""
+
+    def __init__(self, shop: Workshop, record: RoundRecord) -> None:
+        self.shop = shop
+        self.record = record
+        self.attempt = 0
+        """0-based; rises when the critic or the gate sends the candidate back."""
+
+    @property
+    def round_id(self) -> str:
+        return self.record.id
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.shop.ledger
+
+    @property
+    def candidate_ref(self) -> str:
+        """Name of this attempt's git ref; every attempt is kept."""
+        return self.round_id if self.attempt == 0 else f"{self.round_id}-r{self.attempt}"
+
+    @cached_property
+    def champion_tree(self) -> FileTree:
+        return self.shop.lineage.tree(self.record.champion_commit)
+
+    @property
+    def alpha(self) -> float:
+        """One-sided error rate of one stage of this attempt, as the opening fixed it."""
+        return rate_of(self.opened(), self.attempt)
+
+    def planned_rates(self) -> Mapping[str, object]:
+        """The round's share of the campaign's false-promotion budget, for the opening to fix."""
+        # Controls are numbered downwards from -1 and judged like a campaign's first candidate; they are never
+        # promoted, so they take nothing from its budget.
+        return planned_rates(max(1, self.record.number), self.shop.config.campaign_alpha)
+
+    def step(self, name: Step, attempt: int | None = None) -> StepRecord | None:
+        """A finished step of this attempt, or of the one named."""
+        return self.ledger.step(self.round_id, name, self.attempt if attempt is None else attempt)
+
+    def payload(self, name: Step) -> Mapping[str, object]:
+        """What a finished step of this attempt left."""
+        record = self.step(name)
+        if record is None:
+            raise AgentError(f"round {self.round_id} has no finished step {name.value!r}")
+        return record.payload
+
+    def opened(self) -> Mapping[str, object]:
+        """What the round's opening fixed, whatever the attempt."""
+        record = self.step(Step.OPEN, 0)
+        return {} if record is None else record.payload
+
+    @property
+    def scoring_profile(self) -> Profile:
+        """The profile with the floor that was measured when the campaign began."""
+        floor_s = self.opened().get("floor_s")
+        return with_floor(self.shop.profile, floor_s if isinstance(floor_s, float) else None)
+
+    def candidate_tree(self) -> FileTree:
+        """The candidate's files as committed."""
+        return self.shop.lineage.tree(str(self.payload(Step.COMMIT)["commit"]))
+
+    def proposed_tree(self) -> FileTree:
+        """The files that the proposer handed in."""
+        return decode_tree(self.ledger.blob(str(self.payload(Step.PROPOSE)["tree_sha256"])))
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    def log_step(self, name: Step, outcome: str) -> None:
+        log.info(
+            "round=%s step=%s attempt=%d outcome=%s",
+            self.round_id,
+            name.value,
+            self.attempt,
+            outcome,
+        )
+
+    def ended_as(self) -> str:
+        """The word that the round ended with."""
+        state = round_state(
+            self.ledger.steps(self.round_id),
+            self.ledger.decisions(self.round_id),
+            self.ledger.promotions(round_id=self.round_id),
+        )
+        return (state.verdict or RoundVerdict.HARNESS_ERROR).value

@@ -1,0 +1,258 @@
+"""The ledger's campaigns and rounds: what was asked for, and how far it got."""
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.engine import RowMapping
+
+from rsi.agent.errors import UnknownRecordError
+from rsi.agent.store.codec import decode, encode, time_text
+from rsi.agent.store.facts.inserting import FactStore, Key, checked_id, decode_kept, insert_once
+from rsi.agent.store.records import (
+    CampaignEvent,
+    CampaignEventKind,
+    CampaignRecord,
+    CampaignSummary,
+    RoundRecord,
+    Step,
+)
+from rsi.agent.store.sql.tables import (
+    campaign_events,
+    campaigns,
+    charges,
+    gate,
+    rounds,
+    settlements,
+    steps,
+)
+from rsi.agent.store.state import campaign_state_after
+
+
+class CampaignFacts(FactStore):
+    """Campaigns, their events and their rounds."""
+
+    def add_campaign(self, record: CampaignRecord) -> bool:
+        """Store what was asked for; False when the same campaign is there already.
+
+        Raises:
+            LedgerConflictError: Another campaign has this id.
+        """
+        checked_id(record.id, "campaign id")
+        key = Key(columns={"id": record.id}, name=f"campaign {record.id!r}")
+        return self._insert(campaigns, key, {"lineage": record.lineage, "body": encode(record)})
+
+    def add_campaign_event(self, event: CampaignEvent) -> bool:
+        """Store a change; False when the latest event already says the same.
+
+        Raises:
+            UnknownRecordError: No such campaign.
+        """
+        values = {"kind": event.kind.value, "at": time_text(event.at), "body": encode(event)}
+        with self._database.write(campaign_events) as connection:
+            latest = connection.scalar(
+                select(campaign_events.c.body)
+                .where(campaign_events.c.campaign_id == event.campaign_id)
+                .order_by(campaign_events.c.seq.desc())
+                .limit(1)
+            )
+            if latest is not None:
+                stored = decode(CampaignEvent, latest)
+                if (stored.kind, stored.payload) == (event.kind, event.payload):
+                    return False
+            key = Key(
+                columns={"campaign_id": event.campaign_id},
+                name=f"event {event.kind.value!r} of campaign {event.campaign_id!r}",
+            )
+            return insert_once(connection, campaign_events, key, values)
+
+    def add_round(self, record: RoundRecord) -> bool:
+        """Open a round; False when it is open already.
+
+        Raises:
+            LedgerConflictError: Another round has this id or number.
+            UnknownRecordError: No such campaign.
+        """
+        checked_id(record.id, "round id")
+        key = Key(columns={"id": record.id}, name=f"round {record.id!r}")
+        return self._insert(
+            rounds,
+            key,
+            {"campaign_id": record.campaign_id, "number": record.number, "body": encode(record)},
+        )
+
+    def campaigns(
+        self, *, limit: int | None = None, offset: int = 0, lineage: str | None = None
+    ) -> tuple[CampaignSummary, ...]:
+        """The campaign list, newest first, in one query."""
+        query = _summaries().order_by(campaigns.c.seq.desc()).offset(offset)
+        if limit is not None:
+            query = query.limit(limit)
+        if lineage is not None:
+            query = query.where(campaigns.c.lineage == lineage)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(_summary(row) for row in rows)
+
+    def campaign_summary(self, campaign_id: str) -> CampaignSummary:
+        """One line of the campaign list.
+
+        Raises:
+            UnknownRecordError: No such campaign.
+        """
+        query = _summaries().where(campaigns.c.id == campaign_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise _no_campaign(campaign_id)
+        return _summary(row)
+
+    def campaign(self, campaign_id: str) -> CampaignRecord:
+        """What was asked for.
+
+        Raises:
+            UnknownRecordError: No such campaign.
+        """
+        with self._database.read() as connection:
+            body = connection.scalar(select(campaigns.c.body).where(campaigns.c.id == campaign_id))
+        if body is None:
+            raise _no_campaign(campaign_id)
+        record: CampaignRecord = decode_kept(CampaignRecord, body)
+        return record
+
+    def campaign_events(self, campaign_id: str) -> tuple[CampaignEvent, ...]:
+        """What happened to a campaign, oldest first."""
+        query = (
+            select(campaign_events.c.body)
+            .where(campaign_events.c.campaign_id == campaign_id)
+            .order_by(campaign_events.c.seq)
+        )
+        with self._database.read() as connection:
+            return tuple(decode(CampaignEvent, body) for body in connection.scalars(query))
+
+    def rounds(self, campaign_id: str) -> tuple[RoundRecord, ...]:
+        """A campaign's rounds by number."""
+        query = (
+            select(rounds.c.body)
+            .where(rounds.c.campaign_id == campaign_id)
+            .order_by(rounds.c.number)
+        )
+        with self._database.read() as connection:
+            return tuple(decode_kept(RoundRecord, body) for body in connection.scalars(query))
+
+    def round(self, round_id: str) -> RoundRecord:
+        """One round.
+
+        Raises:
+            UnknownRecordError: No such round.
+        """
+        with self._database.read() as connection:
+            body = connection.scalar(select(rounds.c.body).where(rounds.c.id == round_id))
+        if body is None:
+            raise UnknownRecordError(f"no round {round_id!r}; `rsi rounds` lists them")
+        record: RoundRecord = decode_kept(RoundRecord, body)
+        return record
+
+
+def _no_campaign(campaign_id: str) -> UnknownRecordError:
+    return UnknownRecordError(f"no campaign {campaign_id!r}; `rsi queue` lists them")
+
+
+def _summaries() -> Select[tuple[object, ...]]:
+    """One row per campaign; every part is looked up by index, so a page costs what a page shows."""
+    is_ours = rounds.c.campaign_id == campaigns.c.id
+    events, numbers, inner = campaign_events.alias(), rounds.alias(), steps.alias()
+    last_event = (
+        select(func.max(events.c.seq))
+        .where(events.c.campaign_id == campaigns.c.id)
+        .correlate(campaigns)
+        .scalar_subquery()
+    )
+    last_number = (
+        select(func.max(numbers.c.number))
+        .where(numbers.c.campaign_id == campaigns.c.id)
+        .correlate(campaigns)
+        .scalar_subquery()
+    )
+    last_step = (
+        select(func.max(inner.c.seq))
+        .where(inner.c.round_id == rounds.c.id)
+        .correlate(rounds)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            campaigns.c.body,
+            campaign_events.c.kind,
+            campaign_events.c.at,
+            _round_count(),
+            _promotion_count(),
+            _spend_usd(),
+            rounds.c.id.label("round_id"),
+            steps.c.step,
+            steps.c.outcome,
+        )
+        .select_from(campaigns)
+        .outerjoin(campaign_events, campaign_events.c.seq == last_event)
+        .outerjoin(rounds, is_ours & (rounds.c.number == last_number))
+        .outerjoin(steps, steps.c.seq == last_step)
+    )
+
+
+def _round_count() -> ColumnElement[int]:
+    counted = rounds.alias()
+    # Controls have numbers below 1 and are no ideas.
+    query = select(func.count()).where(
+        counted.c.campaign_id == campaigns.c.id, counted.c.number > 0
+    )
+    return query.correlate(campaigns).scalar_subquery().label("rounds")
+
+
+def _promotion_count() -> ColumnElement[int]:
+    own = rounds.alias()
+    query = (
+        select(func.count())
+        .select_from(own)
+        .join(gate, gate.c.round_id == own.c.id)
+        .where(
+            own.c.campaign_id == campaigns.c.id,
+            gate.c.kind == "promotion",
+            gate.c.action == "promote",
+        )
+    )
+    return query.correlate(campaigns).scalar_subquery().label("promoted")
+
+
+def _spend_usd() -> ColumnElement[float]:
+    query = (
+        select(func.sum(counted_usd()))
+        .select_from(charges)
+        .outerjoin(settlements, settlements.c.charge_id == charges.c.id)
+        .where(charges.c.campaign_id == campaigns.c.id)
+    )
+    return query.correlate(campaigns).scalar_subquery().label("spend_usd")
+
+
+def counted_usd() -> ColumnElement[float]:
+    """Dollars that one charge counts: what it cost, or the whole reservation until that is known."""
+    return case(
+        (settlements.c.actual_usd.is_not(None), settlements.c.actual_usd),
+        else_=func.coalesce(charges.c.reserved_usd, 0.0),
+    )
+
+
+def _summary(row: RowMapping) -> CampaignSummary:
+    record = decode_kept(CampaignRecord, row["body"])
+    kind = row["kind"]
+    event = None if kind is None else CampaignEventKind(kind)
+    changed_at = (
+        record.created_at if event is None else type(record.created_at).fromisoformat(row["at"])
+    )
+    return CampaignSummary(
+        record=record,
+        state=campaign_state_after(event),
+        changed_at=changed_at,
+        rounds=row["rounds"] or 0,
+        promoted=row["promoted"] or 0,
+        spend_usd=float(row["spend_usd"] or 0.0),
+        latest_round_id=row["round_id"],
+        latest_step=None if row["step"] is None else Step(row["step"]),
+        latest_outcome=row["outcome"],
+    )

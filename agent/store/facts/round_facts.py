@@ -1,0 +1,299 @@
+"""The ledger's inside of a round: steps, measurements, trajectories, logs and blobs."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ScalarSelect, func, select
+
+from rsi.agent.errors import LedgerValueError, UnknownRecordError
+from rsi.agent.store.codec import decode, encode, time_text
+from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
+from rsi.agent.store.records import AgentRole, LogChunk, Step, StepRecord, TrajectoryEvent
+from rsi.agent.store.sql.tables import (
+    blobs,
+    campaigns,
+    log_chunks,
+    measurements,
+    rounds,
+    steps,
+    trajectory,
+)
+from rsi.evals.types import Measurement, Purpose
+
+BLOB_LIMIT_BYTES = 32 << 20
+"""Largest blob: far above a diff or a checkpoint of a small model, far below what chokes a database."""
+
+
+class RoundFacts(FactStore):
+    """What happened inside rounds."""
+
+    def add_step(self, record: StepRecord) -> bool:
+        """Store a finished step; False when it is there already with the same outcome and payload.
+
+        Raises:
+            LedgerConflictError: The same attempt of the step ended otherwise before.
+            UnknownRecordError: No such round.
+        """
+        key = Key(
+            columns={
+                "round_id": record.round_id,
+                "step": record.step.value,
+                "attempt": record.attempt,
+            },
+            name=f"step {record.step.value} (attempt {record.attempt}) of round {record.round_id!r}",
+        )
+        return self._insert(steps, key, {"outcome": record.outcome, "body": encode(record)})
+
+    def steps(self, round_id: str) -> tuple[StepRecord, ...]:
+        """A round's finished steps in the order they finished."""
+        query = select(steps.c.body).where(steps.c.round_id == round_id).order_by(steps.c.seq)
+        with self._database.read() as connection:
+            return tuple(decode(StepRecord, body) for body in connection.scalars(query))
+
+    def step(self, round_id: str, step: Step, attempt: int = 0) -> StepRecord | None:
+        """One finished step; None when it has not finished."""
+        query = select(steps.c.body).where(
+            steps.c.round_id == round_id,
+            steps.c.step == step.value,
+            steps.c.attempt == attempt,
+        )
+        with self._database.read() as connection:
+            body = connection.scalar(query)
+        return None if body is None else decode(StepRecord, body)
+
+    def steps_of(
+        self,
+        *,
+        campaign_id: str | None = None,
+        lineage: str | None = None,
+        step: Step | None = None,
+    ) -> tuple[StepRecord, ...]:
+        """Finished steps of a whole campaign or of all campaigns on a lineage, oldest first."""
+        query = select(steps.c.body).join_from(steps, rounds, steps.c.round_id == rounds.c.id)
+        if lineage is not None:
+            query = query.join(campaigns, rounds.c.campaign_id == campaigns.c.id).where(
+                campaigns.c.lineage == lineage
+            )
+        if campaign_id is not None:
+            query = query.where(rounds.c.campaign_id == campaign_id)
+        if step is not None:
+            query = query.where(steps.c.step == step.value)
+        with self._database.read() as connection:
+            bodies = connection.scalars(query.order_by(steps.c.seq)).all()
+        return tuple(decode(StepRecord, body) for body in bodies)
+
+    def add_measurement(self, round_id: str, measurement: Measurement, *, attempt: int = 0) -> bool:
+        """Store one measurement whole; False when the same one is there already.
+
+        Raises:
+            LedgerConflictError: This arm of this pair was measured before with another result.
+            LedgerValueError: It holds NaN or infinity.
+            UnknownRecordError: No such round.
+        """
+        key = Key(
+            columns={
+                "round_id": round_id,
+                "attempt": attempt,
+                "purpose": measurement.purpose.value,
+                "pair": measurement.pair,
+                "arm": measurement.arm.value,
+            },
+            name=(
+                f"measurement {measurement.purpose.value} pair {measurement.pair} "
+                f"{measurement.arm.value} of round {round_id!r}"
+            ),
+        )
+        return self._insert(measurements, key, {"body": encode(measurement)})
+
+    def measurements(
+        self, round_id: str, purpose: Purpose | None = None, *, attempt: int | None = None
+    ) -> tuple[Measurement, ...]:
+        """A round's measurements by attempt, then in the order they were stored."""
+        query = select(measurements.c.body).where(measurements.c.round_id == round_id)
+        if purpose is not None:
+            query = query.where(measurements.c.purpose == purpose.value)
+        if attempt is not None:
+            query = query.where(measurements.c.attempt == attempt)
+        query = query.order_by(measurements.c.attempt, measurements.c.seq)
+        with self._database.read() as connection:
+            return tuple(decode(Measurement, body) for body in connection.scalars(query))
+
+    def add_events(self, events: Sequence[TrajectoryEvent]) -> int:
+        """Store trajectory events in one transaction; returns how many were new.
+
+        Raises:
+            LedgerConflictError: An event with this number is there and says something else.
+            UnknownRecordError: No such round.
+        """
+        if not events:
+            return 0
+        with self._database.write(trajectory) as connection:
+            return sum(
+                insert_once(
+                    connection,
+                    trajectory,
+                    Key(
+                        columns={
+                            "round_id": event.round_id,
+                            "agent": event.agent.value,
+                            "number": event.seq,
+                        },
+                        name=f"event {event.seq} of the {event.agent.value} in round {event.round_id!r}",
+                    ),
+                    {"kind": event.kind.value, "body": encode(event)},
+                )
+                for event in events
+            )
+
+    def events(
+        self,
+        round_id: str,
+        agent: AgentRole | None = None,
+        after_seq: int = -1,
+        limit: int | None = None,
+    ) -> tuple[TrajectoryEvent, ...]:
+        """Trajectory events with seq > after_seq, by agent and seq."""
+        query = select(trajectory.c.body).where(
+            trajectory.c.round_id == round_id, trajectory.c.number > after_seq
+        )
+        if agent is not None:
+            query = query.where(trajectory.c.agent == agent.value)
+        query = query.order_by(trajectory.c.agent, trajectory.c.number).limit(limit)
+        with self._database.read() as connection:
+            return tuple(decode(TrajectoryEvent, body) for body in connection.scalars(query))
+
+    def event_count(self, round_id: str, agent: AgentRole | None = None) -> int:
+        """How many trajectory events a round has."""
+        query = select(func.count()).where(trajectory.c.round_id == round_id)
+        if agent is not None:
+            query = query.where(trajectory.c.agent == agent.value)
+        with self._database.read() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def next_event_seq(self, round_id: str, agent: AgentRole) -> int:
+        """The first free seq: where an agent goes on when its step runs again."""
+        query = select(func.max(trajectory.c.number)).where(
+            trajectory.c.round_id == round_id, trajectory.c.agent == agent.value
+        )
+        with self._database.read() as connection:
+            last = connection.scalar(query)
+        return 0 if last is None else int(last) + 1
+
+    def add_log(self, chunk: LogChunk) -> bool:
+        """Store a piece of output; False when it is there already.
+
+        Raises:
+            LedgerConflictError: This piece is there with other bytes.
+            UnknownRecordError: No such round.
+        """
+        key = Key(
+            columns={"round_id": chunk.round_id, "stream": chunk.stream, "number": chunk.seq},
+            name=f"log piece {chunk.seq} of {chunk.stream!r} in round {chunk.round_id!r}",
+        )
+        return self._insert(log_chunks, key, {"at": time_text(chunk.at), "content": chunk.content})
+
+    def log(
+        self, round_id: str, stream: str, after_seq: int = -1, limit: int | None = None
+    ) -> tuple[LogChunk, ...]:
+        """Pieces of one stream with seq > after_seq."""
+        query = (
+            select(log_chunks.c.number, log_chunks.c.at, log_chunks.c.content)
+            .where(
+                log_chunks.c.round_id == round_id,
+                log_chunks.c.stream == stream,
+                log_chunks.c.number > after_seq,
+            )
+            .order_by(log_chunks.c.number)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return tuple(
+            LogChunk(
+                round_id=round_id,
+                stream=stream,
+                seq=number,
+                at=datetime.fromisoformat(at),
+                content=bytes(content),
+            )
+            for number, at, content in rows
+        )
+
+    def log_streams(self, round_id: str) -> tuple[str, ...]:
+        """Names of a round's output streams, in the order they began."""
+        query = (
+            select(log_chunks.c.stream)
+            .where(log_chunks.c.round_id == round_id)
+            .group_by(log_chunks.c.stream)
+            .order_by(func.min(log_chunks.c.seq))
+        )
+        with self._database.read() as connection:
+            return tuple(connection.scalars(query))
+
+    def pulse(self, campaign_id: str) -> str:
+        """A short text that changes when anything is written about the newest round of a campaign."""
+        newest = _newest_round(campaign_id)
+        tables = (steps, measurements, trajectory, log_chunks)
+        query = select(
+            *(
+                select(func.max(each.c.seq)).where(each.c.round_id == newest).scalar_subquery()
+                for each in tables
+            )
+        )
+        with self._database.read() as connection:
+            return ".".join(str(value or 0) for value in connection.execute(query).one())
+
+    def last_said_at(self, campaign_id: str) -> datetime | None:
+        """When the newest round of a campaign last said something: a step's end, an agent, output; None before that."""
+        newest = _newest_round(campaign_id)
+        step, event, chunk = (
+            select(func.max(each.c.seq)).where(each.c.round_id == newest).scalar_subquery()
+            for each in (steps, trajectory, log_chunks)
+        )
+        moments = []
+        with self._database.read() as connection:
+            if body := connection.scalar(select(steps.c.body).where(steps.c.seq == step)):
+                ended = decode(StepRecord, body)
+                moments.append(ended.started_at + timedelta(seconds=ended.wall_s))
+            if body := connection.scalar(
+                select(trajectory.c.body).where(trajectory.c.seq == event)
+            ):
+                moments.append(decode(TrajectoryEvent, body).at)
+            if at := connection.scalar(select(log_chunks.c.at).where(log_chunks.c.seq == chunk)):
+                moments.append(datetime.fromisoformat(at))
+        return max(moments, default=None)
+
+    def put_blob(self, content: bytes) -> str:
+        """Keep bytes under their sha256, once; returns it in hex.
+
+        Raises:
+            LedgerValueError: More than BLOB_LIMIT_BYTES.
+        """
+        if len(content) > BLOB_LIMIT_BYTES:
+            raise LedgerValueError(
+                f"a blob of {len(content)} bytes is over the limit of {BLOB_LIMIT_BYTES}; "
+                "keep it as a file or keep less of it"
+            )
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = Key(columns={"sha256": sha256}, name=f"blob {sha256}")
+        self._insert(blobs, key, {"content": content})
+        return sha256
+
+    def blob(self, sha256: str) -> bytes:
+        """The bytes kept under a sha256.
+
+        Raises:
+            UnknownRecordError: No such blob.
+        """
+        with self._database.read() as connection:
+            content = connection.scalar(select(blobs.c.content).where(blobs.c.sha256 == sha256))
+        if content is None:
+            raise UnknownRecordError(f"no blob {sha256!r} in the ledger")
+        return bytes(content)
+
+
+def _newest_round(campaign_id: str) -> ScalarSelect[str]:
+    """The round that was opened last; controls, whose numbers are below 1, among them."""
+    query = select(rounds.c.id).where(rounds.c.campaign_id == campaign_id)
+    return query.order_by(rounds.c.seq.desc()).limit(1).scalar_subquery()

@@ -1,0 +1,1 @@
+"""The lineages' repositories: bare git, trees as bytes, the champion's reference."""

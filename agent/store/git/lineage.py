@@ -1,0 +1,450 @@
+"""One lineage: a bare git repository that holds a task's baseline, champion and every candidate.
+
+    refs/rsi/baseline   refs/rsi/champion   refs/rsi/candidates/<round>[.<attempt>]
+
+Does not: decide what is promoted, or check anything out on the host.
+Invariant: candidates are never overwritten or removed; the champion moves by compare-and-swap only.
+"""
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from git import Commit, Repo
+from git.exc import BadName, BadObject, GitError
+
+from rsi.agent.errors import (
+    LineageConflictError,
+    LineageError,
+    LineageNameError,
+    StaleChampionError,
+    UnknownCommitError,
+)
+from rsi.agent.store.git.plumbing import CLEAN_VARIABLES, NO_COMMIT, GitDir, failed
+from rsi.agent.store.git.trees import read_tree, write_tree
+from rsi.agent.store.home import Home
+from rsi.sandboxes.types import FileTree
+
+BASELINE_REF = "refs/rsi/baseline"
+CHAMPION_REF = "refs/rsi/champion"
+CANDIDATE_REFS = "refs/rsi/candidates/"
+
+AUTHOR = "rsi <rsi@localhost>"
+"""Author and committer when the caller names none."""
+
+BASELINE_AT = datetime(2026, 1, 1, tzinfo=UTC)
+"""A fixed date, so that the same baseline is the same commit on every machine."""
+
+DIFF_LIMIT_BYTES = 8 << 20
+"""How much of a diff is ever shown; a person reads far less, and a hostile tree can be far larger."""
+
+_DIFF_OPTIONS = (
+    "-r",
+    "--no-commit-id",
+    "--no-textconv",
+    "--no-ext-diff",
+    "--no-renames",
+    "--no-color",
+    "--diff-algorithm=histogram",
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_AUTHOR = re.compile(r"([^<>\x00-\x1f]+) <([^<>\s]+)>")
+_TRAILER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageCommit:
+    """One commit of a lineage."""
+
+    commit: str
+    parent: str | None
+    """None for the baseline."""
+    title: str
+    """First line of the message."""
+    message: str
+    """The whole message without its trailers."""
+    trailers: Mapping[str, str]
+    author: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStat:
+    """How much of one file a diff changes."""
+
+    path: str
+    """As git quotes it when it holds odd characters."""
+    added_lines: int | None
+    """None for a binary file."""
+    removed_lines: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """An open lineage; safe to share between threads, holds no process open."""
+
+    name: str
+    git_dir: GitDir
+
+    @classmethod
+    def open(cls, home: Home, name: str, *, create: bool = True) -> "Lineage":
+        """Open a lineage, making its empty repository unless told not to.
+
+        Raises:
+            LineageNameError: The name cannot be a folder's.
+            LineageError: It is not there, is damaged, or cannot be made.
+        """
+        checked_name(name, "lineage")
+        path = home.lineages / f"{name}.git"
+        if not path.exists():
+            if not create:
+                raise LineageError(f"there is no lineage {name!r} in {str(home.lineages)!r}")
+            _create(path)
+        lineage = cls(name=name, git_dir=GitDir(path=path))
+        with lineage._repo():
+            return lineage
+
+    def import_baseline(
+        self, tree: FileTree, message: str, *, at: datetime = BASELINE_AT, author: str = AUTHOR
+    ) -> str:
+        """Make the first commit and point baseline and champion at it; the same tree again is no change.
+
+        Raises:
+            LineageConflictError: The baseline is another tree.
+            LineageTreeError: A path that a git tree must not have.
+        """
+        tree_id = write_tree(self.git_dir, tree)
+        stored = self._ref(BASELINE_REF)
+        if stored is None:
+            stored = self._commit(tree_id, None, message, at=at, author=author)
+            if not self._create_ref(BASELINE_REF, stored, "baseline"):
+                return self.import_baseline(tree, message, at=at, author=author)
+        if self._tree_id(stored) != tree_id:
+            raise LineageConflictError(
+                f"lineage {self.name!r} starts from another baseline ({stored[:12]}); "
+                "a changed task needs a lineage of another name"
+            )
+        if self._ref(CHAMPION_REF) is None:
+            self._create_ref(CHAMPION_REF, stored, "baseline")
+        return stored
+
+    def baseline(self) -> str:
+        """The round-0 commit.
+
+        Raises:
+            UnknownCommitError: Nothing was imported yet.
+        """
+        return self._needed(BASELINE_REF)
+
+    def champion(self) -> str:
+        """The current best commit.
+
+        Raises:
+            UnknownCommitError: Nothing was imported yet.
+        """
+        return self._needed(CHAMPION_REF)
+
+    def commit_candidate(
+        self,
+        round_id: str,
+        parent: str,
+        tree: FileTree,
+        message: str,
+        trailers: Mapping[str, str] | None = None,
+        *,
+        at: datetime,
+        author: str = AUTHOR,
+        attempt: int = 0,
+    ) -> str:
+        """Keep a round's tree for ever; the same tree on the same parent again is the same commit.
+
+        Args:
+            round_id: Names the ref.
+            parent: The commit that the idea starts from.
+            tree: All files, not a difference.
+            message: Title and body, untrusted; control characters are replaced.
+            trailers: "Key: value" lines below it, ours.
+            at: Author and committer date, whole seconds.
+            author: "Name <address>".
+            attempt: 0-based; a revised candidate gets a ref of its own.
+
+        Raises:
+            LineageConflictError: This attempt of the round has another tree or parent already.
+            LineageTreeError: A path that a git tree must not have.
+            UnknownCommitError: No such parent.
+        """
+        checked_name(round_id, "round")
+        ref = CANDIDATE_REFS + round_id + (f".{attempt}" if attempt else "")
+        self.commit(parent)
+        tree_id = write_tree(self.git_dir, tree)
+        stored = self._ref(ref)
+        if stored is None:
+            commit = self._commit(tree_id, parent, message, trailers=trailers, at=at, author=author)
+            if self._create_ref(ref, commit, f"candidate of {round_id}"):
+                return commit
+            stored = self._needed(ref)
+        if self._tree_id(stored) != tree_id or self.commit(stored).parent != parent:
+            raise LineageConflictError(
+                f"round {round_id!r} attempt {attempt} has another candidate already "
+                f"({stored[:12]}); candidates are never overwritten"
+            )
+        return stored
+
+    def move_champion(self, expected_old: str, new: str, reason: str) -> bool:
+        """Compare-and-swap of the champion; False when it is at `new` already.
+
+        Raises:
+            StaleChampionError: The champion is neither `expected_old` nor `new`.
+            UnknownCommitError: No such commit.
+        """
+        self.commit(new)
+        self.commit(expected_old)
+        arguments = ["update-ref", "--create-reflog", "-m", _one_line(reason), CHAMPION_REF]
+        result = self.git_dir.run([*arguments, new, expected_old])
+        if result.exit_code == 0:
+            return expected_old != new
+        current = self.champion()
+        if current == new:
+            return False
+        if current != expected_old:
+            raise StaleChampionError(
+                f"the champion of {self.name!r} is {current[:12]} by now, not {expected_old[:12]}; "
+                "measure the candidate against that one"
+            )
+        raise failed(self.git_dir.path, "update-ref", result.stderr)
+
+    def tree(self, commit: str) -> FileTree:
+        """All files of a commit, sorted by path.
+
+        Raises:
+            UnknownCommitError: No such commit.
+        """
+        with self._found(commit) as found:
+            return read_tree(found.tree)
+
+    def commit(self, commit: str) -> LineageCommit:
+        """What is known of one commit.
+
+        Raises:
+            UnknownCommitError: No such commit, or not a full id.
+        """
+        with self._found(commit) as found:
+            return _lineage_commit(found)
+
+    def history(self, commit: str | None = None) -> tuple[LineageCommit, ...]:
+        """Commits from one (None: the champion) back to the baseline, by first parent."""
+        with self._found(commit or self.champion()) as found:
+            chain = [found]
+            while chain[-1].parents:
+                chain.append(chain[-1].parents[0])
+            return tuple(_lineage_commit(item) for item in chain)
+
+    def diff(self, base: str, commit: str, *, limit_bytes: int = DIFF_LIMIT_BYTES) -> str:
+        r"""Unified diff of two commits; renames are shown in full, bytes that are no UTF-8 as \xNN.
+
+        Untrusted text: show it through `safe_text`. Longer than the limit, it ends in a line that says so.
+
+        Raises:
+            UnknownCommitError: No such commit.
+        """
+        result = self.git_dir.output_start(
+            [*self._diff_tree(base, commit), "-p", "-U3", "--full-index"],
+            limit_bytes=limit_bytes,
+        )
+        text = result.stdout.decode("utf-8", "backslashreplace")
+        if result.is_truncated:
+            text += f"\n\\ the diff is longer than {limit_bytes} bytes; the rest is not shown\n"
+        return text
+
+    def diff_stat(self, base: str, commit: str) -> tuple[FileStat, ...]:
+        """Lines added and removed by file.
+
+        Raises:
+            UnknownCommitError: No such commit.
+        """
+        listing = self.git_dir.output([*self._diff_tree(base, commit), "--numstat"])
+        stats = []
+        for line in listing.decode("utf-8", "backslashreplace").splitlines():
+            added, removed, path = line.split("\t", 2)
+            is_binary = added == "-"
+            stats.append(
+                FileStat(
+                    path=path,
+                    added_lines=None if is_binary else int(added),
+                    removed_lines=None if is_binary else int(removed),
+                )
+            )
+        return tuple(stats)
+
+    def _diff_tree(self, base: str, commit: str) -> list[str]:
+        self.commit(base)
+        self.commit(commit)
+        return ["diff-tree", *_DIFF_OPTIONS, base, commit]
+
+    def _commit(
+        self,
+        tree_id: str,
+        parent: str | None,
+        message: str,
+        *,
+        at: datetime,
+        author: str,
+        trailers: Mapping[str, str] | None = None,
+    ) -> str:
+        named = _AUTHOR.fullmatch(author)
+        if named is None:
+            raise LineageNameError(f"author {author!r} must read 'Name <address>'")
+        stamp = f"{int(at.timestamp())} +0000"
+        variables: dict[str, str] = {}
+        for who in ("AUTHOR", "COMMITTER"):
+            variables |= {
+                f"GIT_{who}_NAME": named[1],
+                f"GIT_{who}_EMAIL": named[2],
+                f"GIT_{who}_DATE": stamp,
+            }
+        parents = [] if parent is None else ["-p", parent]
+        text = _message(message, {"Lineage": self.name, **(trailers or {})})
+        out = self.git_dir.output(
+            ["commit-tree", tree_id, *parents], stdin=text.encode(), variables=variables
+        )
+        return out.decode("ascii").strip()
+
+    def _create_ref(self, ref: str, commit: str, reason: str) -> bool:
+        """False when somebody else made it first."""
+        arguments = ["update-ref", "--create-reflog", "-m", reason, ref, commit, NO_COMMIT]
+        result = self.git_dir.run(arguments)
+        if result.exit_code != 0 and self._ref(ref) is None:
+            raise failed(self.git_dir.path, "update-ref", result.stderr)
+        return result.exit_code == 0
+
+    def _ref(self, ref: str) -> str | None:
+        result = self.git_dir.run(["rev-parse", "--verify", "--quiet", "--end-of-options", ref])
+        return result.stdout.decode("ascii").strip() if result.exit_code == 0 else None
+
+    def _needed(self, ref: str) -> str:
+        commit = self._ref(ref)
+        if commit is None:
+            raise UnknownCommitError(
+                f"lineage {self.name!r} has no {ref}; import the task's baseline first"
+            )
+        return commit
+
+    def _tree_id(self, commit: str) -> str:
+        with self._found(commit) as found:
+            return found.tree.hexsha
+
+    @contextmanager
+    def _repo(self) -> Iterator[Repo]:
+        """GitPython's view of the objects, opened for one call: nothing stays open, threads do not meet."""
+        try:
+            repo = Repo(self.git_dir.path)
+        except (GitError, OSError) as error:
+            raise LineageError(
+                f"{str(self.git_dir.path)!r} is no git repository; move it away or restore a copy"
+                f"{_inherited()}"
+            ) from error
+        folder = str(self.git_dir.path)
+        pinned = {"GIT_DIR": folder, "GIT_COMMON_DIR": folder}
+        pinned["GIT_OBJECT_DIRECTORY"] = f"{folder}/objects"
+        repo.git.update_environment(**CLEAN_VARIABLES, **pinned)
+        with repo:
+            yield repo
+
+    @contextmanager
+    def _found(self, commit: str) -> Iterator[Commit]:
+        if not _COMMIT.fullmatch(commit):
+            raise UnknownCommitError(f"{commit[:80]!r} is no full commit id of 40 hex digits")
+        with self._repo() as repo:
+            try:
+                found = Commit.new(repo, commit)
+                found.tree  # noqa: B018  # reads the object, so that a missing one shows here
+            except (BadName, BadObject, ValueError, AttributeError) as error:
+                raise UnknownCommitError(
+                    f"no commit {commit} in lineage {self.name!r}; `rsi log` lists them"
+                ) from error
+            yield found
+
+
+def checked_name(name: str, what: str) -> str:
+    """The name itself, if it can be a folder and part of a ref.
+
+    Raises:
+        LineageNameError: It has other characters than letters, digits, "-" and "_", or is too long.
+    """
+    if not _NAME.fullmatch(name):
+        raise LineageNameError(
+            f"{name[:140]!r} cannot name a {what}; use up to 120 letters, digits, '-' and '_'"
+        )
+    return name
+
+
+def _create(path: Path) -> None:
+    """Make the empty repository aside and move it into place, so that nobody ever opens half of one."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LineageError(
+            f"the folder {str(path.parent)!r} cannot be made ({error.strerror}); set RSI_HOME to "
+            "a folder you may write"
+        ) from error
+    made = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        GitDir(path=made).output(
+            ["init", "--quiet", "--bare", "--template=", "--initial-branch=unused"]
+        )
+        made.rename(path)
+    except OSError as error:
+        # Another campaign on this lineage was first; its repository is as good.
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise LineageError(f"{str(path)!r} cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _inherited() -> str:
+    """A hint when rsi was started from inside git: these two make GitPython look elsewhere."""
+    found = {"GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"} & os.environ.keys()
+    return f" (or unset {' and '.join(sorted(found))} first)" if found else ""
+
+
+def _lineage_commit(found: Commit) -> LineageCommit:
+    text = (
+        found.message
+        if isinstance(found.message, str)
+        else found.message.decode("utf-8", "replace")
+    )
+    message, _, ours = text.rstrip("\n").rpartition("\n\n")
+    pairs = [line.partition(": ") for line in ours.splitlines()]
+    return LineageCommit(
+        commit=found.hexsha,
+        parent=found.parents[0].hexsha if found.parents else None,
+        title=message.partition("\n")[0],
+        message=message,
+        trailers={key: value for key, _, value in pairs},
+        author=f"{found.author.name} <{found.author.email}>",
+        at=found.committed_datetime.astimezone(UTC),
+    )
+
+
+def _message(message: str, trailers: Mapping[str, str]) -> str:
+    """Commit message text; the last paragraph is always ours, whatever the message ends in."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", message).strip() or "(no message)"
+    for key in trailers:
+        if not _TRAILER_KEY.fullmatch(key):
+            raise LineageNameError(f"{key!r} cannot be a trailer; use letters, digits and '-'")
+    ours = "\n".join(f"{key}: {_one_line(value)}" for key, value in trailers.items())
+    return f"{text}\n\n{ours}\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).split())[:500]

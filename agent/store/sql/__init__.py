@@ -1,0 +1,1 @@
+"""The ledger's database: tables, migrations, SQLite and PostgreSQL opened alike."""

@@ -1,0 +1,1 @@
+"""Judge a candidate's source before anything of it runs."""

@@ -1,0 +1,179 @@
+"""One judgement used twice: after each pair to know whether to stop, and at the end as the verdict.
+
+Does not: run anything. Invariant: measuring and scoring can never disagree, because both call `judge`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rsi.evals.judge.guards import (
+    SourceFacts,
+    check_distinct_answers,
+    check_guards,
+    check_harness_guards,
+    check_repo_tests,
+)
+from rsi.evals.judge.pairing import Runs, sort_runs
+from rsi.evals.judge.quality import QualityCheck, QualityState, breaks_limit, check_quality
+from rsi.evals.judge.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
+from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
+from rsi.tasks.types import Direction, MeasurePlan, Metric, Profile, QualityRule, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the measurements of one purpose say, with everything it was drawn from."""
+
+    stop: bool
+    """Nothing that further pairs could show would change the verdict, or the cap is reached."""
+    verdict: Verdict
+    reason: str
+    runs: Runs
+    state: SequentialState | None
+    """None when the deciding metric gave no ratios."""
+    quality: tuple[QualityCheck, ...]
+    guards: tuple[GuardResult, ...]
+    plan: MeasurePlan
+    """The plan that applied, with the purpose's cap and the alpha in use."""
+
+
+def plan_for(plan: MeasurePlan, purpose: Purpose, alpha: float | None) -> MeasurePlan:
+    """The plan of one purpose.
+
+    CONFIRM starts with `confirm_pairs` and may go on to the cap. AUDIT and EXTRA measure a number fixed beforehand
+    and look once, which gives the narrowest interval. The others stop as early as they can.
+    """
+    chosen = plan.alpha if alpha is None else alpha
+    confirm = max(plan.confirm_pairs, FIRST_LOOK)
+    if purpose is Purpose.CONFIRM:
+        cap = max(plan.max_pairs, confirm)
+        return replace(plan, min_pairs=confirm, max_pairs=cap, alpha=chosen)
+    if purpose in {Purpose.AUDIT, Purpose.EXTRA}:
+        fixed = max(plan.min_pairs, confirm)
+        return replace(plan, min_pairs=fixed, max_pairs=fixed, alpha=chosen)
+    return replace(plan, max_pairs=max(plan.max_pairs, plan.min_pairs), alpha=chosen)
+
+
+def judge(
+    task: Task,
+    profile: Profile,
+    measurements: Sequence[Measurement],
+    *,
+    purpose: Purpose,
+    alpha: float | None = None,
+    source: SourceFacts | None = None,
+) -> Judgement:
+    """Judge the measurements of one purpose.
+
+    Args:
+        task: Its metric says what is compared and the smallest effect worth having.
+        profile: Plan, quality rules and guards.
+        measurements: In any order; other purposes are left out.
+        purpose: Which runs count.
+        alpha: One-sided error rate of this stage; None takes the plan's.
+        source: Facts about the two trees, for guards that speak of source.
+
+    Raises:
+        MeasurementError: Stored runs contradict each other.
+        EvidenceError: A guard speaks of source and `source` is None.
+    """
+    plan = plan_for(profile.plan, purpose, alpha)
+    runs = sort_runs(task.metric, measurements, purpose)
+    ratios = log_ratios_of(task.metric, runs)
+    state = None if ratios is None else decide(ratios, plan, task.metric.minimum_effect)
+    quality = tuple(check_quality(rule, runs.valid, plan) for rule in profile.quality)
+    guards = (
+        *check_guards(profile.guards, runs.valid, source),
+        *check_harness_guards(runs.valid),
+        *check_repo_tests(task.tests, runs.valid),
+        *check_distinct_answers(runs.valid),
+    )
+    stop, verdict, reason = (
+        _failed(runs)
+        or _limit_broken(profile.quality, quality, runs)
+        or _weighed(state, quality, guards, len(runs.valid), plan)
+    )
+    return Judgement(
+        stop=stop,
+        verdict=verdict,
+        reason=reason,
+        runs=runs,
+        state=state,
+        quality=quality,
+        guards=guards,
+        plan=plan,
+    )
+
+
+_Ruling = tuple[bool, Verdict, str]
+
+
+def _failed(runs: Runs) -> _Ruling | None:
+    """A candidate that fails is invalid; one repeat tells whether it always does."""
+    if not runs.failures:
+        return None
+    worst = next((run for run in runs.failures if run.outcome is Outcome.TAMPERED), None)
+    first = worst or runs.failures[0]
+    count = sum(run.outcome is first.outcome for run in runs.failures)
+    total = len(runs.candidate_runs)
+    repeated = total > 1 + runs.candidate_runs.index(runs.failures[0])
+    detail = f": {first.detail}" if first.detail else ""
+    reason = f"{first.outcome} in {count} of {total} runs{detail}"
+    return (worst is not None or repeated, Verdict.INVALID, reason)
+
+
+def _limit_broken(
+    rules: Sequence[QualityRule], checks: Sequence[QualityCheck], runs: Runs
+) -> _Ruling | None:
+    """An absolute limit holds in every run, so one broken run settles it."""
+    for rule, check in zip(rules, checks, strict=True):
+        values = [candidate.quality.get(rule.name) for _, candidate in runs.valid]
+        if any(value is None or breaks_limit(rule, value) for value in values):
+            return (True, Verdict.REFUTED, f"quality: {check.result.reason}")
+    return None
+
+
+def _weighed(
+    state: SequentialState | None,
+    quality: Sequence[QualityCheck],
+    guards: Sequence[GuardResult],
+    pairs: int,
+    plan: MeasurePlan,
+) -> _Ruling:
+    if state is None:
+        reason = "the deciding metric of the candidate is not a positive number"
+        return (True, Verdict.REFUTED, reason)
+    at_cap = pairs >= plan.max_pairs
+    worse = next((check for check in quality if check.state is QualityState.BROKEN), None)
+    if worse is not None:
+        return (True, Verdict.REFUTED, f"quality: {worse.result.reason}")
+    if state.verdict is not Verdict.SUPPORTED:
+        return (state.stop or at_cap, state.verdict, state.reason)
+    unsettled = next((check for check in quality if check.state is QualityState.UNSETTLED), None)
+    if unsettled is not None:
+        reason = f"faster, but quality is not settled: {unsettled.result.reason}"
+        return (at_cap, Verdict.INCONCLUSIVE, reason)
+    broken = next((guard for guard in guards if not guard.is_kept), None)
+    if broken is None:
+        return (True, Verdict.SUPPORTED, state.reason)
+    if broken.value is None:
+        reason = f"guard: {broken.name} could not be measured"
+        return (True, Verdict.INCONCLUSIVE, reason)
+    reason = f"guard: {broken.name} is {broken.value:.4g}, allowed is {broken.bound:.4g}"
+    return (True, Verdict.REFUTED, reason)
+
+
+def log_ratios_of(metric: Metric, runs: Runs) -> list[float] | None:
+    """Log of how many times better the candidate was in each pair; None when a value of its is not positive.
+
+    A time is always positive; only a value from a result file can be zero or less, and a candidate that
+    scores so gets no ratio. A champion that does makes its pair invalid (`pairing.py`).
+    """
+    ratios = []
+    for champion, candidate in runs.valid:
+        left, right = champion.metric_value, candidate.metric_value
+        if left is None or right is None or not 0 < right < math.inf:
+            return None
+        ratios.append(log_ratio(left, right, is_lower_better=metric.direction is Direction.LOWER))
+    return ratios

@@ -1,0 +1,152 @@
+"""Quality must hold: an absolute limit in every run, and non-inferiority to the champion on average.
+
+Does not: measure quality; the task's harness did. Invariant: a difference is candidate minus champion on the
+same instance and training seed, so what the instance does to both cancels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from rsi.evals.judge.distributions import student_t_quantile
+from rsi.evals.judge.sequential import spent_levels
+from rsi.evals.types import Measurement, QualityResult
+from rsi.tasks.types import Direction, MeasurePlan, QualityRule
+
+QUALITY_ALPHA = 0.05
+"""One-sided error rate of calling a quality kept over all looks of a stage together, and of calling it broken; screen and
+confirm both have to call it kept."""
+FIRST_LOOK_SHARE = 0.5
+"""Part of it that the first look may spend: a candidate whose speed settles at once is not held up by its quality."""
+MIN_PAIRS = 2
+
+
+class QualityState(StrEnum):
+    """What the runs say about one rule."""
+
+    KEPT = "kept"
+    UNSETTLED = "unsettled"
+    """Neither shown within the margin nor shown beyond it; more pairs may tell."""
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityCheck:
+    """A rule's result with its three-way state."""
+
+    state: QualityState
+    result: QualityResult
+
+
+@lru_cache(maxsize=1024)
+def quality_levels(min_pairs: int, max_pairs: int) -> tuple[tuple[int, float], ...]:
+    """Level of each look at a quality by its number of pairs, summing to QUALITY_ALPHA.
+
+    A share for the first look, the rest in proportion to the pairs as for the speed. The sum bounds the chance of ever
+    calling a loss as large as the margin kept, whatever the dependence between looks (union bound).
+    """
+    extra = FIRST_LOOK_SHARE * QUALITY_ALPHA
+    (first, level), *later = spent_levels(min_pairs, max_pairs, QUALITY_ALPHA - extra)
+    return ((first, level + extra), *later)
+
+
+def check_quality(
+    rule: QualityRule, pairs: Sequence[tuple[Measurement, Measurement]], plan: MeasurePlan
+) -> QualityCheck:
+    """Apply one rule to all valid pairs.
+
+    Args:
+        rule: Limit and margin, in the rule's unit.
+        pairs: (champion, candidate) of each pair, both ended ok.
+        plan: Says after how many pairs the difference is looked at; a limit holds in every run.
+    """
+    values = [(left.quality.get(rule.name), right.quality.get(rule.name)) for left, right in pairs]
+    champion = [value for value, _ in values if value is not None]
+    candidate = [value for _, value in values if value is not None]
+    broken = _limit_problem(rule, champion, candidate, len(pairs))
+    both = [(a, b) for a, b in values if a is not None and b is not None]
+    levels = quality_levels(plan.min_pairs, max(plan.max_pairs, len(pairs)))
+    level = [spent for count, spent in levels if count <= len(pairs)] or [levels[0][1]]
+    low, high = _difference_interval([b - a for a, b in both], level[-1])
+    if broken is not None:
+        state, reason = QualityState.BROKEN, broken
+    elif all(len(pairs) != count for count, _ in levels):
+        state, reason = QualityState.UNSETTLED, f"{rule.name}: {len(pairs)} pairs: between looks"
+    else:
+        state, reason = _against_margin(rule, low, high)
+    result = QualityResult(
+        name=rule.name,
+        champion_mean=_mean(champion),
+        candidate_mean=_mean(candidate),
+        difference_low=low,
+        difference_high=high,
+        limit=rule.limit,
+        margin=rule.margin,
+        is_kept=state is QualityState.KEPT,
+        reason=reason,
+    )
+    return QualityCheck(state=state, result=result)
+
+
+def breaks_limit(rule: QualityRule, value: float) -> bool:
+    """Whether one run's value is beyond the absolute limit, or is no number at all."""
+    if not math.isfinite(value):
+        return True
+    if rule.limit is None:
+        return False
+    return value > rule.limit if rule.direction is Direction.LOWER else value < rule.limit
+
+
+def _limit_problem(
+    rule: QualityRule, champion: Sequence[float], candidate: Sequence[float], runs: int
+) -> str | None:
+    missing = runs - len(candidate)
+    if missing:
+        return f"{rule.name} was missing in {missing} of {runs} runs of the candidate"
+    over = [value for value in candidate if breaks_limit(rule, value)]
+    if not over:
+        return None
+    worst = max(over) if rule.direction is Direction.LOWER else min(over)
+    side = "above" if rule.direction is Direction.LOWER else "below"
+    limit = "every number" if rule.limit is None else f"the limit {rule.limit:g} {rule.unit}"
+    text = f"{rule.name} was {worst:g}, {side} {limit}, in {len(over)} of {runs} runs"
+    also = sum(breaks_limit(rule, value) for value in champion)
+    return f"{text} (the champion: {also})" if also else text
+
+
+def _against_margin(
+    rule: QualityRule, low: float | None, high: float | None
+) -> tuple[QualityState, str]:
+    if low is None or high is None:
+        return QualityState.UNSETTLED, f"{rule.name}: too few pairs for an interval"
+    if rule.direction is Direction.LOWER:
+        worst, best = high, low
+    else:
+        worst, best = -low, -high
+    span = f"[{low:+.4g}, {high:+.4g}] {rule.unit} against the margin {rule.margin:g}"
+    if worst <= rule.margin:
+        return QualityState.KEPT, f"{rule.name}: candidate minus champion {span}: kept"
+    if best > rule.margin:
+        return QualityState.BROKEN, f"{rule.name}: candidate minus champion {span}: worse"
+    return QualityState.UNSETTLED, f"{rule.name}: candidate minus champion {span}: not settled"
+
+
+def _difference_interval(
+    differences: Sequence[float], level: float
+) -> tuple[float | None, float | None]:
+    """Mean difference with bounds that each err with `level`, by Student's t."""
+    n = len(differences)
+    if n < MIN_PAIRS or not all(math.isfinite(value) for value in differences):
+        return None, None
+    mean = math.fsum(differences) / n
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (n - 1))
+    half = student_t_quantile(level, n - 1) * spread / math.sqrt(n)
+    return mean - half, mean + half
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    if not values or not all(math.isfinite(value) for value in values):
+        return None
+    return math.fsum(values) / len(values)

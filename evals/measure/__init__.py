@@ -1,0 +1,1 @@
+"""Run champion and candidate in interleaved pairs and write down what happened."""

@@ -1,0 +1,1 @@
+"""What is planted to test the evaluator itself: controls and generic exploits."""

@@ -1,0 +1,1 @@
+"""The bubblewrap backend, and what backends without an engine share."""

@@ -1,0 +1,1 @@
+"""What of this machine sandboxes may use: devices, limits, meters, environments, leases."""

@@ -1,0 +1,1 @@
+"""What every sandbox guarantees, each guarantee tried from inside."""

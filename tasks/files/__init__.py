@@ -1,0 +1,1 @@
+"""File trees, patches and repositories of tasks, read as untrusted bytes."""

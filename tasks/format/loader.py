@@ -1,0 +1,213 @@
+"""Find task folders and load them.
+
+Does not: run anything. Parsing is `toml_schema`, checks against files are `folder_checks`.
+Invariant: a `Task` that comes out is complete and consistent in every track; otherwise one
+`TaskFormatError` lists every mistake.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
+from rsi.tasks.format import folder_checks, patch_lists, toml_schema
+from rsi.tasks.format.toml_reader import Problems, did_you_mean, read_toml
+from rsi.tasks.harness_kit.canonical import folder_files, tree_digest
+from rsi.tasks.types import Profile, Task, TaskSummary
+
+BUILT_IN = Path(__file__).parent.parent
+HARNESS_KIT = BUILT_IN / "harness_kit"
+SEARCH_VARIABLE = "RSI_TASKS"
+"""Folders of task folders, separated like PATH."""
+_DIGESTED = ("task.toml", "instruction.md", "repo", "harness", "environment")
+
+
+def load_task(
+    name_or_path: str | Path, *, track: str | None = None, search_path: Sequence[Path] = ()
+) -> Task:
+    """Load one task for one track.
+
+    Args:
+        name_or_path: Name of a task on the search path ("toy" or "rsi/toy"), or a task folder.
+        track: One of the task's tracks; None takes its default.
+        search_path: Folders of task folders, before those of $RSI_TASKS and the built-in ones.
+
+    Raises:
+        TaskNotFoundError: No such task, or no such track.
+        TaskFormatError: The folder breaks the format; `problems` has one sentence for each mistake.
+    """
+    root = find_task(name_or_path, search_path=search_path)
+    problems = Problems()
+    document = read_toml(root / toml_schema.FILE, toml_schema.FILE, problems)
+    folder_checks.check_required_files(root, problems)
+    if document is None:
+        raise _format_error(root, problems)
+    names = toml_schema.track_names(document)
+    formats = {name: toml_schema.parse_track(document, name, problems) for name in names}
+    first = formats[names[0]]
+    _check_name(first, root, problems)
+    for found in formats.values():
+        folder_checks.check_candidate(found, root / "repo", problems)
+    solutions = patch_lists.read_solutions(root / "solutions", names, problems)
+    cheats = patch_lists.read_cheats(root / "cheats", names, problems)
+    folder_checks.check_rows(first, solutions, problems)
+    environment = folder_checks.read_environment(root, first.environment_name, problems)
+    if problems.sentences:
+        raise _format_error(root, problems)
+    chosen = track if track is not None else first.default_track
+    if chosen not in formats:
+        raise TaskNotFoundError(
+            f"task {root.name!r} has no track {chosen!r}; it has {', '.join(names)}"
+            f"{did_you_mean(chosen, names)}"
+        )
+    found = formats[chosen]
+    return Task(
+        name=root.name,
+        description=found.description,
+        root=root,
+        digest=task_digest(root),
+        pattern=found.pattern,
+        track=chosen,
+        tracks=names,
+        metric=found.metric,
+        device=found.device,
+        environment=environment,
+        candidate=found.candidate,
+        profiles=found.profiles,
+        default_profile=found.default_profile,
+        solutions=tuple(each for each in solutions if chosen in each.tracks),
+        cheats=tuple(each for each in cheats if chosen in each.tracks),
+        rows=found.rows,
+        tests=found.tests,
+        track_description=found.track_description,
+        suite=found.suite,
+        agent_timeout_s=found.agent_timeout_s,
+        origin=found.origin,
+    )
+
+
+def profile_of(task: Task, name: str | None = None) -> Profile:
+    """A profile by name; None takes the task's default.
+
+    Raises:
+        TaskNotFoundError: The task has no such profile.
+    """
+    chosen = name if name is not None else task.default_profile
+    if chosen not in task.profiles:
+        names = tuple(task.profiles)
+        raise TaskNotFoundError(
+            f"task {task.name!r} has no profile {chosen!r}; it has {', '.join(names)}"
+            f"{did_you_mean(chosen, names)}"
+        )
+    return task.profiles[chosen]
+
+
+def list_tasks(search_path: Sequence[Path] = ()) -> tuple[TaskSummary, ...]:
+    """Every task on the search path, those that do not load included, by name; the first of a name wins."""
+    found: dict[str, Path] = {}
+    for folder in search_folders(search_path):
+        for root in _task_folders(folder):
+            found.setdefault(root.name, root)
+    return tuple(_summary(found[name]) for name in sorted(found))
+
+
+def find_task(name_or_path: str | Path, *, search_path: Sequence[Path] = ()) -> Path:
+    """The folder of a task.
+
+    Raises:
+        TaskNotFoundError: Nothing of that name or at that path.
+    """
+    wanted = str(name_or_path)
+    folders = search_folders(search_path)
+    known: dict[str, Path] = {}
+    for folder in folders:
+        for root in _task_folders(folder):
+            known.setdefault(root.name, root)
+    name = wanted.removeprefix("rsi/")
+    if isinstance(name_or_path, str) and name in known:
+        return known[name]
+    path = Path(wanted).expanduser()
+    if (path / toml_schema.FILE).is_file():
+        return path.resolve()
+    if path.is_dir():
+        raise TaskNotFoundError(f"{wanted!r} is a folder without a {toml_schema.FILE}")
+    searched = ", ".join(str(folder) for folder in folders)
+    raise TaskNotFoundError(
+        f"no task {wanted!r}{did_you_mean(name, tuple(known))}; there are {', '.join(sorted(known))} "
+        f"(looked in {searched}; add folders with ${SEARCH_VARIABLE} or give a path)"
+    )
+
+
+def search_folders(
+    search_path: Sequence[Path] = (), variables: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
+    """Folders that hold task folders, first one wins.
+
+    Args:
+        search_path: Folders that come first.
+        variables: Environment variables; None takes the process's.
+    """
+    listed = (variables if variables is not None else os.environ).get(SEARCH_VARIABLE, "")
+    added = [Path(part).expanduser() for part in listed.split(os.pathsep) if part]
+    folders = [folder.resolve() for folder in (*search_path, *added, BUILT_IN)]
+    return tuple(dict.fromkeys(folders))
+
+
+def task_digest(root: Path) -> str:
+    """Hex sha256 over every file that can change a result, the kit beside the harness included."""
+    files = folder_files(HARNESS_KIT, "harness_kit/")
+    for name in _DIGESTED:
+        path = root / name
+        if path.is_dir():
+            files += folder_files(path, f"{name}/")
+        elif path.is_file():
+            files.append((name, path.read_bytes()))
+    # Named beside the files, so that a task without executable files keeps the digest of its contents alone.
+    files += [(f"executable/{path}", b"") for path in folder_checks.executable_paths(root / "repo")]
+    return tree_digest(files)
+
+
+def _task_folders(folder: Path) -> tuple[Path, ...]:
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(file.parent for file in folder.glob(f"*/{toml_schema.FILE}")))
+
+
+def _summary(root: Path) -> TaskSummary:
+    try:
+        task = load_task(root)
+    except TaskFormatError as error:
+        return TaskSummary(
+            name=root.name,
+            root=root,
+            description="",
+            pattern=None,
+            tracks=(),
+            profiles=(),
+            problem=str(error),
+        )
+    return TaskSummary(
+        name=task.name,
+        root=root,
+        description=task.description,
+        pattern=task.pattern,
+        tracks=task.tracks,
+        profiles=tuple(task.profiles),
+        problem=None,
+    )
+
+
+def _check_name(found: toml_schema.TrackFormat, root: Path, problems: Problems) -> None:
+    if found.harbor_name and found.harbor_name.rsplit("/", 1)[-1] != root.name:
+        problems.add(
+            toml_schema.FILE,
+            f"task.name is {found.harbor_name!r}, expected a name that ends in the folder's, "
+            f"such as 'rsi/{root.name}'.",
+        )
+
+
+def _format_error(root: Path, problems: Problems) -> TaskFormatError:
+    sentences = problems.sentences
+    count = f"{len(sentences)} mistake{'s' if len(sentences) > 1 else ''}"
+    lines = "\n".join(f"  {sentence}" for sentence in sentences)
+    return TaskFormatError(f"task {root.name!r} at {root} has {count}:\n{lines}", sentences)

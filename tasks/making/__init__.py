@@ -1,0 +1,1 @@
+"""Make a task of somebody's training repo."""

@@ -1,0 +1,1 @@
+"""Run a task: make an instance, run a candidate, grade what it left."""

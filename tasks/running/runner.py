@@ -1,0 +1,322 @@
+"""Host side of a measurement: make an instance, run a candidate, grade what it left.
+
+Does not: pair, time over, or judge; `evals` does.
+Invariants: the candidate's sandbox holds its own files and the public part, the harness's sandbox holds
+the harness, the secret and the artifact, and they are never the same one. Protected files always come
+from the task, whatever the candidate did to them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rsi.sandboxes.errors import FileTreeError
+from rsi.sandboxes.turns import Seat
+from rsi.sandboxes.types import (
+    Backend,
+    ExecOutcome,
+    ExecResult,
+    FileEntry,
+    FileTree,
+    OnOutput,
+    Sandbox,
+    SandboxSpec,
+)
+from rsi.tasks.errors import HarnessError, TaskError
+from rsi.tasks.files.globs import matches
+from rsi.tasks.files.trees import below, read_tree
+from rsi.tasks.harness_kit.canonical import tree_digest
+from rsi.tasks.harness_kit.seeds import seed_commitment
+from rsi.tasks.running.harness_sandbox import harness_files, harness_spec, harness_tree, run_verb
+from rsi.tasks.running.result_file import MAX_RESULT_BYTES, read_result
+from rsi.tasks.running.variables import candidate_variables
+from rsi.tasks.types import (
+    CandidateRun,
+    Grade,
+    GradeOutcome,
+    Instance,
+    Pattern,
+    Profile,
+    RepoTestRun,
+    Task,
+)
+
+_CODE, _IO = "/work/code", "/work/io"
+_OUT_MARKER = ".keep"
+TESTS_TAIL_BYTES = 600
+"""How much of what failing tests printed last is kept."""
+_EMPTY = (FileEntry(path=_OUT_MARKER, content=b""),)
+"""An empty folder cannot be put, so it gets this file; it is left out of what comes back."""
+
+
+def make_instance(
+    task: Task,
+    profile: Profile,
+    purpose: str,
+    seed: bytes,
+    backend: Backend,
+    *,
+    label: str = "instance",
+) -> Instance:
+    """Generate the instance of one seed with the task's harness.
+
+    Args:
+        task: The task.
+        profile: Its size.
+        purpose: "dev", "screen", "confirm" and so on; part of the instance's identity.
+        seed: Instance seed, see `harness_kit.derive_instance_seed`.
+        backend: Where the harness runs.
+        label: Owner of the sandbox.
+
+    Raises:
+        HarnessError: The harness failed or left no instance.
+        TaskError: The task's pattern is not supported yet.
+    """
+    _require_artifact_pattern(task)
+    arguments = ("instance", "--profile", profile.name, "--purpose", purpose)
+    with backend.open(harness_spec(task, profile, label)) as sandbox:
+        sandbox.put(harness_tree(task))
+        run_verb(sandbox, task, profile, (*arguments, "--seed", seed.hex(), "--out", "instance"))
+        public = harness_files(sandbox, task, "/work/instance/public")
+        secret = harness_files(sandbox, task, "/work/instance/secret")
+    return Instance(
+        profile=profile.name,
+        purpose=purpose,
+        public=public,
+        secret=secret,
+        digest=tree_digest(
+            [(f"public/{entry.path}", entry.content) for entry in public]
+            + [(f"secret/{entry.path}", entry.content) for entry in secret]
+        ),
+        seed_commitment=seed_commitment(seed),
+    )
+
+
+def run_spec(
+    task: Task,
+    profile: Profile,
+    training_seed: int,
+    label: str,
+    *,
+    cpus: tuple[int, ...] | None = None,
+    gpus: tuple[str, ...] = (),
+) -> SandboxSpec:
+    """The sandbox of one run; the arguments are those of `run_candidate`."""
+    return SandboxSpec(
+        environment=task.environment,
+        limits=replace(profile.limits, cpus=cpus),
+        variables=candidate_variables(profile, training_seed),
+        gpus=gpus,
+        label=label,
+    )
+
+
+def run_candidate(
+    task: Task,
+    profile: Profile,
+    tree: FileTree,
+    instance: Instance,
+    training_seed: int,
+    backend: Backend,
+    label: str,
+    *,
+    cpus: tuple[int, ...] | None = None,
+    gpus: tuple[str, ...] = (),
+    seat: Seat | None = None,
+    on_output: OnOutput | None = None,
+) -> CandidateRun:
+    """Run a candidate once in a fresh sandbox that holds nothing but it and the public part.
+
+    Args:
+        task: The task.
+        profile: Its size and limits.
+        tree: The candidate's files; protected ones are replaced by the task's.
+        instance: What it runs on.
+        training_seed: Told to the candidate as RSI_SEED; differs per pair.
+        backend: Where it runs.
+        label: Owner of the sandbox, usually a round id.
+        cpus: Cores to pin to; None leaves the choice to the kernel.
+        gpus: UUIDs of the GPUs passed through.
+        seat: Run in turns with the other arm of its pair; what it left is read when both have ended.
+        on_output: Called with what the run prints, as it comes.
+
+    Raises:
+        SandboxError: The sandbox itself failed, or the turns were abandoned.
+        TaskError: The task's pattern is not supported yet.
+    """
+    _require_artifact_pattern(task)
+    spec = run_spec(task, profile, training_seed, label, cpus=cpus, gpus=gpus)
+    with backend.open(spec) as sandbox:
+        sandbox.put(
+            (
+                *below("code", with_task_files(task, tree)),
+                *below("io/public", instance.public),
+                *below("io/out", _EMPTY),
+            )
+        )
+        execution = sandbox.exec(task.candidate.entry, cwd=_CODE, seat=seat, on_output=on_output)
+        if seat is not None:
+            if execution.outcome is not ExecOutcome.OK:
+                seat.fail()
+            seat.wait_for_others()
+        output, problem = _read_output(sandbox, task, execution)
+        return CandidateRun(
+            execution=execution,
+            output=output,
+            output_problem=problem,
+            backend=sandbox.backend,
+            assurance=sandbox.assurance.value,
+        )
+
+
+def run_tests(
+    task: Task,
+    profile: Profile,
+    tree: FileTree,
+    backend: Backend,
+    label: str,
+    *,
+    gpus: tuple[str, ...] = (),
+) -> RepoTestRun | None:
+    """Run the repo's own tests on a tree, in a fresh sandbox that holds nothing else; None where the task has none.
+
+    Protected files are the task's, so a candidate passes the tests that its author did not write.
+
+    Raises:
+        SandboxError: The sandbox itself failed.
+    """
+    if task.tests is None:
+        return None
+    with backend.open(run_spec(task, profile, 0, label, gpus=gpus)) as sandbox:
+        sandbox.put(below("code", with_task_files(task, tree)))
+        execution = sandbox.exec(task.tests.entry, cwd=_CODE, wall_s=task.tests.wall_s)
+    is_passed = execution.outcome is ExecOutcome.OK
+    words = (execution.stderr or execution.stdout)[-TESTS_TAIL_BYTES:].decode("utf-8", "replace")
+    return RepoTestRun(
+        is_passed=is_passed,
+        cpu_s=execution.cpu_s,
+        detail="" if is_passed else f"{execution.outcome.value}: {words.strip()}",
+    )
+
+
+def grade(
+    task: Task,
+    profile: Profile,
+    instance: Instance,
+    output_tree: FileTree,
+    backend: Backend,
+    label: str,
+) -> Grade:
+    """Grade one output tree in a fresh sandbox that holds the harness and the secret.
+
+    Raises:
+        HarnessError: The harness failed or its result file breaks the schema.
+        SandboxError: The sandbox itself failed.
+        TaskError: The task's pattern is not supported yet.
+    """
+    _require_artifact_pattern(task)
+    with backend.open(harness_spec(task, profile, label)) as sandbox:
+        sandbox.put(
+            (
+                *harness_tree(task),
+                *below("instance/public", instance.public),
+                *below("instance/secret", instance.secret),
+                *below("artifact", output_tree),
+                *below("result", _EMPTY),
+            )
+        )
+        run_verb(
+            sandbox,
+            task,
+            profile,
+            (
+                "grade",
+                "--instance",
+                "instance",
+                "--artifact",
+                "artifact",
+                "--result",
+                "result/result.json",
+            ),
+        )
+        files = harness_files(sandbox, task, "/work/result", max_bytes=MAX_RESULT_BYTES)
+    written = [entry for entry in files if entry.path == "result.json"]
+    if not written:
+        raise HarnessError(f"the harness of task {task.name!r} exited 0 without a result file")
+    return read_result(written[0].content, task, profile, instance)
+
+
+def grade_of_failed_run(run: CandidateRun) -> GradeOutcome:
+    """The outcome of a run that left nothing to grade."""
+    match run.execution.outcome:
+        case ExecOutcome.OK:
+            return GradeOutcome.INVALID_OUTPUT
+        case ExecOutcome.TIMEOUT:
+            return GradeOutcome.TIMEOUT
+        case ExecOutcome.OOM:
+            return GradeOutcome.OOM
+        case ExecOutcome.CRASHED | ExecOutcome.OUTPUT_LIMIT:
+            return GradeOutcome.CRASHED
+
+
+def run_harness_verb(
+    task: Task, profile: Profile, arguments: Sequence[str], backend: Backend, label: str
+) -> bytes:
+    """Standard output of `describe` or `selfcheck`, in a fresh sandbox with the harness alone.
+
+    Raises:
+        HarnessError: The harness failed.
+    """
+    with backend.open(harness_spec(task, profile, label)) as sandbox:
+        sandbox.put(harness_tree(task))
+        return run_verb(sandbox, task, profile, arguments).stdout
+
+
+def with_task_files(task: Task, tree: FileTree) -> FileTree:
+    """The candidate's tree with every protected file as the task has it.
+
+    Protected files that the candidate changed or removed come back; files of its own at protected
+    paths, or in the way of them, are left out.
+    """
+    protected = task.candidate.protected
+    original = [entry for entry in read_tree(task.repo) if matches(entry.path, protected)]
+    own = [
+        entry
+        for entry in tree
+        if not matches(entry.path, protected)
+        and not any(_is_in_the_way(entry.path, kept.path) for kept in original)
+    ]
+    return tuple(sorted((*own, *original), key=lambda entry: entry.path))
+
+
+def _is_in_the_way(path: str, protected: str) -> bool:
+    """Whether a file here makes a folder of a protected file, or a file of a protected file's folder."""
+    return path.startswith(f"{protected}/") or protected.startswith(f"{path}/")
+
+
+def _require_artifact_pattern(task: Task) -> None:
+    match task.pattern:
+        case Pattern.ARTIFACT:
+            return
+        case Pattern.SERVED | Pattern.CLOCKED_WORKER:
+            raise TaskError(
+                f"task {task.name!r} has pattern {task.pattern.value!r}, which is not supported yet; "
+                "use 'artifact'"
+            )
+
+
+def _read_output(
+    sandbox: Sandbox, task: Task, execution: ExecResult
+) -> tuple[FileTree | None, str]:
+    if execution.outcome is not ExecOutcome.OK:
+        return None, f"the run ended as {execution.outcome.value}"
+    rules = task.candidate
+    try:
+        files = sandbox.get(
+            f"{_IO}/out", max_bytes=rules.max_output_bytes, max_files=rules.max_output_files
+        )
+    except FileTreeError as error:
+        return None, f"the out folder could not be read: {error}"
+    kept = tuple(entry for entry in files if entry.path != _OUT_MARKER)
+    if not kept:
+        return None, "the run left no file in its out folder"
+    return kept, ""

@@ -1,0 +1,117 @@
+"""A champion moved back, for real: in git and in the ledger, and again after a kill between the two."""
+
+import pytest
+
+from rsi.agent.cli.entry import main
+from rsi.agent.cli.verbs.checking import _ledger_facts
+from rsi.agent.policy.rollbacks import RollbackError, roll_back
+from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
+from rsi.sandboxes.types import FileEntry
+
+ADA = {"actor": "person:ada", "reason": "it broke the other profile"}
+
+
+@pytest.fixture
+def stack(past):
+    """Three promotions on top of each other; returns the baseline and their commits, oldest first."""
+    commits = [past.lineage.baseline()]
+    past.rounds = []
+    for number in range(3):
+        round_id = past.round("01_null", "refuted")
+        old = commits[-1]
+        tree = (*past.lineage.tree(old), FileEntry(path=f"part{number}.txt", content=b"more\n"))
+        new = past.lineage.commit_candidate(
+            round_id, old, tree, f"part {number}", at=utc_now(), attempt=1
+        )
+        promote(past, round_id, old, new)
+        past.rounds.append(round_id)
+        commits.append(new)
+    return commits
+
+
+def promote(past, round_id, old, new, *, is_recorded=True):
+    past.lineage.move_champion(old, new, round_id)
+    if is_recorded:
+        past.ledger.add_promotion(
+            PromotionRecord(
+                lineage="past", round_id=round_id, old_commit=old, new_commit=new,
+                score_digest="d", at=utc_now(), actor="policy:3",
+            )
+        )  # fmt: skip
+
+
+def moves(past):
+    kept = [each for each in past.ledger.promotions("past") if each.kind is PromotionKind.ROLLBACK]
+    return [(each.old_commit, each.new_commit) for each in kept]
+
+
+def test_a_rollback_moves_git_and_is_recorded_once(past, stack):
+    record = roll_back(past.ledger, past.lineage, stack[1], **ADA)
+    assert past.lineage.champion() == stack[1] == record.new_commit
+    assert moves(past) == [(stack[3], stack[1])]
+    with pytest.raises(RollbackError, match="already"):
+        roll_back(past.ledger, past.lineage, stack[1], **ADA)
+    assert past.ledger.verify_chain().is_intact
+
+
+def test_a_first_promotion_that_was_never_recorded_is_named(past):
+    baseline = past.lineage.baseline()
+    tree = (*past.lineage.tree(baseline), FileEntry(path="part.txt", content=b"more\n"))
+    new = past.lineage.commit_candidate("r1", baseline, tree, "part", at=utc_now())
+    promote(past, "r1", baseline, new, is_recorded=False)
+    with pytest.raises(RollbackError, match="not recorded yet"):
+        roll_back(past.ledger, past.lineage, baseline, **ADA)
+    assert past.lineage.champion() == new
+
+
+def test_a_rollback_killed_before_its_record_is_completed_by_the_same_call(past, stack):
+    past.lineage.move_champion(stack[3], stack[1], "rollback: killed after this")
+    record = roll_back(past.ledger, past.lineage, stack[1], **ADA)
+    assert (record.old_commit, record.new_commit) == (stack[3], stack[1])
+    assert (record.actor, record.reason) == ("person:ada", ADA["reason"])
+    assert moves(past) == [(stack[3], stack[1])]
+    with pytest.raises(RollbackError, match="already"):
+        roll_back(past.ledger, past.lineage, stack[1], **ADA)
+
+
+def test_a_rollback_further_back_first_completes_the_one_that_was_killed(past, stack):
+    past.lineage.move_champion(stack[3], stack[2], "rollback: killed after this")
+    roll_back(past.ledger, past.lineage, stack[0], **ADA)
+    assert moves(past) == [(stack[3], stack[2]), (stack[2], stack[0])]
+    assert past.lineage.champion() == stack[0]
+
+
+def test_a_promotion_that_is_not_recorded_yet_is_never_taken_for_a_rollback(past, stack):
+    tree = (*past.lineage.tree(stack[3]), FileEntry(path="late.txt", content=b"late\n"))
+    late = past.round("01_null", "refuted")
+    new = past.lineage.commit_candidate(late, stack[3], tree, "late", at=utc_now(), attempt=1)
+    promote(past, late, stack[3], new, is_recorded=False)
+    for target in (new, stack[1]):
+        with pytest.raises(RollbackError, match="not recorded yet"):
+            roll_back(past.ledger, past.lineage, target, **ADA)
+    assert past.lineage.champion() == new
+    assert not moves(past)
+
+
+def test_a_round_names_the_commit_that_it_promoted_even_after_it_was_rolled_back(
+    past, stack, capsys
+):
+    first, second, third = past.rounds
+    command = ["rollback", "past", "--reason", "x", "--to"]
+    assert main([*command, second]) == 0
+    assert past.lineage.champion() == stack[2]
+    # The record of that move names the third round, whose commit the champion's history no longer has.
+    assert main([*command, third]) != 0
+    assert past.lineage.champion() == stack[2]
+    assert "names 0 commits" in capsys.readouterr().err
+    assert main([*command, first]) == 0
+    assert past.lineage.champion() == stack[1]
+
+
+def test_the_doctor_sees_a_champion_that_no_record_accounts_for(past, stack):
+    assert "moved" not in _ledger_facts()
+    new = past.lineage.commit_candidate(
+        past.rounds[0], stack[3], past.lineage.tree(stack[0]), "late", at=utc_now(), attempt=2
+    )
+    promote(past, past.rounds[0], stack[3], new, is_recorded=False)
+    assert f"the champion of past is {new[:12]}" in _ledger_facts()["moved"]

@@ -1,0 +1,49 @@
+"""The plan of a round, out of what the rounds before it left in the ledger."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from rsi.agent.policy.settings import CampaignConfig
+from rsi.agent.run.steps.searching import plan_round
+from rsi.agent.store.records import RoundRecord, Step, StepRecord, round_id_of, utc_now
+
+DEAD, LIVING = "scripted:dead", "scripted:living"
+
+
+def test_a_model_whose_first_proposal_failed_on_our_side_counts_as_tried(past):
+    config = CampaignConfig.from_json(past.campaign.config)
+    shop = SimpleNamespace(
+        ledger=past.ledger,
+        lineage=past.lineage,
+        campaign=past.campaign,
+        config=replace(config, proposer=DEAD, other_proposers=(LIVING,)),
+    )
+    baseline = past.lineage.baseline()
+    first = plan_round(shop, 1, baseline)
+    assert first.model == DEAD
+    round_id = round_id_of(past.campaign.id, 1)
+    past.ledger.add_round(
+        RoundRecord(
+            id=round_id,
+            campaign_id=past.campaign.id,
+            number=1,
+            champion_commit=baseline,
+            created_at=utc_now(),
+        )
+    )
+    for step, outcome, payload in (
+        (Step.OPEN, "ok", {"plan": {"model": DEAD}}),
+        (Step.PROPOSE, "harness_error", {"reason": "401"}),
+        (Step.REPORT, "harness_error", {"reason": "401"}),
+    ):
+        past.ledger.add_step(
+            StepRecord(
+                round_id=round_id,
+                step=step,
+                outcome=outcome,
+                started_at=utc_now(),
+                wall_s=0.0,
+                payload=payload,
+            )
+        )
+    assert plan_round(shop, 2, baseline).model == LIVING

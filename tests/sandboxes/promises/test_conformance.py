@@ -1,0 +1,52 @@
+"""Every backend keeps every promise that it makes."""
+
+import pytest
+
+from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend, Protections
+from rsi.sandboxes.promises.catalogue import PROMISES
+from rsi.sandboxes.promises.conformance import CheckState, run_conformance
+from rsi.sandboxes.types import Assurance
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bubblewrap",
+        pytest.param("watched_bubblewrap", marks=pytest.mark.slow),
+        pytest.param("process", marks=pytest.mark.slow),
+        pytest.param("docker_backend", marks=pytest.mark.docker),
+    ],
+)
+def test_every_promise_is_kept(name, request):
+    results = run_conformance(request.getfixturevalue(name))
+    assert [
+        f"{each.name}: {each.detail}" for each in results if each.state is CheckState.BROKEN
+    ] == []
+    assert len(results) == len(PROMISES)
+
+
+def test_only_a_backend_without_walls_promises_less(backend):
+    names = {promise.name for promise in PROMISES if promise.needs_wall}
+    results = run_conformance(backend, names={"sockets", "read_only"})
+    states = {each.state for each in results if each.name in names}
+    is_open = backend.assurance is Assurance.NONE
+    assert states == {CheckState.NOT_PROMISED if is_open else CheckState.KEPT}
+
+
+@pytest.mark.parametrize(
+    ("torn_down", "noticed"),
+    [
+        (Protections(network=False), {"network", "abstract_sockets"}),
+        (Protections(seccomp=False), {"sockets", "calls", "privileges", "kept_cores"}),
+        (Protections(sized_tmpfs=False), {"disk", "inodes", "shared_memory"}),
+        (Protections(read_only_root=False), {"read_only"}),
+    ],
+    ids=["network", "seccomp", "sized_tmpfs", "read_only_root"],
+)
+def test_a_check_notices_when_its_wall_is_gone(bubblewrap, torn_down, noticed):
+    names = {*noticed, "work"}
+    results = run_conformance(BubblewrapBackend(protections=torn_down), names=names)
+    broken = {each.name for each in results if each.state is CheckState.BROKEN}
+    assert broken == noticed

@@ -1,0 +1,139 @@
+"""A recording is made from a ledger, is the same when it comes back, and plays so that every screen is alive."""
+
+import time
+
+import pytest
+from tests.tui.conftest import until
+
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import Step, utc_now
+from rsi.tui.app import CockpitApp
+from rsi.tui.demo import player as demo
+from rsi.tui.demo.campaign_file import load, record, save, unpack_code, write_row
+from rsi.tui.demo.player import RECORDING, Player, demo_home, first_part
+from rsi.tui.errors import RecordingError
+
+
+@pytest.mark.slow
+def test_a_recording_comes_back_as_it_was_and_rebuilds_ledger_and_code(sample, tmp_path):
+    made = record(sample.ledger, sample.home, "c1120-4f2a")
+    save(made, tmp_path / "one.tar.xz")
+    found = load(tmp_path / "one.tar.xz")
+    assert [each.at_s for each in found.rows] == [each.at_s for each in made.rows]
+    home = Home(root=tmp_path / "other").create()
+    unpack_code(found, home)
+    with Ledger.open(home) as ledger:
+        for row in found.rows:
+            write_row(ledger, row, utc_now())
+        assert [each.id for each in ledger.rounds("c1120-4f2a")] == [
+            each.id for each in sample.ledger.rounds("c1120-4f2a")
+        ]
+        for each in ledger.rounds("c1120-4f2a"):
+            assert [s.step for s in ledger.steps(each.id)] == [
+                s.step for s in sample.ledger.steps(each.id)
+            ]
+            assert ledger.measurements(each.id) == sample.ledger.measurements(each.id)
+            assert ledger.event_count(each.id) == sample.ledger.event_count(each.id)
+        assert ledger.verify_chain().is_intact
+    lineage = Lineage.open(home, found.campaign.lineage, create=False)
+    assert lineage.champion() == sample.lineage.champion()
+
+
+def test_secrets_and_places_are_left_out(sample, tmp_path):
+    made = record(sample.ledger, sample.home, "c1120-4f2a")
+    assert not {"seed", "task_root", "scaffold"} & set(made.campaign.config)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a tar", b"\xfd7zXZ\x00broken"])
+def test_what_is_no_recording_is_said(tmp_path, content):
+    path = tmp_path / "x.tar.xz"
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"x\.tar\.xz"):
+        load(path)
+    with pytest.raises(RecordingError):
+        load(tmp_path / "none")
+
+
+def test_the_shipped_recording_is_of_a_real_campaign():
+    found = load(RECORDING)
+    assert RECORDING.stat().st_size < 1_000_000
+    words = {row.fact.outcome for row in found.rows if getattr(row.fact, "step", None) is not None}
+    assert {"ok", "supported", "refuted", "not_admitted", "promoted"} <= words
+    assert found.campaign.seed_commitment
+    assert first_part(found) < len(found.rows)
+    # Neither this machine's folders nor the campaign's seed went into it.
+    text = "".join(repr(row.fact) for row in found.rows)
+    assert "/root" not in text
+    assert '"seed"' not in text
+
+
+@pytest.mark.slow
+async def test_every_screen_is_alive_soon_after_the_demo_starts():
+    started = time.monotonic()
+    with demo_home() as (home, ledger):
+        app = CockpitApp(ledger, home=home, is_read_only=True, is_demo=True)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: bool(app.view.gate), seconds=20)
+            cpu = time.process_time()
+            await pilot.press("3")
+            await until(pilot, lambda: app.screen.diff.hunk_count > 0)
+            await pilot.press("4")
+            await until(pilot, lambda: len(app.screen.store) > 10)
+            await pilot.press("5")
+            await until(pilot, lambda: bool(app.view.lineage))
+            assert time.process_time() - cpu < 10
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.slow
+def test_a_player_plays_on_to_the_end(sample, tmp_path):
+    made = record(sample.ledger, sample.home, "c1120-4f2a")
+    home = Home(root=tmp_path / "other").create()
+    unpack_code(made, home)
+    with Ledger.open(home) as ledger:
+        player = Player(made, ledger, played_s=0.5, first=len(made.rows) - 40)
+        player.start()
+        end = time.monotonic() + 30
+        while (
+            ledger.steps("c1120-4f2a-0005")[-1:] == ()
+            or ledger.steps("c1120-4f2a-0005")[-1].step is not Step.REVIEW
+        ):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        player.stop()
+
+
+@pytest.mark.slow
+def test_a_candidate_that_is_looked_at_stays_at_the_gate(monkeypatch):
+    monkeypatch.setattr(demo, "GATE_HOLD_S", 0.2)
+    looks: list[bool] = [True]
+    with demo_home(played_s=1.0, is_looked_at=lambda: looks[0]) as (_, ledger):
+        waiting = ledger.steps_of(step=Step.REVIEW)[-1].round_id
+        end = time.monotonic() + demo.GATE_HOLD_S + 1.0 + 2 * demo.LOOK_S
+        while time.monotonic() < end:
+            assert not ledger.decisions(waiting)
+            time.sleep(0.1)
+        looks[0] = False
+        end = time.monotonic() + 10
+        while not ledger.decisions(waiting):
+            assert time.monotonic() < end, "nobody looks any more"
+            time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_player_that_writes_without_a_pause_beats_all_the_same(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "BEAT_S", 0.05)
+    made = record(sample.ledger, sample.home, "c1120-4f2a")
+    home = Home(root=tmp_path / "other").create()
+    unpack_code(made, home)
+    with Ledger.open(home) as ledger:
+        player = Player(made, ledger, played_s=2.0, first=len(made.rows) - 40)
+        player.start()
+        first = ledger.workers()[0].heartbeat_at
+        end = time.monotonic() + 10
+        while ledger.workers()[0].heartbeat_at == first:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        player.stop()

@@ -1,0 +1,1 @@
+"""The cockpit without a home: recorded campaigns, and pictures made of them."""

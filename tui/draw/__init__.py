@@ -1,0 +1,1 @@
+"""Styled lines, the words in them, and how they become terminal cells."""

@@ -1,0 +1,1 @@
+"""What screens say, as lines made of the view alone."""

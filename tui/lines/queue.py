@@ -1,0 +1,84 @@
+"""What the queue says of one campaign, as lines: pure, from the view alone."""
+
+from collections.abc import Callable, Sequence
+
+from rsi.agent.store.records import CampaignSummary, DecisionAction, Step
+from rsi.agent.store.state import GOES_ON
+from rsi.tui.draw.phrases import campaign_state, interval, plural, usd
+from rsi.tui.draw.styled import DASH, Line, Role, Span, line
+from rsi.tui.model import payloads
+from rsi.tui.model.view import View
+
+
+def step_after(step: Step, outcome: str | None) -> Step | None:
+    """The step under way when a step was the last to end; None when the round is over."""
+    order = tuple(Step)
+    if step is order[-1]:
+        return None
+    if outcome == DecisionAction.REVISE.value:
+        return Step.BRIEF
+    # A round that ended early still reports.
+    return order[order.index(step) + 1] if outcome in GOES_ON else Step.REPORT
+
+
+def known_lines(view: View, campaign_id: str) -> list[Line]:
+    """What a queued campaign waits for; what one under way gained last; what one that ended came to."""
+    speedup, gain = view.speedups.get(campaign_id), view.gains.get(campaign_id)
+    before = view.waits_for.get(campaign_id)
+    if before is not None:
+        text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"
+        return [(("waits for ", Role.DIM), (text, Role.TEXT))]
+    lines: list[Line] = []
+    if speedup is not None:
+        over = (" over the baseline", Role.DIM)
+        lines.append((("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over))
+    if gain is not None:
+        known = "was measured at the last audit" if speedup else "is measured at an audit"
+        lines += [
+            (("last step ", Role.DIM), (f"↑{interval(gain)}", Role.TEXT)),
+            line(f"{'':10}over the champion before it;", Role.DIM),
+            line(f"{'':10}the whole {known}", Role.DIM),
+        ]
+    return lines
+
+
+def about_lines(
+    summary: CampaignSummary, age: Callable[..., str], budget: float | None
+) -> list[Line]:
+    """What was asked for, as label and value.
+
+    Args:
+        summary: The campaign.
+        age: Says how long ago a moment was.
+        budget: Dollars that its models may cost; None for no limit.
+    """
+    record, config = summary.record, summary.record.config
+    rows: Sequence[tuple[str, Span]] = (
+        ("state", campaign_state(summary.state)),
+        ("task", (f"{record.task} · {record.track} · {record.profile}", Role.TEXT)),
+        ("lineage", (record.lineage, Role.TEXT)),
+        ("proposer", (payloads.text_of(config, "proposer") or DASH, Role.TEXT)),
+        ("critic", (payloads.text_of(config, "critic") or DASH, Role.TEXT)),
+        ("reviewer", (payloads.text_of(config, "reviewer") or DASH, Role.TEXT)),
+        ("strategy", (payloads.text_of(config, "strategy") or DASH, Role.TEXT)),
+        ("autonomy", (autonomy_words(payloads.int_of(config, "autonomy", 1)), Role.TEXT)),
+        ("rounds", (f"{summary.rounds} of {payloads.int_of(config, 'rounds', 0)}", Role.TEXT)),
+        ("promoted", (plural(summary.promoted, "candidate"), Role.TEXT)),
+        (
+            "spend",
+            (
+                f"{usd(summary.spend_usd)}{f' of {usd(budget)}' if budget else ', no limit'}",
+                Role.TEXT,
+            ),
+        ),
+        ("queued", (f"{age(record.created_at)} ago", Role.DIM)),
+        ("changed", (f"{age(summary.changed_at)} ago", Role.DIM)),
+    )
+    return [((f"{label:<10}", Role.DIM), value) for label, value in rows]
+
+
+def autonomy_words(level: int) -> str:
+    """An autonomy level and what it means."""
+    words = {0: "a person approves every run", 1: "a person approves each promotion",
+             2: "policy promotes low risk", 3: "policy promotes"}  # fmt: skip
+    return f"{level}: {words.get(level, 'unknown')}"

@@ -1,0 +1,65 @@
+"""Where a lineage's rounds went: by time, by ending, by who decided, and how well they were predicted.
+
+Does not: count controls; `rsi.agent.policy.controls` does, for every client alike.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsi.agent.policy.controls import has_passed
+from rsi.agent.report.campaign_report import Stage, StageTime, stage_times
+from rsi.evals.planted.controls import ControlKind
+from rsi.tui.model.view import RoundView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """What some rounds say besides their verdicts."""
+
+    predictions: tuple[tuple[float, float], ...]
+    """Predicted and measured ratio of each round that has both."""
+    time: tuple[StageTime, ...]
+    """Wall seconds by stage, waiting for a decision included, by falling share; empty when nothing ran."""
+    verdicts: tuple[tuple[str, int], ...]
+    """Rounds by how they ended, most first."""
+    decisions: tuple[tuple[str, int], ...]
+    """Decisions by actor kind and action."""
+
+    @property
+    def bottleneck(self) -> Stage | None:
+        """The stage that takes most time; None when nothing ran."""
+        return self.time[0].stage if self.time else None
+
+
+def whereabouts(rounds: Sequence[RoundView]) -> Whereabouts:
+    """Add up some rounds."""
+    ended = [each for each in rounds if each.state.verdict is not None]
+    return Whereabouts(
+        predictions=tuple(
+            (each.predicted_ratio, each.effect.estimate)
+            for each in rounds
+            if each.predicted_ratio is not None and each.effect is not None and not each.planted
+        ),
+        time=stage_times([each.steps for each in rounds]),
+        verdicts=tuple(Counter(each.word for each in ended if not each.planted).most_common()),
+        decisions=tuple(
+            Counter(
+                f"{d.actor.split(':')[0]} {d.action.value}" for e in rounds for d in e.decisions
+            ).most_common()
+        ),
+    )
+
+
+def control_word(view: RoundView) -> tuple[bool, str]:
+    """Whether a planted round ended as it should, and the word for that."""
+    if view.state.verdict is None:
+        return True, "under way"
+    reached_gate = has_passed(view.steps, {"kind": view.planted, "expect": view.expected})
+    match ControlKind(view.planted):
+        case ControlKind.CHEAT:
+            return not reached_gate, "✖ missed" if reached_gate else "✔ caught"
+        case ControlKind.POSITIVE:
+            return reached_gate, "✔ found" if reached_gate else "✖ missed"
+        case ControlKind.NULL | ControlKind.NEGATIVE:
+            return not reached_gate, "✖ passed" if reached_gate else "✔ refused"

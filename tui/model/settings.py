@@ -1,0 +1,158 @@
+"""The cockpit's own settings: theme, keymap, refresh; a small TOML file that a person may edit.
+
+Secrets are never read from it, and elsewhere only whether they are set.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from rsi.tui.draw.theme import THEME_NAMES
+from rsi.tui.errors import SettingsError
+from rsi.tui.model.commands import BY_ID, clashes
+
+FILE_NAME = "cockpit.toml"
+HIGHEST: Mapping[str, float] = {"play_speed": 100.0, "budget_usd": 1e6, "budget_hours": 1e4}
+"""Settings that are numbers above 0, and what would surely be a slip of the finger."""
+SECRET_VARIABLES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY",
+                    "RSI_DATABASE_URL")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a person may choose."""
+
+    theme: str = THEME_NAMES[0]
+    """One of the cockpit's themes."""
+    bell: bool = True
+    """Ring the terminal's bell when a candidate arrives at the gate."""
+    title: bool = True
+    """Say in the terminal's title how much waits at the gate."""
+    diff_split: bool = False
+    """Show diffs side by side at first."""
+    play_speed: float = 2.0
+    """Steps per second when a replay plays."""
+    budget_usd: float | None = None
+    """Dollars that the form for a new campaign starts with; None for no limit."""
+    budget_hours: float | None = None
+    """Wall hours that the form starts with; None for no limit."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys by command id."""
+
+
+DESCRIPTIONS: Mapping[str, str] = {
+    "theme": "dark, light or without colour",
+    "bell": "ring the bell when a candidate arrives at the gate",
+    "title": "say in the terminal's title how much waits",
+    "diff_split": "show diffs side by side at first",
+    "play_speed": "steps per second when a replay plays",
+    "budget_usd": "dollars that a new campaign's form starts with",
+    "budget_hours": "wall hours that a new campaign's form starts with",
+    "keys": "own keys, by command",
+}
+
+
+def settings_path(folder: Path) -> Path:
+    """Where the settings file is, in the home folder."""
+    return folder / FILE_NAME
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the settings; a file that is not there means all defaults.
+
+    Raises:
+        SettingsError: The message names the file, the key, what was found and what was expected.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); correct or remove it") from error
+    known = {each.name: each for each in fields(Settings)}
+    for key, value in raw.items():
+        if key not in known:
+            raise SettingsError(f"{path}: unknown key {key!r}; known are {', '.join(known)}")
+        _check(path, key, value)
+    return Settings(**raw)
+
+
+def save_settings(path: Path, settings: Settings) -> None:
+    """Write the settings, whole or not at all.
+
+    Raises:
+        SettingsError: The file cannot be written.
+    """
+    rows = ["# Settings of the rsi cockpit. Keys by command id are listed by `rsi tui --keys`."]
+    for each in fields(Settings):
+        value = getattr(settings, each.name)
+        if each.name != "keys" and value is not None:
+            rows.append(f"{each.name} = {_toml(value)}")
+    if settings.keys:
+        rows.append("\n[keys]")
+        rows.extend(f'"{name}" = {_toml(keys)}' for name, keys in sorted(settings.keys.items()))
+    temporary = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def is_possible(name: str, value: object) -> bool:
+    """Whether a setting that is a number may have this value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value <= HIGHEST[name]
+
+
+def secrets_set(environ: Mapping[str, str] | None = None) -> tuple[tuple[str, bool], ...]:
+    """Which secrets are set; their values are never looked at."""
+    variables = os.environ if environ is None else environ
+    return tuple((name, bool(variables.get(name))) for name in SECRET_VARIABLES)
+
+
+def _check(path: Path, key: str, value: object) -> None:
+    default = getattr(Settings(), key)
+    if key == "keys":
+        _check_keys(path, value)
+    elif key in HIGHEST:
+        if not is_possible(key, value):
+            raise SettingsError(
+                f"{path}: {key} is {value!r}; expected a number from 0 to {HIGHEST[key]:g}"
+            )
+    elif type(value) is not type(default):
+        raise SettingsError(
+            f"{path}: {key} is {value!r}; expected {'true or false' if isinstance(default, bool) else 'text'}"
+        )
+    elif key == "theme" and value not in THEME_NAMES:
+        raise SettingsError(f"{path}: theme is {value!r}; expected {', '.join(THEME_NAMES)}")
+
+
+def _check_keys(path: Path, value: object) -> None:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: keys is {value!r}; expected a table of command and keys")
+    for name, keys in value.items():
+        if name not in BY_ID:
+            raise SettingsError(f"{path}: keys: no command {name!r}; `rsi tui --keys` lists them")
+        if not isinstance(keys, str) or not keys.strip():
+            raise SettingsError(
+                f"{path}: keys: {name} is {keys!r}; expected key names, such as 'ctrl+a'"
+            )
+    found = clashes(value)
+    if found:
+        raise SettingsError(f"{path}: keys: {found[0]}")
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case _:
+            text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{text}"'

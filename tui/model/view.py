@@ -1,0 +1,222 @@
+"""What the screens show, as plain values; built by `reader`, drawn by `screens`.
+
+Does not: know Textual or the database.
+Invariant: a view is never changed; a newer one takes its place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rsi.agent.policy.gate import GateCase
+from rsi.agent.report.tally import round_label
+from rsi.agent.store.records import (
+    AgentRole,
+    CampaignEvent,
+    CampaignSummary,
+    ChargeRole,
+    DecisionRecord,
+    PromotionRecord,
+    RequestRecord,
+    RoundRecord,
+    Spend,
+    Step,
+    StepRecord,
+    WorkerRecord,
+)
+from rsi.agent.store.state import RoundState
+from rsi.evals.types import Finding, Interval, Measurement, Score
+from rsi.tui.model.curves import Series
+from rsi.tui.model.diffs import Diff
+from rsi.tui.model.pairs import PairPoint
+from rsi.tui.model.trajectory import Headline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundView:
+    """One round in a list."""
+
+    record: RoundRecord
+    state: RoundState
+    case: GateCase | None
+    """What lies at the gate; None when nothing does."""
+    steps: tuple[StepRecord, ...]
+    hypothesis: str
+    predicted_ratio: float | None
+    score: Score | None
+    """Of the pairs that the search saw."""
+    confirm: Score | None
+    """Of fresh pairs with fresh hidden data, measured before the gate."""
+    commit: str | None
+    lesson: str
+    why: str
+    findings: tuple[Finding, ...]
+    held_by: tuple[str, ...]
+    decisions: tuple[DecisionRecord, ...]
+    promotions: tuple[PromotionRecord, ...]
+    spend_usd: float
+    model: str
+    planted: str
+    """"null" or "cheat" when this round tests the pipeline itself, else empty."""
+    planted_name: str
+    expected: tuple[str, ...]
+    """Words that a planted cheat may end with to count as caught."""
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def label(self) -> str:
+        """What people call it: "3" for the third idea, "c1" for the first control."""
+        return round_label(self.record)
+
+    @property
+    def effect(self) -> Interval | None:
+        """The confirmed effect, or the one that the search saw."""
+        best = self.confirm or self.score
+        return None if best is None else best.effect
+
+    @property
+    def is_waiting(self) -> bool:
+        """True when it lies at the gate and nobody has decided."""
+        return self.case is not None
+
+    @property
+    def last_at(self) -> datetime:
+        """When the last finished step ended; the opening when none has."""
+        ends = (each.started_at + timedelta(seconds=each.wall_s) for each in self.steps)
+        return max(ends, default=self.record.created_at)
+
+    def payload(self, step: Step) -> Mapping[str, object]:
+        """What the latest attempt of a step left, empty when it has not finished."""
+        latest = [each for each in self.steps if each.step is step]
+        return latest[-1].payload if latest else {}
+
+    def payload_text(self, step: str, key: str) -> str:
+        """A text that a step left, or ""."""
+        value = self.payload(Step(step)).get(key)
+        return value if isinstance(value, str) else ""
+
+    @property
+    def word(self) -> str:
+        """One word for where it is: a verdict, "gate", or the step under way."""
+        if self.state.verdict is not None:
+            return self.state.verdict.value
+        if self.is_waiting:
+            return "gate"
+        return "done" if self.state.step is None else self.state.step.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateItem:
+    """One candidate that waits for a decision."""
+
+    campaign: CampaignSummary
+    round: RoundView
+    since: datetime
+
+    @property
+    def gain(self) -> float:
+        """Lower end of the effect's interval; 0 when there is none: for sorting only."""
+        return 0.0 if self.round.effect is None else self.round.effect.low
+
+    @property
+    def risk(self) -> int:
+        """Doubts: what holds it, findings, no support; for sorting only."""
+        return len(self.round.held_by) * 2 + len(self.round.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignView:
+    """One campaign with its rounds."""
+
+    summary: CampaignSummary
+    rounds: tuple[RoundView, ...]
+    """In the order they were opened, controls among them."""
+    spend: Mapping[ChargeRole, Spend]
+    events: tuple[CampaignEvent, ...]
+    requests: tuple[RequestRecord, ...]
+    """Those not handled yet."""
+    promotions: tuple[PromotionRecord, ...]
+    """Of the whole lineage, oldest first."""
+    cumulative: Interval | None
+    """Champion against the round-0 baseline, measured at the campaign's end; None before."""
+    metric: str
+    is_lower_better: bool
+    minimum_effect: float | None
+    plausible_ratio: float | None
+    budget_usd: float | None
+    """Dollars that its models may cost, as a person last wanted it; None for no limit."""
+    is_pause_asked: bool
+    """A person asked for a pause and not since for going on, whether or not a worker has heard it."""
+    retry_refusal: str
+    """Why it cannot go on; empty when it can."""
+
+    @property
+    def id(self) -> str:
+        return self.summary.record.id
+
+    def round_by_id(self, round_id: str | None) -> RoundView | None:
+        """One round, None when it is not here."""
+        return next((each for each in self.rounds if each.id == round_id), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundDetail:
+    """Everything about the round that is looked at."""
+
+    view: RoundView
+    diff: Diff
+    diff_text: str
+    measurements: tuple[Measurement, ...]
+    points: tuple[PairPoint, ...]
+    curves: tuple[Series, ...]
+    curve_name: str
+    critique: str
+    streams: tuple[str, ...]
+    tail: tuple[Headline, ...]
+    """The latest steps of all agents, oldest first."""
+    agents: tuple[AgentRole, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One look at the ledger."""
+
+    at: datetime
+    source: str
+    """Where the ledger is, without a password."""
+    campaigns: tuple[CampaignSummary, ...] = ()
+    gate: tuple[GateItem, ...] = ()
+    """Sorted: most to gain at least risk first."""
+    workers: tuple[WorkerRecord, ...] = ()
+    campaign: CampaignView | None = None
+    round: RoundDetail | None = None
+    lineage: tuple[RoundView, ...] = ()
+    """All rounds of the lineage that was asked for, oldest first."""
+    speedups: Mapping[str, Interval] = field(default_factory=dict)
+    """Champion against baseline by campaign, as last audited, for the newest campaigns."""
+    gains: Mapping[str, Interval] = field(default_factory=dict)
+    """What the last promotion was measured to gain over the champion before it, by campaign under way: all that is
+    known before its end."""
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    """The campaign before it by queued campaign; "" when it waits for a worker alone."""
+    problem: str = ""
+    """Why the ledger cannot be read; what is shown is older then."""
+    read_at: datetime | None = None
+    """When the ledger was last read without a problem."""
+    heard: Mapping[str, datetime] = field(default_factory=dict)
+    """When each campaign under way last gave a sign of life, besides its worker's heartbeat; only those that did."""
+    by_id: Mapping[str, CampaignSummary] = field(default_factory=dict)
+    """The same campaigns by id."""
+    running: int = 0
+    """Campaigns under way."""
+    queued: int = 0
+    """Campaigns that wait for a worker."""
+    spend_usd: float = 0.0
+    """Dollars of all campaigns listed."""
+
+    def summary(self, campaign_id: str | None) -> CampaignSummary | None:
+        """One campaign's line, None when it is not there."""
+        return None if campaign_id is None else self.by_id.get(campaign_id)

@@ -1,0 +1,1 @@
+"""Read the ledger into what the screens show."""

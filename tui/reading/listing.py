@@ -1,0 +1,139 @@
+"""The list of campaigns: what waits at the gate, how far each has come, what a queued one waits for.
+
+Invariant: only reads; what was looked up for one campaign is looked up again only when something happened to it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rsi.agent.queue.requests import urgencies
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import (
+    CampaignEvent,
+    CampaignState,
+    CampaignSummary,
+    PromotionKind,
+    Step,
+)
+from rsi.agent.store.state import ENDED_STATES
+from rsi.evals.types import Interval, Score
+from rsi.tui.model import payloads
+from rsi.tui.model.lineages import rolled_back
+from rsi.tui.model.view import GateItem, RoundView
+from rsi.tui.reading.queueing import goes_before
+from rsi.tui.reading.rounds import RoundBook, round_view
+
+SPEEDUPS_SHOWN = 200
+"""Campaigns, from the newest, whose measured speedup is looked up for the list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What is known of all campaigns; `View` has the same fields and says what they mean."""
+
+    campaigns: tuple[CampaignSummary, ...] = ()
+    by_id: Mapping[str, CampaignSummary] = field(default_factory=dict)
+    gate: tuple[GateItem, ...] = ()
+    speedups: Mapping[str, Interval] = field(default_factory=dict)
+    gains: Mapping[str, Interval] = field(default_factory=dict)
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    running: int = 0
+    queued: int = 0
+    spend_usd: float = 0.0
+
+
+class ListReader:
+    """Reads the list; remembers what has not changed."""
+
+    def __init__(self, ledger: Ledger, book: RoundBook) -> None:
+        self._ledger = ledger
+        self._book = book
+        self._speedups: dict[str, Interval] = {}
+        self._changed: dict[str, datetime] = {}
+        """When a campaign last changed as its speedup was looked up."""
+        self._gain_of: dict[str, Interval | None] = {}
+        """By round; what was promoted does not change any more."""
+
+    def read(self) -> Listing:
+        """The list as it is now."""
+        campaigns = self._ledger.campaigns()
+        states = Counter(each.state for each in campaigns)
+        queued = states[CampaignState.QUEUED]
+        return Listing(
+            campaigns=campaigns,
+            by_id={each.record.id: each for each in campaigns},
+            gate=self._waiting(campaigns),
+            speedups=self._read_speedups(campaigns),
+            gains=self._read_gains(campaigns),
+            waits_for=self._read_waits(campaigns) if queued else {},
+            running=states[CampaignState.RUNNING],
+            queued=queued,
+            spend_usd=sum(each.spend_usd for each in campaigns),
+        )
+
+    def _waiting(self, campaigns: Sequence[CampaignSummary]) -> tuple[GateItem, ...]:
+        items = []
+        for summary in campaigns:
+            if summary.latest_step is not Step.REVIEW or summary.latest_round_id is None:
+                continue
+            view = self._book.one(summary.latest_round_id)
+            if view.is_waiting:
+                items.append(GateItem(campaign=summary, round=view, since=_review_end(view)))
+        return tuple(sorted(items, key=lambda each: (each.risk, -each.gain, each.since)))
+
+    def _read_speedups(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, Interval]:
+        """How far campaigns have come against the baseline; looked up again when something happened to one."""
+        found = dict(self._speedups)
+        for each in campaigns[:SPEEDUPS_SHOWN]:
+            campaign_id = each.record.id
+            if self._changed.get(campaign_id) == each.changed_at:
+                continue
+            self._changed[campaign_id] = each.changed_at
+            speedup = cumulative(self._ledger.campaign_events(campaign_id))
+            if speedup is not None:
+                found[campaign_id] = speedup
+        self._speedups = found
+        return found
+
+    def _read_gains(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, Interval]:
+        """The effect of the last promotion that still stands, for each campaign that has not ended."""
+        promotions = self._book.promotions
+        undone = rolled_back(promotions)
+        latest = {
+            move.round_id.rpartition("-")[0]: move.round_id
+            for move in promotions
+            if move.kind is PromotionKind.PROMOTE and move.new_commit not in undone
+        }
+        found = {}
+        for each in campaigns[:SPEEDUPS_SHOWN]:
+            round_id = latest.get(each.record.id)
+            if round_id is None or each.state in ENDED_STATES:
+                continue
+            if round_id not in self._gain_of:
+                record, steps = self._ledger.round(round_id), self._ledger.steps(round_id)
+                self._gain_of[round_id] = round_view(record, steps).effect
+            gain = self._gain_of[round_id]
+            if gain is not None:
+                found[each.record.id] = gain
+        return found
+
+    def _read_waits(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, str]:
+        return goes_before(campaigns, urgencies(self._ledger.requests(unhandled_only=False)))
+
+
+def cumulative(events: Sequence[CampaignEvent]) -> Interval | None:
+    """The speedup over the baseline as the campaign's last measuring event has it."""
+    for event in reversed(events):
+        score = payloads.value_of(Score, event.payload.get("score"))
+        if score is not None:
+            return score.effect
+    return None
+
+
+def _review_end(view: RoundView) -> datetime:
+    reviews = [each for each in view.steps if each.step is Step.REVIEW]
+    if not reviews:
+        return view.record.created_at
+    return reviews[-1].started_at + timedelta(seconds=reviews[-1].wall_s)

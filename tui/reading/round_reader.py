@@ -1,0 +1,158 @@
+"""Everything about the one round that is looked at: its diff, its runs, its curves, what its agents say.
+
+Invariant: only reads; each part is read again only when a table that it comes from has something new.
+"""
+
+import logging
+from collections.abc import Set
+from contextlib import suppress
+
+from rsi.agent.errors import LedgerError
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import AgentRole, Step
+from rsi.evals.types import Measurement, Purpose
+from rsi.tui.model import payloads
+from rsi.tui.model.code import Code
+from rsi.tui.model.diffs import Diff, parse_diff
+from rsi.tui.model.pairs import PairPoint, pair_points
+from rsi.tui.model.trajectory import Headline, headline
+from rsi.tui.model.view import RoundDetail, RoundView
+from rsi.tui.reading.task_facts import TaskFacts
+from rsi.tui.reading.training import CurveReader
+
+TAIL_EVENTS = 60
+"""Steps of agents shown live; the replay shows all."""
+
+OF_ROUND = frozenset(
+    {"steps", "measurements", "gate", "log_chunks", "charges", "settlements", "trajectory"}
+)
+"""Tables with news about a round."""
+
+log = logging.getLogger(__name__)
+
+
+class RoundReader:
+    """Reads one round after the other; keeps what has not changed of the latest."""
+
+    def __init__(self, ledger: Ledger, code: Code) -> None:
+        self._ledger = ledger
+        self._code = code
+        self._latest: RoundDetail | None = None
+        self._curves: CurveReader | None = None
+        self._tail_round = ""
+        self._tail_kept: tuple[Headline, ...] = ()
+
+    def needs(self, round_id: str, changed: Set[str]) -> bool:
+        """Whether there may be something new about a round."""
+        return not self._is_latest(round_id) or not OF_ROUND.isdisjoint(changed)
+
+    def _is_latest(self, round_id: str) -> bool:
+        return self._latest is not None and self._latest.view.id == round_id
+
+    @property
+    def latest(self) -> RoundDetail | None:
+        """What was read last."""
+        return self._latest
+
+    def forget(self) -> None:
+        """No round is looked at."""
+        self._latest = None
+
+    def read(self, view: RoundView, changed: Set[str], facts: TaskFacts) -> RoundDetail:
+        """The round with its details.
+
+        Args:
+            view: The round as it stands now.
+            changed: Names of the tables with something new since the last reading.
+            facts: What its task declares.
+        """
+        old = self._latest if self._is_latest(view.id) else None
+        text, diff = self._diff(view, changed, old)
+        measured, points = self._runs(view, changed, old, facts)
+        streams = (
+            old.streams
+            if old and "log_chunks" not in changed
+            else self._ledger.log_streams(view.id)
+        )
+        if old is None or self._curves is None:
+            self._curves = CurveReader(self._ledger, view.id)
+        name, curves = self._curves.read(streams, measured)
+        has_spoken = old is None or "trajectory" in changed
+        self._latest = RoundDetail(
+            view=view,
+            diff=diff,
+            diff_text=text,
+            measurements=measured,
+            points=points,
+            curves=curves,
+            curve_name=name,
+            critique=payloads.text_of(view.payload(Step.CRITIQUE), "text"),
+            streams=streams,
+            tail=self._tail(view.id) if has_spoken or old is None else old.tail,
+            agents=self._agents(view.id) if has_spoken or old is None else old.agents,
+        )
+        return self._latest
+
+    def _diff(
+        self, view: RoundView, changed: Set[str], old: RoundDetail | None
+    ) -> tuple[str, Diff]:
+        """The candidate's diff, parsed again only when it is another text."""
+        if old is not None and "steps" not in changed:
+            return old.diff_text, old.diff
+        text = self._diff_text(view)
+        is_same = old is not None and old.diff_text == text
+        return text, old.diff if is_same and old is not None else parse_diff(text)
+
+    def _runs(
+        self, view: RoundView, changed: Set[str], old: RoundDetail | None, facts: TaskFacts
+    ) -> tuple[tuple[Measurement, ...], tuple[PairPoint, ...]]:
+        """The attempt's measurements and its pairs, read again only when there are new ones."""
+        attempt = view.state.attempt
+        is_same = old is not None and old.view.state.attempt == attempt
+        if old is not None and is_same and "measurements" not in changed:
+            return old.measurements, old.points
+        measured = self._ledger.measurements(view.id, attempt=attempt)
+        points = pair_points(
+            # An audit compares the champion with the baseline; it says nothing of this candidate.
+            [each for each in measured if each.purpose is not Purpose.AUDIT],
+            is_lower_better=facts.is_lower_better,
+            is_spoiled_by_load=facts.is_spoiled_by_load,
+        )
+        return measured, points
+
+    def _agents(self, round_id: str) -> tuple[AgentRole, ...]:
+        return tuple(each for each in AgentRole if self._ledger.next_event_seq(round_id, each))
+
+    def _tail(self, round_id: str) -> tuple[Headline, ...]:
+        """The latest steps of all agents; each event is read once, though the pane shows it many times."""
+        if self._tail_round != round_id:
+            self._tail_round, self._tail_kept = round_id, ()
+        kept = list(self._tail_kept)
+        for agent in AgentRole:
+            own = [each.seq for each in kept if each.agent is agent]
+            following = self._ledger.next_event_seq(round_id, agent)
+            after = max(own[-1] if own else -1, following - TAIL_EVENTS - 1)
+            if following - 1 > after:
+                kept += [headline(each) for each in self._ledger.events(round_id, agent, after)]
+        kept.sort(key=lambda each: each.at)
+        self._tail_kept = tuple(kept[-TAIL_EVENTS:])
+        return self._tail_kept
+
+    def _diff_text(self, view: RoundView) -> str:
+        """The candidate's diff: from the ledger where it is kept there, else from the lineage's repository."""
+        payload = view.payload(Step.COMMIT)
+        digest = payloads.text_of(payload, "diff_sha256")
+        if digest:
+            # A recording keeps no blobs; the repository has the same text then.
+            with suppress(LedgerError):
+                return self._ledger.blob(digest).decode(errors="replace")
+        parent = payloads.text_of(payload, "parent") or view.record.champion_commit
+        if view.commit is not None:
+            lineage = self._ledger.campaign(view.record.campaign_id).lineage
+            found = self._code.diff(lineage, parent, view.commit)
+            if found is not None:
+                return found
+        if digest:
+            log.warning("round=%s step=diff outcome=missing_blob", view.id)
+        report = payloads.mapping_of(view.payload(Step.REPORT), "report")
+        return payloads.text_of(report, "diff")

@@ -1,0 +1,1 @@
+"""Replay: an agent's steps, one by one."""
