@@ -41,7 +41,7 @@ class BudgetExceededError(RuntimeError):
         """Whether it was the round's own limit, so that another round may well start."""
 
 
-class Purse(Protocol):
+class BudgetGuard(Protocol):
     """Money and tokens of one round; each attempt is reserved before it is sent."""
 
     def reserve(

@@ -36,7 +36,7 @@ from rsi.evals.judge.score import score
 from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Purpose, Score
 from rsi.sandboxes.process import ProcessBackend
-from rsi.sandboxes.turns import Seat
+from rsi.sandboxes.time_slices import TimeSlot
 from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits, OnOutput, SandboxSpec
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
@@ -121,7 +121,7 @@ class LoopRunner:
     """Runs a loop of as many units as the tree's file says, in a real sandbox; quality plays no part."""
 
     backend: ProcessBackend
-    takes_turns: bool = True
+    takes_time_slices: bool = True
     gpus: tuple[str, ...] = ()
 
     def ready(
@@ -151,14 +151,14 @@ class LoopRunner:
         training_seed: int,
         label: str,
         *,
-        seat: Seat | None = None,
+        time_slot: TimeSlot | None = None,
         on_output: OnOutput | None = None,
     ) -> CandidateRun:
         limits = replace(profile.limits, cpus=(CORE,))  # as the real runner pins both arms
         spec = SandboxSpec(environment=task.environment, limits=limits, label=label)
         with self.backend.open(spec) as sandbox:
             execution = sandbox.exec(
-                ("python", "-c", WORKLOAD, tree[0].content.decode()), seat=seat
+                ("python", "-c", WORKLOAD, tree[0].content.decode()), time_slot=time_slot
             )
         return CandidateRun(
             execution=execution,

@@ -23,7 +23,7 @@ PAIRS = 4
 """Pairs of one block."""
 
 
-def run_block(backend, task, profile, *, takes_turns: bool, block: int) -> list[Measurement]:
+def run_block(backend, task, profile, *, takes_time_slices: bool, block: int) -> list[Measurement]:
     """One block of A/A pairs, numbered on from the block before."""
     tree = read_tree(task.repo)
     with tempfile.TemporaryDirectory() as cache:
@@ -36,8 +36,8 @@ def run_block(backend, task, profile, *, takes_turns: bool, block: int) -> list[
             purpose=Purpose.EXTRA,
             campaign_secret=b"pairing benchmark",
             lineage="bench",
-            round_id=f"{takes_turns}-{block}",
-            runner=TaskRunner(backend=backend, cpus=(0,), takes_turns=takes_turns),
+            round_id=f"{takes_time_slices}-{block}",
+            runner=TaskRunner(backend=backend, cpus=(0,), takes_time_slices=takes_time_slices),
             cache=Path(cache),
         )
     return [replace(run, pair=run.pair + block * PAIRS) for run in runs]
@@ -62,9 +62,9 @@ def main() -> None:
     hog = runpy.run_path(str(Path(__file__).with_name("evidence.py")))["hog"]
     with hog():
         for block in range(1 if args.quick else args.blocks):
-            for takes_turns in (bool(block % 2), not block % 2):
-                found[takes_turns] += run_block(
-                    backend, task, profile, takes_turns=takes_turns, block=block
+            for takes_time_slices in (bool(block % 2), not block % 2):
+                found[takes_time_slices] += run_block(
+                    backend, task, profile, takes_time_slices=takes_time_slices, block=block
                 )
     noise = {way: pair_noise(task.metric, runs, Purpose.EXTRA) for way, runs in found.items()}
     in_turns, in_sequence = noise[True], noise[False]

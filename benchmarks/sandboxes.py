@@ -20,7 +20,7 @@ from rsi.sandboxes.machine import cgroups
 from rsi.sandboxes.machine.environments import prepare_python
 from rsi.sandboxes.pool import SandboxPool
 from rsi.sandboxes.select import available_backends
-from rsi.sandboxes.turns import Seat, Turns
+from rsi.sandboxes.time_slices import TimeSlices, TimeSlot
 from rsi.sandboxes.types import Backend, Environment, Limits, SandboxSpec
 
 ENVIRONMENT = Environment(name="conformance")
@@ -102,31 +102,31 @@ def show_overhead(backends: list[Backend], work_s: float, rounds: int) -> None:
     for backend in backends:
         ratios: list[float] = []
         for at in range(rounds):
-            with Turns(first=at % 2) as turns, ThreadPoolExecutor(2) as pool:
-                plain_seat, walled_seat = turns.seats
-                walled = pool.submit(sandboxed_cpu_s, backend, program, walled_seat)
+            with TimeSlices(first=at % 2) as turns, ThreadPoolExecutor(2) as pool:
+                plain_time_slot, walled_time_slot = turns.time_slots
+                walled = pool.submit(sandboxed_cpu_s, backend, program, walled_time_slot)
                 if "docker" in backend.name:
                     # An image has an interpreter of its own: compare with a plain container.
-                    plain = pool.submit(plain_container_cpu_s, backend, program, plain_seat)
+                    plain = pool.submit(plain_container_cpu_s, backend, program, plain_time_slot)
                 else:
                     argv = ["taskset", "-c", "0", python, "-c", program]
-                    plain = pool.submit(bare_cpu_s, argv, plain_seat)
+                    plain = pool.submit(bare_cpu_s, argv, plain_time_slot)
                 ratios.append(walled.result() / plain.result())
         spread = f"{min(ratios):.4f} .. {max(ratios):.4f}"
         print(f"{backend.name:34}x {statistics.geometric_mean(ratios):.4f}   ({spread})")
 
 
-def sandboxed_cpu_s(backend: Backend, program: str, seat: Seat) -> float:
+def sandboxed_cpu_s(backend: Backend, program: str, time_slot: TimeSlot) -> float:
     """CPU seconds of a program in a fresh sandbox, as the program itself prints them at its end."""
     try:
         with backend.open(spec(cpus=(0,))) as sandbox:
-            result = sandbox.exec(["python", "-c", program], seat=seat)
+            result = sandbox.exec(["python", "-c", program], time_slot=time_slot)
             return float(result.stdout)
     finally:
-        seat.leave()
+        time_slot.leave()
 
 
-def plain_container_cpu_s(backend: Backend, program: str, seat: Seat) -> float:
+def plain_container_cpu_s(backend: Backend, program: str, time_slot: TimeSlot) -> float:
     """The same in a container that nothing of ours is in."""
     name = f"rsi-bench-{os.getpid()}"
     argv = [
@@ -148,12 +148,12 @@ def plain_container_cpu_s(backend: Backend, program: str, seat: Seat) -> float:
                 return int(shown)
             time.sleep(0.01)
 
-    return bare_cpu_s([*argv, "python", "-c", program], seat, pid_of)
+    return bare_cpu_s([*argv, "python", "-c", program], time_slot, pid_of)
 
 
 def bare_cpu_s(
     argv: list[str],
-    seat: Seat,
+    time_slot: TimeSlot,
     pid_of: Callable[["subprocess.Popen[str]"], int] = lambda process: process.pid,
 ) -> float:
     """CPU seconds of a plain run that takes turns by signals, as the program itself prints them at its end."""
@@ -161,21 +161,21 @@ def bare_cpu_s(
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
             pid = pid_of(process)
             os.kill(pid, signal.SIGSTOP)
-            seat.arrive()
+            time_slot.arrive()
             while process.poll() is None:
-                if not seat.has_turn:
+                if not time_slot.has_turn:
                     time.sleep(0.001)
                     continue
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(seat.slice_s(0.0))
-                    if process.poll() is None and not seat.is_alone:
+                        process.wait(time_slot.slice_s(0.0))
+                    if process.poll() is None and not time_slot.is_alone:
                         os.kill(pid, signal.SIGSTOP)
-                        seat.pass_on()
+                        time_slot.pass_on()
             return float(process.stdout.read())
     finally:
-        seat.leave()
+        time_slot.leave()
 
 
 def show_leftovers(backends: list[Backend], many: int) -> None:

@@ -1,1 +1,1 @@
-"""Run untrusted commands: one small interface, several backends, the same promises checked on each."""
+"""Run untrusted commands: one small interface, several backends, the same guarantees checked on each."""

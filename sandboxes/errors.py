@@ -3,7 +3,7 @@
 SandboxError
 ├── BackendUnavailableError   the backend cannot run here; the message says how to get it
 ├── SandboxBrokenError        an open sandbox stopped obeying (engine gone, start failed)
-├── TurnsAbandonedError       the command was ended because nobody needs its result any more
+├── TimeSlicesAbandonedError       the command was ended because nobody needs its result any more
 ├── FileTreeError             a file tree broke a rule (escape, size, kind); also a ValueError
 ├── EnvironmentBuildError     an image or environment could not be prepared
 ├── LimitTooHighError         a task asks for more than the operator of this machine allows
@@ -24,8 +24,8 @@ class SandboxBrokenError(SandboxError):
     """The sandbox itself failed; nothing about the command inside may be concluded."""
 
 
-class TurnsAbandonedError(SandboxError):
-    """The command was ended in the middle, because of what happened beside it; see `turns.Turns.abandon`."""
+class TimeSlicesAbandonedError(SandboxError):
+    """The command was ended in the middle, because of what happened beside it; see `turns.TimeSlices.abandon`."""
 
 
 class FileTreeError(SandboxError, ValueError):

@@ -18,7 +18,7 @@ from rsi.sandboxes.machine import cgroups
 from rsi.sandboxes.machine.ceilings import require_allowed
 from rsi.sandboxes.machine.environments import base_interpreter, prepare_python
 from rsi.sandboxes.machine.owners import is_alive, owner_tag
-from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, base_variables, opened
+from rsi.sandboxes.session import PYTHON_FLAGS, SUPERVISOR_SOURCE, Cell, base_variables, opened
 from rsi.sandboxes.types import Assurance, Availability, Environment, Limits, Sandbox, SandboxSpec
 
 FOLDER_PREFIX = "rsi-process-"
@@ -60,7 +60,7 @@ class ProcessBackend:
 
     @contextlib.contextmanager
     def open(self, spec: SandboxSpec) -> Iterator[Sandbox]:
-        """A fresh folder and a warden over it."""
+        """A fresh folder and a supervisor over it."""
         require_allowed(spec.limits)
         if not self.availability().is_available:
             raise BackendUnavailableError(f"process: {self.availability().reason}")
@@ -81,15 +81,15 @@ class ProcessBackend:
                 limits=spec.limits,
                 group=group,
                 stored_bytes=lambda _: 0,
-            ) as warden:
+            ) as supervisor:
                 cell = Cell(
                     backend=self.name,
                     assurance=self.assurance,
                     limits=spec.limits,
-                    transport=warden.transport,
-                    meter=warden.meter,
-                    kill=warden.kill,
-                    interpreter=warden.interpreter,
+                    transport=supervisor.transport,
+                    meter=supervisor.meter,
+                    kill=supervisor.kill,
+                    interpreter=supervisor.interpreter,
                     variables=variables,
                     translate=_translator(spec, folder, python.folder),
                 )
@@ -110,15 +110,15 @@ def _reap_folders() -> None:
 
 
 def _command(limits: Limits, group: cgroups.Cgroup | None) -> list[str]:
-    """The shell that joins the control group and becomes the warden."""
+    """The shell that joins the control group and becomes the supervisor."""
     options = [f"NOFILE={limits.open_files}", f"FSIZE={limits.disk_bytes}", "CORE=0"]
     join = group.join_script() if group is not None else ""
-    warden = [str(base_interpreter()), *PYTHON_FLAGS, WARDEN_SOURCE, *options]
-    return ["/bin/sh", "-ec", f'{join}exec "$@"', "rsi-warden", *warden]
+    supervisor = [str(base_interpreter()), *PYTHON_FLAGS, SUPERVISOR_SOURCE, *options]
+    return ["/bin/sh", "-ec", f'{join}exec "$@"', "rsi-supervisor", *supervisor]
 
 
 def _translator(spec: SandboxSpec, folder: Path, python: Path) -> Callable[[str], str]:
-    """Turns paths of the inside, at the start of a word or behind "=" or ":", into paths of the host.
+    """TimeSlices paths of the inside, at the start of a word or behind "=" or ":", into paths of the host.
 
     Paths that are the host's already (the folder itself, the environment, mounted sources) stay as they are.
     """

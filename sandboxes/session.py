@@ -1,6 +1,6 @@
 """An open sandbox, the same for every backend: commands, files, deadlines and what is concluded from them.
 
-A backend hands over a `Cell`: a stream to the warden inside, a meter and a way to kill everything.
+A backend hands over a `Cell`: a stream to the supervisor inside, a meter and a way to kill everything.
 Invariant: when `exec` returns, nothing that the command started is alive.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Protocol
 
-from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError, TurnsAbandonedError
+from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError, TimeSlicesAbandonedError
 from rsi.sandboxes.inside.filetree import TarReader, pack_tree
 from rsi.sandboxes.inside.wire import (
     FrameReader,
@@ -24,7 +24,7 @@ from rsi.sandboxes.inside.wire import (
     command_frames,
     frame,
 )
-from rsi.sandboxes.turns import Pace, Seat
+from rsi.sandboxes.time_slices import Pace, TimeSlot
 from rsi.sandboxes.types import (
     Assurance,
     ExecOutcome,
@@ -35,14 +35,16 @@ from rsi.sandboxes.types import (
 )
 
 KILL_GRACE_S = 0.5
-"""How long the warden may take to kill a tree and report before everything is killed from outside."""
-WARDEN_SLACK_S = 10.0
-"""After its deadline plus this a warden kills its command even if we hang."""
+"""How long the supervisor may take to kill a tree and report before everything is killed from outside."""
+SUPERVISOR_SLACK_S = 10.0
+"""After its deadline plus this a supervisor kills its command even if we hang."""
 START_TIMEOUT_S = 60.0
 TRANSFER_TIMEOUT_S = 300.0
 COURIER_ERROR_BYTES = 4096
 
-WARDEN_SOURCE = resources.files("rsi.sandboxes.inside").joinpath("warden.py").read_text("utf-8")
+SUPERVISOR_SOURCE = (
+    resources.files("rsi.sandboxes.inside").joinpath("supervisor.py").read_text("utf-8")
+)
 COURIER_SOURCE = resources.files("rsi.sandboxes.inside").joinpath("courier.py").read_text("utf-8")
 PYTHON_FLAGS = ("-I", "-S", "-B", "-c")
 """Isolated, without site packages, writing no bytecode: nothing the candidate wrote is imported."""
@@ -71,7 +73,7 @@ class Meter(Protocol):
         ...
 
     def end(self, report: Report | None) -> Usage:
-        """The command is over; `report` is the warden's, None when it could not send one."""
+        """The command is over; `report` is the supervisor's, None when it could not send one."""
         ...
 
 
@@ -95,7 +97,7 @@ class Cell:
 
 @dataclass(slots=True)
 class _Talk:
-    """One command's conversation with the warden."""
+    """One command's conversation with the supervisor."""
 
     outgoing: deque[memoryview]
     wall_s: float
@@ -116,7 +118,7 @@ class _Talk:
         self.outgoing.insert(at, memoryview(urgent))
 
 
-class WardenSandbox:
+class SupervisorSandbox:
     """Implements `Sandbox` over a cell."""
 
     def __init__(self, cell: Cell) -> None:
@@ -146,7 +148,7 @@ class WardenSandbox:
         stdin: bytes = b"",
         wall_s: float | None = None,
         variables: Mapping[str, str] | None = None,
-        seat: Seat | None = None,
+        time_slot: TimeSlot | None = None,
         on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run one command to its end; see `Sandbox.exec`."""
@@ -154,12 +156,12 @@ class WardenSandbox:
         wall = limits.wall_s if wall_s is None else min(wall_s, limits.wall_s)
         stdout, stderr = OutputCap(limits.output_bytes), OutputCap(limits.output_bytes)
         with self._lock, contextlib.ExitStack() as leaving:
-            if seat is not None:
-                leaving.callback(seat.leave)
+            if time_slot is not None:
+                leaving.callback(time_slot.leave)
             talk = self._start(
                 argv, cwd=cwd, stdin=stdin, wall_s=wall, variables=variables or {},
                 on_stdout=_both(stdout, "stdout", on_output),
-                on_stderr=_both(stderr, "stderr", on_output), seat=seat,
+                on_stderr=_both(stderr, "stderr", on_output), time_slot=time_slot,
             )  # fmt: skip
             self._cell.meter.begin()
             talk.pace.start(time.monotonic())
@@ -235,7 +237,7 @@ class WardenSandbox:
         self, argv: Sequence[str], *, cwd: str, stdin: bytes, wall_s: float,
         variables: Mapping[str, str],
         on_stdout: Callable[[bytes], None], on_stderr: Callable[[bytes], None],
-        seat: Seat | None = None,
+        time_slot: TimeSlot | None = None,
     ) -> _Talk:  # fmt: skip
         if self._broken is not None:
             raise SandboxBrokenError(f"{self._broken}; open a fresh sandbox")
@@ -248,21 +250,22 @@ class WardenSandbox:
             cwd=translate(cwd),
             environ={name: translate(value) for name, value in environ.items()},
             stdin=stdin,
-            deadline_s=wall_s * (seat.count if seat is not None else 1) + WARDEN_SLACK_S,
+            deadline_s=wall_s * (time_slot.count if time_slot is not None else 1)
+            + SUPERVISOR_SLACK_S,
         )
         return _Talk(
             outgoing=deque((*self._residue, *(memoryview(each) for each in frames))),
             is_partial=bool(self._residue),
             wall_s=wall_s,
-            pace=Pace(seat),
+            pace=Pace(time_slot),
             on_stdout=on_stdout,
             on_stderr=on_stderr,
         )
 
     def _converse(self, talk: _Talk, is_flooded: Callable[[], bool]) -> None:
-        """Relay until the warden reports or everything is dead."""
+        """Relay until the supervisor reports or everything is dead."""
         transport = self._cell.transport
-        seat = talk.pace.seat
+        time_slot = talk.pace.time_slot
         while talk.report is None:
             self._keep_pace(talk)
             wait_s = self._check_limits(talk, is_flooded)
@@ -272,8 +275,8 @@ class WardenSandbox:
             wanted = {transport.read_fd: select.POLLIN}
             if talk.outgoing and may_send:
                 wanted[transport.write_fd] = wanted.get(transport.write_fd, 0) | select.POLLOUT
-            if seat is not None:
-                wanted[seat.wake_fd] = select.POLLIN
+            if time_slot is not None:
+                wanted[time_slot.wake_fd] = select.POLLIN
             poller = select.poll()
             for fd, events in wanted.items():
                 poller.register(fd, events)
@@ -286,12 +289,12 @@ class WardenSandbox:
         self._residue = (talk.outgoing[0],) if talk.is_partial else ()
 
     def _keep_pace(self, talk: _Talk) -> None:
-        """Stop or continue the command as its seat says."""
-        seat = talk.pace.seat
-        if seat is not None and seat.is_abandoned:
+        """Stop or continue the command as its time slot says."""
+        time_slot = talk.pace.time_slot
+        if time_slot is not None and time_slot.is_abandoned:
             self._cell.kill()
             self._broken = "the sandbox was killed because its turns were abandoned"
-            raise TurnsAbandonedError(
+            raise TimeSlicesAbandonedError(
                 "the command was ended in the middle: its turns were abandoned"
             )
         if talk.ending is None and (order := talk.pace.order(time.monotonic())) is not None:
@@ -378,9 +381,9 @@ class WardenSandbox:
 
 
 @contextlib.contextmanager
-def opened(cell: Cell) -> Iterator[WardenSandbox]:
+def opened(cell: Cell) -> Iterator[SupervisorSandbox]:
     """A sandbox over a cell that refuses to be used after the context."""
-    sandbox = WardenSandbox(cell)
+    sandbox = SupervisorSandbox(cell)
     try:
         yield sandbox
     finally:
@@ -409,7 +412,7 @@ def _outcome(talk: _Talk, usage: Usage) -> ExecOutcome:
 
 
 def wait_until_ready(transport: Transport, complaint: Callable[[], str]) -> str:
-    """Wait for the warden's first frame; returns the path of its interpreter.
+    """Wait for the supervisor's first frame; returns the path of its interpreter.
 
     Raises:
         SandboxBrokenError: It did not come in time or the stream ended.

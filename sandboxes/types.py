@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from rsi.sandboxes.turns import Seat
+from rsi.sandboxes.time_slices import TimeSlot
 
 
 class Assurance(StrEnum):
@@ -156,7 +156,7 @@ class Sandbox(Protocol):
         stdin: bytes = b"",
         wall_s: float | None = None,
         variables: Mapping[str, str] | None = None,
-        seat: Seat | None = None,
+        time_slot: TimeSlot | None = None,
         on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run one command to its end, whatever that is.
@@ -167,12 +167,12 @@ class Sandbox(Protocol):
             stdin: Bytes fed to the command, then end of file.
             wall_s: A tighter wall limit than the sandbox's own.
             variables: Variables added for this command only.
-            seat: Run in turns with commands of other sandboxes. The wall limit and `wall_s` then count the time
-                of the command's own turns. The seat is left when the command has ended, however it ended.
+            time_slot: Run in turns with commands of other sandboxes. The wall limit and `wall_s` then count the time
+                of the command's own turns. The time slot is left when the command has ended, however it ended.
             on_output: Called with "stdout" or "stderr" and each piece as it comes, on the calling thread.
 
         Raises:
-            TurnsAbandonedError: The turns were abandoned before the command ended.
+            TimeSlicesAbandonedError: The turns were abandoned before the command ended.
             SandboxBrokenError: The sandbox was killed by an earlier limit or its engine is gone.
         """
         ...

@@ -26,7 +26,7 @@ from rsi.agent.store.records import (
     RequestKind,
     utc_now,
 )
-from rsi.agent.trajectory.recording import RecordingError
+from rsi.agent.trajectory.recorded import RecordingError
 from rsi.sandboxes.errors import SandboxError
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import load_task, profile_of

@@ -4,7 +4,7 @@ CockpitError
 ├── SettingsError      the settings file cannot be used
 ├── ActionRefusedError a decision or request was refused, nothing was written
 ├── TerminalError      there is no terminal to draw on
-├── RecordingError     a recording cannot be made or read
+├── CampaignFileError     a recording cannot be made or read
 └── WebError           the web server cannot start
 """
 
@@ -25,7 +25,7 @@ class ActionRefusedError(CockpitError):
     """A decision or a request was refused; the ledger is unchanged."""
 
 
-class RecordingError(CockpitError):
+class CampaignFileError(CockpitError):
     """A recording cannot be made or read."""
 
 

@@ -37,7 +37,7 @@ CODES_BY_ERROR = (
     ("rsi.agent.llm.errors", "ModelError", EXIT_UNAVAILABLE),
     ("rsi.agent.search.choose", "StrategyError", EXIT_BAD_INPUT),
     ("rsi.agent.roles.scaffold.loading", "ScaffoldError", EXIT_BAD_INPUT),
-    ("rsi.agent.trajectory.recording", "RecordingError", EXIT_BAD_INPUT),
+    ("rsi.agent.trajectory.recorded", "RecordingError", EXIT_BAD_INPUT),
     ("rsi.tasks.errors", "RepoUnreachableError", EXIT_UNAVAILABLE),
     ("rsi.tasks.errors", "TaskError", EXIT_BAD_INPUT),
     ("rsi.sandboxes.errors", "SandboxError", EXIT_UNAVAILABLE),

@@ -1,6 +1,6 @@
-"""What a campaign may spend, what it has spent, and the purse that keeps the one below the other.
+"""What a campaign may spend, what it has spent, and the budget guard that keeps the one below the other.
 
-Pure accounting over the ledger's charges, plus `LedgerPurse`. Invariants: an open reservation counts in full,
+Pure accounting over the ledger's charges, plus `LedgerBudgetGuard`. Invariants: an open reservation counts in full,
 so a crash in the middle of a call forgets nothing; a reservation is written first and then
 checked together with all others, so parallel rounds cannot slip past the limit side by side; a charge
 whose price nobody knows is counted as such, never as 0 dollars.
@@ -129,7 +129,7 @@ def warnings(budget: Budget, used: Spent) -> tuple[BudgetWarning, ...]:
 
 
 class ChargeLedger(Protocol):
-    """What the purse needs of the ledger."""
+    """What the budget guard needs of the ledger."""
 
     def reserve(self, charge: ChargeRecord) -> bool: ...
 
@@ -149,8 +149,8 @@ class ChargeLedger(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class LedgerPurse:
-    """The purse of one round; implements `rsi.agent.types.Purse`."""
+class LedgerBudgetGuard:
+    """The budget guard of one round; implements `rsi.agent.types.BudgetGuard`."""
 
     ledger: ChargeLedger
     campaign_id: str
@@ -166,7 +166,7 @@ class LedgerPurse:
     def reserve(
         self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
     ) -> str:
-        """Write a reservation, then check it with all others; see `Purse.reserve`."""
+        """Write a reservation, then check it with all others; see `BudgetGuard.reserve`."""
         # A step that runs again after a crash pays again for real, so its charges get new names.
         charge = ChargeRecord(
             id=f"{self.round_id}/{role.value}/{uuid.uuid4().hex}",

@@ -1,6 +1,6 @@
 """A campaign's limits as they are now, and how much of each is used: settings, what a person changed since, charges, time.
 
-Does not: refuse anything; `rsi.agent.policy.budget` says what is exhausted, the purse refuses calls.
+Does not: refuse anything; `rsi.agent.policy.budget` says what is exhausted, the budget guard refuses calls.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from rsi.agent.run.steps.models import proposer_of
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, Step
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 from rsi.tasks.format.loader import load_task
 
 

@@ -17,7 +17,7 @@ from rsi.agent.llm.errors import ModelError
 from rsi.agent.llm.retry import RetryPolicy, with_retries
 from rsi.agent.llm.tokens import request_tokens_bound
 from rsi.agent.llm.types import Reply, Request, Usage
-from rsi.agent.types import AgentRole, Cost, Purse, Sink
+from rsi.agent.types import AgentRole, BudgetGuard, Cost, Sink
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Caller:
 
     model: Model
     role: AgentRole
-    purse: Purse
+    budget_guard: BudgetGuard
     sink: Sink
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     sleep: Callable[[float], None] = time.sleep
@@ -54,7 +54,7 @@ class Caller:
     def _attempt(self, request: Request) -> Reply:
         bound = upper_bound(request)
         price = self.model.price
-        reservation = self.purse.reserve(
+        reservation = self.budget_guard.reserve(
             role=self.role,
             model=self.model.spec,
             upper_bound_usd=None if price is None else price.bound_usd(bound),
@@ -81,7 +81,7 @@ class Caller:
             usd = None if price is None else price.bound_usd(bound)
         else:
             usd = None if price is None else price.cost_usd(usage)
-        self.purse.settle(reservation, usage=usage, usd=None if usage is None else usd)
+        self.budget_guard.settle(reservation, usage=usage, usd=None if usage is None else usd)
         cost = Cost(usd=usd, usage=bound if usage is None else usage, calls=1, wall_s=wall_s)
         self.cost = self.cost + cost
         return cost

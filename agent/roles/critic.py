@@ -15,7 +15,7 @@ from rsi.agent.llm.types import ToolSpec
 from rsi.agent.roles.answers import ask
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.scaffold.loading import Scaffold
-from rsi.agent.types import AgentRole, Critique, Purse, Sink, Stance
+from rsi.agent.types import AgentRole, BudgetGuard, Critique, Sink, Stance
 from rsi.evals.types import Finding, Severity
 
 DIFF_CHARS = 60_000
@@ -72,7 +72,7 @@ def criticise(
     model: Model,
     *,
     sink: Sink,
-    purse: Purse,
+    budget_guard: BudgetGuard,
     scaffold: Scaffold,
     retry: RetryPolicy | None = None,
 ) -> Critique:
@@ -88,7 +88,7 @@ def criticise(
     caller = Caller(
         model=model,
         role=AgentRole.CRITIC,
-        purse=purse,
+        budget_guard=budget_guard,
         sink=sink,
         policy=retry or RetryPolicy(),
     )

@@ -11,13 +11,13 @@ from rsi.agent.policy.budget import exhausted
 from rsi.agent.policy.controls import Slot, schedule
 from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.run.contexts import CampaignContext, open_campaign_context
 from rsi.agent.run.engine import Durable
 from rsi.agent.run.pausing import wait_while_paused
 from rsi.agent.run.round import run_round
 from rsi.agent.run.steps.audit import audit_champion, audit_facts, audit_stack
 from rsi.agent.run.steps.models import budget_in_force, refused_limit
 from rsi.agent.run.steps.searching import plan_round
-from rsi.agent.run.workshop import Workshop, open_workshop
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -46,37 +46,44 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
     """
     durable.step("start", lambda: _event(ledger, campaign_id, CampaignEventKind.STARTED))
     try:
-        shop = open_workshop(home, ledger, ledger.campaign(campaign_id))
+        campaign_context = open_campaign_context(home, ledger, ledger.campaign(campaign_id))
     except Exception as error:
         log.exception("campaign=%s cannot start", campaign_id)
         reason = str(error)
         durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
         return
     try:
-        kind, reason = _run_rounds(shop, durable)
+        kind, reason = _run_rounds(campaign_context, durable)
         word = "not measured"
         if kind is CampaignEventKind.FINISHED:
-            word = durable.step("audit", lambda: _audited(shop, lambda: audit_champion(shop)))
-        durable.step("end", lambda: _end(shop, kind, reason, word))
+            word = durable.step(
+                "audit",
+                lambda: _audited(campaign_context, lambda: audit_champion(campaign_context)),
+            )
+        durable.step("end", lambda: _end(campaign_context, kind, reason, word))
     except Exception as error:
         log.exception("campaign=%s failed between its rounds", campaign_id)
         reason = f"{type(error).__name__}: {error}"
         durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
 
 
-def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, str]:
+def _run_rounds(
+    campaign_context: CampaignContext, durable: Durable
+) -> tuple[CampaignEventKind, str]:
     errors = 0
-    for slot in schedule(shop.task, shop.config.rounds, shop.config.control_every):
-        round_id, reason = slot.round_id(shop.campaign.id), ""
-        word = _next(shop, durable, slot)
+    for slot in schedule(
+        campaign_context.task, campaign_context.config.rounds, campaign_context.config.control_every
+    ):
+        round_id, reason = slot.round_id(campaign_context.record.id), ""
+        word = _next(campaign_context, durable, slot)
         if word == "stop":
             return CampaignEventKind.STOPPED, "a person stopped it"
         if word not in {"round", "done"}:
             return CampaignEventKind.FINISHED, word
         if word == "round":
-            reason = _run_one(shop, durable, round_id)
-        if shop.config.audit_every:
-            _audit_between(shop, durable, shop.ledger.round(round_id))
+            reason = _run_one(campaign_context, durable, round_id)
+        if campaign_context.config.audit_every:
+            _audit_between(campaign_context, durable, campaign_context.ledger.round(round_id))
         errors = errors + 1 if reason else 0
         if errors >= MAX_HARNESS_ERRORS:
             return (
@@ -84,22 +91,25 @@ def _run_rounds(shop: Workshop, durable: Durable) -> tuple[CampaignEventKind, st
                 f"{errors} rounds in a row failed on our side: {reason}",
             )
     # A stop in the last round finds no next one to keep from starting.
-    if durable.step("over", lambda: "stop" if shop.steering.is_stopping() else "done") == "stop":
+    if (
+        durable.step("over", lambda: "stop" if campaign_context.steering.is_stopping() else "done")
+        == "stop"
+    ):
         return CampaignEventKind.STOPPED, "a person stopped it"
     return CampaignEventKind.FINISHED, "all rounds done"
 
 
-def _run_one(shop: Workshop, durable: Durable, round_id: str) -> str:
+def _run_one(campaign_context: CampaignContext, durable: Durable, round_id: str) -> str:
     """Run one round to its end; why it failed on our side, empty when it did not."""
-    desk, reason = shop.desk(round_id), ""
+    context, reason = campaign_context.context(round_id), ""
     try:
-        ended = run_round(desk, durable)
+        ended = run_round(context, durable)
     except Exception as error:
         log.exception("round=%s harness error", round_id)
         reason = f"{type(error).__name__}: {error}"
         durable.step(
             f"{round_id}/close",
-            lambda: _close_as_harness_error(shop, round_id, desk.attempt, reason),
+            lambda: _close_as_harness_error(campaign_context, round_id, context.attempt, reason),
         )
         ended = "harness_error"
     log.info("round=%s ended=%s", round_id, ended)
@@ -108,42 +118,44 @@ def _run_one(shop: Workshop, durable: Durable, round_id: str) -> str:
     return reason
 
 
-def _next(shop: Workshop, durable: Durable, slot: Slot) -> str:
+def _next(campaign_context: CampaignContext, durable: Durable, slot: Slot) -> str:
     """What comes now: "round" with its record written, "done" for one that ended before, "stop", or why all is over."""
-    wait_while_paused(shop, durable, f"next/{slot.number}/go")
-    return durable.step(f"next/{slot.number}", lambda: _look(shop, slot))
+    wait_while_paused(campaign_context, durable, f"next/{slot.number}/go")
+    return durable.step(f"next/{slot.number}", lambda: _look(campaign_context, slot))
 
 
-def _look(shop: Workshop, slot: Slot) -> str:
-    campaign_id, round_id = shop.campaign.id, slot.round_id(shop.campaign.id)
+def _look(campaign_context: CampaignContext, slot: Slot) -> str:
+    campaign_id, round_id = campaign_context.record.id, slot.round_id(campaign_context.record.id)
     # A campaign that goes on by request meets its old rounds again, and the engine has forgotten them.
-    if any(each.step is Step.REPORT for each in shop.ledger.steps(round_id)):
+    if any(each.step is Step.REPORT for each in campaign_context.ledger.steps(round_id)):
         return "done"
-    if shop.steering.is_stopping():
+    if campaign_context.steering.is_stopping():
         return "stop"
-    if any(each.id == round_id for each in shop.ledger.rounds(campaign_id)):
+    if any(each.id == round_id for each in campaign_context.ledger.rounds(campaign_id)):
         return "round"  # opened over the champion of its time, which may have moved
-    limit = exhausted(budget_in_force(shop), spent_now(shop.ledger, campaign_id))
+    limit = exhausted(
+        budget_in_force(campaign_context), spent_now(campaign_context.ledger, campaign_id)
+    )
     if limit is not None:
         return f"the budget of {limit} is spent"
-    refused = refused_limit(shop)
+    refused = refused_limit(campaign_context)
     if refused is not None:
         return f"the budget of {refused} is spent: what is left does not pay for another call"
-    shop.ledger.add_round(_record(shop, slot))
+    campaign_context.ledger.add_round(_record(campaign_context, slot))
     return "round"
 
 
-def _record(shop: Workshop, slot: Slot) -> RoundRecord:
-    champion, parent = shop.lineage.champion(), None
+def _record(campaign_context: CampaignContext, slot: Slot) -> RoundRecord:
+    champion, parent = campaign_context.lineage.champion(), None
     if slot.control is None:
-        plan = plan_round(shop, slot.number, champion)
+        plan = plan_round(campaign_context, slot.number, champion)
         parent = None if plan.parent == champion else plan.parent
     elif slot.control.patch is not None:
         # A task's patches are made against its own repo, whatever the champion has become.
-        champion = shop.lineage.baseline()
+        champion = campaign_context.lineage.baseline()
     return RoundRecord(
-        id=slot.round_id(shop.campaign.id),
-        campaign_id=shop.campaign.id,
+        id=slot.round_id(campaign_context.record.id),
+        campaign_id=campaign_context.record.id,
         number=slot.number,
         champion_commit=champion,
         created_at=utc_now(),
@@ -152,18 +164,22 @@ def _record(shop: Workshop, slot: Slot) -> RoundRecord:
     )
 
 
-def _audit_between(shop: Workshop, durable: Durable, record: RoundRecord) -> None:
+def _audit_between(
+    campaign_context: CampaignContext, durable: Durable, record: RoundRecord
+) -> None:
     key = f"{record.id}/audit"
-    wait_while_paused(shop, durable, f"{key}/go")
-    durable.step(key, lambda: _audited(shop, lambda: audit_stack(shop, record)))
+    wait_while_paused(campaign_context, durable, f"{key}/go")
+    durable.step(
+        key, lambda: _audited(campaign_context, lambda: audit_stack(campaign_context, record))
+    )
 
 
-def _audited(shop: Workshop, audit: Callable[[], str]) -> str:
+def _audited(campaign_context: CampaignContext, audit: Callable[[], str]) -> str:
     """Measure the champion against the round-0 baseline again; never multiply steps up."""
     try:
         return audit()
     except Exception as error:
-        log.exception("campaign=%s audit failed", shop.campaign.id)
+        log.exception("campaign=%s audit failed", campaign_context.record.id)
         return f"failed: {error}"
 
 
@@ -172,22 +188,24 @@ def _fail(ledger: Ledger, campaign_id: str, reason: str) -> str:
     return _event(ledger, campaign_id, CampaignEventKind.FAILED, reason)
 
 
-def _end(shop: Workshop, kind: CampaignEventKind, reason: str, word: str) -> str:
-    shop.steering.close(kind.value)
-    shop.ledger.add_campaign_event(
+def _end(campaign_context: CampaignContext, kind: CampaignEventKind, reason: str, word: str) -> str:
+    campaign_context.steering.close(kind.value)
+    campaign_context.ledger.add_campaign_event(
         CampaignEvent(
-            campaign_id=shop.campaign.id,
+            campaign_id=campaign_context.record.id,
             kind=kind,
             at=utc_now(),
-            payload={"reason": reason, **audit_facts(shop, word)},
+            payload={"reason": reason, **audit_facts(campaign_context, word)},
         )
     )
     return kind.value
 
 
-def _close_as_harness_error(shop: Workshop, round_id: str, attempt: int, reason: str) -> str:
+def _close_as_harness_error(
+    campaign_context: CampaignContext, round_id: str, attempt: int, reason: str
+) -> str:
     """Write where the round broke and that it is over; what a crash left of that is completed."""
-    steps = [each for each in shop.ledger.steps(round_id) if each.attempt == attempt]
+    steps = [each for each in campaign_context.ledger.steps(round_id) if each.attempt == attempt]
     done = {each.step for each in steps}
     if Step.REPORT in done:
         return "closed"
@@ -197,7 +215,7 @@ def _close_as_harness_error(shop: Workshop, round_id: str, attempt: int, reason:
     is_named = any(each.outcome == "harness_error" for each in steps)
     broken = Step.REPORT if is_named else open_steps[0]
     for step in (broken, Step.REPORT) if broken is not Step.REPORT else (broken,):
-        shop.ledger.add_step(
+        campaign_context.ledger.add_step(
             StepRecord(
                 round_id=round_id,
                 step=step,

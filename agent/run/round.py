@@ -10,37 +10,37 @@ from collections.abc import Callable
 from itertools import count
 
 from rsi.agent.policy.gate import MAX_ATTEMPTS
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.engine import Durable
 from rsi.agent.run.pausing import HELD_BEFORE, wait_while_paused
 from rsi.agent.run.steps.closing import decide, look_at_gate, promote, report
 from rsi.agent.run.steps.evidence import admit, measure, review, score
 from rsi.agent.run.steps.idea import commit, critique, open_round, propose, write_brief
 from rsi.agent.run.steps.result import StepResult
-from rsi.agent.run.workshop import RoundDesk
 from rsi.agent.store.records import Step, StepRecord, utc_now
 from rsi.agent.store.state import GOES_ON
 
 
-def run_round(desk: RoundDesk, durable: Durable) -> str:
+def run_round(context: RoundContext, durable: Durable) -> str:
     """Take one round from its opening to its report.
 
     Args:
-        desk: The round's ledger, lineage, task, backend and models.
+        context: The round's ledger, lineage, task, backend and models.
         durable: Remembers finished steps through crashes.
 
     Returns:
         The word that the round ended with, such as "promoted", "refuted" or "not_admitted".
     """
 
-    def step(name: Step, work: Callable[[RoundDesk], StepResult]) -> str:
-        key = f"{desk.round_id}/{desk.attempt}/{name.value}"
+    def step(name: Step, work: Callable[[RoundContext], StepResult]) -> str:
+        key = f"{context.round_id}/{context.attempt}/{name.value}"
         if name in HELD_BEFORE:
-            wait_while_paused(desk.shop, durable, f"{key}/go")
-        return durable.step(key, lambda: _recorded(desk, name, work))
+            wait_while_paused(context.campaign, durable, f"{key}/go")
+        return durable.step(key, lambda: _recorded(context, name, work))
 
     opened = step(Step.OPEN, open_round)
     for attempt in range(0 if _stopped(opened) else MAX_ATTEMPTS):
-        desk.attempt = attempt
+        context.attempt = attempt
         word = (
             _stopped(step(Step.BRIEF, write_brief))
             or _stopped(step(Step.PROPOSE, propose))
@@ -50,14 +50,14 @@ def run_round(desk: RoundDesk, durable: Durable) -> str:
             or _stopped(step(Step.MEASURE, measure))
             or _stopped(step(Step.SCORE, score))
             or _stopped(step(Step.REVIEW, review))
-            or _wait_at_gate(desk, durable)
+            or _wait_at_gate(context, durable)
             or _stopped(step(Step.DECIDE, decide))
             or step(Step.PROMOTE, promote)
         )
         if word != "revise":
             break
     step(Step.REPORT, report)
-    return desk.ended_as()
+    return context.ended_as()
 
 
 def _stopped(outcome: str) -> str:
@@ -65,36 +65,36 @@ def _stopped(outcome: str) -> str:
     return "" if outcome in GOES_ON else outcome
 
 
-def _wait_at_gate(desk: RoundDesk, durable: Durable) -> str:
+def _wait_at_gate(context: RoundContext, durable: Durable) -> str:
     """Sleep until the gate has spoken or the campaign is stopped; silence never approves."""
-    key = f"{desk.round_id}/{desk.attempt}/gate"
+    key = f"{context.round_id}/{context.attempt}/gate"
     for look in count():
-        if durable.step(f"{key}/{look}", lambda: look_at_gate(desk)) != "waiting":
+        if durable.step(f"{key}/{look}", lambda: look_at_gate(context)) != "waiting":
             break
-        durable.wait(desk.round_id)
+        durable.wait(context.round_id)
     return ""
 
 
-def _recorded(desk: RoundDesk, name: Step, work: Callable[[RoundDesk], StepResult]) -> str:
+def _recorded(context: RoundContext, name: Step, work: Callable[[RoundContext], StepResult]) -> str:
     """Run a step unless its row is there already, and write the row."""
-    before = desk.step(name)
+    before = context.step(name)
     if before is not None:
         return before.outcome
-    started_at, started_s = utc_now(), desk.monotonic_s()
-    if name in HELD_BEFORE and desk.shop.steering.is_stopping():
+    started_at, started_s = utc_now(), context.monotonic_s()
+    if name in HELD_BEFORE and context.campaign.steering.is_stopping():
         result = StepResult(outcome="stopped", payload={"reason": "a person stopped the campaign"})
     else:
-        result = work(desk)
-    desk.ledger.add_step(
+        result = work(context)
+    context.ledger.add_step(
         StepRecord(
-            round_id=desk.round_id,
+            round_id=context.round_id,
             step=name,
             outcome=result.outcome,
             started_at=started_at,
-            wall_s=desk.monotonic_s() - started_s,
-            attempt=desk.attempt,
+            wall_s=context.monotonic_s() - started_s,
+            attempt=context.attempt,
             payload=result.payload,
         )
     )
-    desk.log_step(name, result.outcome)
+    context.log_step(name, result.outcome)
     return result.outcome

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from rsi.agent.llm.codec import block_from_json, block_to_json, usage_to_json
 from rsi.agent.llm.types import Block, Reply, StopReason, Text, ToolCall, ToolSpec, Usage
-from rsi.agent.trajectory.recording import (
+from rsi.agent.trajectory.recorded import (
     Recording,
     RecordingError,
     ToolAnswer,

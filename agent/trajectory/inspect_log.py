@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from rsi.agent.llm.types import Reasoning, StopReason, Text, ToolCall, ToolResult, Usage
-from rsi.agent.trajectory.recording import Recording, Turn
+from rsi.agent.trajectory.recorded import Recording, Turn
 
 LOG_VERSION = 2
 _STOPS: Mapping[StopReason, str] = {

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rsi.agent.llm.types import ToolCall
-from rsi.agent.roles.proposer.limits import ProposerLimits
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.toolbox import answer_call
 from rsi.agent.roles.proposer.tools import Bench
 from rsi.agent.roles.proposer.workspace import SandboxGoneError, Workspace
-from rsi.agent.trajectory.recording import Recording, RecordingError, ToolAnswer, calls_of
+from rsi.agent.trajectory.recorded import Recording, RecordingError, ToolAnswer, calls_of
 from rsi.agent.types import DevRun
 from rsi.sandboxes.errors import SandboxBrokenError
 from rsi.sandboxes.types import FileTree, Sandbox

@@ -10,7 +10,7 @@ from typing import Any
 
 from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
 from rsi.agent.llm.types import Request
-from rsi.agent.trajectory.recording import Recording
+from rsi.agent.trajectory.recorded import Recording
 
 
 def sft_lines(

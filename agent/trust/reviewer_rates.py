@@ -141,7 +141,7 @@ class ModelReviewer:
 
 @dataclass(slots=True, kw_only=True)
 class _Till:
-    """A purse without a campaign: what was spent, and no reservation beyond the budget."""
+    """A budget guard without a campaign: what was spent, and no reservation beyond the budget."""
 
     budget_usd: float | None
     calls: int = 0
@@ -306,7 +306,7 @@ def _asked(
         [reviewer.model_for(trial)],
         votes=reviewer.votes,
         sink=lambda *_: None,
-        purse=till,
+        budget_guard=till,
         scaffold=reviewer.scaffold,
     )
     return replace(said, by_model=answer.findings, votes=answer.panel.summary)

@@ -199,12 +199,12 @@ def _next_runs(
     # After a failure the next run decides, and it is the candidate's: the champion's would be wasted.
     is_decided_alone = bool(judgement.runs.failures)
     lanes = session.lanes()
-    if not session.takes_turns or any(run.pair == first for run in done):
+    if not session.takes_time_slices or any(run.pair == first for run in done):
         return session.on(lanes[0]).run_pair(first, done, candidate_first=is_decided_alone)
     valid_pairs = len(judgement.runs.valid)
     together = 1 if is_decided_alone else pairs_to_run(judgement.plan, valid_pairs, len(lanes))
     chosen = [first, *islice(pairs, together - 1)]
-    return session.run_in_turns(chosen, done, lanes[:together], candidate_first=is_decided_alone)
+    return session.run_time_sliced(chosen, done, lanes[:together], candidate_first=is_decided_alone)
 
 
 def _open_pairs(done: Sequence[Measurement]) -> Iterator[int]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from rsi.evals.measure.machine import Cores
 from rsi.evals.types import Purpose
 from rsi.sandboxes.pool import SandboxPool
-from rsi.sandboxes.turns import Seat
+from rsi.sandboxes.time_slices import TimeSlot
 from rsi.sandboxes.types import Backend, FileTree, OnOutput
 from rsi.tasks.running import runner as task_runner
 from rsi.tasks.running.harness_sandbox import harness_spec
@@ -27,7 +27,7 @@ class Runner(Protocol):
         ...
 
     @property
-    def takes_turns(self) -> bool:
+    def takes_time_slices(self) -> bool:
         """Whether two runs may be asked for at once, to be run in turns."""
         ...
 
@@ -52,7 +52,7 @@ class Runner(Protocol):
         training_seed: int,
         label: str,
         *,
-        seat: Seat | None = None,
+        time_slot: TimeSlot | None = None,
         on_output: OnOutput | None = None,
     ) -> CandidateRun: ...
 
@@ -73,7 +73,7 @@ class TaskRunner:
     cpus: Cores = None
     """Cores that both arms are pinned to; None leaves the choice to the kernel."""
     gpus: tuple[str, ...] = ()
-    takes_turns: bool = True
+    takes_time_slices: bool = True
 
     @contextmanager
     def ready(
@@ -106,7 +106,7 @@ class TaskRunner:
         training_seed: int,
         label: str,
         *,
-        seat: Seat | None = None,
+        time_slot: TimeSlot | None = None,
         on_output: OnOutput | None = None,
     ) -> CandidateRun:
         return task_runner.run_candidate(
@@ -119,7 +119,7 @@ class TaskRunner:
             label,
             cpus=self.cpus,
             gpus=self.gpus,
-            seat=seat,
+            time_slot=time_slot,
             on_output=on_output,
         )
 

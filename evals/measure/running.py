@@ -16,8 +16,8 @@ from rsi.evals.judge.guards import TESTS
 from rsi.evals.measure.disturbance import MachineReading, disturbance_between, read_machine
 from rsi.evals.measure.runner import Runner
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
-from rsi.sandboxes.errors import SandboxError, TurnsAbandonedError
-from rsi.sandboxes.turns import Seat, Turns
+from rsi.sandboxes.errors import SandboxError, TimeSlicesAbandonedError
+from rsi.sandboxes.time_slices import TimeSlices, TimeSlot
 from rsi.sandboxes.types import ExecOutcome, FileTree
 from rsi.tasks.errors import TaskError
 from rsi.tasks.types import (
@@ -115,10 +115,10 @@ class Lane:
     max_slice_s: float
     """The longest slice of the arm that needs less."""
 
-    def turns(self) -> Turns:
+    def turns(self) -> TimeSlices:
         """A table for the arms; without the candidate's result nobody needs the champion's."""
         decisive = next(at for at, (slot, _) in enumerate(self.arms) if slot.arm is Arm.CANDIDATE)
-        return Turns(self.needs_s, max_slice_s=self.max_slice_s, decisive=decisive)
+        return TimeSlices(self.needs_s, max_slice_s=self.max_slice_s, decisive=decisive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class _Ended:
     after: MachineReading
 
 
-def run_in_turns(
+def run_time_sliced(
     task: Task,
     profile: Profile,
     lanes: Sequence[Lane],
@@ -154,36 +154,41 @@ def run_in_turns(
         MeasurementError: As for `run_arm`.
     """
     gpus = tuple(uuid for lane in lanes for uuid in lane.runner.gpus)
-    seated = [(lane, slot, tree) for lane in lanes for slot, tree in lane.arms]
+    placed = [(lane, slot, tree) for lane in lanes for slot, tree in lane.arms]
     before = read_machine(gpus=gpus)
-    with ExitStack() as tables, ThreadPoolExecutor(len(seated)) as pool:
+    with ExitStack() as tables, ThreadPoolExecutor(len(placed)) as pool:
         turns = [tables.enter_context(lane.turns()) for lane in lanes]
-        seats = [seat for table in turns for seat in table.seats]
+        time_slots = [time_slot for table in turns for time_slot in table.time_slots]
 
         def abandon() -> None:
             for table in turns:
                 table.abandon()
 
-        def go(lane: Lane, slot: Slot, tree: FileTree, seat: Seat) -> _Ended | None:
+        def go(lane: Lane, slot: Slot, tree: FileTree, time_slot: TimeSlot) -> _Ended | None:
             try:
-                run = _run(lane.runner, task, profile, tree, lane.instance, slot, seat, listener)
+                run = _run(
+                    lane.runner, task, profile, tree, lane.instance, slot, time_slot, listener
+                )
                 return _Ended(run=run, after=read_machine(gpus=gpus))
-            except TurnsAbandonedError:
+            except TimeSlicesAbandonedError:
                 return None
             except BaseException:
                 abandon()
                 raise
             finally:
-                seat.leave()
+                time_slot.leave()
 
-        futures = [pool.submit(go, *place, seat) for place, seat in zip(seated, seats, strict=True)]
+        futures = [
+            pool.submit(go, *place, time_slot)
+            for place, time_slot in zip(placed, time_slots, strict=True)
+        ]
         try:
             is_stopped = _watch(futures, abandon, should_stop)
         except BaseException:
             abandon()  # or leaving the pool would wait for all the runs
             raise
         ended = []
-        for (lane, slot, tree), future in zip(seated, futures, strict=True):
+        for (lane, slot, tree), future in zip(placed, futures, strict=True):
             found = _result(task, slot, future)
             if found is not None:
                 ended.append((lane, slot, tree, found))
@@ -225,7 +230,7 @@ def _run(
     tree: FileTree,
     instance: Instance,
     slot: Slot,
-    seat: Seat | None,
+    time_slot: TimeSlot | None,
     listener: Listener | None,
 ) -> CandidateRun:
     on_output = None if listener is None else partial(listener.heard, slot)
@@ -237,7 +242,7 @@ def _run(
             instance,
             slot.training_seed,
             slot.label,
-            seat=seat,
+            time_slot=time_slot,
             on_output=on_output,
         )
     finally:

@@ -21,10 +21,10 @@ from rsi.evals.judge.pairing import DISTURBED_CLOCKS, needs_champion, sort_runs
 from rsi.evals.measure.disturbance import wait_until_quiet
 from rsi.evals.measure.machine import Cores, timing_cores
 from rsi.evals.measure.runner import Runner, TaskRunner
-from rsi.evals.measure.running import Lane, Listener, Slot, run_arm, run_in_turns
+from rsi.evals.measure.running import Lane, Listener, Slot, run_arm, run_time_sliced
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError
-from rsi.sandboxes.turns import COARSE_SLICE_S, FINE_SLICE_S
+from rsi.sandboxes.time_slices import COARSE_SLICE_S, FINE_SLICE_S
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import TaskError
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
@@ -80,9 +80,9 @@ class Session:
     should_stop: Callable[[], bool]
 
     @property
-    def takes_turns(self) -> bool:
+    def takes_time_slices(self) -> bool:
         """Whether the arms of a pair run in turns, and pairs beside each other."""
-        return self.runner.takes_turns and self.task.metric.clock is Clock.CPU_S
+        return self.runner.takes_time_slices and self.task.metric.clock is Clock.CPU_S
 
     def run_pair(
         self, pair: int, done: Sequence[Measurement], *, candidate_first: bool
@@ -118,7 +118,7 @@ class Session:
                 fresh.append(finished[slot.arm])
         return fresh
 
-    def run_in_turns(
+    def run_time_sliced(
         self,
         pairs: Sequence[int],
         done: Sequence[Measurement],
@@ -137,7 +137,7 @@ class Session:
                 for slots, own in zip(slots_of, lanes, strict=True)
             ]
             instances = pool.map(self._instance, runners, pairs)
-            seated = [
+            placed = [
                 Lane(
                     runner=runner,
                     arms=[(slot, self.trees[slot.arm]) for slot in slots],
@@ -147,10 +147,10 @@ class Session:
                 )
                 for runner, slots, instance in zip(runners, slots_of, instances, strict=True)
             ]
-            fresh = run_in_turns(
+            fresh = run_time_sliced(
                 self.task,
                 self.profile,
-                seated,
+                placed,
                 listener=self.listener,
                 should_stop=self.should_stop,
             )

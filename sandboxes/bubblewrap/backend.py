@@ -26,7 +26,7 @@ from rsi.sandboxes.machine.environments import (
     cache_folder,
     prepare_python,
 )
-from rsi.sandboxes.session import PYTHON_FLAGS, WARDEN_SOURCE, Cell, base_variables, opened
+from rsi.sandboxes.session import PYTHON_FLAGS, SUPERVISOR_SOURCE, Cell, base_variables, opened
 from rsi.sandboxes.types import (
     Assurance,
     Availability,
@@ -39,7 +39,7 @@ from rsi.sandboxes.types import (
 INSIDE_ID = 65534
 """User and group inside ("nobody"), and outside too when we are root."""
 WRAPPER_PIDS = 2
-"""Processes of ours inside: the warden and, for a moment, its fork."""
+"""Processes of ours inside: the supervisor and, for a moment, its fork."""
 TREE_INODES = 3
 """Folders of the layout itself: the root, work and tmp."""
 SYSTEM_FILES = (
@@ -158,15 +158,15 @@ class BubblewrapBackend:
                         pid, _public_folder() if os.geteuid() == 0 else scratch
                     ),
                     pass_fds=(filter_fd,),
-                ) as warden:
+                ) as supervisor:
                     cell = Cell(
                         backend=self.name,
                         assurance=self.assurance,
                         limits=spec.limits,
-                        transport=warden.transport,
-                        meter=warden.meter,
-                        kill=warden.kill,
-                        interpreter=warden.interpreter,
+                        transport=supervisor.transport,
+                        meter=supervisor.meter,
+                        kill=supervisor.kill,
+                        interpreter=supervisor.interpreter,
                         variables=base_variables(
                             (str(python.bin_folder), *SYSTEM_PATH), spec.variables
                         ),
@@ -194,7 +194,7 @@ class BubblewrapBackend:
         scratch: Path,
         filter_fd: int,
     ) -> list[str]:
-        """The chain that becomes the sandbox: unshare, a shell that mounts, setpriv, bwrap, the warden."""
+        """The chain that becomes the sandbox: unshare, a shell that mounts, setpriv, bwrap, the supervisor."""
         is_root = os.geteuid() == 0
         root = shlex.quote(str(scratch))
         binds = _visible(spec, python)
@@ -216,18 +216,18 @@ class BubblewrapBackend:
         drop = ["setpriv", f"--reuid={INSIDE_ID}", f"--regid={INSIDE_ID}", "--clear-groups", "--"]
         namespaces = ["--mount"] if is_root else ["--user", "--map-root-user", "--mount"]
         bwrap = self._bwrap(spec, binds, scratch, filter_fd)
-        warden = [
+        supervisor = [
             str(base_interpreter()),
             *PYTHON_FLAGS,
-            WARDEN_SOURCE,
-            *self._warden_options(spec.limits),
+            SUPERVISOR_SOURCE,
+            *self._supervisor_options(spec.limits),
         ]
         return [
             *("unshare", *namespaces, "--propagation", "private", "--"),
             *("/bin/sh", "-ec", "".join(script), "rsi-mounts"),
             *(drop if is_root else []),
             *bwrap,
-            *warden,
+            *supervisor,
         ]
 
     def _mount_script(self, limits: Limits, scratch: Path) -> str:
@@ -283,7 +283,7 @@ class BubblewrapBackend:
         argv += ["--seccomp", str(filter_fd)] if walls.seccomp else []
         return [*argv, "--chdir", "/work", "--"]
 
-    def _warden_options(self, limits: Limits) -> list[str]:
+    def _supervisor_options(self, limits: Limits) -> list[str]:
         options = ["CORE=0"]
         if self._protections.rlimits:
             options += [f"NOFILE={limits.open_files}", f"NPROC={limits.pids + WRAPPER_PIDS}"]

@@ -1,4 +1,4 @@
-"""Starts a warden as our own child process and makes sure that nothing of it outlives its context.
+"""Starts a supervisor as our own child process and makes sure that nothing of it outlives its context.
 
 Does not: build walls; the command line that it is given does that.
 Invariant: leaving the context closes the lease, kills what is left and waits until it is gone.
@@ -30,8 +30,8 @@ MESSAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchedWarden:
-    """A running warden and the handles on it."""
+class LaunchedSupervisor:
+    """A running supervisor and the handles on it."""
 
     transport: PipeTransport
     meter: Meter
@@ -47,11 +47,11 @@ def launched(
     group: Cgroup | None,
     stored_bytes: Callable[[int], int],
     pass_fds: Sequence[int] = (),
-) -> Iterator[LaunchedWarden]:
-    """Run `argv`, which becomes a warden, until the context ends.
+) -> Iterator[LaunchedSupervisor]:
+    """Run `argv`, which becomes a supervisor, until the context ends.
 
     Args:
-        argv: The command line; it must end up as a warden on the same standard streams.
+        argv: The command line; it must end up as a supervisor on the same standard streams.
         limits: The sandbox's limits.
         group: A control group that the command joins by itself, None for the watchdog.
         stored_bytes: Given our child's pid, the bytes of files that its sandbox holds in memory.
@@ -73,7 +73,7 @@ def launched(
             transport = PipeTransport(process.stdout.fileno(), process.stdin.fileno())
             interpreter = wait_until_ready(transport, complaint)
             meter = _meter(group, process.pid, limits, stored_bytes)
-            yield LaunchedWarden(
+            yield LaunchedSupervisor(
                 transport=transport,
                 meter=meter,
                 kill=lambda: _kill(process, group),

@@ -132,7 +132,7 @@ def bpf_program(
         code += [(_JUMP_EQ, 0, 1, CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
         code += _when_argument(CLONE[column], 0, [(_JUMP_SET, 0, 1, CLONE_FLAGS)], errno.EPERM)
     if "prlimit64" not in opened:
-        # Limits of other processes (the warden's, say) are not theirs to set.
+        # Limits of other processes (the supervisor's, say) are not theirs to set.
         code += _when_argument(PRLIMIT64[column], 0, [(_JUMP_EQ, 1, 0, 0)], errno.EPERM)
     for request in (TIOCSTI, TIOCLINUX):
         code += _when_argument(IOCTL[column], 1, [(_JUMP_EQ, 0, 1, request)], errno.EPERM)

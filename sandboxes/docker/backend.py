@@ -1,7 +1,7 @@
-"""The Docker backend: one hardened container per sandbox, with our warden as its first process.
+"""The Docker backend: one hardened container per sandbox, with our supervisor as its first process.
 
-The command is started by the warden over the container's attached streams, not by `docker exec`: that is faster,
-and those streams are the lease. When we die the engine closes them, the warden ends and the engine removes the container.
+The command is started by the supervisor over the container's attached streams, not by `docker exec`: that is faster,
+and those streams are the lease. When we die the engine closes them, the supervisor ends and the engine removes the container.
 Does not: copy by the engine's archive calls (an open one makes a container unkillable), write logs, or join a network.
 Invariant: profile options of a task can only tighten what `Limits` allow.
 """
@@ -40,7 +40,7 @@ from rsi.sandboxes.machine.leases import leased
 from rsi.sandboxes.machine.owners import is_alive, owner_tag
 from rsi.sandboxes.session import (
     PYTHON_FLAGS,
-    WARDEN_SOURCE,
+    SUPERVISOR_SOURCE,
     Cell,
     base_variables,
     opened,
@@ -55,7 +55,7 @@ OWNER_LABEL = "rsi.owner"
 HOST_LABEL = "rsi.host"
 ROUND_LABEL = "rsi.label"
 WRAPPER_BYTES = 16 << 20
-"""Memory of the warden: ours, not the command's."""
+"""Memory of the supervisor: ours, not the command's."""
 WRAPPER_PIDS = 2
 TMP_SHARE = 4
 """The temporary folder gets one part in this many of the disk limit, /work the rest: two mounts."""
@@ -317,7 +317,7 @@ class DockerBackend:
         )
         config: dict[str, Any] = api.create_container_config(
             image=image_id,
-            command=[*PYTHON_FLAGS, WARDEN_SOURCE],
+            command=[*PYTHON_FLAGS, SUPERVISOR_SOURCE],
             entrypoint=["python3"],
             user=f"{INSIDE_ID}:{INSIDE_ID}" if walls.drop_capabilities else "0:0",
             working_dir="/work",

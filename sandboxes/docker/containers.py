@@ -25,7 +25,7 @@ COMPLAINT_BYTES = 4096
 
 
 class ContainerMeter:
-    """What the kernel counted for a container, read by the warden or, when that is gone, from the engine."""
+    """What the kernel counted for a container, read by the supervisor or, when that is gone, from the engine."""
 
     def __init__(self, client: docker.DockerClient, container_id: str, started: float) -> None:
         self._client = client

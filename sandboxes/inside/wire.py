@@ -1,6 +1,6 @@
-"""Frames between us and a warden, the pipes that carry them, and the capped buffers that keep what a command prints.
+"""Frames between us and a supervisor, the pipes that carry them, and the capped buffers that keep what a command prints.
 
-Does not: know what a sandbox is. A frame is a kind, a length and bytes; the warden's docstring lists the kinds.
+Does not: know what a sandbox is. A frame is a kind, a length and bytes; the supervisor's docstring lists the kinds.
 Invariant: no buffer here grows beyond its cap, whatever the other side sends.
 """
 
@@ -14,14 +14,14 @@ from rsi.sandboxes.errors import SandboxBrokenError
 FRAME_HEAD_BYTES = 5
 STDIN_FRAME_BYTES = 1 << 15
 MAX_FRAME_BYTES = 1 << 17
-"""The warden never sends more than 64 KiB at once; more is a forgery."""
+"""The supervisor never sends more than 64 KiB at once; more is a forgery."""
 READ_BYTES = 1 << 18
 OUTPUT_KILL_FACTOR = 4
 """Times `Limits.output_bytes` that a stream may carry before the sandbox is killed."""
 
 
 class Transport(Protocol):
-    """A two-way stream to a warden, never blocking."""
+    """A two-way stream to a supervisor, never blocking."""
 
     @property
     def read_fd(self) -> int: ...
@@ -30,7 +30,7 @@ class Transport(Protocol):
     def write_fd(self) -> int: ...
 
     def read(self) -> bytes | None:
-        """Bytes from the warden; None when nothing is there yet, empty at the end."""
+        """Bytes from the supervisor; None when nothing is there yet, empty at the end."""
         ...
 
     def write(self, frame: memoryview) -> int:
@@ -41,7 +41,7 @@ class Transport(Protocol):
 
 
 class PipeTransport:
-    """A warden that is our own child, over its standard streams."""
+    """A supervisor that is our own child, over its standard streams."""
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
         os.set_blocking(read_fd, False)
@@ -76,7 +76,7 @@ class FrameReader:
         """Yield (kind, payload) of each frame that is complete.
 
         Raises:
-            SandboxBrokenError: A frame is longer than the warden ever sends.
+            SandboxBrokenError: A frame is longer than the supervisor ever sends.
         """
         self._buffer += chunk
         while len(self._buffer) >= FRAME_HEAD_BYTES:
@@ -94,7 +94,7 @@ class FrameReader:
 
 
 def frame(kind: bytes, payload: bytes = b"") -> bytes:
-    """One frame for the warden."""
+    """One frame for the supervisor."""
     return kind + len(payload).to_bytes(4, "big") + payload
 
 
@@ -119,7 +119,7 @@ def command_frames(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the warden says about a finished command; its cgroup facts are None outside a container."""
+    """What the supervisor says about a finished command; its cgroup facts are None outside a container."""
 
     exit_code: int | None
     """Negative for a signal."""
@@ -137,7 +137,7 @@ class Report:
         """Read a finished frame.
 
         Raises:
-            SandboxBrokenError: It is not what a warden sends.
+            SandboxBrokenError: It is not what a supervisor sends.
         """
         try:
             words = [None if word == b"-" else int(word) for word in payload.split(b" ")]

@@ -21,7 +21,7 @@ from rsi.sandboxes.types import Limits
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "rsi-"
 WRAPPER_PIDS = 4
-"""bubblewrap's two processes, the warden and a shell: ours, not the command's."""
+"""bubblewrap's two processes, the supervisor and a shell: ours, not the command's."""
 WRAPPER_BYTES = 24 << 20
 """Memory of those."""
 REMOVE_TIMEOUT_S = 5.0

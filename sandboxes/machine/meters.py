@@ -1,7 +1,7 @@
 """Meters: what a command in a sandbox cost, counted from outside it.
 
 Does not: trust anything that the command could have changed.
-Two sources: a control group (exact, kept by the kernel) and, without one, the resource usage that the warden reaped
+Two sources: a control group (exact, kept by the kernel) and, without one, the resource usage that the supervisor reaped
 joined with a walk over the process tree in /proc several times a second: who vanished and was never waited for is added.
 """
 

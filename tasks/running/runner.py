@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rsi.sandboxes.errors import FileTreeError
-from rsi.sandboxes.turns import Seat
+from rsi.sandboxes.time_slices import TimeSlot
 from rsi.sandboxes.types import (
     Backend,
     ExecOutcome,
@@ -121,7 +121,7 @@ def run_candidate(
     *,
     cpus: tuple[int, ...] | None = None,
     gpus: tuple[str, ...] = (),
-    seat: Seat | None = None,
+    time_slot: TimeSlot | None = None,
     on_output: OnOutput | None = None,
 ) -> CandidateRun:
     """Run a candidate once in a fresh sandbox that holds nothing but it and the public part.
@@ -136,7 +136,7 @@ def run_candidate(
         label: Owner of the sandbox, usually a round id.
         cpus: Cores to pin to; None leaves the choice to the kernel.
         gpus: UUIDs of the GPUs passed through.
-        seat: Run in turns with the other arm of its pair; what it left is read when both have ended.
+        time_slot: Run in turns with the other arm of its pair; what it left is read when both have ended.
         on_output: Called with what the run prints, as it comes.
 
     Raises:
@@ -153,11 +153,13 @@ def run_candidate(
                 *below("io/out", _EMPTY),
             )
         )
-        execution = sandbox.exec(task.candidate.entry, cwd=_CODE, seat=seat, on_output=on_output)
-        if seat is not None:
+        execution = sandbox.exec(
+            task.candidate.entry, cwd=_CODE, time_slot=time_slot, on_output=on_output
+        )
+        if time_slot is not None:
             if execution.outcome is not ExecOutcome.OK:
-                seat.fail()
-            seat.wait_for_others()
+                time_slot.fail()
+            time_slot.wait_for_others()
         output, problem = _read_output(sandbox, task, execution)
         return CandidateRun(
             execution=execution,

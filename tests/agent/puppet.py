@@ -1,4 +1,4 @@
-"""A model whose turns a test writes down, and a purse that only counts."""
+"""A model whose turns a test writes down, and a budget guard that only counts."""
 
 from dataclasses import dataclass, field
 
@@ -53,7 +53,7 @@ class Puppet:
 
 
 @dataclass
-class OpenPurse:
+class OpenBudgetGuard:
     """Counts; refuses beyond a number of calls."""
 
     max_calls: int | None = None

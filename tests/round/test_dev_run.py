@@ -5,36 +5,36 @@ import time
 
 import pytest
 
+from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps.dev_run import STOPPED, dev_run
-from rsi.agent.run.workshop import open_workshop
 from rsi.agent.store.records import RequestKind, RoundRecord, utc_now
 from rsi.sandboxes.machine.leases import machine_lock
 
 
 @pytest.fixture
-def desk(home, ledger, queue):
+def context(home, ledger, queue):
     campaign = ledger.campaign(queue(["[[round]]\ngive_up = 'no'\n"]))
-    shop = open_workshop(home, ledger, campaign)
+    campaign_context = open_campaign_context(home, ledger, campaign)
     round_id = f"{campaign.id}-0001"
     ledger.add_round(
         RoundRecord(
-            id=round_id, campaign_id=campaign.id, number=1, champion_commit=shop.lineage.baseline(),
+            id=round_id, campaign_id=campaign.id, number=1, champion_commit=campaign_context.lineage.baseline(),
             created_at=utc_now(),
         )
     )  # fmt: skip
-    return shop.desk(round_id)
+    return campaign_context.context(round_id)
 
 
 class Running:
     """A development run in a thread."""
 
-    def __init__(self, desk):
+    def __init__(self, context):
         self.found = None
-        self._thread = threading.Thread(target=self._run, args=(desk,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(context,), daemon=True)
         self._thread.start()
 
-    def _run(self, desk):
-        self.found = dev_run(desk, desk.champion_tree)
+    def _run(self, context):
+        self.found = dev_run(context, context.champion_tree)
 
     def ended_within(self, seconds):
         self._thread.join(seconds)
@@ -42,25 +42,28 @@ class Running:
 
 
 @pytest.mark.slow
-def test_a_development_run_waits_while_another_campaign_is_timed(desk):
+def test_a_development_run_waits_while_another_campaign_is_timed(context):
     started = time.monotonic()
-    assert dev_run(desk, desk.champion_tree).is_ok
+    assert dev_run(context, context.champion_tree).is_ok
     usual_s = time.monotonic() - started
     with machine_lock() as is_held:
         assert is_held
-        running = Running(desk)
+        running = Running(context)
         assert not running.ended_within(2 * usual_s + 2.0)
     assert running.ended_within(120.0)
     assert running.found.is_ok
 
 
 @pytest.mark.slow
-def test_a_stop_ends_the_wait_and_nothing_is_run(desk, ledger):
+def test_a_stop_ends_the_wait_and_nothing_is_run(context, ledger):
     with machine_lock():
-        running = Running(desk)
+        running = Running(context)
         assert not running.ended_within(1.0)
         ledger.add_request(
-            RequestKind.STOP, actor="person:ada", at=utc_now(), campaign_id=desk.shop.campaign.id
+            RequestKind.STOP,
+            actor="person:ada",
+            at=utc_now(),
+            campaign_id=context.campaign.record.id,
         )
         assert running.ended_within(60.0)
     assert running.found.summary == STOPPED

@@ -3,8 +3,8 @@
 import pytest
 
 from rsi.agent.report.tally import round_lines
+from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps.idea import commit
-from rsi.agent.run.workshop import open_workshop
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import RoundRecord, Step, StepRecord, utc_now
 from rsi.agent.store.state import round_state
@@ -42,9 +42,9 @@ def test_every_spelling_of_git_is_left_behind_and_the_rest_is_judged(home, ledge
 
 def test_a_tree_that_git_cannot_take_ends_the_round_and_says_which_path(home, ledger, queue):
     campaign = ledger.campaign(queue(["[[round]]\ngive_up = 'no'\n"]))
-    shop = open_workshop(home, ledger, campaign)
-    base, now = shop.lineage.baseline(), utc_now()
-    tree = (*shop.lineage.tree(base), FileEntry(path=".git/config", content=b""))
+    campaign_context = open_campaign_context(home, ledger, campaign)
+    base, now = campaign_context.lineage.baseline(), utc_now()
+    tree = (*campaign_context.lineage.tree(base), FileEntry(path=".git/config", content=b""))
     round_id = f"{campaign.id}-0001"
     ledger.add_round(
         RoundRecord(
@@ -63,7 +63,7 @@ def test_a_tree_that_git_cannot_take_ends_the_round_and_says_which_path(home, le
                 round_id=round_id, step=step, outcome="ok", started_at=now, wall_s=0.0, payload=payload
             )
         )  # fmt: skip
-    result = commit(shop.desk(round_id))
+    result = commit(campaign_context.context(round_id))
     assert result.outcome == "not_admitted"
     assert "'.git/config' cannot be kept" in result.payload["reason"]
     ended = StepRecord(

@@ -8,7 +8,7 @@ from tests.round.scripted_server import CANARY, CLAUDE, GPT, LITELLM, playing
 from rsi.agent.report.tally import round_lines
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import AgentRole, CampaignState, ChargeStatus
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 
 IDEAS = (("02_row_sums_once", 2.5), ("01_edits_the_entry", 3.0), ("07_wrong_name", 1.0))
 SPECS = {"anthropic": CLAUDE, "openai": GPT, "litellm": LITELLM}

@@ -11,7 +11,7 @@ from rsi.agent.report.tally import round_lines
 from rsi.agent.roles.scaffold.loading import DEFAULT
 from rsi.agent.store.records import AgentRole, CampaignState
 from rsi.agent.trajectory.atif import from_atif, to_atif
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 
 WANDERING = """[[round]]
 [[round.turn]]

@@ -88,7 +88,7 @@ def test_a_block_rejects_a_hold_waits_for_a_person_and_silence_promotes(
 
 
 @pytest.mark.slow
-def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_purse(
+def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_budget_guard(
     ledger, queue, work, idea, tmp_path, monkeypatch
 ):
     votes = ["block", "hold", None]

@@ -34,7 +34,7 @@ from rsi.agent.store.records import (
     TrajectoryEvent,
 )
 from rsi.evals.types import Measurement, Purpose
-from rsi.tui.errors import RecordingError
+from rsi.tui.errors import CampaignFileError
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ def record(ledger: Ledger, home: Home, campaign_id: str) -> Recording:
 
     Raises:
         AgentError: There is no such campaign, or its repository is not here.
-        RecordingError: Git cannot bundle the repository.
+        CampaignFileError: Git cannot bundle the repository.
     """
     campaign = ledger.campaign(campaign_id)
     start = campaign.created_at
@@ -164,7 +164,7 @@ def _git(*words: str) -> bytes:
         done = subprocess.run(["git", *words], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", b"") or str(error).encode()
-        raise RecordingError(
+        raise CampaignFileError(
             f"git {words[-1]!r} failed: {said.decode(errors='replace').strip()}"
         ) from error
     return done.stdout
@@ -195,19 +195,19 @@ def load(path: Path) -> Recording:
     """Read a recording.
 
     Raises:
-        RecordingError: The file is not there, is not a recording, or is of a newer version.
+        CampaignFileError: The file is not there, is not a recording, or is of a newer version.
     """
     try:
         with tarfile.open(path, "r:xz") as file:
             parts = {name: _member(file, name) for name in (HEAD, ROWS, BUNDLE)}
         head = json.loads(parts[HEAD])
         if head.get("format") != FORMAT:
-            raise RecordingError(
+            raise CampaignFileError(
                 f"{path}: recordings of format {head.get('format')!r} are not known here"
             )
         rows = tuple(_row_from_json(json.loads(each)) for each in parts[ROWS].decode().split("\n"))
     except (OSError, tarfile.TarError, ValueError, KeyError, AgentError) as error:
-        raise RecordingError(f"{path}: no recording can be read there ({error})") from error
+        raise CampaignFileError(f"{path}: no recording can be read there ({error})") from error
     campaign = next(each.fact for each in rows if isinstance(each.fact, CampaignRecord))
     return Recording(campaign=campaign, rows=rows, bundle=parts[BUNDLE])
 
@@ -266,7 +266,7 @@ def unpack_code(recording: Recording, home: Home) -> None:
     """Put the recording's repository into a home.
 
     Raises:
-        RecordingError: Git cannot read the bundle.
+        CampaignFileError: Git cannot read the bundle.
     """
     repository = home.lineages / f"{recording.campaign.lineage}.git"
     bundle = home.cache / BUNDLE
@@ -330,7 +330,7 @@ def main(argv: Sequence[str]) -> int:
         with Ledger.open(home, read_only=True) as ledger:
             made = record(ledger, home, argv[0])
         save(made, Path(argv[1]))
-    except (AgentError, RecordingError) as error:
+    except (AgentError, CampaignFileError) as error:
         sys.stderr.write(f"rsi: {error}\n")
         return 6
     sys.stdout.write(f"{argv[1]}: {len(made.rows)} facts of campaign {argv[0]}\n")

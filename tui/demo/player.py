@@ -166,7 +166,7 @@ def demo_home(
         now: The clock that the facts are dated by.
 
     Raises:
-        RecordingError: The recording cannot be read.
+        CampaignFileError: The recording cannot be read.
     """
     recording = load(path)
     with TemporaryDirectory(prefix="rsi-demo-") as folder:

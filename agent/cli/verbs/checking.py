@@ -9,8 +9,8 @@ from rsi.agent.queue.worker import live_workers
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.sandboxes.guarantees.doctor import DoctorReport, Severity, examine
 from rsi.sandboxes.machine.devices import GpuHealth
-from rsi.sandboxes.promises.doctor import DoctorReport, Severity, examine
 
 GIB = 1 << 30
 
@@ -18,7 +18,7 @@ GIB = 1 << 30
 def doctor(args: argparse.Namespace) -> int:
     """Say whether a campaign may start on this machine; exit status 1 when it may not."""
     if not args.quick and not args.json:
-        note("trying every promise of the sandbox; --quick leaves that out")
+        note("trying every guarantee of the sandbox; --quick leaves that out")
     report = examine(args.sandbox, with_conformance=not args.quick)
     ledger = _ledger_facts()
     is_ready = report.may_start and not ledger.get("problem")
@@ -94,7 +94,7 @@ def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
     for stray in (*report.stray_containers, *report.stray_groups):
         yield f"  stray   {stray}"
     for check in report.conformance:
-        yield f"  promise {check.state.value:<8} {check.name:<17}{check.text} {check.detail}".rstrip()
+        yield f"  guarantee {check.state.value:<8} {check.name:<17}{check.text} {check.detail}".rstrip()
     for finding in report.findings:
         word = "STOP" if finding.severity is Severity.BLOCKER else "note"
         yield f"  {word}    {finding.text}"

@@ -14,7 +14,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignRecord
 from rsi.agent.trajectory.atif import to_atif
 from rsi.agent.trajectory.inspect_log import Judged, inspect_log
-from rsi.agent.trajectory.recording import Recording, last_recording, read_recordings
+from rsi.agent.trajectory.recorded import Recording, last_recording, read_recordings
 from rsi.agent.trajectory.sft import sft_lines
 
 

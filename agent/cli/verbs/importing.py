@@ -13,7 +13,7 @@ from pathlib import Path
 from rsi.agent.cli.context import emit, writing
 from rsi.agent.llm.types import Text
 from rsi.agent.trajectory.atif import read_atif, to_atif
-from rsi.agent.trajectory.recording import Recording, Turn, calls_of, reasoning_text
+from rsi.agent.trajectory.recorded import Recording, Turn, calls_of, reasoning_text
 
 SHOWN_CHARS = 2000
 

@@ -11,12 +11,12 @@ from rsi.agent.errors import UnknownRecordError
 from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.queue.forks import queue_fork
 from rsi.agent.roles.proposer.loop import limits_under
+from rsi.agent.run.contexts import scaffold_of
 from rsi.agent.run.steps.idea import agent_spec
-from rsi.agent.run.workshop import scaffold_of
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.trajectory.replay import replay as run_again
 from rsi.agent.trust.rescoring import rescore_round
 from rsi.sandboxes.select import choose_backend

@@ -19,8 +19,8 @@ from rsi.agent.llm.types import (
     Text,
 )
 from rsi.agent.roles.calls import Caller
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.conversation import Conversation
-from rsi.agent.roles.proposer.limits import ProposerLimits
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.prompt import first_message, tool_specs
 from rsi.agent.roles.proposer.stalls import StallWatch
@@ -32,10 +32,10 @@ from rsi.agent.roles.scaffold.loading import Scaffold
 from rsi.agent.types import (
     AgentRole,
     Brief,
+    BudgetGuard,
     Measure,
     Proposal,
     ProposalOutcome,
-    Purse,
     SearchNotebook,
     Sink,
     Steering,
@@ -53,7 +53,7 @@ def propose(
     sandbox: Sandbox,
     *,
     sink: Sink,
-    purse: Purse,
+    budget_guard: BudgetGuard,
     steering: Steering,
     scaffold: Scaffold,
     measure: Measure,
@@ -71,7 +71,7 @@ def propose(
         task: Rules shown to the model; nothing of its harness enters the sandbox.
         sandbox: The agent's own, thrown away afterwards by the caller.
         sink: Receives each step as it happens.
-        purse: Reserves and settles each call.
+        budget_guard: Reserves and settles each call.
         steering: Pause, stop and messages from a person.
         scaffold: Prompts, tool set and settings.
         measure: Runs a tree on public data.
@@ -93,7 +93,7 @@ def propose(
     caller = Caller(
         model=model,
         role=AgentRole.PROPOSER,
-        purse=purse,
+        budget_guard=budget_guard,
         sink=sink,
         policy=retry or RetryPolicy(),
         sleep=patient_sleep(steering, time.sleep),

@@ -3,7 +3,7 @@
 import shlex
 
 from rsi.agent.llm.types import ToolSpec
-from rsi.agent.roles.proposer.limits import ProposerLimits
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.toolbox import TOOLS
 from rsi.agent.roles.scaffold.loading import Scaffold, ScaffoldError
 from rsi.agent.types import Brief

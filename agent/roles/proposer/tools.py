@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from rsi.agent.llm.fence import fence
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.edits import EditError, occurrences, replace_once
-from rsi.agent.roles.proposer.limits import ProposerLimits
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.workspace import Workspace, WorkspaceError, relative
 from rsi.agent.types import Measure, SearchNotebook

@@ -23,8 +23,8 @@ from rsi.agent.llm.types import (
     ToolSpec,
 )
 from rsi.agent.roles.calls import Caller
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.conversation import Conversation
-from rsi.agent.roles.proposer.limits import ProposerLimits
 from rsi.agent.roles.proposer.stalls import StallWatch
 from rsi.agent.roles.proposer.start import Start
 from rsi.agent.roles.proposer.toolbox import answer_call

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.inside import SOURCE
-from rsi.agent.roles.proposer.limits import ProposerLimits
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.inside.filetree import without_git
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree, Sandbox

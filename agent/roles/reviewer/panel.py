@@ -18,7 +18,7 @@ from rsi.agent.roles.answers import ask
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.reviewer.voting import Panel, Vote, panel_of
 from rsi.agent.roles.scaffold.loading import Scaffold
-from rsi.agent.types import AgentRole, Cost, Purse, Sink
+from rsi.agent.types import AgentRole, BudgetGuard, Cost, Sink
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.types import Task
@@ -146,7 +146,7 @@ def review(
     *,
     votes: int = 1,
     sink: Sink,
-    purse: Purse,
+    budget_guard: BudgetGuard,
     scaffold: Scaffold,
     retry: RetryPolicy | None = None,
 ) -> Review:
@@ -157,7 +157,7 @@ def review(
         models: Who votes, in turn when there are more votes than models.
         votes: Independent fresh looks.
         sink: Receives each step.
-        purse: Reserves and settles each call.
+        budget_guard: Reserves and settles each call.
         scaffold: Prompts.
         retry: When failed calls are repeated.
 
@@ -181,7 +181,7 @@ def review(
         caller = Caller(
             model=model,
             role=AgentRole.REVIEWER,
-            purse=purse,
+            budget_guard=budget_guard,
             sink=sink,
             policy=retry or RetryPolicy(),
         )

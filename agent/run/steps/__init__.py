@@ -1,1 +1,1 @@
-"""The twelve steps of a round, each a function of the round's desk that returns one result."""
+"""The twelve steps of a round, each a function of the round's context that returns one result."""

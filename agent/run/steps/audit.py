@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import cast
 
 from rsi.agent.report.follow import score_line
+from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.run.steps.device_time import device_time, run_s
-from rsi.agent.run.workshop import Workshop
 from rsi.agent.store.records import (
     CampaignEvent,
     CampaignEventKind,
@@ -25,48 +25,48 @@ from rsi.evals.types import Measurement, Purpose
 MEASURED = "measured"
 
 
-def audit_champion(shop: Workshop) -> str:
+def audit_champion(campaign_context: CampaignContext) -> str:
     """Measure at the end; the samples are kept with the last round. Returns a word for the engine."""
-    rounds = shop.ledger.rounds(shop.campaign.id)
-    baseline, champion = shop.lineage.baseline(), shop.lineage.champion()
+    rounds = campaign_context.ledger.rounds(campaign_context.record.id)
+    baseline, champion = campaign_context.lineage.baseline(), campaign_context.lineage.champion()
     if not rounds:
         return "no rounds"
     if baseline == champion:
         return "champion is the baseline"
-    if _audited_commit(shop, rounds[-1]) not in {None, champion}:
+    if _audited_commit(campaign_context, rounds[-1]) not in {None, champion}:
         # Its samples are the last round's, and they are about another commit.
         return f"not measured: the champion moved after round {rounds[-1].id} was audited"
-    _measure(shop, rounds[-1].id, champion)
+    _measure(campaign_context, rounds[-1].id, champion)
     return MEASURED
 
 
-def audit_stack(shop: Workshop, record: RoundRecord) -> str:
+def audit_stack(campaign_context: CampaignContext, record: RoundRecord) -> str:
     """Measure what a round promoted when that was the campaign's next to be audited; never twice.
 
     Args:
-        shop: The campaign's tools.
+        campaign_context: The campaign's tools.
         record: A round that has ended, whatever it ended as.
 
     Returns:
         A word for the engine.
     """
-    promoted = _due(shop, record.id)
+    promoted = _due(campaign_context, record.id)
     if promoted is None:
         return "not due"
-    if _audit_of(shop, record.id) is not None:
+    if _audit_of(campaign_context, record.id) is not None:
         return "audited before"
-    if promoted != shop.lineage.champion():
+    if promoted != campaign_context.lineage.champion():
         return "the champion moved on"  # a campaign that goes on after a failure meets its old rounds again
-    if shop.steering.is_stopping():
+    if campaign_context.steering.is_stopping():
         return "stopped"
-    _measure(shop, record.id, promoted)
-    if shop.steering.is_stopping():
+    _measure(campaign_context, record.id, promoted)
+    if campaign_context.steering.is_stopping():
         return "stopped"
-    facts = _facts(shop, MEASURED, record.id, promoted)
+    facts = _facts(campaign_context, MEASURED, record.id, promoted)
     said = score_line(cast(Mapping[str, object], facts["score"]))
-    shop.ledger.add_campaign_event(
+    campaign_context.ledger.add_campaign_event(
         CampaignEvent(
-            campaign_id=shop.campaign.id,
+            campaign_id=campaign_context.record.id,
             kind=CampaignEventKind.AUDITED,
             at=utc_now(),
             payload={"round_id": record.id, "reason": f"against the baseline {said}", **facts},
@@ -75,45 +75,47 @@ def audit_stack(shop: Workshop, record: RoundRecord) -> str:
     return MEASURED
 
 
-def audit_facts(shop: Workshop, word: str) -> Mapping[str, object]:
+def audit_facts(campaign_context: CampaignContext, word: str) -> Mapping[str, object]:
     """What the campaign's last event says about the cumulative speedup."""
-    rounds = shop.ledger.rounds(shop.campaign.id)
-    return _facts(shop, word, rounds[-1].id if rounds else "", shop.lineage.champion())
+    rounds = campaign_context.ledger.rounds(campaign_context.record.id)
+    return _facts(
+        campaign_context, word, rounds[-1].id if rounds else "", campaign_context.lineage.champion()
+    )
 
 
-def _due(shop: Workshop, round_id: str) -> str | None:
+def _due(campaign_context: CampaignContext, round_id: str) -> str | None:
     """The commit that a round promoted, if the campaign's promotions up to it are a multiple of `audit_every`."""
-    own = {each.id for each in shop.ledger.rounds(shop.campaign.id)}
+    own = {each.id for each in campaign_context.ledger.rounds(campaign_context.record.id)}
     moves = [
         each
-        for each in shop.ledger.promotions(shop.campaign.lineage)
+        for each in campaign_context.ledger.promotions(campaign_context.record.lineage)
         if each.kind is PromotionKind.PROMOTE and each.round_id in own
     ]
     for number, move in enumerate(moves, start=1):
-        if move.round_id == round_id and number % shop.config.audit_every == 0:
+        if move.round_id == round_id and number % campaign_context.config.audit_every == 0:
             return move.new_commit
     return None
 
 
-def _audit_of(shop: Workshop, round_id: str) -> CampaignEvent | None:
+def _audit_of(campaign_context: CampaignContext, round_id: str) -> CampaignEvent | None:
     """The audit whose samples lie with a round."""
-    for event in shop.ledger.campaign_events(shop.campaign.id):
+    for event in campaign_context.ledger.campaign_events(campaign_context.record.id):
         if event.kind is CampaignEventKind.AUDITED and event.payload["round_id"] == round_id:
             return event
     return None
 
 
-def _audited_commit(shop: Workshop, last: RoundRecord) -> object:
+def _audited_commit(campaign_context: CampaignContext, last: RoundRecord) -> object:
     """What the audit samples of the last round are about; None while it has none, or no word about them was written."""
-    if not shop.ledger.measurements(last.id, Purpose.AUDIT):
+    if not campaign_context.ledger.measurements(last.id, Purpose.AUDIT):
         return None
-    found = _audit_of(shop, last.id)
+    found = _audit_of(campaign_context, last.id)
     if found is not None:
         return found.payload["champion_commit"]
     # A campaign that ended and goes on: its end was audited with its last round of then.
     ends = [
         each.payload["champion_commit"]
-        for each in shop.ledger.campaign_events(shop.campaign.id)
+        for each in campaign_context.ledger.campaign_events(campaign_context.record.id)
         if each.at >= last.created_at
         and each.kind is CampaignEventKind.FINISHED
         and each.payload.get("champion_commit") != each.payload.get("baseline_commit")
@@ -121,33 +123,35 @@ def _audited_commit(shop: Workshop, last: RoundRecord) -> object:
     return ends[0] if ends else None
 
 
-def _measure(shop: Workshop, round_id: str, commit: str) -> None:
+def _measure(campaign_context: CampaignContext, round_id: str, commit: str) -> None:
     """All pairs that are not there yet; what was measured before a crash counts."""
 
     def keep(measurement: Measurement) -> None:
-        shop.ledger.add_measurement(round_id, measurement)
+        campaign_context.ledger.add_measurement(round_id, measurement)
 
     def stored() -> tuple[Measurement, ...]:
-        return shop.ledger.measurements(round_id, Purpose.AUDIT)
+        return campaign_context.ledger.measurements(round_id, Purpose.AUDIT)
 
-    with device_time(shop, round_id, f"{round_id}/audit", lambda: run_s(stored())):
+    with device_time(campaign_context, round_id, f"{round_id}/audit", lambda: run_s(stored())):
         compare(
-            shop.task,
-            shop.profile,
-            shop.backend,
-            shop.lineage.tree(shop.lineage.baseline()),
-            shop.lineage.tree(commit),
-            campaign_secret=shop.secret,
-            lineage=shop.campaign.lineage,
+            campaign_context.task,
+            campaign_context.profile,
+            campaign_context.backend,
+            campaign_context.lineage.tree(campaign_context.lineage.baseline()),
+            campaign_context.lineage.tree(commit),
+            campaign_secret=campaign_context.secret,
+            lineage=campaign_context.record.lineage,
             round_id=round_id,
             recorded=stored(),
             on_measurement=keep,
-            should_stop=shop.steering.is_stopping,
+            should_stop=campaign_context.steering.is_stopping,
         )
 
 
-def _facts(shop: Workshop, word: str, round_id: str, champion: str) -> dict[str, object]:
-    baseline = shop.lineage.baseline()
+def _facts(
+    campaign_context: CampaignContext, word: str, round_id: str, champion: str
+) -> dict[str, object]:
+    baseline = campaign_context.lineage.baseline()
     facts: dict[str, object] = {
         "audit": word,
         "baseline_commit": baseline,
@@ -156,12 +160,14 @@ def _facts(shop: Workshop, word: str, round_id: str, champion: str) -> dict[str,
     }
     if word == MEASURED:
         found = score(
-            shop.task,
-            shop.profile,
-            shop.ledger.measurements(round_id, Purpose.AUDIT),
+            campaign_context.task,
+            campaign_context.profile,
+            campaign_context.ledger.measurements(round_id, Purpose.AUDIT),
             purpose=Purpose.AUDIT,
             alpha=AUDIT_ALPHA,
-            source=source_facts(shop.lineage.tree(baseline), shop.lineage.tree(champion)),
+            source=source_facts(
+                campaign_context.lineage.tree(baseline), campaign_context.lineage.tree(champion)
+            ),
         )
         facts["score"] = asdict(found)
     return facts

@@ -4,37 +4,39 @@ from dataclasses import asdict
 
 from rsi.agent.errors import StaleChampionError
 from rsi.agent.policy.gate import GateError, case_at_gate, decision_on, policy_decision
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.controlling import control_decision_on
 from rsi.agent.run.steps.evidence import measure_more_pairs
 from rsi.agent.run.steps.reporting import round_report
 from rsi.agent.run.steps.result import StepResult
-from rsi.agent.run.workshop import RoundDesk
 from rsi.agent.store.records import DecisionAction, DecisionRecord, PromotionRecord, Step, utc_now
 
 
-def look_at_gate(desk: RoundDesk) -> str:
+def look_at_gate(context: RoundContext) -> str:
     """Say "waiting" until policy or a person has spoken about what lies there or the campaign stops."""
-    case = case_at_gate(desk.ledger.steps(desk.round_id), desk.ledger.decisions(desk.round_id))
-    if case is None or desk.shop.steering.is_stopping():
+    case = case_at_gate(
+        context.ledger.steps(context.round_id), context.ledger.decisions(context.round_id)
+    )
+    if case is None or context.campaign.steering.is_stopping():
         return "decided"
-    if desk.record.is_control:
-        decision: DecisionRecord | None = control_decision_on(desk, case)
+    if context.record.is_control:
+        decision: DecisionRecord | None = control_decision_on(context, case)
     elif case.unearned:
         decision = None
     else:
-        decision = policy_decision(case, desk.shop.config.autonomy)
+        decision = policy_decision(case, context.campaign.config.autonomy)
     if decision is None:
-        measure_more_pairs(desk)
+        measure_more_pairs(context)
         return "waiting"
-    desk.ledger.add_decision(decision)
+    context.ledger.add_decision(decision)
     return "decided"
 
 
-def decide(desk: RoundDesk) -> StepResult:
+def decide(context: RoundContext) -> StepResult:
     """Write down what the gate said about exactly this commit and score; nobody said: nobody approved."""
-    commit = str(desk.payload(Step.COMMIT)["commit"])
-    digest = str(desk.payload(Step.REVIEW)["score_digest"])
-    spoken = decision_on(desk.ledger.decisions(desk.round_id), commit, digest)
+    commit = str(context.payload(Step.COMMIT)["commit"])
+    digest = str(context.payload(Step.REVIEW)["score_digest"])
+    spoken = decision_on(context.ledger.decisions(context.round_id), commit, digest)
     if spoken is None:
         return StepResult(outcome="stopped", payload={"reason": "stopped before anyone decided"})
     return StepResult(
@@ -50,20 +52,22 @@ def decide(desk: RoundDesk) -> StepResult:
     )
 
 
-def promote(desk: RoundDesk) -> StepResult:
+def promote(context: RoundContext) -> StepResult:
     """Move the champion by compare-and-swap, bound to the commit and the score that were approved."""
-    shop, decision = desk.shop, desk.payload(Step.DECIDE)
-    new, old = str(decision["commit"]), desk.record.champion_commit
+    campaign_context, decision = context.campaign, context.payload(Step.DECIDE)
+    new, old = str(decision["commit"]), context.record.champion_commit
     if decision["action"] != DecisionAction.APPROVE.value:
-        raise GateError(f"round {desk.round_id} was not approved; the champion stays where it is")
+        raise GateError(
+            f"round {context.round_id} was not approved; the champion stays where it is"
+        )
     try:
-        shop.lineage.move_champion(old, new, f"round {desk.round_id}")
+        campaign_context.lineage.move_champion(old, new, f"round {context.round_id}")
     except StaleChampionError as error:
         return StepResult(outcome="stale", payload={"reason": str(error)})
-    desk.ledger.add_promotion(
+    context.ledger.add_promotion(
         PromotionRecord(
-            lineage=shop.campaign.lineage,
-            round_id=desk.round_id,
+            lineage=campaign_context.record.lineage,
+            round_id=context.round_id,
             old_commit=old,
             new_commit=new,
             score_digest=str(decision["score_digest"]),
@@ -75,6 +79,6 @@ def promote(desk: RoundDesk) -> StepResult:
     return StepResult(outcome="promoted", payload={"old_commit": old, "new_commit": new})
 
 
-def report(desk: RoundDesk) -> StepResult:
+def report(context: RoundContext) -> StepResult:
     """The round as the notebook keeps it, read by the next brief."""
-    return StepResult(outcome="ok", payload={"report": asdict(round_report(desk))})
+    return StepResult(outcome="ok", payload={"report": asdict(round_report(context))})

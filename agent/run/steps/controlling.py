@@ -14,8 +14,8 @@ from rsi.agent.policy.controls import (
     schedule,
 )
 from rsi.agent.policy.gate import GateCase
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.result import StepResult
-from rsi.agent.run.workshop import RoundDesk
 from rsi.agent.store.records import DecisionRecord, Step
 from rsi.agent.store.tree_blobs import encode_tree
 from rsi.agent.types import Cost
@@ -25,18 +25,18 @@ PREDICTED_RATIO = 1.1
 """Said of every control alike, so that the prediction gives nothing away."""
 
 
-def planted_control(desk: RoundDesk) -> dict[str, object]:
+def planted_control(context: RoundContext) -> dict[str, object]:
     """What this control is, written down before anything is measured."""
-    slot = _slot(desk)
+    slot = _slot(context)
     if slot.control is None:
-        raise AgentError(f"round {desk.round_id} is an idea, not a control")
+        raise AgentError(f"round {context.round_id} is an idea, not a control")
     return {**planted_facts(slot.control), "after_round": slot.ideas_before}
 
 
-def propose_control(desk: RoundDesk) -> StepResult:
+def propose_control(context: RoundContext) -> StepResult:
     """Hand in the control's tree under the words that every control uses."""
-    slot = _slot(desk)
-    base = desk.shop.lineage.tree(str(desk.payload(Step.BRIEF)["base_commit"]))
+    slot = _slot(context)
+    base = context.campaign.lineage.tree(str(context.payload(Step.BRIEF)["base_commit"]))
     payload = {
         "reason": "",
         "hypothesis": CLAIM,
@@ -50,18 +50,18 @@ def propose_control(desk: RoundDesk) -> StepResult:
         "cost": asdict(Cost()),
     }
     if slot.control is None:
-        raise AgentError(f"round {desk.round_id} is an idea, not a control")
+        raise AgentError(f"round {context.round_id} is an idea, not a control")
     try:
-        tree = control_tree(desk.shop.task, slot.control, base)
+        tree = control_tree(context.campaign.task, slot.control, base)
     except PatchError as error:
         return StepResult(outcome="does_not_apply", payload={**payload, "reason": str(error)})
-    sha256 = desk.ledger.put_blob(encode_tree(tree))
+    sha256 = context.ledger.put_blob(encode_tree(tree))
     return StepResult(outcome="ok", payload={**payload, "tree_sha256": sha256})
 
 
-def control_decision_on(desk: RoundDesk, case: GateCase) -> DecisionRecord:
+def control_decision_on(context: RoundContext, case: GateCase) -> DecisionRecord:
     """A control that came to the gate goes no further."""
-    planted = desk.opened().get("planted")
+    planted = context.opened().get("planted")
     return control_decision(
         planted if isinstance(planted, Mapping) else {},
         case.round_id,
@@ -71,9 +71,9 @@ def control_decision_on(desk: RoundDesk, case: GateCase) -> DecisionRecord:
     )
 
 
-def _slot(desk: RoundDesk) -> Slot:
-    config = desk.shop.config
-    for slot in schedule(desk.shop.task, config.rounds, config.control_every):
-        if slot.number == desk.record.number:
+def _slot(context: RoundContext) -> Slot:
+    config = context.campaign.config
+    for slot in schedule(context.campaign.task, config.rounds, config.control_every):
+        if slot.number == context.record.number:
             return slot
-    raise AgentError(f"round {desk.round_id} is not in its campaign's schedule")
+    raise AgentError(f"round {context.round_id} is not in its campaign's schedule")

@@ -2,8 +2,8 @@
 
 import uuid
 
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.device_time import device_time
-from rsi.agent.run.workshop import RoundDesk
 from rsi.agent.types import DevRun
 from rsi.evals.measure.machine import timing_gpus, timing_machine
 from rsi.evals.measure.runner import TaskRunner
@@ -16,36 +16,52 @@ TAIL_CHARS = 2000
 STOPPED = "not measured: the campaign was stopped while another one used the machine"
 
 
-def dev_run(desk: RoundDesk, tree: FileTree) -> DevRun:
+def dev_run(context: RoundContext, tree: FileTree) -> DevRun:
     """Run a tree once on the development instance of its campaign and say how it did.
 
     Takes its turn on the machine, so that it disturbs no timing of a campaign beside this one.
     """
-    shop = desk.shop
-    names = {"task": shop.task.name, "lineage": shop.campaign.lineage, "round_id": "dev"}
-    seed = derive_instance_seed(shop.secret, **names, pair=0, purpose=Purpose.DEV.value)
-    label = f"{desk.round_id}/dev"
-    chance = training_seed(shop.secret, **names, purpose=Purpose.DEV, pair=0)
+    campaign_context = context.campaign
+    names = {
+        "task": campaign_context.task.name,
+        "lineage": campaign_context.record.lineage,
+        "round_id": "dev",
+    }
+    seed = derive_instance_seed(campaign_context.secret, **names, pair=0, purpose=Purpose.DEV.value)
+    label = f"{context.round_id}/dev"
+    chance = training_seed(campaign_context.secret, **names, purpose=Purpose.DEV, pair=0)
     # In the order of `measure`, GPU first: two campaigns must not each hold what the other waits for.
     with (
-        timing_gpus(shop.task, should_stop=shop.steering.is_stopping) as gpus,
-        timing_machine(should_stop=shop.steering.is_stopping) as is_held,
+        timing_gpus(
+            campaign_context.task, should_stop=campaign_context.steering.is_stopping
+        ) as gpus,
+        timing_machine(should_stop=campaign_context.steering.is_stopping) as is_held,
     ):
         if gpus is None or not is_held:
             return DevRun(is_ok=False, summary=STOPPED, facts={"outcome": "stopped"})
         # A step that runs again after a crash runs for real, so its charges get new names.
-        charge, begun_s = f"{label}/{uuid.uuid4().hex}", desk.monotonic_s()
-        plain = TaskRunner(backend=shop.backend, gpus=gpus)
+        charge, begun_s = f"{label}/{uuid.uuid4().hex}", context.monotonic_s()
+        plain = TaskRunner(backend=campaign_context.backend, gpus=gpus)
         with (
-            device_time(shop, desk.round_id, charge, lambda: desk.monotonic_s() - begun_s),
-            plain.ready(shop.task, shop.profile, chance, label, arms=1) as runner,
+            device_time(
+                campaign_context, context.round_id, charge, lambda: context.monotonic_s() - begun_s
+            ),
+            plain.ready(
+                campaign_context.task, campaign_context.profile, chance, label, arms=1
+            ) as runner,
         ):
-            instance = runner.make_instance(shop.task, shop.profile, Purpose.DEV, seed, label)
-            run = runner.run_candidate(shop.task, shop.profile, tree, instance, chance, label)
+            instance = runner.make_instance(
+                campaign_context.task, campaign_context.profile, Purpose.DEV, seed, label
+            )
+            run = runner.run_candidate(
+                campaign_context.task, campaign_context.profile, tree, instance, chance, label
+            )
             graded = tested = None
             if run.output is not None:
-                graded = runner.grade(shop.task, shop.profile, instance, run.output, label)
-                tested = runner.test(shop.task, shop.profile, tree, label)
+                graded = runner.grade(
+                    campaign_context.task, campaign_context.profile, instance, run.output, label
+                )
+                tested = runner.test(campaign_context.task, campaign_context.profile, tree, label)
     execution = run.execution
     facts: dict[str, object] = {
         "outcome": execution.outcome.value,

@@ -6,19 +6,19 @@ Invariant: the settled charges of one piece of work come to what its stored runs
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rsi.agent.run.workshop import Workshop
+from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, utc_now
 from rsi.evals.types import Measurement
 
 
 @contextmanager
 def device_time(
-    shop: Workshop, round_id: str, work: str, used_s: Callable[[], float]
+    campaign_context: CampaignContext, round_id: str, work: str, used_s: Callable[[], float]
 ) -> Iterator[None]:
     """Charge a round for what runs inside, also when it is broken off.
 
     Args:
-        shop: The campaign's tools.
+        campaign_context: The campaign's tools.
         round_id: Who pays.
         work: Name of the work, such as "c1-0003/screen". Begun again, it is charged for what was added; a charge that a
             kill left open is taken over.
@@ -26,18 +26,18 @@ def device_time(
     """
     before = [
         each
-        for each in shop.ledger.charges(round_id=round_id)
+        for each in campaign_context.ledger.charges(round_id=round_id)
         if each.status is ChargeStatus.SETTLED
         and (each.id == work or each.id.startswith(f"{work}/"))
     ]
     charge_id = f"{work}/{len(before)}" if before else work
-    shop.ledger.reserve(
+    campaign_context.ledger.reserve(
         ChargeRecord(
             id=charge_id,
-            campaign_id=shop.campaign.id,
+            campaign_id=campaign_context.record.id,
             round_id=round_id,
             role=ChargeRole.DEVICE,
-            model=shop.backend.name,
+            model=campaign_context.backend.name,
             reserved_usd=0.0,
             reserved_at=utc_now(),
         )
@@ -46,7 +46,7 @@ def device_time(
         yield
     finally:
         paid_s = sum(each.device_s or 0.0 for each in before)
-        shop.ledger.settle(
+        campaign_context.ledger.settle(
             charge_id, actual_usd=0.0, at=utc_now(), device_s=max(0.0, used_s() - paid_s)
         )
 

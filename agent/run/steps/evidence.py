@@ -10,11 +10,11 @@ from dataclasses import asdict, replace
 
 from rsi.agent.policy.controls import lock_reasons, unearned
 from rsi.agent.report.follow import score_line
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.live.live_log import LiveLog
 from rsi.agent.run.steps.device_time import device_time, run_s
 from rsi.agent.run.steps.result import StepResult
 from rsi.agent.run.steps.reviewing import review_by_model
-from rsi.agent.run.workshop import RoundDesk
 from rsi.agent.store.records import HandledMark, RequestKind, utc_now
 from rsi.evals.admission.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
@@ -27,9 +27,11 @@ from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, 
 from rsi.tasks.types import Profile
 
 
-def admit(desk: RoundDesk) -> StepResult:
+def admit(context: RoundContext) -> StepResult:
     """Edit policy, protected files and static rules, before anything runs."""
-    findings = admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
+    findings = admission_findings(
+        context.campaign.task, context.champion_tree, context.candidate_tree()
+    )
     blocking = [each for each in findings if each.severity is Severity.BLOCK]
     return StepResult(
         outcome="not_admitted" if blocking else "ok",
@@ -37,10 +39,10 @@ def admit(desk: RoundDesk) -> StepResult:
     )
 
 
-def measure(desk: RoundDesk) -> StepResult:
+def measure(context: RoundContext) -> StepResult:
     """Interleaved pairs in fresh sandboxes; a candidate that does not run ends here by name."""
-    runs = _measure(desk, Purpose.SCREEN)
-    if desk.shop.steering.is_stopping():
+    runs = _measure(context, Purpose.SCREEN)
+    if context.campaign.steering.is_stopping():
         return StepResult(outcome="stopped", payload={"runs": len(runs)})
     failures = Counter(
         each.outcome
@@ -56,17 +58,17 @@ def measure(desk: RoundDesk) -> StepResult:
     return StepResult(outcome="ok", payload=payload)
 
 
-def score(desk: RoundDesk) -> StepResult:
+def score(context: RoundContext) -> StepResult:
     """A pure function of the stored measurements."""
-    found = _score(desk, Purpose.SCREEN)
+    found = _score(context, Purpose.SCREEN)
     return StepResult(outcome=found.verdict.value, payload={"score": asdict(found)})
 
 
-def review(desk: RoundDesk) -> StepResult:
+def review(context: RoundContext) -> StepResult:
     """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data."""
-    screen = _score(desk, Purpose.SCREEN)
-    rules = _admission_findings(desk)
-    spoken = review_by_model(desk, screen, rules)
+    screen = _score(context, Purpose.SCREEN)
+    rules = _admission_findings(context)
+    spoken = review_by_model(context, screen, rules)
     findings = [*rules, *spoken.findings]
     payload: dict[str, object] = {
         "findings": [asdict(each) for each in findings],
@@ -79,21 +81,24 @@ def review(desk: RoundDesk) -> StepResult:
     if blocking:
         reason = "; ".join(f"{each.rule}: {each.message}" for each in blocking)
         return StepResult(outcome="rejected", payload={**payload, "reason": reason})
-    _measure(desk, Purpose.CONFIRM)
-    if desk.shop.steering.is_stopping():
+    _measure(context, Purpose.CONFIRM)
+    if context.campaign.steering.is_stopping():
         return StepResult(outcome="stopped", payload=payload)
-    confirm = _score(desk, Purpose.CONFIRM)
+    confirm = _score(context, Purpose.CONFIRM)
     payload |= {"confirm": asdict(confirm), "score_digest": confirm.digest}
     if confirm.verdict is not Verdict.SUPPORTED:
         return StepResult(
             outcome=confirm.verdict.value, payload={**payload, "reason": confirm.reason}
         )
     held_by = _held_by(findings, (screen, confirm))
-    if not desk.record.is_control:
+    if not context.record.is_control:
         # The lock is about promotions; a control is judged as if there were none.
-        held_by += lock_reasons(desk.ledger, desk.shop.campaign)
+        held_by += lock_reasons(context.ledger, context.campaign.record)
         payload["unearned"] = unearned(
-            desk.ledger, desk.shop.campaign, desk.shop.config, desk.shop.profile
+            context.ledger,
+            context.campaign.record,
+            context.campaign.config,
+            context.campaign.profile,
         )
     return StepResult(
         outcome="held" if held_by else "ok",
@@ -101,31 +106,33 @@ def review(desk: RoundDesk) -> StepResult:
     )
 
 
-def measure_more_pairs(desk: RoundDesk) -> None:
+def measure_more_pairs(context: RoundContext) -> None:
     """What a person at the gate asked for: more pairs on fresh seeds, shown beside the verdict, which stays.
 
     Each request adds `confirm_pairs`; all extra pairs together give one interval at 95 %.
     """
-    plan = desk.shop.profile.plan
+    plan = context.campaign.profile.plan
     each_time = max(plan.confirm_pairs, FIRST_LOOK)
     asked = [
         each
-        for each in desk.ledger.requests(unhandled_only=False, campaign_id=desk.shop.campaign.id)
-        if each.kind is RequestKind.AUDIT and each.round_id == desk.round_id
+        for each in context.ledger.requests(
+            unhandled_only=False, campaign_id=context.campaign.record.id
+        )
+        if each.kind is RequestKind.AUDIT and each.round_id == context.round_id
     ]
     for number, request in enumerate(asked, start=1):
         if request.handled is not None:
             continue
         pairs = number * each_time
-        profile = replace(desk.scoring_profile, plan=replace(plan, min_pairs=pairs))
+        profile = replace(context.scoring_profile, plan=replace(plan, min_pairs=pairs))
         try:
-            _measure(desk, Purpose.EXTRA, profile=profile, first_pair=pairs - each_time)
-            found = _score(desk, Purpose.EXTRA, profile=profile, alpha=AUDIT_ALPHA)
+            _measure(context, Purpose.EXTRA, profile=profile, first_pair=pairs - each_time)
+            found = _score(context, Purpose.EXTRA, profile=profile, alpha=AUDIT_ALPHA)
         except MeasurementError as error:
             outcome, detail = "refused", str(error)
         else:
             outcome, detail = "done", score_line(asdict(found))
-        desk.ledger.mark_handled(
+        context.ledger.mark_handled(
             HandledMark(
                 request_id=request.id,
                 at=utc_now(),
@@ -143,62 +150,64 @@ def _held_by(findings: Sequence[Finding], scores: Sequence[Score]) -> list[str]:
     return reasons + [each.plausibility for each in scores if not each.is_plausible]
 
 
-def _admission_findings(desk: RoundDesk) -> tuple[Finding, ...]:
-    return admission_findings(desk.shop.task, desk.champion_tree, desk.candidate_tree())
+def _admission_findings(context: RoundContext) -> tuple[Finding, ...]:
+    return admission_findings(
+        context.campaign.task, context.champion_tree, context.candidate_tree()
+    )
 
 
 def _measure(
-    desk: RoundDesk, purpose: Purpose, *, profile: Profile | None = None, first_pair: int = 0
+    context: RoundContext, purpose: Purpose, *, profile: Profile | None = None, first_pair: int = 0
 ) -> tuple[Measurement, ...]:
-    shop = desk.shop
-    charge = f"{desk.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
+    campaign_context = context.campaign
+    charge = f"{context.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
 
     def used_s() -> float:
-        return run_s(each for each in _stored(desk, purpose) if each.pair >= first_pair)
+        return run_s(each for each in _stored(context, purpose) if each.pair >= first_pair)
 
-    with device_time(shop, desk.round_id, charge, used_s):
+    with device_time(campaign_context, context.round_id, charge, used_s):
         return measure_pairs(
-            shop.task,
-            profile or shop.profile,
-            shop.backend,
-            desk.champion_tree,
-            desk.candidate_tree(),
+            campaign_context.task,
+            profile or campaign_context.profile,
+            campaign_context.backend,
+            context.champion_tree,
+            context.candidate_tree(),
             purpose=purpose,
-            campaign_secret=shop.secret,
-            lineage=shop.campaign.lineage,
-            round_id=desk.candidate_ref,
-            recorded=_stored(desk, purpose),
-            on_measurement=lambda each: _keep(desk, each),
-            listener=LiveLog(desk.ledger, desk.round_id, desk.attempt),
-            should_stop=shop.steering.is_stopping,
-            alpha=desk.alpha,
+            campaign_secret=campaign_context.secret,
+            lineage=campaign_context.record.lineage,
+            round_id=context.candidate_ref,
+            recorded=_stored(context, purpose),
+            on_measurement=lambda each: _keep(context, each),
+            listener=LiveLog(context.ledger, context.round_id, context.attempt),
+            should_stop=campaign_context.steering.is_stopping,
+            alpha=context.alpha,
         )
 
 
-def _stored(desk: RoundDesk, purpose: Purpose) -> tuple[Measurement, ...]:
-    return desk.ledger.measurements(desk.round_id, purpose, attempt=desk.attempt)
+def _stored(context: RoundContext, purpose: Purpose) -> tuple[Measurement, ...]:
+    return context.ledger.measurements(context.round_id, purpose, attempt=context.attempt)
 
 
-def _keep(desk: RoundDesk, measurement: Measurement) -> None:
-    desk.ledger.add_measurement(desk.round_id, measurement, attempt=desk.attempt)
+def _keep(context: RoundContext, measurement: Measurement) -> None:
+    context.ledger.add_measurement(context.round_id, measurement, attempt=context.attempt)
 
 
 def _score(
-    desk: RoundDesk,
+    context: RoundContext,
     purpose: Purpose,
     *,
     profile: Profile | None = None,
     alpha: float | None = None,
 ) -> Score:
     return score_measurements(
-        desk.shop.task,
-        profile or desk.scoring_profile,
-        _stored(desk, purpose),
+        context.campaign.task,
+        profile or context.scoring_profile,
+        _stored(context, purpose),
         purpose=purpose,
-        alpha=desk.alpha if alpha is None else alpha,
-        source=_source(desk),
+        alpha=context.alpha if alpha is None else alpha,
+        source=_source(context),
     )
 
 
-def _source(desk: RoundDesk) -> SourceFacts:
-    return source_facts(desk.champion_tree, desk.candidate_tree())
+def _source(context: RoundContext) -> SourceFacts:
+    return source_facts(context.champion_tree, context.candidate_tree())

@@ -8,18 +8,24 @@ from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.roles.proposer.loop import propose as run_proposer
 from rsi.agent.roles.proposer.start import Start
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.briefing import compose_brief, critique_of, search_notebook
 from rsi.agent.run.steps.controlling import planted_control, propose_control
 from rsi.agent.run.steps.dev_run import dev_run
 from rsi.agent.run.steps.device_time import device_time
-from rsi.agent.run.steps.models import model_of, proposer_of, purse_of, script_number, sink_of
+from rsi.agent.run.steps.models import (
+    budget_guard_of,
+    model_of,
+    proposer_of,
+    script_number,
+    sink_of,
+)
 from rsi.agent.run.steps.result import StepResult
 from rsi.agent.run.steps.searching import plan_round
-from rsi.agent.run.workshop import RoundDesk
 from rsi.agent.store.records import AgentRole, Step
 from rsi.agent.store.tree_blobs import encode_tree
 from rsi.agent.trajectory.forking import fork
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.evals.measure.floor import measure_floor
 from rsi.evals.measure.machine import usable_gpus
@@ -32,69 +38,79 @@ AGENT_MEMORY_BYTES = 4 << 30
 MAX_MESSAGE_CHARS = 400
 
 
-def open_round(desk: RoundDesk) -> StepResult:
+def open_round(context: RoundContext) -> StepResult:
     """Fix what the round starts from; its seeds derive from the campaign's master seed."""
-    lineage = desk.shop.lineage
+    lineage = context.campaign.lineage
     return StepResult(
         outcome="ok",
         payload={
-            "champion_commit": desk.record.champion_commit,
+            "champion_commit": context.record.champion_commit,
             "baseline_commit": lineage.baseline(),
-            **desk.planned_rates(),
-            "floor_s": floor_of(desk),
-            "backend": desk.shop.backend.name,
-            "assurance": desk.shop.backend.assurance.value,
-            "planted": planted_entry(desk),
-            "plan": None if desk.record.is_control else _plan(desk),
+            **context.planned_rates(),
+            "floor_s": floor_of(context),
+            "backend": context.campaign.backend.name,
+            "assurance": context.campaign.backend.assurance.value,
+            "planted": planted_entry(context),
+            "plan": None if context.record.is_control else _plan(context),
         },
     )
 
 
-def _plan(desk: RoundDesk) -> dict[str, object]:
-    return asdict(plan_round(desk.shop, desk.record.number, desk.record.champion_commit))
+def _plan(context: RoundContext) -> dict[str, object]:
+    return asdict(
+        plan_round(context.campaign, context.record.number, context.record.champion_commit)
+    )
 
 
-def floor_of(desk: RoundDesk) -> float | None:
+def floor_of(context: RoundContext) -> float | None:
     """Seconds of a run that does the least it must, measured once a campaign; None where no host clock decides."""
-    for record in desk.ledger.rounds(desk.shop.campaign.id):
-        opened = desk.ledger.step(record.id, Step.OPEN)
+    for record in context.ledger.rounds(context.campaign.record.id):
+        opened = context.ledger.step(record.id, Step.OPEN)
         if opened is not None and "floor_s" in opened.payload:
             return cast(float | None, opened.payload["floor_s"])
-    shop = desk.shop
-    baseline = shop.lineage.tree(shop.lineage.baseline())
-    begun_s = desk.monotonic_s()
-    charge = f"{desk.round_id}/floor"
-    with device_time(shop, desk.round_id, charge, lambda: desk.monotonic_s() - begun_s):
-        return measure_floor(shop.task, shop.profile, shop.backend, baseline, label=desk.round_id)
+    campaign_context = context.campaign
+    baseline = campaign_context.lineage.tree(campaign_context.lineage.baseline())
+    begun_s = context.monotonic_s()
+    charge = f"{context.round_id}/floor"
+    with device_time(
+        campaign_context, context.round_id, charge, lambda: context.monotonic_s() - begun_s
+    ):
+        return measure_floor(
+            campaign_context.task,
+            campaign_context.profile,
+            campaign_context.backend,
+            baseline,
+            label=context.round_id,
+        )
 
 
-def planted_entry(desk: RoundDesk) -> dict[str, object] | None:
+def planted_entry(context: RoundContext) -> dict[str, object] | None:
     """What a control or a script plants in this round to test the pipeline, named before anything is measured.
 
     Known only to the ledger: no later step reads it, so a planted cheat is judged like any candidate.
     """
-    shop = desk.shop
-    if desk.record.is_control:
-        return planted_control(desk)
-    if not shop.config.proposer.startswith("scripted:"):
+    campaign_context = context.campaign
+    if context.record.is_control:
+        return planted_control(context)
+    if not campaign_context.config.proposer.startswith("scripted:"):
         return None
-    script = load_script(shop.config.proposer.partition(":")[2], shop.task)
-    number = script_number(desk.ledger, desk.record)
+    script = load_script(campaign_context.config.proposer.partition(":")[2], campaign_context.task)
+    number = script_number(context.ledger, context.record)
     if number > len(script.rounds):
         return None
     label = script.rounds[number - 1].label
-    for cheat in shop.task.cheats:
+    for cheat in campaign_context.task.cheats:
         if cheat.name == label:
             return {"kind": "cheat", "name": label, "expect": list(cheat.expect)}
-    for solution in shop.task.solutions:
+    for solution in campaign_context.task.solutions:
         if solution.name == label and solution.expect == "same":
             return {"kind": "null", "name": label}
     return None
 
 
-def write_brief(desk: RoundDesk) -> StepResult:
+def write_brief(context: RoundContext) -> StepResult:
     """What the proposer is told: instruction, the champion's profile, the notebook."""
-    brief = compose_brief(desk)
+    brief = compose_brief(context)
     return StepResult(
         outcome="ok",
         payload={
@@ -110,31 +126,33 @@ def write_brief(desk: RoundDesk) -> StepResult:
     )
 
 
-def propose(desk: RoundDesk) -> StepResult:
+def propose(context: RoundContext) -> StepResult:
     """The agent edits in its own sandbox and hands in a tree with a hypothesis."""
-    shop = desk.shop
-    if desk.record.is_control:
-        return propose_control(desk)
-    brief = _stored_brief(desk)
-    model = model_of(desk, AgentRole.PROPOSER, proposer_of(shop.config, desk.opened()))
-    spec = agent_spec(shop.task, shop.profile, f"{desk.round_id}/agent")
-    purse = purse_of(desk)
-    with shop.backend.open(spec) as sandbox:
+    campaign_context = context.campaign
+    if context.record.is_control:
+        return propose_control(context)
+    brief = _stored_brief(context)
+    model = model_of(
+        context, AgentRole.PROPOSER, proposer_of(campaign_context.config, context.opened())
+    )
+    spec = agent_spec(campaign_context.task, campaign_context.profile, f"{context.round_id}/agent")
+    budget_guard = budget_guard_of(context)
+    with campaign_context.backend.open(spec) as sandbox:
         proposal = run_proposer(
             brief,
             model,
-            shop.task,
+            campaign_context.task,
             sandbox,
-            sink=sink_of(desk),
-            purse=purse,
-            steering=shop.steering.of_proposal(desk.candidate_ref),
-            scaffold=shop.scaffold,
-            start=_fork_start(desk, sandbox),
-            measure=lambda tree: dev_run(desk, tree),
-            search_notebook=lambda words: search_notebook(desk, words),
+            sink=sink_of(context),
+            budget_guard=budget_guard,
+            steering=campaign_context.steering.of_proposal(context.candidate_ref),
+            scaffold=campaign_context.scaffold,
+            start=_fork_start(context, sandbox),
+            measure=lambda tree: dev_run(context, tree),
+            search_notebook=lambda words: search_notebook(context, words),
         )
     is_submitted = proposal.outcome is ProposalOutcome.SUBMITTED
-    tree_sha256 = desk.ledger.put_blob(encode_tree(proposal.tree)) if is_submitted else None
+    tree_sha256 = context.ledger.put_blob(encode_tree(proposal.tree)) if is_submitted else None
     return StepResult(
         outcome="ok" if is_submitted else proposal.outcome.value,
         payload={
@@ -148,41 +166,41 @@ def propose(desk: RoundDesk) -> StepResult:
             "model": proposal.model,
             "scaffold_digest": proposal.scaffold_digest,
             "cost": asdict(proposal.cost),
-            "refused": purse.refused,
+            "refused": budget_guard.refused,
         },
     )
 
 
-def commit(desk: RoundDesk) -> StepResult:
+def commit(context: RoundContext) -> StepResult:
     """Keep the candidate for ever, whatever becomes of it."""
-    shop, proposed = desk.shop, desk.payload(Step.PROPOSE)
-    base = str(desk.payload(Step.BRIEF)["base_commit"])
-    tree = desk.proposed_tree()
-    if _as_dict(tree) == _as_dict(shop.lineage.tree(base)):
+    campaign_context, proposed = context.campaign, context.payload(Step.PROPOSE)
+    base = str(context.payload(Step.BRIEF)["base_commit"])
+    tree = context.proposed_tree()
+    if _as_dict(tree) == _as_dict(campaign_context.lineage.tree(base)):
         return StepResult(outcome="empty", payload={"reason": "the candidate changes nothing"})
     hypothesis = str(proposed["hypothesis"])
     try:
-        candidate = shop.lineage.commit_candidate(
-            desk.round_id,
+        candidate = campaign_context.lineage.commit_candidate(
+            context.round_id,
             base,
             tree,
             hypothesis[:MAX_MESSAGE_CHARS],
-            {"Round": desk.round_id, "Model": str(proposed["model"])},
-            at=desk.record.created_at,
-            attempt=desk.attempt,
+            {"Round": context.round_id, "Model": str(proposed["model"])},
+            at=context.record.created_at,
+            attempt=context.attempt,
         )
     except LineageTreeError as error:
         # What a candidate is made of is the candidate's doing, so it ends the round and not the campaign.
         return StepResult(outcome="not_admitted", payload={"reason": str(error)})
-    stats = shop.lineage.diff_stat(base, candidate)
+    stats = campaign_context.lineage.diff_stat(base, candidate)
     return StepResult(
         outcome="ok",
         payload={
             "commit": candidate,
             "parent": base,
             # In the ledger too, so that a cockpit on another machine can show it.
-            "diff_sha256": desk.ledger.put_blob(
-                shop.lineage.diff(base, candidate).encode("utf-8", "backslashreplace")
+            "diff_sha256": context.ledger.put_blob(
+                campaign_context.lineage.diff(base, candidate).encode("utf-8", "backslashreplace")
             ),
             "files": [asdict(each) for each in stats],
             "lines_added": sum(each.added_lines or 0 for each in stats),
@@ -191,9 +209,9 @@ def commit(desk: RoundDesk) -> StepResult:
     )
 
 
-def critique(desk: RoundDesk) -> StepResult:
+def critique(context: RoundContext) -> StepResult:
     """Another model objects before money is spent; it may send the candidate back once."""
-    return critique_of(desk)
+    return critique_of(context)
 
 
 def agent_spec(task: Task, profile: Profile, label: str) -> SandboxSpec:
@@ -212,13 +230,13 @@ def agent_spec(task: Task, profile: Profile, label: str) -> SandboxSpec:
     )
 
 
-def _fork_start(desk: RoundDesk, sandbox: Sandbox) -> Start | None:
+def _fork_start(context: RoundContext, sandbox: Sandbox) -> Start | None:
     """The middle of a recorded run, rebuilt in this sandbox, when the campaign is a fork."""
-    config = desk.shop.config
-    if config.fork_of is None or desk.record.number != 1 or desk.attempt > 0:
+    config = context.campaign.config
+    if config.fork_of is None or context.record.number != 1 or context.attempt > 0:
         return None
-    recording = last_recording(desk.ledger.events(config.fork_of, AgentRole.PROPOSER))
-    base_tree = desk.shop.lineage.tree(recording.base_commit)
+    recording = last_recording(context.ledger.events(config.fork_of, AgentRole.PROPOSER))
+    base_tree = context.campaign.lineage.tree(recording.base_commit)
     return fork(
         recording,
         sandbox,
@@ -226,21 +244,21 @@ def _fork_start(desk: RoundDesk, sandbox: Sandbox) -> Start | None:
         step=config.fork_step,
         say=config.fork_say,
         # A fork keeps the scaffold of the campaign that it comes from, so these drove the recording too.
-        limits=limits_under(desk.shop.scaffold, desk.shop.task),
+        limits=limits_under(context.campaign.scaffold, context.campaign.task),
     )
 
 
-def _stored_brief(desk: RoundDesk) -> Brief:
-    stored = desk.payload(Step.BRIEF)
+def _stored_brief(context: RoundContext) -> Brief:
+    stored = context.payload(Step.BRIEF)
     base = str(stored["base_commit"])
     return Brief(
-        round_id=desk.round_id,
-        round_number=desk.record.number,
-        task=desk.shop.task.name,
-        profile=desk.shop.profile.name,
-        instruction=desk.shop.task.instruction,
+        round_id=context.round_id,
+        round_number=context.record.number,
+        task=context.campaign.task.name,
+        profile=context.campaign.profile.name,
+        instruction=context.campaign.task.instruction,
         base_commit=base,
-        base_tree=desk.shop.lineage.tree(base),
+        base_tree=context.campaign.lineage.tree(base),
         score_profile=str(stored["score_profile"]),
         notebook=str(stored["notebook"]),
         inspirations=tuple(cast(list[str], stored["inspirations"])),

@@ -8,21 +8,21 @@ from rsi.agent.llm.base import Model
 from rsi.agent.llm.redaction import redacting
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Reply
-from rsi.agent.policy.budget import Budget, LedgerPurse
+from rsi.agent.policy.budget import Budget, LedgerBudgetGuard
 from rsi.agent.policy.limits import budget_now
 from rsi.agent.policy.settings import CampaignConfig
+from rsi.agent.run.contexts import CampaignContext, RoundContext
 from rsi.agent.run.live.live_speech import AudibleModel
 from rsi.agent.run.live.log_stream import LogStream, unused_name
 from rsi.agent.run.recorder import Recorder
-from rsi.agent.run.workshop import RoundDesk, Workshop
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
 from rsi.agent.trajectory.atif import read_atif
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Sink
 
 
-def model_of(desk: RoundDesk, role: AgentRole, spec: str) -> Model:
+def model_of(context: RoundContext, role: AgentRole, spec: str) -> Model:
     """The model that a role of the campaign names; what it says is heard in the ledger while it says it.
 
     Raises:
@@ -30,18 +30,18 @@ def model_of(desk: RoundDesk, role: AgentRole, spec: str) -> Model:
     """
     model = resolve_model(
         spec,
-        task=desk.shop.task,
-        round_number=script_number(desk.ledger, desk.record),
-        keys=desk.shop.keys,
-        allow_unknown_price=desk.shop.config.is_unknown_price_allowed,
-        recorded=lambda round_id: recorded_replies(desk.ledger, round_id),
+        task=context.campaign.task,
+        round_number=script_number(context.ledger, context.record),
+        keys=context.campaign.keys,
+        allow_unknown_price=context.campaign.config.is_unknown_price_allowed,
+        recorded=lambda round_id: recorded_replies(context.ledger, round_id),
     )
 
     def open_stream() -> LogStream:
-        name = unused_name(desk.ledger, desk.round_id, f"{role.value}/{desk.attempt}")
-        return LogStream(desk.ledger, desk.round_id, name)
+        name = unused_name(context.ledger, context.round_id, f"{role.value}/{context.attempt}")
+        return LogStream(context.ledger, context.round_id, name)
 
-    return AudibleModel(model, open_stream, desk.shop.keys.redactor())
+    return AudibleModel(model, open_stream, context.campaign.keys.redactor())
 
 
 def proposer_of(config: CampaignConfig, opened: Mapping[str, object]) -> str:
@@ -70,37 +70,41 @@ def recorded_replies(ledger: Ledger, source: str) -> tuple[Reply, ...]:
     return last_recording(ledger.events(source, AgentRole.PROPOSER)).replies
 
 
-def sink_of(desk: RoundDesk) -> Sink:
+def sink_of(context: RoundContext) -> Sink:
     """Where the agents' steps go: the ledger, with every known key blotted out first."""
-    return redacting(Recorder(desk.ledger, desk.round_id), desk.shop.keys.redactor())
+    return redacting(Recorder(context.ledger, context.round_id), context.campaign.keys.redactor())
 
 
-def purse_of(desk: RoundDesk) -> LedgerPurse:
-    """The purse of a round, bound by its own limit and by the campaign's as they are at each call."""
-    return LedgerPurse(
-        ledger=desk.ledger,
-        campaign_id=desk.shop.campaign.id,
-        round_id=desk.round_id,
-        campaign_budget=lambda: budget_in_force(desk.shop),
-        round_budget=Budget(usd=desk.shop.config.round_budget_usd),
+def budget_guard_of(context: RoundContext) -> LedgerBudgetGuard:
+    """The budget guard of a round, bound by its own limit and by the campaign's as they are at each call."""
+    return LedgerBudgetGuard(
+        ledger=context.ledger,
+        campaign_id=context.campaign.record.id,
+        round_id=context.round_id,
+        campaign_budget=lambda: budget_in_force(context.campaign),
+        round_budget=Budget(usd=context.campaign.config.round_budget_usd),
     )
 
 
-def budget_in_force(shop: Workshop) -> Budget:
+def budget_in_force(campaign_context: CampaignContext) -> Budget:
     """The campaign's limits as they are now; marks what a person changed of them as heard."""
     # Heard first, then read: what was marked is then surely among what binds.
-    shop.steering.heed_budgets()
-    return budget_now(shop.ledger, shop.campaign.id)
+    campaign_context.steering.heed_budgets()
+    return budget_now(campaign_context.ledger, campaign_context.record.id)
 
 
-def refused_limit(shop: Workshop) -> str | None:
+def refused_limit(campaign_context: CampaignContext) -> str | None:
     """Name of the limit that turned a call of the latest idea away, unless it was raised since.
 
     What is left is above zero then, but pays for no further call, so another round would start in vain.
     """
-    ideas = [each for each in shop.ledger.rounds(shop.campaign.id) if not each.is_control]
-    limits = budget_now(shop.ledger, shop.campaign.id).limits()
-    for step in shop.ledger.steps(ideas[-1].id) if ideas else ():
+    ideas = [
+        each
+        for each in campaign_context.ledger.rounds(campaign_context.record.id)
+        if not each.is_control
+    ]
+    limits = budget_now(campaign_context.ledger, campaign_context.record.id).limits()
+    for step in campaign_context.ledger.steps(ideas[-1].id) if ideas else ():
         refused = cast(Mapping[str, object] | None, step.payload.get("refused"))
         if refused is not None:
             limit, before = str(refused["limit"]), cast(float | None, refused["allowed"])

@@ -8,40 +8,42 @@ from rsi.agent.llm.types import Usage
 from rsi.agent.memory.notebook import accuracy_of, lesson_of
 from rsi.agent.policy.budget import charged_usd, usage_of
 from rsi.agent.policy.claims import claimed_effect
-from rsi.agent.run.workshop import RoundDesk
+from rsi.agent.run.contexts import RoundContext
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChargeRole, Step, StepRecord
 from rsi.agent.types import Cost, RoundReport
 
 
-def round_report(desk: RoundDesk) -> RoundReport:
+def round_report(context: RoundContext) -> RoundReport:
     """Put the round's steps together for the notebook."""
     steps = {
-        each.step: each for each in desk.ledger.steps(desk.round_id) if each.attempt == desk.attempt
+        each.step: each
+        for each in context.ledger.steps(context.round_id)
+        if each.attempt == context.attempt
     }
     proposed = steps[Step.PROPOSE].payload if Step.PROPOSE in steps else {}
     committed = steps[Step.COMMIT].payload if Step.COMMIT in steps else {}
     commit = cast(str | None, committed.get("commit"))
-    outcome = desk.ended_as()
+    outcome = context.ended_as()
     effect = claimed_effect(steps)
     predicted = cast(float | None, proposed.get("predicted_ratio"))
     why = _why(steps)
-    base = str(committed.get("parent") or desk.record.champion_commit)
+    base = str(committed.get("parent") or context.record.champion_commit)
     return RoundReport(
-        round_id=desk.round_id,
-        round_number=desk.record.number,
-        task=desk.shop.task.name,
+        round_id=context.round_id,
+        round_number=context.record.number,
+        task=context.campaign.task.name,
         outcome=outcome,
         hypothesis=str(proposed.get("hypothesis", "")),
         changed=_changed(committed),
-        diff=desk.shop.lineage.diff(base, commit) if commit else "",
+        diff=context.campaign.lineage.diff(base, commit) if commit else "",
         predicted_ratio=predicted,
         effect=effect,
         verdict=steps[Step.SCORE].outcome if Step.SCORE in steps else None,
         why=why,
         lesson=lesson_of(outcome, predicted, effect, why),
         accuracy=accuracy_of(predicted, effect),
-        cost=round_cost(desk.ledger, desk.round_id),
+        cost=round_cost(context.ledger, context.round_id),
         base_commit=base,
         commit=commit,
         is_promoted=outcome == "promoted",

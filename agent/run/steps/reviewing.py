@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from rsi.agent.report.follow import score_line
 from rsi.agent.roles.reviewer.injection import injection_findings
 from rsi.agent.roles.reviewer.panel import ReviewCase, case_of, review
-from rsi.agent.run.steps.models import model_of, purse_of, sink_of
-from rsi.agent.run.workshop import RoundDesk
+from rsi.agent.run.contexts import RoundContext
+from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import AgentRole, Step
 from rsi.agent.types import BudgetExceededError, Cost
@@ -41,24 +41,26 @@ class ModelReview:
         }
 
 
-def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Finding]) -> ModelReview:
+def review_by_model(
+    context: RoundContext, score: Score, rule_findings: Sequence[Finding]
+) -> ModelReview:
     """Findings about words addressed to a reviewer, and those of the campaign's reviewer model."""
-    diff = desk.shop.lineage.diff(
-        str(desk.payload(Step.COMMIT)["parent"]), str(desk.payload(Step.COMMIT)["commit"])
+    diff = context.campaign.lineage.diff(
+        str(context.payload(Step.COMMIT)["parent"]), str(context.payload(Step.COMMIT)["commit"])
     )
-    printed = _printed(desk)
+    printed = _printed(context)
     findings = injection_findings(diff, printed)
-    spec = desk.shop.config.reviewer
+    spec = context.campaign.config.reviewer
     if spec == RULES_ONLY:
         return ModelReview(findings=findings, summary="")
     try:
         panel = review(
-            _case(desk, score, [*rule_findings, *findings], diff, printed),
-            [model_of(desk, AgentRole.REVIEWER, spec)],
-            votes=desk.shop.config.review_votes,
-            sink=sink_of(desk),
-            purse=purse_of(desk),
-            scaffold=desk.shop.scaffold,
+            _case(context, score, [*rule_findings, *findings], diff, printed),
+            [model_of(context, AgentRole.REVIEWER, spec)],
+            votes=context.campaign.config.review_votes,
+            sink=sink_of(context),
+            budget_guard=budget_guard_of(context),
+            scaffold=context.campaign.scaffold,
         )
     except BudgetExceededError as error:
         # No money for a review is no review: a person must look instead.
@@ -87,13 +89,15 @@ def review_by_model(desk: RoundDesk, score: Score, rule_findings: Sequence[Findi
     )
 
 
-def _printed(desk: RoundDesk) -> dict[str, str]:
+def _printed(context: RoundContext) -> dict[str, str]:
     """The end of what the candidate's runs printed, by stream."""
     streams = [
-        each for each in desk.ledger.log_streams(desk.round_id) if Arm.CANDIDATE in each.split("/")
+        each
+        for each in context.ledger.log_streams(context.round_id)
+        if Arm.CANDIDATE in each.split("/")
     ]
     return {
-        stream: b"".join(each.content for each in desk.ledger.log(desk.round_id, stream))[
+        stream: b"".join(each.content for each in context.ledger.log(context.round_id, stream))[
             -MAX_LOG_BYTES:
         ].decode("utf-8", "replace")
         for stream in streams[-MAX_STREAMS:]
@@ -101,17 +105,17 @@ def _printed(desk: RoundDesk) -> dict[str, str]:
 
 
 def _case(
-    desk: RoundDesk,
+    context: RoundContext,
     score: Score,
     rules: Sequence[Finding],
     diff: str,
     printed: Mapping[str, str],
 ) -> ReviewCase:
     return case_of(
-        desk.shop.task,
-        desk.champion_tree,
-        desk.candidate_tree(),
-        claim=f"{desk.payload(Step.PROPOSE)['hypothesis']}\nMeasured: {score_line(asdict(score))}",
+        context.campaign.task,
+        context.champion_tree,
+        context.candidate_tree(),
+        claim=f"{context.payload(Step.PROPOSE)['hypothesis']}\nMeasured: {score_line(asdict(score))}",
         evidence=encode(score),
         diff=diff,
         rule_findings=rules,

@@ -9,43 +9,50 @@ from typing import cast
 
 from rsi.agent.policy.claims import claimed_effect
 from rsi.agent.policy.rollbacks import rolled_back
-from rsi.agent.run.workshop import Workshop
+from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.search.types import Facts, Node, Plan
 from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepRecord
 from rsi.agent.store.state import latest_steps
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 
 
-def plan_round(shop: Workshop, number: int, champion: str) -> Plan:
+def plan_round(campaign_context: CampaignContext, number: int, champion: str) -> Plan:
     """The plan of a campaign's n-th round, from the rounds before it.
 
     Raises:
         StrategyError: The strategy's name or a setting of it is unknown.
     """
-    if shop.config.fork_of is not None and number == 1:
-        recording = last_recording(shop.ledger.events(shop.config.fork_of, AgentRole.PROPOSER))
-        origin = f"fork of {shop.config.fork_of} after turn {shop.config.fork_step}"
+    if campaign_context.config.fork_of is not None and number == 1:
+        recording = last_recording(
+            campaign_context.ledger.events(campaign_context.config.fork_of, AgentRole.PROPOSER)
+        )
+        origin = f"fork of {campaign_context.config.fork_of} after turn {campaign_context.config.fork_step}"
         return Plan(parent=recording.base_commit, reason=origin)
-    undone = rolled_back(shop.lineage, shop.ledger.promotions(shop.campaign.lineage))
+    undone = rolled_back(
+        campaign_context.lineage,
+        campaign_context.ledger.promotions(campaign_context.record.lineage),
+    )
     nodes: list[Node] = []
-    values = {shop.lineage.baseline(): 0.0}
-    for record in shop.ledger.rounds(shop.campaign.id):
+    values = {campaign_context.lineage.baseline(): 0.0}
+    for record in campaign_context.ledger.rounds(campaign_context.record.id):
         if record.number >= number:
             break
         if record.is_control:
             continue
-        node = _node(record, shop.ledger.steps(record.id), values, undone)
+        node = _node(record, campaign_context.ledger.steps(record.id), values, undone)
         nodes.append(node)
         if node.commit is not None and node.value is not None:
             values[node.commit] = node.value
     facts = Facts(
-        baseline=shop.lineage.baseline(),
+        baseline=campaign_context.lineage.baseline(),
         champion=champion,
         nodes=tuple(nodes),
-        models=(shop.config.proposer, *shop.config.other_proposers),
+        models=(campaign_context.config.proposer, *campaign_context.config.other_proposers),
     )
-    return choose_strategy(shop.config.strategy).plan(facts, int(shop.config.seed[:8], 16))
+    return choose_strategy(campaign_context.config.strategy).plan(
+        facts, int(campaign_context.config.seed[:8], 16)
+    )
 
 
 def _node(

@@ -157,7 +157,7 @@ mine = c.create_string_buffer(8); secret = c.create_string_buffer(b"secret!!")
 l, r = V(c.addressof(mine), 8), V(c.addressof(secret), 8)
 got = libc.process_vm_readv(pid, c.byref(l), 1, c.byref(r), 1, 0); os.kill(pid, 9)
 """,
-    "limits of the warden": "got = 0 if not resource_prlimit() else -1",
+    "limits of the supervisor": "got = 0 if not resource_prlimit() else -1",
     "io_uring": "got = libc.syscall(425, 1, c.create_string_buffer(120))",
 }
 CALL_HEAD = """
@@ -194,7 +194,7 @@ def test_a_dangerous_system_call(arena, walls_up, call):
     )
 
 
-def test_signals_to_the_warden_change_nothing(arena, walls_up):
+def test_signals_to_the_supervisor_change_nothing(arena, walls_up):
     program = """
 import os, signal, time
 target = 1 if os.getppid() == 1 else os.getppid()

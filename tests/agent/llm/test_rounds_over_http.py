@@ -29,7 +29,7 @@ def lab(task, sandbox):
 
 def run(lab, model):
     return propose(
-        lab.brief(), model, lab.task, lab.sandbox, sink=lab.sink, purse=lab.purse,
+        lab.brief(), model, lab.task, lab.sandbox, sink=lab.sink, budget_guard=lab.budget_guard,
         steering=lab.person, scaffold=lab.scaffold, measure=lab.measure,
         search_notebook=lambda query: f"nothing about {query}", limits=lab.limits, retry=NO_WAIT,
     )  # fmt: skip
@@ -70,9 +70,9 @@ def test_failures_on_the_way_change_the_bill_and_not_the_result(
     provider.brain = lambda request: Moody(script, round_number=1)
     proposal = run(lab, make())
     assert proposal.outcome is ProposalOutcome.SUBMITTED, proposal.reason
-    assert len(lab.purse.reserved) == len(lab.purse.settled) == len(provider.seen)
+    assert len(lab.budget_guard.reserved) == len(lab.budget_guard.settled) == len(provider.seen)
     for (_, _, bound, _), (_, usage, usd) in zip(
-        lab.purse.reserved, lab.purse.settled, strict=True
+        lab.budget_guard.reserved, lab.budget_guard.settled, strict=True
     ):
         assert usage is None or 0 <= usd <= bound
 

@@ -1,7 +1,7 @@
 """The scripted model plays critic and reviewer as well, so a keyless campaign has all its roles."""
 
 import pytest
-from tests.agent.puppet import OpenPurse
+from tests.agent.puppet import OpenBudgetGuard
 from tests.agent.roles.reviewer.test_panel import case
 from tests.agent.roles.test_critic import candidate
 
@@ -40,7 +40,7 @@ def script(tmp_path):
 
 
 def settings():
-    return {"sink": lambda *_: None, "purse": OpenPurse(), "scaffold": load_scaffold()}
+    return {"sink": lambda *_: None, "budget_guard": OpenBudgetGuard(), "scaffold": load_scaffold()}
 
 
 def test_without_words_in_the_script_the_critic_lets_go_and_the_reviewer_finds_nothing(script):

@@ -22,7 +22,7 @@ from rsi.agent.llm.types import (
 )
 from rsi.agent.policy.budget import (
     Budget,
-    LedgerPurse,
+    LedgerBudgetGuard,
     exhausted,
     spent,
     warnings,
@@ -61,16 +61,16 @@ class MemoryLedger:
         )
 
 
-def purse(ledger, budget=None, round_id="r1", round_budget=None):
-    return LedgerPurse(
+def budget_guard(ledger, budget=None, round_id="r1", round_budget=None):
+    return LedgerBudgetGuard(
         ledger=ledger, campaign_id="c1", round_id=round_id,
         campaign_budget=lambda: budget or Budget(), round_budget=round_budget or Budget(),
         now=lambda: NOW,
     )  # fmt: skip
 
 
-def reserve(purse, usd=1.0, tokens=100, role=AgentRole.PROPOSER):
-    return purse.reserve(role=role, model="m", upper_bound_usd=usd, tokens=tokens)
+def reserve(budget_guard, usd=1.0, tokens=100, role=AgentRole.PROPOSER):
+    return budget_guard.reserve(role=role, model="m", upper_bound_usd=usd, tokens=tokens)
 
 
 def total(ledger):
@@ -79,7 +79,7 @@ def total(ledger):
 
 def test_a_reservation_that_does_not_fit_is_refused_and_owes_nothing():
     ledger = MemoryLedger()
-    full = purse(ledger, Budget(usd=2.5))
+    full = budget_guard(ledger, Budget(usd=2.5))
     reserve(full)
     reserve(full)
     with pytest.raises(BudgetExceededError, match="campaign's usd") as caught:
@@ -90,7 +90,7 @@ def test_a_reservation_that_does_not_fit_is_refused_and_owes_nothing():
 
 def test_settling_gives_back_what_was_not_used():
     ledger = MemoryLedger()
-    full = purse(ledger, Budget(usd=1.5))
+    full = budget_guard(ledger, Budget(usd=1.5))
     full.settle(reserve(full), usage=Usage(output_tokens=10), usd=0.1)
     reserve(full)
     assert total(ledger).usd == pytest.approx(1.1)
@@ -99,15 +99,15 @@ def test_settling_gives_back_what_was_not_used():
 
 def test_an_unsettled_reservation_of_a_killed_worker_still_counts_in_full():
     ledger = MemoryLedger()
-    reserve(purse(ledger, Budget(usd=1.5)))
-    reborn = purse(ledger, Budget(usd=1.5))
+    reserve(budget_guard(ledger, Budget(usd=1.5)))
+    reborn = budget_guard(ledger, Budget(usd=1.5))
     with pytest.raises(BudgetExceededError):
         reserve(reborn)
 
 
 def test_a_call_of_unknown_cost_is_settled_at_its_bound():
     ledger = MemoryLedger()
-    full = purse(ledger, Budget(usd=5))
+    full = budget_guard(ledger, Budget(usd=5))
     full.settle(reserve(full, usd=2.0, tokens=700), usage=None, usd=None)
     assert total(ledger).usd == 2.0
     assert total(ledger).open_usd == 0.0
@@ -117,17 +117,17 @@ def test_a_call_of_unknown_cost_is_settled_at_its_bound():
 def test_tokens_and_rounds_have_limits_of_their_own():
     ledger = MemoryLedger()
     with pytest.raises(BudgetExceededError, match="round's tokens"):
-        reserve(purse(ledger, round_budget=Budget(tokens=50)))
-    reserve(purse(ledger, round_budget=Budget(usd=1.0)))
-    reserve(purse(ledger, round_id="r2", round_budget=Budget(usd=1.0)))
+        reserve(budget_guard(ledger, round_budget=Budget(tokens=50)))
+    reserve(budget_guard(ledger, round_budget=Budget(usd=1.0)))
+    reserve(budget_guard(ledger, round_id="r2", round_budget=Budget(usd=1.0)))
     with pytest.raises(BudgetExceededError, match="round's usd"):
-        reserve(purse(ledger, round_id="r2", round_budget=Budget(usd=1.0)))
+        reserve(budget_guard(ledger, round_id="r2", round_budget=Budget(usd=1.0)))
 
 
 def test_parallel_rounds_cannot_pass_the_limit_side_by_side():
     """Whoever writes first is seen by whoever checks later, in every order of the two steps."""
     ledger = MemoryLedger()
-    both = [purse(ledger, Budget(usd=1.5), round_id=f"r{n}") for n in range(2)]
+    both = [budget_guard(ledger, Budget(usd=1.5), round_id=f"r{n}") for n in range(2)]
 
     class Interleaved(MemoryLedger):
         def charges(self, *args, **kwargs):
@@ -147,7 +147,7 @@ def test_parallel_rounds_cannot_pass_the_limit_side_by_side():
 def test_a_limit_may_be_raised_while_it_runs():
     ledger = MemoryLedger()
     limit = {"usd": 0.5}
-    full = purse(ledger)
+    full = budget_guard(ledger)
     full.campaign_budget = lambda: Budget(usd=limit["usd"])
     with pytest.raises(BudgetExceededError):
         reserve(full)
@@ -157,7 +157,7 @@ def test_a_limit_may_be_raised_while_it_runs():
 
 def test_an_unknown_price_is_counted_as_unknown_never_as_zero_dollars():
     ledger = MemoryLedger()
-    full = purse(ledger, Budget(usd=1.0))
+    full = budget_guard(ledger, Budget(usd=1.0))
     full.settle(reserve(full, usd=None), usage=Usage(output_tokens=5), usd=None)
     assert total(ledger).unpriced_calls == 1
     assert total(ledger).usd == 0.0
@@ -166,7 +166,7 @@ def test_an_unknown_price_is_counted_as_unknown_never_as_zero_dollars():
 def test_warnings_come_at_half_and_at_eighty_percent():
     budget = Budget(usd=10.0, tokens=1000, wall_s=3600.0, device_s=7200.0)
     ledger = MemoryLedger()
-    full = purse(ledger)
+    full = budget_guard(ledger)
     full.settle(reserve(full, usd=8.0), usage=Usage(output_tokens=500), usd=8.0)
     found = {w.limit: w.share for w in warnings(budget, spent(ledger.charges(), wall_s=1700.0))}
     assert found == {"usd": 0.8, "tokens": 0.5}
@@ -199,7 +199,7 @@ def test_reached_limits_of_any_kind_stop_the_next_round(budget, name):
 def test_a_forecast_goes_on_as_it_began_and_says_when_the_money_ends():
     ledger = MemoryLedger()
     for number, usd in enumerate((1.0, 2.0, 3.0)):
-        one = purse(ledger, round_id=f"r{number}")
+        one = budget_guard(ledger, round_id=f"r{number}")
         one.settle(reserve(one, usd=usd), usage=Usage(output_tokens=100), usd=usd)
     charges, plan = ledger.charges(), {"rounds_done": 3, "rounds_planned": 10}
     assert rounds_paid_for(charges, **plan, budget=Budget(usd=12.0)) == 3
@@ -252,7 +252,7 @@ def test_no_campaign_is_billed_above_its_cap_whatever_fails_on_the_way(seed):
     has_run_out = False
     while not has_run_out:
         caller = Caller(
-            model=model, role=AgentRole.PROPOSER, purse=purse(ledger, Budget(usd=cap)),
+            model=model, role=AgentRole.PROPOSER, budget_guard=budget_guard(ledger, Budget(usd=cap)),
             sink=lambda *_: None, policy=RetryPolicy(attempts=3), sleep=lambda _: None,
         )  # fmt: skip
         try:

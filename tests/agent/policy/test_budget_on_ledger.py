@@ -1,4 +1,4 @@
-"""The purse on a real ledger: money set aside survives kill -9, and two processes share one limit."""
+"""The budget guard on a real ledger: money set aside survives kill -9, and two processes share one limit."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rsi.agent.llm.types import Usage
-from rsi.agent.policy.budget import Budget, LedgerPurse, exhausted, spent
+from rsi.agent.policy.budget import Budget, LedgerBudgetGuard, exhausted, spent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord, ChargeRole, RoundRecord, round_id_of
 from rsi.agent.types import AgentRole, BudgetExceededError
@@ -16,18 +16,18 @@ from rsi.agent.types import AgentRole, BudgetExceededError
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 BUYER = """
 import os, signal, sys
-from rsi.agent.policy.budget import Budget, LedgerPurse
+from rsi.agent.policy.budget import Budget, LedgerBudgetGuard
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.types import AgentRole, BudgetExceededError
-purse = LedgerPurse(ledger=Ledger.open(sys.argv[1]), campaign_id="c1", round_id="c1-0001",
+budget_guard = LedgerBudgetGuard(ledger=Ledger.open(sys.argv[1]), campaign_id="c1", round_id="c1-0001",
     campaign_budget=lambda: Budget(usd=float(sys.argv[2])))
 bought = 0
 try:
     while True:
-        charge = purse.reserve(role=AgentRole.PROPOSER, model="m", upper_bound_usd=1.0, tokens=10)
+        charge = budget_guard.reserve(role=AgentRole.PROPOSER, model="m", upper_bound_usd=1.0, tokens=10)
         if sys.argv[3] == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        purse.settle(charge, usage=None, usd=None)
+        budget_guard.settle(charge, usage=None, usd=None)
         bought += 1
 except BudgetExceededError:
     print(bought)
@@ -57,8 +57,8 @@ def buyer(place, usd, mode="live"):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def purse(place, usd):
-    return LedgerPurse(
+def budget_guard(place, usd):
+    return LedgerBudgetGuard(
         ledger=Ledger.open(place), campaign_id="c1", round_id="c1-0001",
         campaign_budget=lambda: Budget(usd=usd),
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_money_set_aside_by_a_killed_process_still_counts(place):
     charges = Ledger.open(place).charges("c1")
     assert spent(charges).open_usd == 1.0
     with pytest.raises(BudgetExceededError, match="campaign's usd"):
-        purse(place, 1.5).reserve(
+        budget_guard(place, 1.5).reserve(
             role=AgentRole.PROPOSER, model="m", upper_bound_usd=1.0, tokens=10
         )
     assert spent(Ledger.open(place).charges("c1")).usd == 1.0
@@ -87,7 +87,7 @@ def test_processes_that_buy_at_once_never_pass_the_limit_together(place):
 
 
 def test_what_was_settled_reads_back_by_role_and_by_kind(place):
-    one = purse(place, 10.0)
+    one = budget_guard(place, 10.0)
     charge = one.reserve(role=AgentRole.REVIEWER, model="m", upper_bound_usd=1.0, tokens=100)
     usage = Usage(input_uncached_tokens=5, cache_read_tokens=3, output_tokens=2)
     one.settle(charge, usage=usage, usd=0.25)

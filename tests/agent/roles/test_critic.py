@@ -1,7 +1,7 @@
 """The critic argues once, sends back once, and never stops a round by being useless."""
 
 import pytest
-from tests.agent.puppet import OpenPurse, Puppet
+from tests.agent.puppet import OpenBudgetGuard, Puppet
 
 from rsi.agent.roles.critic import Candidate, criticise, prompt
 from rsi.agent.roles.scaffold.loading import load_scaffold
@@ -24,7 +24,7 @@ def judge(puppet, **changes):
     events = []
     critique = criticise(
         candidate(**changes), puppet, sink=lambda *event: events.append(event),
-        purse=OpenPurse(), scaffold=SCAFFOLD,
+        budget_guard=OpenBudgetGuard(), scaffold=SCAFFOLD,
     )  # fmt: skip
     return critique, events
 

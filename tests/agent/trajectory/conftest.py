@@ -6,7 +6,7 @@ import pytest
 from tests.agent.roles.proposer.conftest import FolderSandbox, Lab, sandbox, task
 
 from rsi.agent.store.records import AgentRole, TrajectoryEvent, TrajectoryKind
-from rsi.agent.trajectory.recording import last_recording
+from rsi.agent.trajectory.recorded import last_recording
 
 __all__ = ["sandbox", "task"]
 

@@ -9,7 +9,7 @@ from tests.agent.trajectory.conftest import NOW, as_ledger
 from rsi.agent.llm.types import Reasoning, Text, ToolCall
 from rsi.agent.trajectory.atif import from_atif, to_atif
 from rsi.agent.trajectory.inspect_log import Judged, inspect_log
-from rsi.agent.trajectory.recording import RecordingError, last_recording, read_recordings
+from rsi.agent.trajectory.recorded import RecordingError, last_recording, read_recordings
 from rsi.agent.trajectory.sft import sft_lines
 
 THOUGHT = Reasoning(

@@ -10,7 +10,7 @@ from tests.agent.trajectory.conftest import as_ledger
 from rsi.agent.llm.scripted.replayed import ReplayModel
 from rsi.agent.store.records import TrajectoryKind
 from rsi.agent.trajectory.forking import fork
-from rsi.agent.trajectory.recording import RecordingError, last_recording, turn_at
+from rsi.agent.trajectory.recorded import RecordingError, last_recording, turn_at
 from rsi.agent.trajectory.replay import masked, replay
 from rsi.agent.types import ProposalOutcome
 

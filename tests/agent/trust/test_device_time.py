@@ -2,16 +2,16 @@
 
 import pytest
 
+from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps.device_time import device_time, run_s
-from rsi.agent.run.workshop import open_workshop
 from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, utc_now
 from rsi.evals.errors import MeasurementError
 from rsi.evals.types import Purpose
 
 
 @pytest.fixture
-def shop(home, ledger, past):
-    return open_workshop(home, ledger, past.campaign)
+def campaign_context(home, ledger, past):
+    return open_campaign_context(home, ledger, past.campaign)
 
 
 @pytest.fixture
@@ -25,12 +25,14 @@ def charged_s(ledger, round_id):
     return [each.device_s for each in charges]
 
 
-def test_what_was_broken_off_is_paid_and_going_on_pays_for_the_rest(ledger, past, shop, round_id):
+def test_what_was_broken_off_is_paid_and_going_on_pays_for_the_rest(
+    ledger, past, campaign_context, round_id
+):
     def used_s():
         return run_s(ledger.measurements(round_id, Purpose.AUDIT))
 
     def work():
-        return device_time(shop, round_id, f"{round_id}/audit", used_s)
+        return device_time(campaign_context, round_id, f"{round_id}/audit", used_s)
 
     def break_off():
         with work():
@@ -45,17 +47,20 @@ def test_what_was_broken_off_is_paid_and_going_on_pays_for_the_rest(ledger, past
     assert charged_s(ledger, round_id) == [3.0, 5.0]
 
 
-def test_a_charge_that_a_kill_left_open_is_taken_over(ledger, past, shop, round_id):
+def test_a_charge_that_a_kill_left_open_is_taken_over(ledger, past, campaign_context, round_id):
     work = f"{round_id}/screen"
     ledger.reserve(
         ChargeRecord(
             id=work, campaign_id=past.campaign.id, round_id=round_id, role=ChargeRole.DEVICE,
-            model=shop.backend.name, reserved_usd=0.0, reserved_at=utc_now(),
+            model=campaign_context.backend.name, reserved_usd=0.0, reserved_at=utc_now(),
         )
     )  # fmt: skip
     past._pair(round_id, Purpose.SCREEN, 0, 2.0, 0.003)
     with device_time(
-        shop, round_id, work, lambda: run_s(ledger.measurements(round_id, Purpose.SCREEN))
+        campaign_context,
+        round_id,
+        work,
+        lambda: run_s(ledger.measurements(round_id, Purpose.SCREEN)),
     ):
         pass
     assert charged_s(ledger, round_id) == [3.0]

@@ -28,5 +28,7 @@ def test_an_end_that_was_audited_says_nothing_of_a_champion_that_came_later(past
     tree = (*past.lineage.tree(audited), FileEntry(path="part.txt", content=b"more\n"))
     later = past.lineage.commit_candidate("other-0001", audited, tree, "part", at=utc_now())
     past.lineage.move_champion(audited, later, "another campaign")
-    shop = SimpleNamespace(ledger=past.ledger, lineage=past.lineage, campaign=past.campaign)
-    assert audit_champion(shop).startswith("not measured: the champion moved")
+    campaign_context = SimpleNamespace(
+        ledger=past.ledger, lineage=past.lineage, record=past.campaign
+    )
+    assert audit_champion(campaign_context).startswith("not measured: the champion moved")

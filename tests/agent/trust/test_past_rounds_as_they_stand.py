@@ -8,9 +8,9 @@ from rsi.agent.memory import notebook
 from rsi.agent.policy.rollbacks import roll_back, rolled_back
 from rsi.agent.report.campaign_report import build_report
 from rsi.agent.report.tally import round_line
+from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps.briefing import compose_brief, past_reports
 from rsi.agent.run.steps.searching import plan_round
-from rsi.agent.run.workshop import open_workshop
 from rsi.agent.store.records import RoundRecord, Step, utc_now
 from rsi.agent.trust.stack_audit import NothingToAuditError, audit_candidate
 from rsi.agent.types import Accuracy, Cost, RoundReport
@@ -30,12 +30,12 @@ SCORE = asdict(
 
 
 @pytest.fixture
-def shop(home, ledger, past):
-    return open_workshop(home, ledger, past.campaign)
+def campaign_context(home, ledger, past):
+    return open_campaign_context(home, ledger, past.campaign)
 
 
-def next_desk(past, shop, number):
-    """The desk of one more idea, on the champion of now."""
+def next_context(past, campaign_context, number):
+    """The context of one more idea, on the champion of now."""
     round_id = f"{past.campaign.id}-{number:04d}"
     past.ledger.add_round(
         RoundRecord(
@@ -43,7 +43,7 @@ def next_desk(past, shop, number):
             champion_commit=past.lineage.champion(), created_at=utc_now(),
         )
     )  # fmt: skip
-    return shop.desk(round_id)
+    return campaign_context.context(round_id)
 
 
 def praise(past, round_id, hypothesis, commit):
@@ -58,43 +58,47 @@ def praise(past, round_id, hypothesis, commit):
 
 
 @pytest.fixture
-def promoted(past, shop):
+def promoted(past, campaign_context):
     """A fast round that was promoted and praised."""
-    desk = next_desk(past, shop, 1)
+    context = next_context(past, campaign_context, 1)
     base = past.lineage.baseline()
-    commit = past.commit(desk.round_id, "02_row_sums_once")
-    past._step(desk.round_id, Step.OPEN, "ok", planted=None)
-    past._step(desk.round_id, Step.PROPOSE, "ok", hypothesis="sum the rows in one go")
-    past._step(desk.round_id, Step.COMMIT, "ok", commit=commit, parent=base)
-    past._step(desk.round_id, Step.SCORE, "supported", score=SCORE)
-    past._pair(desk.round_id, Purpose.SCREEN, 0, 2.0, 0.003)
-    past._step(desk.round_id, Step.DECIDE, "approve", action="approve", actor="policy:3")
-    past._step(desk.round_id, Step.PROMOTE, "promoted", new_commit=commit)
-    past._promote(desk.round_id, base, commit)
-    praise(past, desk.round_id, "sum the rows in one go", commit)
+    commit = past.commit(context.round_id, "02_row_sums_once")
+    past._step(context.round_id, Step.OPEN, "ok", planted=None)
+    past._step(context.round_id, Step.PROPOSE, "ok", hypothesis="sum the rows in one go")
+    past._step(context.round_id, Step.COMMIT, "ok", commit=commit, parent=base)
+    past._step(context.round_id, Step.SCORE, "supported", score=SCORE)
+    past._pair(context.round_id, Purpose.SCREEN, 0, 2.0, 0.003)
+    past._step(context.round_id, Step.DECIDE, "approve", action="approve", actor="policy:3")
+    past._step(context.round_id, Step.PROMOTE, "promoted", new_commit=commit)
+    past._promote(context.round_id, base, commit)
+    praise(past, context.round_id, "sum the rows in one go", commit)
     return commit
 
 
-def test_a_promotion_is_what_worked_best_until_it_is_rolled_back(past, shop, promoted):
-    before = compose_brief(next_desk(past, shop, 2))
+def test_a_promotion_is_what_worked_best_until_it_is_rolled_back(past, campaign_context, promoted):
+    before = compose_brief(next_context(past, campaign_context, 2))
     assert "What worked best:\n- round 1 promoted" in before.notebook
     assert "result of 1 promoted changes" in before.score_profile
 
     roll_back(
         past.ledger, past.lineage, past.lineage.baseline(), actor="person:ada", reason="it cheats"
     )
-    desk = next_desk(past, shop, 3)
-    after = compose_brief(desk)
+    context = next_context(past, campaign_context, 3)
+    after = compose_brief(context)
     assert "What worked best" not in after.notebook
     assert "round 1 rolled_back" in after.notebook
     assert "Rolled back by person:ada: it cheats" in after.notebook
     assert "The champion is the unchanged baseline." in after.score_profile
-    (again,) = notebook.duplicates(past_reports(desk), hypothesis="sum the rows in one go", diff="")
+    (again,) = notebook.duplicates(
+        past_reports(context), hypothesis="sum the rows in one go", diff=""
+    )
     assert "ended rolled_back: Rolled back by person:ada: it cheats" in again.text
 
 
-def test_the_search_builds_on_no_commit_that_was_rolled_back(past, shop, promoted):
-    searching = replace(shop, config=replace(shop.config, strategy="tree:pick=argmax"))
+def test_the_search_builds_on_no_commit_that_was_rolled_back(past, campaign_context, promoted):
+    searching = replace(
+        campaign_context, config=replace(campaign_context.config, strategy="tree:pick=argmax")
+    )
     assert plan_round(searching, 2, past.lineage.champion()).parent == promoted
     base = past.lineage.baseline()
     roll_back(past.ledger, past.lineage, base, actor="person:ada", reason="it cheats")
@@ -115,10 +119,10 @@ def test_only_what_left_the_champions_history_was_rolled_back(past, promoted):
 
 
 @pytest.fixture
-def sent_back(past, shop):
-    """The desk of a round whose confirmed candidate a person sent back; its next version did not run."""
-    desk = next_desk(past, shop, 1)
-    base, round_id = past.lineage.baseline(), desk.round_id
+def sent_back(past, campaign_context):
+    """The context of a round whose confirmed candidate a person sent back; its next version did not run."""
+    context = next_context(past, campaign_context, 1)
+    base, round_id = past.lineage.baseline(), context.round_id
     first = past.commit(round_id, "02_row_sums_once")
     past._step(round_id, Step.OPEN, "ok", planted=None, floor_s=0.1)
     past._step(
@@ -136,20 +140,20 @@ def sent_back(past, shop):
         round_id, Step.DECIDE, "revise", action="revise", actor="person:ada",
         reason="use the standard library",
     )  # fmt: skip
-    return desk
+    return context
 
 
-def fail_again(past, desk):
+def fail_again(past, context):
     base = past.lineage.baseline()
-    second = past.commit(desk.round_id, "01_null", attempt=1)
+    second = past.commit(context.round_id, "01_null", attempt=1)
     past._step(
-        desk.round_id, Step.PROPOSE, "ok", attempt=1, hypothesis="math.fsum", predicted_ratio=1.2
+        context.round_id, Step.PROPOSE, "ok", attempt=1, hypothesis="math.fsum", predicted_ratio=1.2
     )
-    past._step(desk.round_id, Step.COMMIT, "ok", attempt=1, commit=second, parent=base)
+    past._step(context.round_id, Step.COMMIT, "ok", attempt=1, commit=second, parent=base)
     past._step(
-        desk.round_id, Step.ADMIT, "not_admitted", attempt=1, findings=[], reason="imports os"
+        context.round_id, Step.ADMIT, "not_admitted", attempt=1, findings=[], reason="imports os"
     )
-    past._step(desk.round_id, Step.REPORT, "ok", attempt=1)
+    past._step(context.round_id, Step.REPORT, "ok", attempt=1)
     return second
 
 
@@ -165,7 +169,7 @@ def test_what_was_sent_back_is_no_fact_of_the_round_that_failed_after_it(past, l
     assert (view.effect, view.held_by, view.commit) == (None, (), second)
     assert view.why == "imports os"
     with pytest.raises(NothingToAuditError, match="no admitted candidate"):
-        audit_candidate(sent_back.shop.home, ledger, record.id)
+        audit_candidate(sent_back.campaign.home, ledger, record.id)
 
 
 def test_an_idea_keeps_its_words_while_its_next_version_is_written(ledger, sent_back):
@@ -183,23 +187,25 @@ def test_who_writes_the_next_version_is_shown_the_one_that_was_sent_back(past, s
     assert "</data-" in brief.last_version
 
 
-def test_the_champions_facts_are_those_of_the_version_that_was_promoted(past, shop, sent_back):
-    desk, base = sent_back, past.lineage.baseline()
-    commit = past.commit(desk.round_id, "03_score_pairs_not_positions", attempt=1)
+def test_the_champions_facts_are_those_of_the_version_that_was_promoted(
+    past, campaign_context, sent_back
+):
+    context, base = sent_back, past.lineage.baseline()
+    commit = past.commit(context.round_id, "03_score_pairs_not_positions", attempt=1)
     slow = {**SCORE, "effect": {**asdict(FAST), "estimate": 1.2}}
-    past._step(desk.round_id, Step.COMMIT, "ok", attempt=1, commit=commit, parent=base)
-    past._step(desk.round_id, Step.SCORE, "supported", attempt=1, score=slow)
-    past._pair(desk.round_id, Purpose.SCREEN, 0, 3.0, 0.003, attempt=1, seconds=7.0)
-    past._pair(desk.round_id, Purpose.AUDIT, 0, 3.0, 0.003, seconds=0.5)
-    past._promote(desk.round_id, base, commit)
-    praise(past, desk.round_id, "a window", commit)
-    facts = compose_brief(next_desk(past, shop, 2)).score_profile
+    past._step(context.round_id, Step.COMMIT, "ok", attempt=1, commit=commit, parent=base)
+    past._step(context.round_id, Step.SCORE, "supported", attempt=1, score=slow)
+    past._pair(context.round_id, Purpose.SCREEN, 0, 3.0, 0.003, attempt=1, seconds=7.0)
+    past._pair(context.round_id, Purpose.AUDIT, 0, 3.0, 0.003, seconds=0.5)
+    past._promote(context.round_id, base, commit)
+    praise(past, context.round_id, "a window", commit)
+    facts = compose_brief(next_context(past, campaign_context, 2)).score_profile
     assert "latest measured value is 7 " in facts
 
 
 def test_the_gate_draws_the_pairs_of_the_version_that_lies_there(past, ledger, sent_back):
     record = sent_back.record
-    reader = Reader(ledger, Code(sent_back.shop.home))
+    reader = Reader(ledger, Code(sent_back.campaign.home))
     interest = Interest(campaign_id=record.campaign_id, round_id=record.id)
     assert reader.read(interest).round.points == ()
     fail_again(past, sent_back)

@@ -12,14 +12,14 @@ DEAD, LIVING = "scripted:dead", "scripted:living"
 
 def test_a_model_whose_first_proposal_failed_on_our_side_counts_as_tried(past):
     config = CampaignConfig.from_json(past.campaign.config)
-    shop = SimpleNamespace(
+    campaign_context = SimpleNamespace(
         ledger=past.ledger,
         lineage=past.lineage,
-        campaign=past.campaign,
+        record=past.campaign,
         config=replace(config, proposer=DEAD, other_proposers=(LIVING,)),
     )
     baseline = past.lineage.baseline()
-    first = plan_round(shop, 1, baseline)
+    first = plan_round(campaign_context, 1, baseline)
     assert first.model == DEAD
     round_id = round_id_of(past.campaign.id, 1)
     past.ledger.add_round(
@@ -46,4 +46,4 @@ def test_a_model_whose_first_proposal_failed_on_our_side_counts_as_tried(past):
                 payload=payload,
             )
         )
-    assert plan_round(shop, 2, baseline).model == LIVING
+    assert plan_round(campaign_context, 2, baseline).model == LIVING

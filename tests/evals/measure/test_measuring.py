@@ -14,10 +14,10 @@ from rsi.evals.judge.score import score
 from rsi.evals.measure.floor import measure_floor
 from rsi.evals.measure.machine import timing_machine
 from rsi.evals.measure.measuring import compare, measure, pairs_to_run
-from rsi.evals.measure.running import Lane, Slot, run_in_turns
+from rsi.evals.measure.running import Lane, Slot, run_time_sliced
 from rsi.evals.measure.session import arm_order, training_seed
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Verdict
-from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
+from rsi.sandboxes.errors import SandboxBrokenError, TimeSlicesAbandonedError
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.harness_kit.seeds import seed_commitment
@@ -54,7 +54,7 @@ class ScriptedRunner:
     tested: list[str] = field(default_factory=list)
     is_failing: bool = False
     """Whether the repo's own tests fail on the candidate."""
-    takes_turns: bool = False
+    takes_time_slices: bool = False
     gpus: tuple[str, ...] = ()
 
     def ready(
@@ -84,7 +84,7 @@ class ScriptedRunner:
         training_seed: int,
         label: str,
         *,
-        seat: object = None,
+        time_slot: object = None,
         on_output: object = None,
     ) -> CandidateRun:
         name = tree[0].content
@@ -265,23 +265,23 @@ def test_where_both_arms_fail_alike_the_candidate_is_not_blamed(run, lineage) ->
 
 
 @dataclass
-class _InTurns(ScriptedRunner):
-    """A candidate that fails in turns takes its champion with it, as in `sandboxes/turns.py`."""
+class _TimeSliced(ScriptedRunner):
+    """A candidate that fails in turns takes its champion with it, as in `sandboxes/time_slices.py`."""
 
-    takes_turns: bool = True
+    takes_time_slices: bool = True
 
-    def run_candidate(self, task, profile, tree, *args, seat=None, **kwargs) -> CandidateRun:
-        if seat is not None and tree[0].content == b"slow":
-            raise TurnsAbandonedError("ended with the candidate")
-        if seat is not None:
-            seat.fail()
+    def run_candidate(self, task, profile, tree, *args, time_slot=None, **kwargs) -> CandidateRun:
+        if time_slot is not None and tree[0].content == b"slow":
+            raise TimeSlicesAbandonedError("ended with the candidate")
+        if time_slot is not None:
+            time_slot.fail()
         return super().run_candidate(task, profile, tree, *args, **kwargs)
 
 
 def test_in_turns_too_both_arms_may_fail_alike(run, task, profile) -> None:
     with pytest.raises(MeasurementError, match="champion ended as crashed"):
-        run(_InTurns(faster, ending=lambda _t, _n: ExecOutcome.CRASHED))
-    only = _InTurns(
+        run(_TimeSliced(faster, ending=lambda _t, _n: ExecOutcome.CRASHED))
+    only = _TimeSliced(
         faster, ending=lambda t, _: ExecOutcome.CRASHED if t == b"fast" else ExecOutcome.OK
     )
     runs = run(only)
@@ -292,7 +292,7 @@ def test_in_turns_too_both_arms_may_fail_alike(run, task, profile) -> None:
     ]
     assert score(task, profile, runs, purpose=Purpose.SCREEN).verdict is Verdict.INVALID
     for done in range(len(runs)):
-        again = run(_InTurns(faster, ending=only.ending), recorded=runs[:done])
+        again = run(_TimeSliced(faster, ending=only.ending), recorded=runs[:done])
         assert [(m.arm, m.pair, m.position) for m in again] == [
             (m.arm, m.pair, m.position) for m in runs
         ]
@@ -428,21 +428,21 @@ def test_comparing_for_a_report_gives_a_95_percent_interval(task, profile, tmp_p
 
 
 @dataclass
-class SeatedRunner(ScriptedRunner):
-    """Takes its seat and remembers how many runs were there together."""
+class TimeSlotRunner(ScriptedRunner):
+    """Takes its time slot and remembers how many runs were there together."""
 
-    takes_turns: bool = True
+    takes_time_slices: bool = True
     together: list[int] = field(default_factory=list)
     _here: list[int] = field(default_factory=list)
 
-    def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
-        seat.arrive()
+    def run_candidate(self, *args, time_slot, **kwargs) -> CandidateRun:
+        time_slot.arrive()
         self._here.append(1)
         time.sleep(0.1)  # long enough for the others to be there too
         self.together.append(len(self._here))
         self._here.pop()
         run = super().run_candidate(*args, **kwargs)
-        seat.fail() if run.output is None else seat.leave()
+        time_slot.fail() if run.output is None else time_slot.leave()
         return run
 
 
@@ -462,10 +462,10 @@ def test_pairs_beside_each_other_end_at_a_look(profile, valid_pairs, lanes, expe
     assert pairs_to_run(profile.plan, valid_pairs, lanes) == expected
 
 
-@pytest.mark.parametrize("takes_turns", [False, True])
-def test_the_repos_own_tests_run_once_on_each_arm(run, task, profile, takes_turns) -> None:
+@pytest.mark.parametrize("takes_time_slices", [False, True])
+def test_the_repos_own_tests_run_once_on_each_arm(run, task, profile, takes_time_slices) -> None:
     tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
-    kind = SeatedRunner if takes_turns else ScriptedRunner
+    kind = TimeSlotRunner if takes_time_slices else ScriptedRunner
     for is_failing, verdict in ((False, Verdict.SUPPORTED), (True, Verdict.REFUTED)):
         runner = kind(faster, is_failing=is_failing)
         runs = run(runner, task=tested)
@@ -491,7 +491,7 @@ def test_between_distant_looks_every_lane_is_used(profile) -> None:
 
 
 def test_pairs_run_beside_each_other_as_many_as_the_profile_allows(run, profile) -> None:
-    alone, beside = SeatedRunner(faster), SeatedRunner(faster)
+    alone, beside = TimeSlotRunner(faster), TimeSlotRunner(faster)
     one_by_one = run(alone)
     together = run(beside, profile=replace(profile, pairs_at_once=2))
     assert max(alone.together) == 2
@@ -501,7 +501,7 @@ def test_pairs_run_beside_each_other_as_many_as_the_profile_allows(run, profile)
 
 
 def test_pairs_on_another_clock_never_run_beside_each_other(run, task, profile) -> None:
-    runner = ScriptedRunner(faster, takes_turns=True)
+    runner = ScriptedRunner(faster, takes_time_slices=True)
     metric = replace(task.metric, clock=Clock.RESULT)
     runner.grade = lambda *_: replace(
         ScriptedRunner.grade(runner, task, profile, None, CHAMPION, ""), metric_value=1.0
@@ -517,7 +517,7 @@ def test_candidates_that_crash_beside_each_other_still_need_a_champion_that_ends
     def ending(tree: bytes, _: int) -> ExecOutcome:
         return ExecOutcome.CRASHED if tree == b"fast" else ExecOutcome.OK
 
-    runner = SeatedRunner(faster, ending=ending)
+    runner = TimeSlotRunner(faster, ending=ending)
     runs = run(runner, profile=replace(profile, pairs_at_once=2))
     result = score(task, profile, runs, purpose=Purpose.SCREEN)
     assert result.verdict is Verdict.INVALID
@@ -525,15 +525,15 @@ def test_candidates_that_crash_beside_each_other_still_need_a_champion_that_ends
 
 
 def test_a_broken_harness_ends_the_pairs_beside_it(run, profile) -> None:
-    class Broken(SeatedRunner):
-        def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
+    class Broken(TimeSlotRunner):
+        def run_candidate(self, *args, time_slot, **kwargs) -> CandidateRun:
             if len(self.calls) == 1:
                 raise SandboxBrokenError("the engine went away")
             self.calls.append(("", "", 0))
-            seat.arrive()
-            while not seat.is_abandoned:
+            time_slot.arrive()
+            while not time_slot.is_abandoned:
                 time.sleep(0.01)
-            raise TurnsAbandonedError("ended in the middle")
+            raise TimeSlicesAbandonedError("ended in the middle")
 
     with pytest.raises(MeasurementError, match="the engine went away"):
         run(Broken(faster), profile=replace(profile, pairs_at_once=2))
@@ -618,18 +618,18 @@ def test_a_stop_ends_the_wait_for_the_machine_with_what_there_is(run, tmp_path) 
 
 def test_a_question_whether_to_stop_that_fails_ends_both_runs_at_once(task, profile) -> None:
     class Endless(ScriptedRunner):
-        def run_candidate(self, *args, seat, **kwargs) -> CandidateRun:
-            seat.arrive()
+        def run_candidate(self, *args, time_slot, **kwargs) -> CandidateRun:
+            time_slot.arrive()
             deadline = time.monotonic() + 20.0
-            while not seat.is_abandoned:
+            while not time_slot.is_abandoned:
                 assert time.monotonic() < deadline, "nobody ended this run"
                 time.sleep(0.01)
-            raise TurnsAbandonedError("ended in the middle")
+            raise TimeSlicesAbandonedError("ended in the middle")
 
     def should_stop() -> bool:
         raise OSError("the ledger cannot be read")
 
-    runner = Endless(faster, takes_turns=True)
+    runner = Endless(faster, takes_time_slices=True)
     slots = [
         Slot(arm=arm, purpose=Purpose.SCREEN, pair=0, position=at, training_seed=1, label="r1")
         for at, arm in enumerate(Arm)
@@ -643,4 +643,4 @@ def test_a_question_whether_to_stop_that_fails_ends_both_runs_at_once(task, prof
         max_slice_s=0.1,
     )
     with pytest.raises(OSError, match="ledger"):
-        run_in_turns(task, profile, [lane], should_stop=should_stop)
+        run_time_sliced(task, profile, [lane], should_stop=should_stop)

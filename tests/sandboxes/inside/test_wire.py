@@ -21,7 +21,7 @@ def test_frames_survive_any_cutting(frames, step):
     assert got == frames
 
 
-def test_a_frame_longer_than_a_warden_sends_is_refused_before_it_is_stored():
+def test_a_frame_longer_than_a_supervisor_sends_is_refused_before_it_is_stored():
     with pytest.raises(SandboxBrokenError, match="bytes"):
         list(FrameReader().feed(b"O\xff\xff\xff\xff"))
 

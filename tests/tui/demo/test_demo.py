@@ -13,7 +13,7 @@ from rsi.tui.app import CockpitApp
 from rsi.tui.demo import player as demo
 from rsi.tui.demo.campaign_file import load, record, save, unpack_code, write_row
 from rsi.tui.demo.player import RECORDING, Player, demo_home, first_part
-from rsi.tui.errors import RecordingError
+from rsi.tui.errors import CampaignFileError
 
 
 @pytest.mark.slow
@@ -50,9 +50,9 @@ def test_secrets_and_places_are_left_out(sample, tmp_path):
 def test_what_is_no_recording_is_said(tmp_path, content):
     path = tmp_path / "x.tar.xz"
     path.write_bytes(content)
-    with pytest.raises(RecordingError, match=r"x\.tar\.xz"):
+    with pytest.raises(CampaignFileError, match=r"x\.tar\.xz"):
         load(path)
-    with pytest.raises(RecordingError):
+    with pytest.raises(CampaignFileError):
         load(tmp_path / "none")
 
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
-from rsi.agent.trajectory.recording import turn_at
+from rsi.agent.trajectory.recorded import turn_at
 from rsi.tui.actions import fork
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.errors import ActionRefusedError

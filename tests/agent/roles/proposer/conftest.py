@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.agent.puppet import OpenPurse
+from tests.agent.puppet import OpenBudgetGuard
 
 from rsi.agent.llm.scripted.model import ScriptedModel
 from rsi.agent.llm.scripted.script import load_script
-from rsi.agent.roles.proposer.limits import ProposerLimits
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.loop import propose
 from rsi.agent.roles.scaffold.loading import load_scaffold
 from rsi.agent.types import Brief, DevRun
@@ -164,7 +164,7 @@ class Lab:
 
     def __init__(self, task, sandbox):
         self.task, self.sandbox = task, sandbox
-        self.events, self.purse, self.person = [], OpenPurse(), Person()
+        self.events, self.budget_guard, self.person = [], OpenBudgetGuard(), Person()
         self.measured = []
         self.scaffold = load_scaffold()
         self.limits = ProposerLimits()
@@ -208,7 +208,7 @@ class Lab:
 
     def run(self, model, start=None, **brief):
         return propose(
-            self.brief(**brief), model, self.task, self.sandbox, sink=self.sink, purse=self.purse,
+            self.brief(**brief), model, self.task, self.sandbox, sink=self.sink, budget_guard=self.budget_guard,
             steering=self.person, scaffold=self.scaffold, measure=self.measure,
             search_notebook=lambda query: f"nothing about {query}", limits=self.limits, start=start,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from rsi.agent.llm.types import (
     ToolCall,
     ToolResult,
 )
-from rsi.agent.roles.proposer.limits import ProposerLimits
+from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.scaffold.loading import ScaffoldError, load_scaffold
 from rsi.agent.types import ProposalOutcome
 from rsi.sandboxes.types import ExecOutcome
@@ -144,8 +144,8 @@ def test_a_message_before_the_first_turn_joins_the_brief(lab):
     assert "be bold" in puppet.requests[0].messages[0].blocks[-1].text
 
 
-def test_an_empty_purse_ends_the_round_without_a_call(lab):
-    lab.purse.max_calls = 2
+def test_an_empty_budget_guard_ends_the_round_without_a_call(lab):
+    lab.budget_guard.max_calls = 2
     puppet = Puppet(shell("true"), shell("echo 2"), shell("echo 3"))
     proposal = lab.run(puppet)
     assert proposal.outcome is ProposalOutcome.OUT_OF_BUDGET
@@ -166,10 +166,10 @@ def test_money_is_reserved_before_and_settled_after_each_attempt_failed_ones_too
     busy = ModelBusyError("429", retry_after_s=0.0)
     puppet = Puppet(busy, shell("true"), GIVE_UP, price=price)
     proposal = lab.run(puppet)
-    assert len(lab.purse.reserved) == len(lab.purse.settled) == 3
-    assert lab.purse.settled[0][2] == 0.0
-    assert lab.purse.settled[1][2] == pytest.approx((10 * 3 + 5 * 15) / 1e6)
-    assert all(bound > 0.1 for _, _, bound, _ in lab.purse.reserved)
+    assert len(lab.budget_guard.reserved) == len(lab.budget_guard.settled) == 3
+    assert lab.budget_guard.settled[0][2] == 0.0
+    assert lab.budget_guard.settled[1][2] == pytest.approx((10 * 3 + 5 * 15) / 1e6)
+    assert all(bound > 0.1 for _, _, bound, _ in lab.budget_guard.reserved)
     assert proposal.cost.usd == pytest.approx(2 * (10 * 3 + 5 * 15) / 1e6)
     assert lab.notes().count("retry") == 1
 
@@ -177,7 +177,7 @@ def test_money_is_reserved_before_and_settled_after_each_attempt_failed_ones_too
 def test_a_provider_that_fails_for_good_is_our_failure_not_the_candidates(lab):
     with pytest.raises(ModelAuthError):
         lab.run(Puppet(ModelAuthError("401")))
-    assert lab.purse.settled[0][2] == 0.0
+    assert lab.budget_guard.settled[0][2] == 0.0
 
 
 def test_a_long_output_is_cut_and_the_rest_can_be_read(lab):

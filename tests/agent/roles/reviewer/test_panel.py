@@ -1,7 +1,7 @@
 """Fresh looks, findings instead of scores, and nothing that a patch says can take a finding away."""
 
 import pytest
-from tests.agent.puppet import OpenPurse, Puppet
+from tests.agent.puppet import OpenBudgetGuard, Puppet
 
 from rsi.agent.roles.reviewer.injection import injection_findings
 from rsi.agent.roles.reviewer.panel import ReviewCase, prompt, review
@@ -26,7 +26,7 @@ def look(*models, votes=1, **changes):
     events = []
     result = review(
         case(**changes), models, votes=votes, sink=lambda *event: events.append(event),
-        purse=OpenPurse(), scaffold=SCAFFOLD,
+        budget_guard=OpenBudgetGuard(), scaffold=SCAFFOLD,
     )  # fmt: skip
     return result, events
 

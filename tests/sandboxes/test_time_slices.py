@@ -10,15 +10,15 @@ from contextlib import ExitStack
 import pytest
 from tests.sandboxes.conftest import BARE
 
-from rsi.sandboxes.errors import SandboxBrokenError, TurnsAbandonedError
-from rsi.sandboxes.turns import (
+from rsi.sandboxes.errors import SandboxBrokenError, TimeSlicesAbandonedError
+from rsi.sandboxes.time_slices import (
     COARSE_SLICE_S,
     FINE_SLICE_S,
     FIRST_SLICE_S,
     GROWTH,
     MAX_SLICE_FACTOR,
     MIN_SLICE_S,
-    Turns,
+    TimeSlices,
 )
 from rsi.sandboxes.types import ExecOutcome, Limits, SandboxSpec
 
@@ -53,21 +53,21 @@ def spec(wall_s=20.0):
 
 
 def run_all(backend, turns, *commands, wall_s=20.0):
-    """Run each command in a sandbox and a seat of its own; the results, or the errors."""
+    """Run each command in a sandbox and a time slot of its own; the results, or the errors."""
 
-    def go(seat, argv):
+    def go(time_slot, argv):
         try:
             with backend.open(spec(wall_s)) as sandbox:
-                result = sandbox.exec(argv, seat=seat)
-                seat.wait_for_others()
+                result = sandbox.exec(argv, time_slot=time_slot)
+                time_slot.wait_for_others()
                 return result
-        except (TurnsAbandonedError, SandboxBrokenError) as error:
+        except (TimeSlicesAbandonedError, SandboxBrokenError) as error:
             return error
         finally:
-            seat.leave()
+            time_slot.leave()
 
     with turns, ThreadPoolExecutor() as pool:
-        return list(pool.map(go, turns.seats, commands))
+        return list(pool.map(go, turns.time_slots, commands))
 
 
 def burn(seconds):
@@ -75,7 +75,7 @@ def burn(seconds):
 
 
 def test_only_one_command_runs_at_a_time_and_every_process_of_it_stops(backend):
-    results = run_all(backend, Turns(), burn(0.2), burn(0.2))
+    results = run_all(backend, TimeSlices(), burn(0.2), burn(0.2))
     slices = sorted(
         (start, end, arm)
         for arm, result in enumerate(results)
@@ -94,14 +94,14 @@ def test_only_one_command_runs_at_a_time_and_every_process_of_it_stops(backend):
 
 def test_time_of_the_others_is_not_counted(backend):
     started = time.monotonic()
-    long, short = run_all(backend, Turns((3.0, 1.0)), burn(0.3), burn(0.1))
+    long, short = run_all(backend, TimeSlices((3.0, 1.0)), burn(0.3), burn(0.1))
     assert long.wall_s + short.wall_s < time.monotonic() - started
     assert long.cpu_s > 1.8 * short.cpu_s
 
 
 def test_the_wall_limit_counts_the_own_turns_alone(backend):
     endless, finite = run_all(
-        backend, Turns(), ("python", "-c", "while True: pass"), burn(0.03), wall_s=3.0
+        backend, TimeSlices(), ("python", "-c", "while True: pass"), burn(0.03), wall_s=3.0
     )
     assert endless.outcome is ExecOutcome.TIMEOUT
     assert 2.9 < endless.wall_s < 6.0
@@ -109,34 +109,34 @@ def test_the_wall_limit_counts_the_own_turns_alone(backend):
 
 
 def test_one_that_cannot_start_leaves_the_others_their_turns(backend):
-    missing, other = run_all(backend, Turns(), ("no-such-program",), burn(0.05))
+    missing, other = run_all(backend, TimeSlices(), ("no-such-program",), burn(0.05))
     assert missing.exit_code == 127
     assert other.outcome is ExecOutcome.OK
 
 
 def test_abandoned_turns_end_every_command_at_once(bubblewrap):
-    turns = Turns()
+    turns = TimeSlices()
     threading.Timer(0.5, turns.abandon).start()
     started = time.monotonic()
     endless = ("python", "-c", "while True: pass")
     results = run_all(bubblewrap, turns, endless, endless)
-    assert [type(each) for each in results] == [TurnsAbandonedError, TurnsAbandonedError]
+    assert [type(each) for each in results] == [TimeSlicesAbandonedError, TimeSlicesAbandonedError]
     assert time.monotonic() - started < 15
 
 
 def test_a_decisive_failure_ends_the_others_and_another_failure_does_not():
     for failing, expected in ((1, True), (0, False)):
-        with Turns(decisive=1) as turns:
-            turns.seats[failing].fail()
+        with TimeSlices(decisive=1) as turns:
+            turns.time_slots[failing].fail()
             assert turns.is_abandoned is expected
 
 
 def test_nobody_has_a_turn_before_all_are_there_and_the_turn_goes_around():
-    with Turns((None, None, None), first=1) as turns:
-        first, second, third = turns.seats
+    with TimeSlices((None, None, None), first=1) as turns:
+        first, second, third = turns.time_slots
         first.arrive()
         second.arrive()
-        assert not any(seat.has_turn for seat in turns.seats)
+        assert not any(time_slot.has_turn for time_slot in turns.time_slots)
         third.leave()
         assert second.has_turn
         second.pass_on()
@@ -145,7 +145,7 @@ def test_nobody_has_a_turn_before_all_are_there_and_the_turn_goes_around():
         assert second.has_turn
         assert second.is_alone
         second.leave()
-        assert not any(seat.has_turn for seat in turns.seats)
+        assert not any(time_slot.has_turn for time_slot in turns.time_slots)
 
 
 @pytest.mark.parametrize(
@@ -159,27 +159,35 @@ def test_nobody_has_a_turn_before_all_are_there_and_the_turn_goes_around():
     ],
 )
 def test_slices_follow_what_the_commands_need_up_to_a_bound(needs_s, slices_s):
-    with Turns(needs_s) as turns:
-        assert [seat.slice_s(0.0) for seat in turns.seats] == pytest.approx(slices_s)
+    with TimeSlices(needs_s) as turns:
+        assert [time_slot.slice_s(0.0) for time_slot in turns.time_slots] == pytest.approx(slices_s)
 
 
 def test_a_sandbox_serves_again_after_its_turns(backend):
     with ExitStack() as stack:
         boxes = [stack.enter_context(backend.open(spec())) for _ in range(2)]
-        turns = stack.enter_context(Turns())
+        turns = stack.enter_context(TimeSlices())
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda box, seat: box.exec(burn(0.1), seat=seat), boxes, turns.seats))
+            list(
+                pool.map(
+                    lambda box, time_slot: box.exec(burn(0.1), time_slot=time_slot),
+                    boxes,
+                    turns.time_slots,
+                )
+            )
         assert [box.exec(("echo", "again")).stdout for box in boxes] == [b"again\n"] * 2
 
 
 def test_slices_of_commands_that_nobody_knows_grow_with_what_they_have_run():
-    with Turns(max_slice_s=COARSE_SLICE_S) as turns:
-        seat, _ = turns.seats
-        assert seat.slice_s(0.0) == seat.slice_s(0.1) == FIRST_SLICE_S
-        assert seat.slice_s(1.0) == pytest.approx(GROWTH)
-        assert seat.slice_s(100.0) == COARSE_SLICE_S
+    with TimeSlices(max_slice_s=COARSE_SLICE_S) as turns:
+        time_slot, _ = turns.time_slots
+        assert time_slot.slice_s(0.0) == time_slot.slice_s(0.1) == FIRST_SLICE_S
+        assert time_slot.slice_s(1.0) == pytest.approx(GROWTH)
+        assert time_slot.slice_s(100.0) == COARSE_SLICE_S
 
 
 def test_coarse_slices_are_a_tenth_of_the_shorter_command():
-    with Turns((2.0, 5.0), max_slice_s=COARSE_SLICE_S) as turns:
-        assert [seat.slice_s(0.0) for seat in turns.seats] == pytest.approx((0.2, 0.5))
+    with TimeSlices((2.0, 5.0), max_slice_s=COARSE_SLICE_S) as turns:
+        assert [time_slot.slice_s(0.0) for time_slot in turns.time_slots] == pytest.approx(
+            (0.2, 0.5)
+        )

@@ -1,10 +1,10 @@
-"""Every backend keeps every promise that it makes."""
+"""Every backend keeps every guarantee that it makes."""
 
 import pytest
 
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend, Protections
-from rsi.sandboxes.promises.catalogue import PROMISES
-from rsi.sandboxes.promises.conformance import CheckState, run_conformance
+from rsi.sandboxes.guarantees.catalogue import GUARANTEES
+from rsi.sandboxes.guarantees.conformance import CheckState, run_conformance
 from rsi.sandboxes.types import Assurance
 
 pytestmark = pytest.mark.slow
@@ -19,20 +19,20 @@ pytestmark = pytest.mark.slow
         pytest.param("docker_backend", marks=pytest.mark.docker),
     ],
 )
-def test_every_promise_is_kept(name, request):
+def test_every_guarantee_is_kept(name, request):
     results = run_conformance(request.getfixturevalue(name))
     assert [
         f"{each.name}: {each.detail}" for each in results if each.state is CheckState.BROKEN
     ] == []
-    assert len(results) == len(PROMISES)
+    assert len(results) == len(GUARANTEES)
 
 
-def test_only_a_backend_without_walls_promises_less(backend):
-    names = {promise.name for promise in PROMISES if promise.needs_wall}
+def test_only_a_backend_without_walls_guarantees_less(backend):
+    names = {guarantee.name for guarantee in GUARANTEES if guarantee.needs_wall}
     results = run_conformance(backend, names={"sockets", "read_only"})
     states = {each.state for each in results if each.name in names}
     is_open = backend.assurance is Assurance.NONE
-    assert states == {CheckState.NOT_PROMISED if is_open else CheckState.KEPT}
+    assert states == {CheckState.NOT_GUARANTEED if is_open else CheckState.KEPT}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ Does not: judge. Every number it reports is also bounded from outside where the 
 Invariant: when a "finished" frame leaves, no process of that command is alive.
 
 Frames in both directions: one byte of kind, four bytes of length (big-endian), payload.
-To the warden: X command, I stdin bytes, E end of stdin, K kill the command, P pause it, G let it go on.
+To the supervisor: X command, I stdin bytes, E end of stdin, K kill the command, P pause it, G let it go on.
 From it: R ready, O stdout bytes, S stderr bytes, P paused, F finished.
 """
 
@@ -103,7 +103,7 @@ class Job:
         return " ".join("-" if fact is None else str(fact) for fact in facts).encode()
 
 
-class Warden:
+class Supervisor:
     """Serves one owner over standard input and output.
 
     Args:
@@ -325,7 +325,7 @@ def execute(argv: list[bytes], env: dict[bytes, bytes]) -> None:
 
 
 def make_first_victim() -> None:
-    """When memory runs out the kernel should end the command, not its warden."""
+    """When memory runs out the kernel should end the command, not its supervisor."""
     try:
         with open("/proc/self/oom_score_adj", "r+") as file:
             score = int(file.read()) + VICTIM_SCORE
@@ -391,4 +391,4 @@ def prctl(option: int, value: int) -> None:
 
 
 if __name__ == "__main__":
-    Warden(sys.argv[1:]).serve()
+    Supervisor(sys.argv[1:]).serve()

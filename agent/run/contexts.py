@@ -1,6 +1,6 @@
 """Everything that the steps of a campaign's rounds work with, opened once on the worker.
 
-Does not: decide anything. `Workshop` belongs to a campaign, `RoundDesk` to one of its rounds.
+Does not: decide anything. `CampaignContext` belongs to a campaign, `RoundContext` to one of its rounds.
 """
 
 import logging
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class CampaignContext:
     """One campaign's tools."""
 
     home: Home
     ledger: Ledger
     lineage: Lineage
-    campaign: CampaignRecord
+    record: CampaignRecord
     config: CampaignConfig
     task: Task
     profile: Profile
@@ -49,9 +49,9 @@ class Workshop:
     keys: KeyRing
     """Where provider keys come from; one for the campaign, so that what it learnt is redacted everywhere."""
 
-    def desk(self, round_id: str) -> "RoundDesk":
-        """The desk of one open round."""
-        return RoundDesk(self, self.ledger.round(round_id))
+    def context(self, round_id: str) -> "RoundContext":
+        """The context of one open round."""
+        return RoundContext(self, self.ledger.round(round_id))
 
     @property
     def secret(self) -> bytes:
@@ -62,7 +62,7 @@ class Workshop:
         return f"Baseline of {self.task.name} ({self.task.track}, {self.profile.name})"
 
 
-def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Workshop:
+def open_campaign_context(home: Home, ledger: Ledger, campaign: CampaignRecord) -> CampaignContext:
     """Load and open what a campaign needs, and import its baseline when the lineage is new.
 
     Raises:
@@ -73,11 +73,11 @@ def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Works
     task = task_of(campaign)
     backend = select_backend(config.backend)
     backend.prepare(task.environment, progress=lambda line: log.info("environment %s", line))
-    shop = Workshop(
+    campaign_context = CampaignContext(
         home=home,
         ledger=ledger,
         lineage=Lineage.open(home, campaign.lineage),
-        campaign=campaign,
+        record=campaign,
         config=config,
         task=task,
         profile=task.profiles[campaign.profile],
@@ -86,8 +86,10 @@ def open_workshop(home: Home, ledger: Ledger, campaign: CampaignRecord) -> Works
         steering=CampaignSteering(ledger, campaign.id),
         keys=KeyRing(),
     )
-    shop.lineage.import_baseline(read_tree(task.repo), shop.baseline_message)
-    return shop
+    campaign_context.lineage.import_baseline(
+        read_tree(task.repo), campaign_context.baseline_message
+    )
+    return campaign_context
 
 
 def scaffold_of(config: CampaignConfig) -> Scaffold:
@@ -99,11 +101,11 @@ def scaffold_of(config: CampaignConfig) -> Scaffold:
     return load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD)
 
 
-class RoundDesk:
+class RoundContext:
     """One round on the worker: its facts so far, and the campaign's tools."""
 
-    def __init__(self, shop: Workshop, record: RoundRecord) -> None:
-        self.shop = shop
+    def __init__(self, campaign_context: CampaignContext, record: RoundRecord) -> None:
+        self.campaign = campaign_context
         self.record = record
         self.attempt = 0
         """0-based; rises when the critic or the gate sends the candidate back."""
@@ -114,7 +116,7 @@ class RoundDesk:
 
     @property
     def ledger(self) -> Ledger:
-        return self.shop.ledger
+        return self.campaign.ledger
 
     @property
     def candidate_ref(self) -> str:
@@ -123,7 +125,7 @@ class RoundDesk:
 
     @cached_property
     def champion_tree(self) -> FileTree:
-        return self.shop.lineage.tree(self.record.champion_commit)
+        return self.campaign.lineage.tree(self.record.champion_commit)
 
     @property
     def alpha(self) -> float:
@@ -134,7 +136,7 @@ class RoundDesk:
         """The round's share of the campaign's false-promotion budget, for the opening to fix."""
         # Controls are numbered downwards from -1 and judged like a campaign's first candidate; they are never
         # promoted, so they take nothing from its budget.
-        return planned_rates(max(1, self.record.number), self.shop.config.campaign_alpha)
+        return planned_rates(max(1, self.record.number), self.campaign.config.campaign_alpha)
 
     def step(self, name: Step, attempt: int | None = None) -> StepRecord | None:
         """A finished step of this attempt, or of the one named."""
@@ -156,11 +158,11 @@ class RoundDesk:
     def scoring_profile(self) -> Profile:
         """The profile with the floor that was measured when the campaign began."""
         floor_s = self.opened().get("floor_s")
-        return with_floor(self.shop.profile, floor_s if isinstance(floor_s, float) else None)
+        return with_floor(self.campaign.profile, floor_s if isinstance(floor_s, float) else None)
 
     def candidate_tree(self) -> FileTree:
         """The candidate's files as committed."""
-        return self.shop.lineage.tree(str(self.payload(Step.COMMIT)["commit"]))
+        return self.campaign.lineage.tree(str(self.payload(Step.COMMIT)["commit"]))
 
     def proposed_tree(self) -> FileTree:
         """The files that the proposer handed in."""

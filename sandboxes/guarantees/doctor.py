@@ -1,4 +1,4 @@
-"""What `rsi doctor` wants to know about this machine: engine, backends, GPUs, disk, strays, promises kept.
+"""What `rsi doctor` wants to know about this machine: engine, backends, GPUs, disk, strays, guarantees kept.
 
 Does not: print, repair or remove anything. It returns values; the command line shows them.
 Invariant: a campaign may start only if a backend was chosen and no finding is a blocker.
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from rsi.sandboxes.errors import BackendUnavailableError, SandboxError
+from rsi.sandboxes.guarantees.conformance import CheckResult, CheckState, run_conformance
 from rsi.sandboxes.machine import cgroups
 from rsi.sandboxes.machine.ceilings import ceilings
 from rsi.sandboxes.machine.devices import Gpu, GpuHealth, find_gpus, gpu_health
 from rsi.sandboxes.machine.environments import cache_folder
-from rsi.sandboxes.promises.conformance import CheckResult, CheckState, run_conformance
 from rsi.sandboxes.select import AUTO, Candidate, available_backends, pick
 from rsi.sandboxes.types import Assurance
 
@@ -136,7 +136,7 @@ def examine(backend: str = AUTO, *, with_conformance: bool = True) -> DoctorRepo
 
     Args:
         backend: The backend that a campaign would be given.
-        with_conformance: Also try every promise of it, which takes about ten seconds.
+        with_conformance: Also try every guarantee of it, which takes about ten seconds.
     """
     candidates = available_backends()
     chosen: Candidate | None = None
@@ -156,7 +156,7 @@ def examine(backend: str = AUTO, *, with_conformance: bool = True) -> DoctorRepo
         try:
             results = run_conformance(chosen.backend)
         except SandboxError as error:
-            failure = f"the promises of {chosen.name} could not be tried: {error}"
+            failure = f"the guarantees of {chosen.name} could not be tried: {error}"
     findings = [Finding(severity=Severity.BLOCKER, text=failure)] if failure else []
     findings += _findings(reason if chosen is None else None, engine, gpus, disks, results)
     findings += _stray_findings(containers, groups)
@@ -271,7 +271,7 @@ def _findings(
         if result.state is CheckState.BROKEN:
             yield Finding(
                 severity=Severity.BLOCKER,
-                text=f"promise broken ({result.name}): {result.text} {result.detail}",
+                text=f"guarantee broken ({result.name}): {result.text} {result.detail}",
             )
     for component in engine:
         for hole in component.holes:

@@ -77,7 +77,7 @@ for place in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/pr
         open(place, "w").close(); print(place, "can be opened for writing")
     except OSError: pass
 """
-WARDEN_PROGRAM = """
+SUPERVISOR_PROGRAM = """
 import os
 for place in ("/proc/1/mem", "/proc/1/environ", "/proc/1/maps"):
     try:

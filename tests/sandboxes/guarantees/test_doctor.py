@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsi.sandboxes.promises.doctor import Severity, examine, known_holes
+from rsi.sandboxes.guarantees.doctor import Severity, examine, known_holes
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every promise of a sandbox as a named check that is tried, not assumed; for tests and for `rsi doctor`.
+"""Every guarantee of a sandbox as a named check that is tried, not assumed; for tests and for `rsi doctor`.
 
 Does not: attack. It asks politely, once each, within small limits; the attack suite insists.
 Invariant: a check that could not be carried out counts as broken.
@@ -8,8 +8,8 @@ import time
 from collections.abc import Collection
 
 from rsi.sandboxes.errors import SandboxError
-from rsi.sandboxes.promises.catalogue import PROMISES
-from rsi.sandboxes.promises.checks import Bench, CheckResult, CheckState, Promise
+from rsi.sandboxes.guarantees.catalogue import GUARANTEES
+from rsi.sandboxes.guarantees.checks import Bench, CheckResult, CheckState, Guarantee
 from rsi.sandboxes.types import Assurance, Backend, Environment, Limits, SandboxSpec
 
 __all__ = ["PROBE_LIMITS", "CheckResult", "CheckState", "run_conformance"]
@@ -34,7 +34,7 @@ def run_conformance(
     environment: Environment | None = None,
     names: Collection[str] | None = None,
 ) -> tuple[CheckResult, ...]:
-    """Try every promise on a backend.
+    """Try every guarantee on a backend.
 
     Args:
         backend: An available backend.
@@ -51,26 +51,26 @@ def run_conformance(
         label="conformance",
     )
     backend.prepare(spec.environment)
-    chosen = [each for each in PROMISES if names is None or each.name in names]
+    chosen = [each for each in GUARANTEES if names is None or each.name in names]
     with backend.open(spec) as shared:
         bench = Bench(backend=backend, spec=spec, shared=shared)
-        return tuple(_try(promise, bench) for promise in chosen)
+        return tuple(_try(guarantee, bench) for guarantee in chosen)
 
 
-def _try(promise: Promise, bench: Bench) -> CheckResult:
+def _try(guarantee: Guarantee, bench: Bench) -> CheckResult:
     started = time.monotonic()
-    if promise.needs_wall and bench.backend.assurance is Assurance.NONE:
-        state, detail = CheckState.NOT_PROMISED, "this backend has no wall"
+    if guarantee.needs_wall and bench.backend.assurance is Assurance.NONE:
+        state, detail = CheckState.NOT_GUARANTEED, "this backend has no wall"
     else:
         try:
-            broken = promise.check(bench)
+            broken = guarantee.check(bench)
         except SandboxError as error:
             broken = f"{type(error).__name__}: {error}"
         state = CheckState.KEPT if broken is None else CheckState.BROKEN
         detail = broken or ""
     return CheckResult(
-        name=promise.name,
-        text=promise.text,
+        name=guarantee.name,
+        text=guarantee.text,
         state=state,
         detail=detail,
         wall_s=time.monotonic() - started,

@@ -1,6 +1,6 @@
-"""What a promise of a sandbox is, what a check works on, and how it came out.
+"""What a guarantee of a sandbox is, what a check works on, and how it came out.
 
-Does not: hold the promises (`promises.py`) or run them (`conformance.py`).
+Does not: hold the guarantees (`guarantees.py`) or run them (`conformance.py`).
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from rsi.sandboxes.types import Backend, Sandbox, SandboxSpec
 
 
 class CheckState(StrEnum):
-    """How a promise stands."""
+    """How a guarantee stands."""
 
     KEPT = "kept"
     BROKEN = "broken"
-    NOT_PROMISED = "not_promised"
+    NOT_GUARANTEED = "not_guaranteed"
     """The backend says openly that it does not protect this."""
 
 
@@ -43,21 +43,21 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """One promise and how to try it."""
+class Guarantee:
+    """One guarantee and how to try it."""
 
     name: str
     text: str
-    """The promise as a sentence."""
+    """The guarantee as a sentence."""
     check: Callable[[Bench], str | None]
     """None when it is kept, else what happened instead."""
     needs_wall: bool = True
-    """Not promised by a backend without isolation."""
+    """Not guaranteed by a backend without isolation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """How one promise stands on one backend."""
+    """How one guarantee stands on one backend."""
 
     name: str
     text: str

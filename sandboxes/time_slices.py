@@ -1,9 +1,9 @@
-"""Turns: commands in several sandboxes run in alternation on the same cores, one at a time, in short slices.
+"""TimeSlices: commands in several sandboxes run in alternation on the same cores, one at a time, in short slices.
 
 A machine that is shared with others changes its speed by the second. Two commands that are compared feel the same
 changes only when their slices lie between each other; run one after the other, they feel different ones.
-Does not: measure. A command that waits for its turn is stopped by its warden and uses no CPU.
-Invariant: at most one seat holds the turn, and a seat that left never does.
+Does not: measure. A command that waits for its turn is stopped by its supervisor and uses no CPU.
+Invariant: at most one time slot holds the turn, and a time slot that left never does.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ SLICES_PER_COMMAND = 10
 MAX_SLICE_FACTOR = 8.0
 
 
-class Turns:
-    """One table of seats, one for each command that takes part; a context, open until all have left.
+class TimeSlices:
+    """One table of time slots, one for each command that takes part; a context, open until all have left.
 
     Args:
         needs_s: Seconds that each command is thought to need, None while nothing is known. Slices are in this
             proportion, so that the commands end together and nothing of the longer one runs without its counterpart.
         max_slice_s: The longest slice of the shorter command, or of each while nothing is known.
-        first: The seat that begins.
-        decisive: The seat without whose result nobody needs the others'; None for none.
+        first: The time slot that begins.
+        decisive: The time slot without whose result nobody needs the others'; None for none.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Turns:
         self.max_slice_s = max_slice_s
         self.decisive = decisive
         self._lock = threading.Lock()
-        self._seats = [
-            Seat(
+        self._time_slots = [
+            TimeSlot(
                 self,
                 index,
                 slice_s * min(need / shortest, MAX_SLICE_FACTOR) if need and shortest else None,
@@ -58,7 +58,7 @@ class Turns:
             for index, need in enumerate(needs_s)
         ]
         self._first = first
-        self._holder: Seat | None = None
+        self._holder: TimeSlot | None = None
         self.all_left = threading.Event()
         self._is_abandoned = False
 
@@ -67,13 +67,13 @@ class Turns:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            for seat in self._seats:
-                seat.close()
+            for time_slot in self._time_slots:
+                time_slot.close()
 
     @property
-    def seats(self) -> Sequence["Seat"]:
-        """The seats, in the order of the needs."""
-        return self._seats
+    def time_slots(self) -> Sequence["TimeSlot"]:
+        """The time slots, in the order of the needs."""
+        return self._time_slots
 
     @property
     def is_abandoned(self) -> bool:
@@ -81,60 +81,64 @@ class Turns:
         return self._is_abandoned
 
     def abandon(self) -> None:
-        """End the commands that still run; their `exec` raises `TurnsAbandonedError`."""
+        """End the commands that still run; their `exec` raises `TimeSlicesAbandonedError`."""
         with self._lock:
             self._is_abandoned = True
-            for seat in self._seats:
-                seat.wake()
+            for time_slot in self._time_slots:
+                time_slot.wake()
 
-    def arrive(self, seat: "Seat") -> None:
-        """A command is ready to start; nobody has a turn before every seat arrived or left."""
+    def arrive(self, time_slot: "TimeSlot") -> None:
+        """A command is ready to start; nobody has a turn before every time slot arrived or left."""
         with self._lock:
-            seat.has_arrived = True
+            time_slot.has_arrived = True
             self._begin_if_complete()
 
-    def leave(self, seat: "Seat") -> None:
-        """The command of a seat ended, or will never start."""
+    def leave(self, time_slot: "TimeSlot") -> None:
+        """The command of a time slot ended, or will never start."""
         with self._lock:
-            if seat.has_left:
+            if time_slot.has_left:
                 return
-            seat.has_left = True
-            if self._holder is seat:
-                self._pass(seat)
+            time_slot.has_left = True
+            if self._holder is time_slot:
+                self._pass(time_slot)
             else:
                 self._begin_if_complete()
-            if all(each.has_left for each in self._seats):
+            if all(each.has_left for each in self._time_slots):
                 self.all_left.set()
 
-    def pass_on(self, seat: "Seat") -> None:
+    def pass_on(self, time_slot: "TimeSlot") -> None:
         """The slice of the holder is over and its command stands still."""
         with self._lock:
-            self._pass(seat)
+            self._pass(time_slot)
 
-    def holds(self, seat: "Seat") -> bool:
-        """Whether it is this seat's turn."""
-        return self._holder is seat
+    def holds(self, time_slot: "TimeSlot") -> bool:
+        """Whether it is this time slot's turn."""
+        return self._holder is time_slot
 
-    def is_alone(self, seat: "Seat") -> bool:
-        """Whether every other seat left."""
-        return all(each.has_left for each in self._seats if each is not seat)
+    def is_alone(self, time_slot: "TimeSlot") -> bool:
+        """Whether every other time slot left."""
+        return all(each.has_left for each in self._time_slots if each is not time_slot)
 
     def _begin_if_complete(self) -> None:
-        if self._holder is None and all(each.has_arrived or each.has_left for each in self._seats):
-            self._pass(self._seats[self._first - 1])
+        if self._holder is None and all(
+            each.has_arrived or each.has_left for each in self._time_slots
+        ):
+            self._pass(self._time_slots[self._first - 1])
 
-    def _pass(self, seat: "Seat") -> None:
-        count = len(self._seats)
-        following = (self._seats[(seat.index + step) % count] for step in range(1, count + 1))
+    def _pass(self, time_slot: "TimeSlot") -> None:
+        count = len(self._time_slots)
+        following = (
+            self._time_slots[(time_slot.index + step) % count] for step in range(1, count + 1)
+        )
         self._holder = next((each for each in following if not each.has_left), None)
         if self._holder is not None:
             self._holder.wake()
 
 
-class Seat:
+class TimeSlot:
     """One command's place, usable once."""
 
-    def __init__(self, turns: Turns, index: int, slice_s: float | None) -> None:
+    def __init__(self, turns: TimeSlices, index: int, slice_s: float | None) -> None:
         self.index = index
         self._slice_s = slice_s
         self.has_arrived = False
@@ -153,7 +157,7 @@ class Seat:
 
     @property
     def wake_fd(self) -> int:
-        """Readable when it may have become this seat's turn, or the turns were abandoned."""
+        """Readable when it may have become this time slot's turn, or the turns were abandoned."""
         return self._wake_read
 
     @property
@@ -163,8 +167,8 @@ class Seat:
 
     @property
     def count(self) -> int:
-        """Seats at this table."""
-        return len(self._turns.seats)
+        """TimeSlots at this table."""
+        return len(self._turns.time_slots)
 
     @property
     def is_alone(self) -> bool:
@@ -181,7 +185,7 @@ class Seat:
         self._turns.arrive(self)
 
     def pass_on(self) -> None:
-        """Give the turn to the next seat."""
+        """Give the turn to the next time slot."""
         self._turns.pass_on(self)
 
     def leave(self) -> None:
@@ -189,7 +193,7 @@ class Seat:
         self._turns.leave(self)
 
     def fail(self) -> None:
-        """The command did not end well; where this seat is the decisive one, the others are ended too."""
+        """The command did not end well; where this time slot is the decisive one, the others are ended too."""
         self.leave()
         if self._turns.decisive == self.index:
             self._turns.abandon()
@@ -219,10 +223,10 @@ class Seat:
 
 
 class Pace:
-    """How long one command may and did run: all the time without a seat, in its turns with one."""
+    """How long one command may and did run: all the time without a time slot, in its turns with one."""
 
-    def __init__(self, seat: Seat | None) -> None:
-        self.seat = seat
+    def __init__(self, time_slot: TimeSlot | None) -> None:
+        self.time_slot = time_slot
         self._used_s = 0.0
         self._since: float | None = None
         self._slice_end = 0.0
@@ -231,10 +235,10 @@ class Pace:
 
     def start(self, now: float) -> None:
         """The command is ready to run."""
-        if self.seat is None:
+        if self.time_slot is None:
             self._since = now
         else:
-            self.seat.arrive()
+            self.time_slot.arrive()
 
     @property
     def is_running(self) -> bool:
@@ -247,34 +251,34 @@ class Pace:
 
     def wait_s(self, now: float) -> float | None:
         """Seconds until something is to be done here; None when a descriptor will tell."""
-        if self.seat is None or self._since is None or self._is_stopping:
+        if self.time_slot is None or self._since is None or self._is_stopping:
             return None
         return max(0.0, self._slice_end - now)
 
     def order(self, now: float) -> bytes | None:
-        """The frame that the warden has to get now: b"P" to stand still, b"G" to go on; None for neither."""
-        seat = self.seat
-        if seat is None:
+        """The frame that the supervisor has to get now: b"P" to stand still, b"G" to go on; None for neither."""
+        time_slot = self.time_slot
+        if time_slot is None:
             return None
-        seat.drain()
+        time_slot.drain()
         if self._since is None:
-            if not seat.has_turn:
+            if not time_slot.has_turn:
                 return None
-            self._since, self._slice_end = now, now + seat.slice_s(self._used_s)
+            self._since, self._slice_end = now, now + time_slot.slice_s(self._used_s)
             is_first, self._has_begun = not self._has_begun, True
             return None if is_first else b"G"
         if self._is_stopping or now < self._slice_end:
             return None
-        if seat.is_alone:
-            self._slice_end = now + seat.slice_s(self.used_s(now))
+        if time_slot.is_alone:
+            self._slice_end = now + time_slot.slice_s(self.used_s(now))
             return None
         self._is_stopping = True
         return b"P"
 
     def stand_still(self, now: float) -> None:
-        """The warden says that nothing runs any more."""
-        if self.seat is None or self._since is None or not self._is_stopping:
+        """The supervisor says that nothing runs any more."""
+        if self.time_slot is None or self._since is None or not self._is_stopping:
             return
         self._used_s = self.used_s(now)
         self._since, self._is_stopping = None, False
-        self.seat.pass_on()
+        self.time_slot.pass_on()

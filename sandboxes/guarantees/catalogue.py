@@ -1,7 +1,7 @@
-"""The promises of a sandbox, each with the small program that tries it from inside.
+"""The guarantees of a sandbox, each with the small program that tries it from inside.
 
 Does not: run anything itself; `conformance.run_conformance` does.
-To add one: write a check that returns None when the promise holds and a sentence otherwise, and list it in PROMISES.
+To add one: write a check that returns None when the guarantee holds and a sentence otherwise, and list it in GUARANTEES.
 """
 
 import os
@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError
-from rsi.sandboxes.promises.checks import Bench, Promise
-from rsi.sandboxes.promises.probes import (
+from rsi.sandboxes.guarantees.checks import Bench, Guarantee
+from rsi.sandboxes.guarantees.probes import (
     CALL_PROGRAM,
     CONNECT_PROGRAM,
     DEVICE_PROGRAM,
@@ -23,7 +23,7 @@ from rsi.sandboxes.promises.probes import (
     READ_ONLY_PROGRAM,
     REFUSED_CALLS,
     SOCKET_PROGRAM,
-    WARDEN_PROGRAM,
+    SUPERVISOR_PROGRAM,
 )
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, Mount, Sandbox
 
@@ -356,38 +356,38 @@ def _starts_fresh(bench: Bench) -> str | None:
         return _expect(leave(second), b"", "what an earlier sandbox left")
 
 
-PROMISES = (
-    Promise(name="work", text="A command starts in /work, which it may write.", check=_runs_in_work, needs_wall=False),
-    Promise(name="bytes", text="Streams carry any bytes; the exit status is told.", check=_passes_bytes, needs_wall=False),
-    Promise(name="variables", text="Only the named environment variables are inside.", check=_allows_only_variables, needs_wall=False),
-    Promise(name="files", text="Files go in and come out unchanged.", check=_carries_files, needs_wall=False),
-    Promise(name="odd_files", text="Links, fifos, sockets, odd names and giants are refused on the way out.", check=_refuses_odd_files, needs_wall=False),
-    Promise(name="file_count", text="No more files come out than are asked for.", check=_bounds_file_counts, needs_wall=False),
-    Promise(name="ends", text="No process outlives its command.", check=_ends_every_process, needs_wall=False),
-    Promise(name="cpu", text="CPU seconds of the whole tree are counted.", check=_counts_cpu, needs_wall=False),
-    Promise(name="output", text="No more output is kept than allowed.", check=_caps_output, needs_wall=False),
-    Promise(name="flood", text="A flood of output kills the sandbox.", check=_stops_floods, needs_wall=False),
-    Promise(name="deadline", text="The deadline kills the sandbox, whatever it ignores.", check=_keeps_deadlines, needs_wall=False),
-    Promise(name="memory", text="The memory of all processes together is limited.", check=_limits_memory, needs_wall=False),
-    Promise(name="open_files", text="Open files are limited.", check=_limits_open_files, needs_wall=False),
-    Promise(name="cores", text="Commands start on the cores they are given.", check=_pins_cores, needs_wall=False),
-    Promise(name="processes", text="Processes are limited.", check=_limits_processes),
-    Promise(name="kept_cores", text="Commands cannot leave the cores they are given.", check=_keeps_cores),
-    Promise(name="disk", text="Bytes in /work and /tmp are limited.", check=_limits_disk),
-    Promise(name="inodes", text="Files in /work and /tmp are limited.", check=_limits_inodes),
-    Promise(name="shared_memory", text="Bytes in /dev/shm are limited.", check=_limits_shared_memory),
-    Promise(name="read_only", text="Nothing else can be written.", check=_silent(READ_ONLY_PROGRAM)),
-    Promise(name="mounts", text="Mounted inputs are read-only.", check=_shows_mounts_read_only),
-    Promise(name="fresh", text="Nothing of an earlier sandbox is there.", check=_starts_fresh),
-    Promise(name="network", text="There is no network.", check=_has_no_network),
-    Promise(name="sockets", text="Only Unix and internet sockets exist.", check=_silent(SOCKET_PROGRAM)),
-    Promise(name="abstract_sockets", text="Abstract sockets of the host cannot be reached.", check=_hides_abstract_sockets),
-    Promise(name="host_processes", text="Processes of the host cannot be seen.", check=_hides_processes),
-    Promise(name="host_files", text="Files of the host cannot be seen.", check=_hides_files),
-    Promise(name="privileges", text="No user, capability or setuid program has power.", check=_silent(PRIVILEGE_PROGRAM)),
-    Promise(name="calls", text="Dangerous system calls are refused.", check=_silent(CALL_PROGRAM % REFUSED_CALLS)),
-    Promise(name="warden", text="The warden cannot be read or changed.", check=_silent(WARDEN_PROGRAM)),
-    Promise(name="kernel", text="Kernel settings cannot be written.", check=_silent(KERNEL_PROGRAM)),
-    Promise(name="devices", text="Only harmless devices exist and none can be made.", check=_silent(DEVICE_PROGRAM)),
+GUARANTEES = (
+    Guarantee(name="work", text="A command starts in /work, which it may write.", check=_runs_in_work, needs_wall=False),
+    Guarantee(name="bytes", text="Streams carry any bytes; the exit status is told.", check=_passes_bytes, needs_wall=False),
+    Guarantee(name="variables", text="Only the named environment variables are inside.", check=_allows_only_variables, needs_wall=False),
+    Guarantee(name="files", text="Files go in and come out unchanged.", check=_carries_files, needs_wall=False),
+    Guarantee(name="odd_files", text="Links, fifos, sockets, odd names and giants are refused on the way out.", check=_refuses_odd_files, needs_wall=False),
+    Guarantee(name="file_count", text="No more files come out than are asked for.", check=_bounds_file_counts, needs_wall=False),
+    Guarantee(name="ends", text="No process outlives its command.", check=_ends_every_process, needs_wall=False),
+    Guarantee(name="cpu", text="CPU seconds of the whole tree are counted.", check=_counts_cpu, needs_wall=False),
+    Guarantee(name="output", text="No more output is kept than allowed.", check=_caps_output, needs_wall=False),
+    Guarantee(name="flood", text="A flood of output kills the sandbox.", check=_stops_floods, needs_wall=False),
+    Guarantee(name="deadline", text="The deadline kills the sandbox, whatever it ignores.", check=_keeps_deadlines, needs_wall=False),
+    Guarantee(name="memory", text="The memory of all processes together is limited.", check=_limits_memory, needs_wall=False),
+    Guarantee(name="open_files", text="Open files are limited.", check=_limits_open_files, needs_wall=False),
+    Guarantee(name="cores", text="Commands start on the cores they are given.", check=_pins_cores, needs_wall=False),
+    Guarantee(name="processes", text="Processes are limited.", check=_limits_processes),
+    Guarantee(name="kept_cores", text="Commands cannot leave the cores they are given.", check=_keeps_cores),
+    Guarantee(name="disk", text="Bytes in /work and /tmp are limited.", check=_limits_disk),
+    Guarantee(name="inodes", text="Files in /work and /tmp are limited.", check=_limits_inodes),
+    Guarantee(name="shared_memory", text="Bytes in /dev/shm are limited.", check=_limits_shared_memory),
+    Guarantee(name="read_only", text="Nothing else can be written.", check=_silent(READ_ONLY_PROGRAM)),
+    Guarantee(name="mounts", text="Mounted inputs are read-only.", check=_shows_mounts_read_only),
+    Guarantee(name="fresh", text="Nothing of an earlier sandbox is there.", check=_starts_fresh),
+    Guarantee(name="network", text="There is no network.", check=_has_no_network),
+    Guarantee(name="sockets", text="Only Unix and internet sockets exist.", check=_silent(SOCKET_PROGRAM)),
+    Guarantee(name="abstract_sockets", text="Abstract sockets of the host cannot be reached.", check=_hides_abstract_sockets),
+    Guarantee(name="host_processes", text="Processes of the host cannot be seen.", check=_hides_processes),
+    Guarantee(name="host_files", text="Files of the host cannot be seen.", check=_hides_files),
+    Guarantee(name="privileges", text="No user, capability or setuid program has power.", check=_silent(PRIVILEGE_PROGRAM)),
+    Guarantee(name="calls", text="Dangerous system calls are refused.", check=_silent(CALL_PROGRAM % REFUSED_CALLS)),
+    Guarantee(name="supervisor", text="The supervisor cannot be read or changed.", check=_silent(SUPERVISOR_PROGRAM)),
+    Guarantee(name="kernel", text="Kernel settings cannot be written.", check=_silent(KERNEL_PROGRAM)),
+    Guarantee(name="devices", text="Only harmless devices exist and none can be made.", check=_silent(DEVICE_PROGRAM)),
 )  # fmt: skip
 """All of them, gentle ones first."""
