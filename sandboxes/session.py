@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Protocol
 
 from rsi.sandboxes.errors import FileTreeError, SandboxBrokenError, TimeSlicesAbandonedError
-from rsi.sandboxes.inside.filetree import TarReader, pack_tree
+from rsi.sandboxes.inside.filetree import SurveyReader, TarReader, pack_tree
 from rsi.sandboxes.inside.wire import (
     FrameReader,
     OutputCap,
@@ -32,6 +32,7 @@ from rsi.sandboxes.types import (
     FileEntry,
     Limits,
     OnOutput,
+    Survey,
 )
 
 KILL_GRACE_S = 0.5
@@ -190,21 +191,29 @@ class SupervisorSandbox:
             FileTreeError: A path breaks a rule, or the files do not fit.
             SandboxBrokenError: The sandbox is gone.
         """
-        self._carry("unpack", target, stdin=pack_tree(tree), sink=lambda _: None)
+        self._carry("unpack", (target,), stdin=pack_tree(tree), sink=lambda _: None)
 
     def get(
         self, source: str = "/work", *, max_bytes: int, max_files: int = 10_000
     ) -> tuple[FileEntry, ...]:
         """Read the regular files below `source`; see `Sandbox.get`."""
         reader = TarReader(max_bytes=max_bytes, max_files=max_files)
-        self._carry("pack", source, stdin=b"", sink=reader.feed)
+        self._carry("pack", (source,), stdin=b"", sink=reader.feed)
+        return reader.finish()
+
+    def survey(self, source: str = "/work", *, skipped: str = "", max_entries: int) -> Survey:
+        """List everything below `source`; see `Sandbox.survey`."""
+        reader = SurveyReader(max_entries=max_entries)
+        self._carry("survey", (source, skipped), stdin=b"", sink=reader.feed)
         return reader.finish()
 
     def close(self) -> None:
         """Refuse every later call; the backend ends the processes."""
         self._broken = "the sandbox is closed"
 
-    def _carry(self, verb: str, path: str, *, stdin: bytes, sink: Callable[[bytes], None]) -> None:
+    def _carry(
+        self, verb: str, paths: Sequence[str], *, stdin: bytes, sink: Callable[[bytes], None]
+    ) -> None:
         complaint = OutputCap(COURIER_ERROR_BYTES)
         refusal: list[FileTreeError] = []
 
@@ -215,7 +224,7 @@ class SupervisorSandbox:
                 except FileTreeError as error:
                     refusal.append(error)
 
-        argv = (self._cell.interpreter, *PYTHON_FLAGS, COURIER_SOURCE, verb, path)
+        argv = (self._cell.interpreter, *PYTHON_FLAGS, COURIER_SOURCE, verb, *paths)
         with self._lock:
             talk = self._start(
                 argv, cwd="/", stdin=stdin, wall_s=TRANSFER_TIMEOUT_S, variables={},
@@ -230,7 +239,7 @@ class SupervisorSandbox:
         if talk.report is None or talk.report.exit_code != 0:
             text = complaint.kept().decode("utf-8", "replace")
             raise FileTreeError(
-                f"could not {verb} {path!r} in the sandbox: {text or 'it took too long'}"
+                f"could not {verb} {paths[0]!r} in the sandbox: {text or 'it took too long'}"
             )
 
     def _start(

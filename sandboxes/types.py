@@ -134,7 +134,23 @@ class FileEntry:
     is_executable: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyedEntry:
+    """What a folder holds under one path at one moment."""
+
+    is_folder: bool
+    mode: int
+    """Kind and permissions, as `stat` has them."""
+    inode: int
+    changed_ns: int
+    """When the inode was last changed; nothing inside can set it."""
+    sha256: str | None
+    """None for anything but a regular file."""
+
+
 FileTree = tuple[FileEntry, ...]
+Survey = Mapping[str, SurveyedEntry]
+"""Everything below a folder by its relative path."""
 OnOutput = Callable[[str, bytes], None]
 """Given the name of a stream and the bytes that came on it."""
 
@@ -188,6 +204,15 @@ class Sandbox(Protocol):
 
         Raises:
             FileTreeError: A link, an odd kind of file, or more bytes or files than allowed.
+            SandboxBrokenError: The sandbox is gone.
+        """
+        ...
+
+    def survey(self, source: str = "/work", *, skipped: str = "", max_entries: int) -> Survey:
+        """List everything below `source` but the folder `skipped`, so that two surveys show what was changed between.
+
+        Raises:
+            FileTreeError: More entries than allowed, or something that cannot be read.
             SandboxBrokenError: The sandbox is gone.
         """
         ...

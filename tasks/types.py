@@ -124,6 +124,8 @@ class CandidateRules:
     max_output_bytes: int = 64 << 20
     """Bytes of everything that a run may leave in its out folder."""
     max_output_files: int = 100
+    writable: tuple[str, ...] = ()
+    """Globs of what a run may write in its own folder; code needs one that ends in its suffix."""
 
 
 TESTS_CPU_S = "tests_cpu_s"
@@ -307,6 +309,8 @@ class CandidateRun:
     """Why `output` is None; empty when it is not."""
     backend: str
     assurance: str
+    is_tampered: bool = False
+    """It changed what it was given: its code, the public data, or the folder around them. `output_problem` says what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from rsi.evals.types import Arm, Finding, Outcome, Purpose, Score, Severity, Ver
 from rsi.sandboxes.types import Assurance, Backend, FileTree
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.running.check import CheckLine, CheckReport, check_task, patched_tree
+from rsi.tasks.running.tampering import TAMPERING
 from rsi.tasks.types import MeasurePlan, Profile, Task
 
 AA_PAIRS = 8
@@ -373,6 +374,8 @@ def _ending_behind(said: Score, no_gain: Layer) -> tuple[str, Layer | None]:
             return ending, no_gain
         case Verdict.INVALID:
             return ending, Layer.MEASURING
+        case Outcome.TAMPERED if TAMPERING in said.reason:
+            return ending, Layer.ISOLATION  # seen from outside, whatever it left
         case Outcome.INVALID_OUTPUT | Outcome.TAMPERED:
             return ending, Layer.GRADING
         case _:

@@ -368,7 +368,8 @@ def _outcome(run: CandidateRun, graded: Grade | None, budget: Budget | None) -> 
     if budget is not None and (overspent := budget.overspent(execution)):
         return Outcome.TIMEOUT, f"over its budget: {overspent}"
     if graded is None:
-        return Outcome.INVALID_OUTPUT, run.output_problem
+        outcome = Outcome.TAMPERED if run.is_tampered else Outcome.INVALID_OUTPUT
+        return outcome, run.output_problem
     match graded.outcome:
         case GradeOutcome.OK:
             return Outcome.OK, ""

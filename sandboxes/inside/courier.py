@@ -1,4 +1,4 @@
-"""Carries files across the wall: writes a tar of a folder to stdout, or unpacks one from stdin.
+"""Carries files across the wall: writes a tar of a folder to stdout, unpacks one from stdin, or lists a folder.
 
 Runs inside the sandbox from its source text with the plain interpreter, so it imports only the standard library.
 Does not: decide what may pass. Odd kinds of files are put into the stream as what they are; the reader refuses them.
@@ -84,6 +84,43 @@ def pack(source: bytes) -> None:
     emit(b"\0" * BLOCK * 2)
 
 
+def survey(source: bytes, skipped: bytes) -> None:
+    """Write one record for everything below `source` but `skipped`: kind and mode, inode, time of the last change, digest, path.
+
+    The time is that of the inode: no program can set it, so what was changed and put back has another one.
+    """
+    import hashlib
+
+    waiting = [b""]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(os.path.join(source, folder)) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+        for entry in entries:
+            name = os.path.join(folder, entry.name)
+            if name == skipped:
+                continue
+            facts = entry.stat(follow_symlinks=False)
+            digest = "-"
+            if stat.S_ISDIR(facts.st_mode):
+                waiting.append(name)
+            elif stat.S_ISREG(facts.st_mode):
+                digest = digest_of(entry.path, hashlib.sha256())
+            words = f"{facts.st_mode:o} {facts.st_ino} {facts.st_ctime_ns} {digest} "
+            emit(words.encode() + name + b"\0")
+
+
+def digest_of(path: bytes, sha256: object) -> str:
+    """Hex digest of one regular file."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        while chunk := os.read(fd, CHUNK_BYTES):
+            sha256.update(chunk)  # type: ignore[attr-defined]  # a hash
+        return sha256.hexdigest()  # type: ignore[attr-defined,no-any-return]
+    finally:
+        os.close(fd)
+
+
 def read_exactly(size: int) -> bytes:
     """That many bytes from stdin."""
     parts = []
@@ -152,8 +189,11 @@ def unpack(target: bytes) -> None:
 
 if __name__ == "__main__":
     try:
-        carry = {"pack": pack, "unpack": unpack}[sys.argv[1]]
-        carry(os.fsencode(sys.argv[2]))
+        verb, *folders = map(os.fsencode, sys.argv[1:])
+        if verb == b"survey":
+            survey(*folders)
+        else:
+            {b"pack": pack, b"unpack": unpack}[verb](*folders)
     except OSError as failure:
         os.write(2, ascii(failure).encode())
         sys.exit(1)

@@ -5,13 +5,14 @@ Invariant: what `TarReader` returns are regular files with relative, printable, 
 """
 
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.inside.courier import header
-from rsi.sandboxes.types import FileEntry
+from rsi.sandboxes.types import FileEntry, Survey, SurveyedEntry
 
 BLOCK_BYTES = 512
 MAX_PATH_BYTES = 4096
@@ -182,6 +183,52 @@ class TarReader:
         self._files_left -= 1
         entry = FileEntry(path=check_path(path), content=content, is_executable=is_executable)
         self._entries.append(entry)
+
+
+class SurveyReader:
+    """Reads the records of a survey piece by piece; the names in them are a candidate's.
+
+    Args:
+        max_entries: Most records.
+    """
+
+    def __init__(self, *, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._buffer = bytearray()
+        self._entries: dict[str, SurveyedEntry] = {}
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            FileTreeError: There are too many records, or one is none of ours.
+        """
+        *records, rest = bytes(self._buffer + chunk).split(b"\0")
+        self._buffer = bytearray(rest)
+        for record in records:
+            if len(self._entries) >= self._max_entries:
+                raise FileTreeError(f"the folder holds more than {self._max_entries} entries")
+            self._keep(record)
+        if len(self._buffer) > 2 * MAX_PATH_BYTES:
+            raise FileTreeError("a file name is longer than a file system allows")
+
+    def finish(self) -> Survey:
+        """The whole survey."""
+        return dict(self._entries)
+
+    def _keep(self, record: bytes) -> None:
+        try:
+            mode, inode, changed_ns, digest, name = record.split(b" ", 4)
+            entry = SurveyedEntry(
+                is_folder=stat.S_ISDIR(int(mode, 8)),
+                mode=int(mode, 8),
+                inode=int(inode),
+                changed_ns=int(changed_ns),
+                sha256=None if digest == b"-" else digest.decode("ascii"),
+            )
+        except ValueError:
+            raise FileTreeError(f"{_text(record)!r} is no record of a survey") from None
+        self._entries[_text(name)] = entry
 
 
 def _text(name: bytes) -> str:

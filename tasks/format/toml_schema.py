@@ -299,6 +299,7 @@ def _candidate(table: Table) -> CandidateRules:
         max_files_added=table.integer("max_files_added", minimum=0),
         max_output_bytes=table.integer("max_output_mb", minimum=1, default=64) * MEBIBYTE,
         max_output_files=table.integer("max_output_files", minimum=1, default=100),
+        writable=table.texts("writable", default=()),
     )
     table.finish()
     return rules

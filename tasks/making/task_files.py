@@ -242,6 +242,7 @@ def _toml_words(plan: TaskPlan) -> Mapping[str, str]:
         "max_source_bytes": f"{cap:_}",
         "repo_bytes": f"{repo_bytes:_}",
         "wall_s": f"{plan.wall_s:g}",
+        "writable": _listed(()) if plan.is_native else _listed(("**",)),
         "tests": _tests(plan.tests),
     }
 

@@ -166,9 +166,10 @@ def _baseline(task: Task, profile: Profile, backend: Backend, gpus: tuple[str, .
         if run.output is None:
             words = (run.execution.stderr or run.execution.stdout).decode("utf-8", "replace")
             outcome = grade_of_failed_run(run)
-            detail = (
-                f"{outcome.value}: {run.output_problem}; {words.strip()[-OUTPUT_TAIL_CHARACTERS:]}"
-            )
+            problem = run.output_problem
+            if run.is_tampered:
+                problem += "; what it writes in its own folder belongs into `writable` of task.toml"
+            detail = f"{outcome.value}: {problem}; {words.strip()[-OUTPUT_TAIL_CHARACTERS:]}"
             return CheckLine(name=name, is_ok=False, detail=detail)
         graded = grade(task, profile, instance, run.output, backend, LABEL)
     except HarnessError as error:

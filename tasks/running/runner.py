@@ -28,6 +28,7 @@ from rsi.tasks.harness_kit.canonical import tree_digest
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.running.harness_sandbox import harness_files, harness_spec, harness_tree, run_verb
 from rsi.tasks.running.result_file import MAX_RESULT_BYTES, read_result
+from rsi.tasks.running.tampering import survey_run, tampering_since
 from rsi.tasks.running.variables import candidate_variables
 from rsi.tasks.types import (
     CandidateRun,
@@ -153,6 +154,7 @@ def run_candidate(
                 *below("io/out", _EMPTY),
             )
         )
+        given = survey_run(sandbox)
         execution = sandbox.exec(
             task.candidate.entry, cwd=_CODE, time_slot=time_slot, on_output=on_output
         )
@@ -161,12 +163,16 @@ def run_candidate(
                 time_slot.fail()
             time_slot.wait_for_others()
         output, problem = _read_output(sandbox, task, execution)
+        tampering = ""
+        if execution.outcome is ExecOutcome.OK:
+            tampering = tampering_since(given, sandbox, task.candidate.writable)
         return CandidateRun(
             execution=execution,
-            output=output,
-            output_problem=problem,
+            output=None if tampering else output,
+            output_problem=tampering or problem,
             backend=sandbox.backend,
             assurance=sandbox.assurance.value,
+            is_tampered=bool(tampering),
         )
 
 
@@ -249,6 +255,8 @@ def grade(
 
 def grade_of_failed_run(run: CandidateRun) -> GradeOutcome:
     """The outcome of a run that left nothing to grade."""
+    if run.is_tampered:
+        return GradeOutcome.TAMPERED
     match run.execution.outcome:
         case ExecOutcome.OK:
             return GradeOutcome.INVALID_OUTPUT

@@ -106,6 +106,25 @@ def test_a_refused_tree_does_not_harm_the_sandbox(backend, make_spec):
         assert sandbox.get("/work/ok", max_bytes=100) == (FileEntry(path="a", content=b"1\n"),)
 
 
+def test_two_surveys_show_what_was_changed_between_them_and_taken_back(backend, make_spec):
+    with backend.open(make_spec()) as sandbox:
+        sandbox.put([FileEntry(path=f"code/{name}", content=b"1") for name in "abc"])
+        before = sandbox.survey(max_entries=10)
+        assert sandbox.survey(max_entries=10) == before
+        assert set(before) == {"code", "code/a", "code/b", "code/c"}
+        sandbox.exec(
+            ["sh", "-c", "cd code; echo 2 > a; printf 1 > a; ln -s b d; mkfifo e; mkdir out"]
+        )
+        after = sandbox.survey(max_entries=10, skipped="code/out")
+        assert before["code/a"].sha256 == after["code/a"].sha256
+        changed = {path for path in after if after[path] != before.get(path)}
+        assert changed == {"code", "code/a", "code/d", "code/e"}
+        with pytest.raises(FileTreeError, match="more than 3 entries"):
+            sandbox.survey(max_entries=3)
+        with pytest.raises(FileTreeError, match="no-such"):
+            sandbox.survey("/work/no-such", max_entries=3)
+
+
 def test_an_empty_command_is_refused(backend, make_spec):
     with backend.open(make_spec()) as sandbox, pytest.raises(ValueError, match="empty"):
         sandbox.exec([])

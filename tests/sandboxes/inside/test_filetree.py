@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsi.sandboxes.errors import FileTreeError
-from rsi.sandboxes.inside.filetree import TarReader, check_path, pack_tree
+from rsi.sandboxes.inside.filetree import SurveyReader, TarReader, check_path, pack_tree
 from rsi.sandboxes.types import FileEntry
 
 NAMES = st.text("abc.-_é漢", min_size=1, max_size=90).filter(lambda name: name not in (".", ".."))
@@ -158,3 +158,29 @@ def test_a_name_that_is_no_utf8_is_refused():
     stream[148:156] = b"%06o\0 " % (sum(stream[:148]) + sum(stream[156:512]) + 8 * 32)
     with pytest.raises(FileTreeError, match="not UTF-8"):
         read(bytes(stream))
+
+
+def survey_of(stream: bytes, *, step: int = 5, max_entries: int = 10):
+    reader = SurveyReader(max_entries=max_entries)
+    for start in range(0, len(stream), step):
+        reader.feed(stream[start : start + step])
+    return reader.finish()
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_survey_is_read_in_pieces_of_any_size(step):
+    stream = b"100644 12 99 ab code/a b.py\x0040755 13 98 - code\x00"
+    found = survey_of(stream, step=step)
+    assert found["code/a b.py"].sha256 == "ab"
+    assert (found["code"].is_folder, found["code"].sha256) == (True, None)
+    assert (found["code/a b.py"].inode, found["code/a b.py"].changed_ns) == (12, 99)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [b"nonsense\0", b"9 1 1 - a\0", b"644 x 1 - a\0", b"x" * 9000, b"644 1 1 - a\0" * 11],
+)
+def test_a_survey_that_is_none_or_too_long_is_refused(stream):
+    many = stream if stream.count(b"\0") < 2 else b"".join(b"644 1 1 - %d\0" % n for n in range(11))
+    with pytest.raises(FileTreeError):
+        survey_of(many)
