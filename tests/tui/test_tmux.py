@@ -15,6 +15,7 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, Step
 from rsi.tasks.format.loader import find_task
+from rsi.tui.widgets.sightings import SEEN_AFTER_S
 
 pytestmark = [
     pytest.mark.slow,
@@ -118,7 +119,7 @@ def test_a_campaign_by_keys_from_the_form_to_the_replay(tmp_path):
         tmux.keys("3")
         tmux.see("hunk")
         for _ in range(12):
-            tmux.keys("C-d")
+            tmux.keys("Space", pause=2 * SEEN_AFTER_S)
             if "approve: ready" in tmux.text:
                 break
         tmux.see("approve: ready")

@@ -1,22 +1,30 @@
 """A diff, unified or side by side, that knows which hunks were really on the screen.
 
 Does not: lay its lines out; `diffrows` does.
-Invariant: a hunk counts as seen only when every one of its rows has been on the screen.
+Invariant: a hunk counts as seen only when every one of its rows was painted and stayed on the screen, uncovered, for a
+moment (`sightings` says how long) at one size of the terminal; at another size nothing counts as seen yet.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Container, Sequence
 from typing import ClassVar
 
 from rich.style import Style
 from textual.binding import BindingType
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
+from textual.timer import Timer
 
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role
 from rsi.tui.model.commands import Scope, bindings
 from rsi.tui.model.diffs import Diff
 from rsi.tui.widgets.diffrows import DiffRow, Note, half_of, rows_of
 from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.sightings import LOOK_EVERY_S, Sightings
+
+FLOATING = "Toast, Tooltip"
+"""What the application draws over a screen."""
 
 
 class DiffView(LinesView):
@@ -52,6 +60,14 @@ class DiffView(LinesView):
         self._rows_key: tuple[object, ...] = ()
         self._unseen: list[set[int]] = []
         self._key: object = None
+        self._sightings = Sightings()
+        self._terminal: Size | None = None
+        """Size of the terminal at which `_unseen` is counted."""
+        self._looking: Timer | None = None
+        self._was_in_front = False
+
+    def on_mount(self) -> None:
+        self._looking = self.set_interval(LOOK_EVERY_S, self._look, pause=True)
 
     def set_diff(self, diff: Diff, *, key: object, notes: Sequence[Note] = ()) -> None:
         """Show a diff.
@@ -68,7 +84,8 @@ class DiffView(LinesView):
         if not is_same:
             self._key = key
             self.cursor = 0
-            self._unseen = []
+            self._rows, self._rows_key, self._unseen = [], (), []
+            self._sightings.forget()
             self.scroll_to(y=0, animate=False, force=True)
         self._layout()
 
@@ -94,17 +111,45 @@ class DiffView(LinesView):
         """True when there is something to see and all of it was seen."""
         return self.hunk_count > 0 and self.seen_count == self.hunk_count
 
-    def _mark_seen(self) -> None:
-        if not self._rows or not self.is_on_screen or self.size.height < 2 or self.size.width < 10:
-            return
-        top = self.scroll_offset.y
+    def _look(self) -> None:
+        """Mark what has been on the screen long enough."""
         before = self.seen_count
-        for index in range(top, min(top + self.page_lines, len(self._rows))):
+        for index in self._sightings.look(
+            self._visible_rows(), self._covered_rows(), time.monotonic()
+        ):
             self._unseen[self._rows[index].hunk].discard(index)
         self._set_heading()
         if self.seen_count != before:
             self.refresh()
             self.post_message(self.SeenChanged(self))
+        if self._looking is not None and not any(self._unseen):
+            self._looking.pause()
+
+    def _visible_rows(self) -> range:
+        if self.size.height < 2 or self.size.width < 10:
+            return range(0)
+        top = self.scroll_offset.y
+        return range(top, min(top + self.page_lines, len(self._rows)))
+
+    def _covered_rows(self) -> Container[int]:
+        """Rows over which something floats; all of them when another screen is in front, or was at the last look."""
+        was_in_front, self._was_in_front = self._was_in_front, self.is_on_screen
+        if not (was_in_front and self._was_in_front):
+            return range(len(self._rows))
+        own = self.region
+        rows: set[int] = set()
+        first = self.scroll_offset.y - self.sticky_count - own.y
+        for each in self.screen.query(FLOATING):
+            over = own.intersection(each.region) if each.display else None
+            if over:
+                rows.update(range(first + over.y, first + over.bottom))
+        return frozenset(rows)
+
+    def render_line(self, y: int) -> Strip:
+        index = y - self.sticky_count + self.scroll_offset.y
+        if y >= self.sticky_count and index < len(self._rows):
+            self._sightings.paint(index, time.monotonic())
+        return super().render_line(y)
 
     @property
     def is_on_screen(self) -> bool:
@@ -118,13 +163,20 @@ class DiffView(LinesView):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self.call_after_refresh(self._mark_seen)
+        # What has left the screen is not looked at any more, though it may come back before the next look.
+        self._sightings.look(self._visible_rows(), frozenset(), time.monotonic())
 
     def on_resize(self) -> None:
+        self._sightings.forget()
+        if self.app.size != self._terminal:
+            self._terminal = self.app.size
+            self._forget_seen()
         self._layout()
+        self.refresh()
 
     def on_show(self) -> None:
-        self.call_after_refresh(self._mark_seen)
+        self._sightings.forget()
+        self.refresh()
 
     # --- moving ---
 
@@ -214,24 +266,43 @@ class DiffView(LinesView):
         width = max(10, self.size.width - 2)
         key = (self._key, self.diff, width, self.is_split, self.notes)
         if key == self._rows_key or self.size.width == 0:
-            self.call_after_refresh(self._mark_seen)
             return
-        was_laid_out = self._rows_key and self._rows_key[0] == self._key and self._unseen
-        seen = {i for i, rows in enumerate(self._unseen) if not rows} if was_laid_out else set()
-        cursor_hunk = self.current_hunk if was_laid_out else 0
-        self._rows_key = key
-        self._rows = list(rows_of(self.diff, width, self.is_split, self.notes))
+        is_same = bool(self._rows_key) and self._rows_key[0] == self._key and bool(self._rows)
+        cursor_hunk = self.current_hunk if is_same else 0
+        rows = rows_of(self.diff, width, self.is_split, self.notes)
+        seen = self._seen_still(rows) if is_same else frozenset()
+        self._rows_key, self._rows = key, rows
+        self._sightings.forget()
+        self._count_unseen(seen)
+        if is_same and rows:
+            self.cursor = next((i for i, r in enumerate(rows) if r.hunk == cursor_hunk), 0)
+        self.lines_changed()
+        if is_same and rows:
+            self.show_line(self.cursor)
+
+    def _seen_still(self, rows: Sequence[DiffRow]) -> frozenset[int]:
+        """Hunks that were seen and say nothing new in these rows."""
+        seen = frozenset(number for number, unseen in enumerate(self._unseen) if not unseen)
+        if self._rows_key[-1] == self.notes:
+            return seen
+        before, after = _by_hunk(self._rows), _by_hunk(rows)
+        return frozenset(each for each in seen if before.get(each) == after.get(each))
+
+    def _forget_seen(self) -> None:
+        """Nothing counts as seen."""
+        if self._unseen:
+            self._count_unseen(frozenset())
+            self.post_message(self.SeenChanged(self))
+
+    def _count_unseen(self, seen: Container[int]) -> None:
+        """Begin to count again, but for hunks that were seen."""
         self._unseen = [set() for _ in self.diff.hunks]
         for index, row in enumerate(self._rows):
             if row.hunk not in seen:
                 self._unseen[row.hunk].add(index)
-        if was_laid_out and self._rows:
-            self.cursor = next((i for i, r in enumerate(self._rows) if r.hunk == cursor_hunk), 0)
         self._set_heading()
-        self.lines_changed()
-        if was_laid_out and self._rows:
-            self.show_line(self.cursor)
-        self.call_after_refresh(self._mark_seen)
+        if self._looking is not None and any(self._unseen):
+            self._looking.resume()
 
     def _set_heading(self) -> None:
         if not self.diff.hunks:
@@ -248,3 +319,10 @@ class DiffView(LinesView):
                 (f"{sign}seen {self.seen_count} of {self.hunk_count} hunks{left}", role),
             )
         )
+
+
+def _by_hunk(rows: Sequence[DiffRow]) -> dict[int, list[DiffRow]]:
+    found: dict[int, list[DiffRow]] = {}
+    for each in rows:
+        found.setdefault(each.hunk, []).append(each)
+    return found

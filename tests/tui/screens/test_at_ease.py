@@ -20,6 +20,7 @@ from rsi.tui.model.commands import BY_ID, Scope, in_scope
 from rsi.tui.reading.silence import SILENT_AFTER_S
 from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.queue import ABOUT_CELLS
+from rsi.tui.widgets.sightings import SEEN_AFTER_S
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +106,7 @@ async def test_space_reads_on_until_every_hunk_was_seen(sample):
         await until(pilot, lambda: left_to_read(app) < before)
         for _ in range(8):
             await pilot.press("space")
-            await pilot.pause(0.05)
+            await pilot.pause(2 * SEEN_AFTER_S)
         assert screen.diff.is_all_seen
         await until(pilot, lambda: "approve: ready" in flat(app))
 

@@ -14,6 +14,7 @@ from rsi.tui.app import CockpitApp
 from rsi.tui.screens.dialogues.asking import AskText, Confirm
 from rsi.tui.screens.gate import GateScreen
 from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.sightings import SEEN_AFTER_S
 
 HELD = Idea(
     title="Fuse everything", ends="gate", ratio=9.0, files=(("train.py", FAST_TRAIN + "\nx = 1\n"),),
@@ -40,8 +41,8 @@ async def see_all(pilot, screen) -> None:
     for _ in range(20):
         if screen.diff.is_all_seen:
             break
-        await pilot.press("ctrl+d")
-        await pilot.pause()
+        await pilot.press("space")
+        await pilot.pause(2 * SEEN_AFTER_S)
     assert screen.diff.is_all_seen
     await until(pilot, lambda: not screen.why_not_approve())
 

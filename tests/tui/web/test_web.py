@@ -22,6 +22,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, Step
 from rsi.tui.errors import WebError
 from rsi.tui.web import server as web
+from rsi.tui.widgets.sightings import SEEN_AFTER_S
 
 TOKEN = "a-token-of-enough-length"
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
@@ -308,8 +309,8 @@ async def test_who_holds_the_token_approves_in_a_browser_only_where_decisions_ar
             await press("3")
             shown = await chromium.see("hunks")
             while "seen 2 of 2 hunks" not in shown:
-                await press("PageDown")
-                await asyncio.sleep(0.3)
+                await press(" ")
+                await asyncio.sleep(2 * SEEN_AFTER_S)
                 shown = str(await chromium.value("document.body.innerText"))
             await asyncio.sleep(1)  # longer than the moment in which keys typed ahead are not meant
             await press("a")
