@@ -121,7 +121,7 @@ class QualityResult:
     difference_high: float | None
     """Confidence interval of candidate minus champion, in the rule's unit."""
     limit: float | None
-    margin: float
+    margin: float | None
     is_kept: bool
     reason: str
 

@@ -7,52 +7,108 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from rsi.sandboxes.types import Environment, ExecResult, FileTree, Limits
 
 
-class Pattern(StrEnum):
-    """Who runs what, and where the score comes from."""
+class Option(StrEnum):
+    """One of the words that a key of task.toml may have, with what it means; FORMAT.md prints both."""
 
-    ARTIFACT = "artifact"
-    """The candidate leaves plain files; the harness grades them in a second sandbox afterwards."""
-    SERVED = "served"
-    """The harness serves a socket; the candidate is its client."""
-    CLOCKED_WORKER = "clocked_worker"
-    """The harness drives a worker that holds the candidate's code."""
+    meaning: str
 
-
-class MetricKind(StrEnum):
-    """What the number means."""
-
-    TIME_TO_TARGET = "time_to_target"
-    FIXED_WORK = "fixed_work"
-    QUALITY_AT_BUDGET = "quality_at_budget"
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
 
 
-class Direction(StrEnum):
+class Pattern(Option):
+    """Who runs what, and where the score comes from: those that a run carries out."""
+
+    ARTIFACT = (
+        "artifact",
+        "the candidate leaves plain files; the harness grades them in a second sandbox afterwards",
+    )
+
+
+NOT_CARRIED_OUT = {
+    "served": "no run carries it out yet: the harness would serve a socket and the candidate be its client",
+    "clocked_worker": "no run carries it out yet: the harness would drive a worker that holds the candidate's code",
+}
+"""Patterns that a task's author may expect, and why none can be chosen."""
+
+
+class Direction(Option):
     """Which way is better."""
 
-    LOWER = "lower"
-    HIGHER = "higher"
+    LOWER = "lower", "less is better"
+    HIGHER = "higher", "more is better"
 
 
-class Clock(StrEnum):
-    """Which host-side reading decides for metrics that are times."""
+class Clock(Option):
+    """Which reading decides."""
 
-    CPU_S = "cpu_s"
-    WALL_S = "wall_s"
-    """Of the whole run; also what decides for a GPU, which a timed run holds alone."""
-    RESULT = "result"
-    """Not a clock: the harness's result file carries the value."""
+    CPU_S = "cpu_s", "CPU seconds of the whole process tree, as the host reads them"
+    WALL_S = (
+        "wall_s",
+        "wall seconds of the run on the host, also for a GPU, which a timed run holds alone",
+    )
+    RESULT = "result", "no clock: the harness's result file carries the value"
 
 
-class Device(StrEnum):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindRules:
+    """What one kind of metric asks of a task, so that its number means what the kind says."""
+
+    clocks: tuple[Clock, ...] = tuple(Clock)
+    directions: tuple[Direction, ...] = (Direction.LOWER,)
+    needs_limit: bool = False
+    """Every quality states a `limit` in every profile: the target."""
+    needs_margin: bool = True
+    """Every quality states a `margin` against the champion; where it need not, one without is held to its limit alone."""
+    needs_budget: bool = False
+    """Every run has a budget that the host holds it to."""
+    gain: str = "faster"
+    """What a candidate is whose number is better."""
+
+
+class MetricKind(Option):
+    """What the number means, and so what a task of the kind has to state."""
+
+    rules: KindRules
+
+    def __new__(cls, word: str, meaning: str = "", rules: KindRules = KindRules()) -> Self:
+        member = str.__new__(cls, word)
+        member._value_, member.meaning, member.rules = word, meaning, rules
+        return member
+
+    TIME_TO_TARGET = (
+        "time_to_target",
+        "what a run costs that reaches the target, the `limit` of every quality; a quality without `margin` may be worse "
+        "than the champion's as long as it reaches it",
+        KindRules(needs_limit=True, needs_margin=False),
+    )
+    FIXED_WORK = (
+        "fixed_work",
+        "what the same work costs, at a quality that is no worse than the champion's by more than `margin`",
+    )
+    QUALITY_AT_BUDGET = (
+        "quality_at_budget",
+        "how good the result of a run is that keeps within `[rsi.budget]`; the harness states it",
+        KindRules(
+            clocks=(Clock.RESULT,), directions=tuple(Direction), needs_budget=True, gain="better"
+        ),
+    )
+
+
+class Device(Option):
     """What hardware a measurement needs."""
 
-    CPU = "cpu"
-    CUDA = "cuda"
-    ANY = "any"
+    CPU = "cpu", "processors alone"
+    CUDA = "cuda", "an NVIDIA GPU, which a timed run holds alone"
+    ANY = "any", "a GPU where there is one, else processors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +136,8 @@ class QualityRule:
     direction: Direction
     limit: float | None
     """Absolute bound on every measurement, in `unit`; None means that only the margin binds."""
-    margin: float
-    """How much worse than the champion it may be on average, in `unit`."""
+    margin: float | None
+    """How much worse than the champion it may be on average, in `unit`; None means that only the limit binds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +145,7 @@ class GuardRule:
     """A side effect with a bound: candidate divided by champion."""
 
     name: str
-    """One of "max_rss_bytes", "source_bytes", "wall_s", "lines_added"."""
+    """One of `rsi.tasks.guards.GUARDS`."""
     max_ratio: float | None
     max_value: float | None
 
@@ -126,10 +182,6 @@ class CandidateRules:
     max_output_files: int = 100
     writable: tuple[str, ...] = ()
     """Globs of what a run may write in its own folder; code needs one that ends in its suffix."""
-
-
-TESTS_CPU_S = "tests_cpu_s"
-"""Name of the guard on what the repo's own tests cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ def score_profile(task: Task, facts: ChampionFacts) -> str:
     """The champion's state in words and numbers; what was not measured is not mentioned."""
     metric = task.metric
     lines = [
-        f"{metric.name} ({metric.kind.value}), {metric.unit}, {metric.direction.value} is better; "
+        f"{metric.name} ({metric.kind.value}: {metric.kind.meaning}), {metric.unit}, {metric.direction.meaning}; "
         f"gains from {metric.minimum_effect:.1%} count."
     ]
     if facts.promotions == 0:
@@ -52,9 +52,8 @@ def score_profile(task: Task, facts: ChampionFacts) -> str:
     for rule in facts.quality:
         if rule.candidate_mean is not None:
             bound = "" if rule.limit is None else f", limit {rule.limit:g}"
-            lines.append(
-                f"Quality {rule.name}: {rule.candidate_mean:.4g}{bound}, allowed loss {rule.margin:g}."
-            )
+            loss = "" if rule.margin is None else f", allowed loss {rule.margin:g}"
+            lines.append(f"Quality {rule.name}: {rule.candidate_mean:.4g}{bound}{loss}.")
     return "\n".join(lines)
 
 

@@ -22,12 +22,13 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, RoundRecord, Step, StepRecord
 from rsi.agent.store.state import RoundVerdict, round_state
 from rsi.evals.errors import MeasurementError, TooFewPairsError
-from rsi.evals.judge.guards import SourceFacts, source_facts
+from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.judging import judge
 from rsi.evals.judge.pairing import sort_runs
 from rsi.evals.judge.quality import breaks_limit
 from rsi.evals.judge.sequential import fixed_interval, log_ratio
 from rsi.evals.types import Measurement, Purpose, Severity, Verdict
+from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Direction, Profile, Task
 
 PERSON = "person:"

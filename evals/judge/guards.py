@@ -6,27 +6,12 @@ Does not: measure; values come from the measurements and from the two source tre
 import difflib
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from rsi.evals.errors import EvidenceError
 from rsi.evals.types import GuardResult, Measurement
 from rsi.sandboxes.types import FileTree
-from rsi.tasks.types import TESTS_CPU_S, GuardRule, RepoTests
-
-TESTS = "tests"
-"""Key of a measurement's result under which the repo's own tests are."""
-SOURCE_GUARDS = frozenset({"source_bytes", "lines_added"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFacts:
-    """What two source trees say about the size of a change."""
-
-    champion_bytes: int
-    candidate_bytes: int
-    champion_lines: int
-    lines_added: int
-    lines_removed: int
+from rsi.tasks.guards import BY_NAME, PerRun, PerSource, SourceFacts, ratio_name, tested
+from rsi.tasks.types import GuardRule, RepoTests
 
 
 def source_facts(champion: FileTree, candidate: FileTree) -> SourceFacts:
@@ -45,6 +30,21 @@ def source_facts(champion: FileTree, candidate: FileTree) -> SourceFacts:
         champion_lines=sum(len(content.splitlines()) for content in before.values()),
         lines_added=added,
         lines_removed=removed,
+    )
+
+
+def check_all(
+    rules: Sequence[GuardRule],
+    tests: RepoTests | None,
+    pairs: Sequence[tuple[Measurement, Measurement]],
+    source: SourceFacts | None,
+) -> tuple[GuardResult, ...]:
+    """The declared guards and those that hold in every task; the arguments are those of each."""
+    return (
+        *check_guards(rules, pairs, source),
+        *check_harness_guards(pairs),
+        *check_repo_tests(tests, pairs),
+        *check_distinct_answers(pairs),
     )
 
 
@@ -68,7 +68,7 @@ def check_guards(
         champion, candidate = _values(rule.name, pairs, source)
         if rule.max_ratio is not None:
             ratio = None if not champion or candidate is None else candidate / champion
-            results.append(_result(f"{rule.name} ratio", ratio, rule.max_ratio))
+            results.append(_result(ratio_name(rule.name), ratio, rule.max_ratio))
         if rule.max_value is not None:
             results.append(_result(rule.name, candidate, rule.max_value))
     return tuple(results)
@@ -94,7 +94,7 @@ def check_repo_tests(
     """The repo's own tests on the candidate: how many of their runs failed; none may, and one at least has to be there."""
     if tests is None:
         return ()
-    seen = [tested for _, candidate in pairs if (tested := _tested(candidate)) is not None]
+    seen = [found for _, candidate in pairs if (found := tested(candidate)) is not None]
     failed = float(sum(each.get("is_passed") is not True for each in seen))
     return (_result("repo's own tests", failed if seen else None, 0.0),)
 
@@ -124,42 +124,20 @@ def _result(name: str, value: float | None, bound: float) -> GuardResult:
 def _values(
     name: str, pairs: Sequence[tuple[Measurement, Measurement]], source: SourceFacts | None
 ) -> tuple[float | None, float | None]:
-    if name in SOURCE_GUARDS:
-        if source is None:
-            raise EvidenceError(
-                f"guard {name!r} compares source trees: pass source=source_facts(champion, candidate)"
-            )
-        if name == "source_bytes":
-            return float(source.champion_bytes), float(source.candidate_bytes)
-        return float(source.champion_lines), float(source.lines_added)
-    if name == "max_rss_bytes":
-        return (
-            _median([left.max_rss_bytes for left, _ in pairs]),
-            _median([right.max_rss_bytes for _, right in pairs]),
-        )
-    if name == "wall_s":
-        return (
-            _median([left.wall_s for left, _ in pairs]),
-            _median([right.wall_s for _, right in pairs]),
-        )
-    if name == TESTS_CPU_S:
-        return (
-            _median([_tests_cpu_s(left) for left, _ in pairs]),
-            _median([_tests_cpu_s(right) for _, right in pairs]),
-        )
-    raise EvidenceError(
-        f"guard {name!r} is unknown: use max_rss_bytes, wall_s, {TESTS_CPU_S} or a source guard"
-    )
-
-
-def _tested(run: Measurement) -> Mapping[str, object] | None:
-    found = run.result.get(TESTS)
-    return found if isinstance(found, Mapping) else None
-
-
-def _tests_cpu_s(run: Measurement) -> float | None:
-    spent = (_tested(run) or {}).get("cpu_s")
-    return spent if isinstance(spent, float) else None
+    """What a guard compares: the champion's value and the candidate's."""
+    guard = BY_NAME.get(name)
+    if guard is None:
+        raise EvidenceError(f"guard {name!r} is unknown: use one of {', '.join(BY_NAME)}")
+    match guard.computed:
+        case PerRun(value=value):
+            left, right = zip(*pairs, strict=True) if pairs else ((), ())
+            return _median([value(run) for run in left]), _median([value(run) for run in right])
+        case PerSource(champion=champion, candidate=candidate):
+            if source is None:
+                raise EvidenceError(
+                    f"guard {name!r} compares source trees: pass source=source_facts(champion, candidate)"
+                )
+            return float(champion(source)), float(candidate(source))
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -7,18 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rsi.evals.judge.guards import (
-    SourceFacts,
-    check_distinct_answers,
-    check_guards,
-    check_harness_guards,
-    check_repo_tests,
-)
+from rsi.evals.judge.guards import check_all
 from rsi.evals.judge.pairing import Runs, sort_runs
 from rsi.evals.judge.quality import QualityCheck, QualityState, breaks_limit, check_quality
 from rsi.evals.judge.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
 from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
-from rsi.tasks.types import Direction, MeasurePlan, Metric, Profile, QualityRule, Task
+from rsi.tasks.guards import SourceFacts
+from rsi.tasks.types import Direction, MeasurePlan, Metric, MetricKind, Profile, QualityRule, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +78,11 @@ def judge(
     ratios = log_ratios_of(task.metric, runs)
     state = None if ratios is None else decide(ratios, plan, task.metric.minimum_effect)
     quality = tuple(check_quality(rule, runs.valid, plan) for rule in profile.quality)
-    guards = (
-        *check_guards(profile.guards, runs.valid, source),
-        *check_harness_guards(runs.valid),
-        *check_repo_tests(task.tests, runs.valid),
-        *check_distinct_answers(runs.valid),
-    )
+    guards = check_all(profile.guards, task.tests, runs.valid, source)
     stop, verdict, reason = (
         _failed(runs)
         or _limit_broken(profile.quality, quality, runs)
-        or _weighed(state, quality, guards, len(runs.valid), plan)
+        or _weighed(task.metric.kind, state, quality, guards, len(runs.valid), plan)
     )
     return Judgement(
         stop=stop,
@@ -135,6 +125,7 @@ def _limit_broken(
 
 
 def _weighed(
+    kind: MetricKind,
     state: SequentialState | None,
     quality: Sequence[QualityCheck],
     guards: Sequence[GuardResult],
@@ -152,7 +143,7 @@ def _weighed(
         return (state.stop or at_cap, state.verdict, state.reason)
     unsettled = next((check for check in quality if check.state is QualityState.UNSETTLED), None)
     if unsettled is not None:
-        reason = f"faster, but quality is not settled: {unsettled.result.reason}"
+        reason = f"{kind.rules.gain}, but quality is not settled: {unsettled.result.reason}"
         return (at_cap, Verdict.INCONCLUSIVE, reason)
     broken = next((guard for guard in guards if not guard.is_kept), None)
     if broken is None:

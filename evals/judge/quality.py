@@ -1,7 +1,8 @@
 """Quality must hold: an absolute limit in every run, and non-inferiority to the champion on average.
 
-Does not: measure quality; the task's harness did. Invariant: a difference is candidate minus champion on the
-same instance and training seed, so what the instance does to both cancels.
+Does not: measure quality; the task's harness did. A quality without a margin is held to its limit alone.
+Invariant: a difference is candidate minus champion on the same instance and training seed, so what the instance does to
+both cancels.
 """
 
 import math
@@ -119,16 +120,20 @@ def _limit_problem(
 def _against_margin(
     rule: QualityRule, low: float | None, high: float | None
 ) -> tuple[QualityState, str]:
+    margin = rule.margin
+    if margin is None:
+        target = "a number" if rule.limit is None else f"the target {rule.limit:g} {rule.unit}"
+        return QualityState.KEPT, f"{rule.name}: every run reached {target}"
     if low is None or high is None:
         return QualityState.UNSETTLED, f"{rule.name}: too few pairs for an interval"
     if rule.direction is Direction.LOWER:
         worst, best = high, low
     else:
         worst, best = -low, -high
-    span = f"[{low:+.4g}, {high:+.4g}] {rule.unit} against the margin {rule.margin:g}"
-    if worst <= rule.margin:
+    span = f"[{low:+.4g}, {high:+.4g}] {rule.unit} against the margin {margin:g}"
+    if worst <= margin:
         return QualityState.KEPT, f"{rule.name}: candidate minus champion {span}: kept"
-    if best > rule.margin:
+    if best > margin:
         return QualityState.BROKEN, f"{rule.name}: candidate minus champion {span}: worse"
     return QualityState.UNSETTLED, f"{rule.name}: candidate minus champion {span}: not settled"
 

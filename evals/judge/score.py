@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from rsi.evals.errors import EvidenceError, MeasurementError
-from rsi.evals.judge.guards import SourceFacts
 from rsi.evals.judge.judging import Judgement, judge
 from rsi.evals.judge.pairing import Pair
 from rsi.evals.judge.plausibility import FLOOR_SETTING, check_plausibility
 from rsi.evals.judge.sequential import MIN_PAIRS, ratio_interval, trimmed_mean
 from rsi.evals.types import Interval, Measurement, Purpose, Score
+from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Clock, MeasurePlan, Profile, Task
 
 SCORE_SCHEMA = 2

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Protocol, TypeVar, assert_never
 
 from rsi.evals.errors import MeasurementError
-from rsi.evals.judge.guards import TESTS
 from rsi.evals.measure.disturbance import MachineReading, disturbance_between, read_machine
 from rsi.evals.measure.runner import Runner
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
@@ -20,6 +19,7 @@ from rsi.sandboxes.errors import SandboxError, TimeSlicesAbandonedError
 from rsi.sandboxes.time_slices import TimeSlices, TimeSlot
 from rsi.sandboxes.types import ExecOutcome, FileTree
 from rsi.tasks.errors import TaskError
+from rsi.tasks.guards import TESTS
 from rsi.tasks.types import (
     Budget,
     CandidateRun,

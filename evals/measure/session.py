@@ -16,7 +16,6 @@ from statistics import median
 from typing import TypedDict
 
 from rsi.evals.errors import MeasurementError
-from rsi.evals.judge.guards import TESTS
 from rsi.evals.judge.pairing import DISTURBED_CLOCKS, needs_champion, sort_runs
 from rsi.evals.measure.disturbance import wait_until_quiet
 from rsi.evals.measure.machine import Cores, timing_cores
@@ -27,6 +26,7 @@ from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.time_slices import COARSE_SLICE_S, FINE_SLICE_S
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import TaskError
+from rsi.tasks.guards import TESTS
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
 from rsi.tasks.types import Clock, Instance, Profile, Task
 

@@ -4,13 +4,15 @@ Does not: look at files; `loader` and `folder_checks` do.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from rsi.sandboxes.types import Limits
 from rsi.tasks.format.toml_reader import Problems, Table, did_you_mean, overlaid
+from rsi.tasks.guards import BY_NAME
 from rsi.tasks.types import (
-    TESTS_CPU_S,
+    NOT_CARRIED_OUT,
     Budget,
     CandidateRules,
     Clock,
@@ -30,7 +32,6 @@ from rsi.tasks.types import (
 FILE = "task.toml"
 SCHEMA_VERSION = "1.4"
 CLAIMS = ("none", "screen", "promote")
-GUARDS = ("max_rss_bytes", "source_bytes", "wall_s", "lines_added", TESTS_CPU_S)
 BUDGET_UNITS = ("cpu_s", "wall_s")
 NOT_METERED = dict.fromkeys(
     ("model_tokens", "trained_tokens", "env_steps", "calls"),
@@ -125,7 +126,8 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
     tests = _tests(rsi.table("tests")) if "tests" in rsi else None
     rsi.skip("tests")
     defaults = _Defaults(cpus=cpus, memory_mb=memory_mb, grade_wall_s=grade_wall_s, budget=budget)
-    quality = _quality_rules(rsi, track, track_names(document))
+    metric = _metric(rsi.table("metric"))
+    quality = _quality_rules(rsi, track, track_names(document), metric.kind)
     guards = _guard_rules(rsi)
     profiles = _profiles(rsi.table("profile"), quality, guards, defaults)
     candidate = rsi.table("candidate")
@@ -135,10 +137,10 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
         description=description,
         environment_name=environment_name,
         agent_timeout_s=agent_timeout_s,
-        pattern=rsi.choice("pattern", Pattern),
+        pattern=rsi.choice("pattern", Pattern, refused=NOT_CARRIED_OUT),
         device=rsi.choice("device", Device, Device.CPU),
         suite=rsi.texts("suite", default=()),
-        metric=_metric(rsi.table("metric")),
+        metric=metric,
         candidate=_candidate(candidate),
         candidate_keys={key: candidate.key_path(key) for key in ("entry", "editable", "protected")},
         profiles=profiles,
@@ -159,10 +161,24 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
             f"is {found.device.value!r} beside required_multiply_adds",
             "'cpu': the floor of required arithmetic is measured on processors alone",
         )
-    if tests is None and any(rule.name == TESTS_CPU_S for rule in guards):
-        rsi.problem("guard", f"has {TESTS_CPU_S!r}", "a table [rsi.tests] beside it")
+    _check_kind(rsi, found)
+    for rule in guards if tests is None else ():
+        if BY_NAME[rule.name].needs_tests:
+            rsi.problem("guard", f"has {rule.name!r}", "a table [rsi.tests] beside it")
     rsi.finish()
     return found
+
+
+def _check_kind(rsi: Table, found: TrackFormat) -> None:
+    """What the kind of metric asks of every profile."""
+    rules, kind = found.metric.kind.rules, f"for the metric kind {found.metric.kind.value}"
+    for name, profile in found.profiles.items():
+        for quality in profile.quality if rules.needs_limit else ():
+            if quality.limit is None:
+                key = f"profile.{name}.quality.{quality.name}.limit"
+                rsi.problem(key, "is missing", f"the target that a run has to reach, {kind}")
+    if rules.needs_budget and any(each.budget is None for each in found.profiles.values()):
+        rsi.problem("budget", "is missing", f"a table [rsi.budget], {kind}")
 
 
 def _with_track(
@@ -225,17 +241,30 @@ def _metric(table: Table) -> Metric:
         minimum_effect=table.number("minimum_effect", above=0, below=1),
         plausible_ratio=table.number("plausible_ratio", above=1),
     )
+    rules, kind = metric.kind.rules, f"the kind {metric.kind.value}"
+    if metric.clock not in rules.clocks:
+        table.problem("clock", f"is {metric.clock.value!r} with {kind}", _either(rules.clocks))
     if metric.direction is Direction.HIGHER and metric.clock is not Clock.RESULT:
         table.problem(
             "direction",
             f"is 'higher' with the clock {metric.clock.value}",
             "'lower': less time is better",
         )
+    elif metric.direction not in rules.directions:
+        table.problem(
+            "direction", f"is {metric.direction.value!r} with {kind}", _either(rules.directions)
+        )
     table.finish()
     return metric
 
 
-def _quality_rules(rsi: Table, track: str, tracks: tuple[str, ...]) -> tuple[QualityRule, ...]:
+def _either(words: Sequence[StrEnum]) -> str:
+    return " or ".join(repr(each.value) for each in words)
+
+
+def _quality_rules(
+    rsi: Table, track: str, tracks: tuple[str, ...], kind: MetricKind
+) -> tuple[QualityRule, ...]:
     """The rules of one track; a rule that names no track is for all."""
     rules: list[QualityRule] = []
     own: list[QualityRule] = []
@@ -245,7 +274,9 @@ def _quality_rules(rsi: Table, track: str, tracks: tuple[str, ...]) -> tuple[Qua
             unit=table.text("unit"),
             direction=table.choice("direction", Direction),
             limit=table.number("limit", default=None),
-            margin=table.number("margin", minimum=0),
+            margin=table.number("margin", minimum=0)
+            if kind.rules.needs_margin
+            else table.number("margin", default=None, minimum=0),
         )
         if rule.name in {earlier.name for earlier in rules}:
             table.problem("name", f"is {rule.name!r} a second time", "each quality once")
@@ -263,7 +294,7 @@ def _guard_rules(rsi: Table) -> tuple[GuardRule, ...]:
     guards: list[GuardRule] = []
     for table in rsi.tables("guard"):
         guard = GuardRule(
-            name=table.word("name", GUARDS),
+            name=table.word("name", tuple(BY_NAME)),
             max_ratio=table.number("max_ratio", default=None, above=0),
             max_value=table.number("max_value", default=None, minimum=0),
         )
@@ -397,10 +428,10 @@ def _adjusted_quality(table: Table, quality: tuple[QualityRule, ...]) -> tuple[Q
             replace(
                 rule,
                 limit=changes.number("limit", default=None) if "limit" in changes else rule.limit,
-                margin=changes.number("margin", default=rule.margin, minimum=0),
+                margin=changes.number("margin", minimum=0) if "margin" in changes else rule.margin,
             )
         )
-        changes.skip("limit")
+        changes.skip("limit", "margin")
         changes.finish()
     table.finish()
     return tuple(adjusted)

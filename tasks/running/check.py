@@ -75,7 +75,6 @@ def check_task(
 
     Raises:
         TaskNotFoundError: No such profile.
-        TaskError: The pattern is not supported yet.
         SandboxError: The sandbox itself failed.
     """
     chosen = profile_of(task, profile)

@@ -21,7 +21,7 @@ from rsi.sandboxes.types import (
     Sandbox,
     SandboxSpec,
 )
-from rsi.tasks.errors import HarnessError, TaskError
+from rsi.tasks.errors import HarnessError
 from rsi.tasks.files.globs import matches
 from rsi.tasks.files.trees import below, read_tree
 from rsi.tasks.harness_kit.canonical import tree_digest
@@ -35,7 +35,6 @@ from rsi.tasks.types import (
     Grade,
     GradeOutcome,
     Instance,
-    Pattern,
     Profile,
     RepoTestRun,
     Task,
@@ -70,9 +69,7 @@ def make_instance(
 
     Raises:
         HarnessError: The harness failed or left no instance.
-        TaskError: The task's pattern is not supported yet.
     """
-    _require_artifact_pattern(task)
     arguments = ("instance", "--profile", profile.name, "--purpose", purpose)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
         sandbox.put(harness_tree(task))
@@ -142,9 +139,7 @@ def run_candidate(
 
     Raises:
         SandboxError: The sandbox itself failed, or the turns were abandoned.
-        TaskError: The task's pattern is not supported yet.
     """
-    _require_artifact_pattern(task)
     spec = run_spec(task, profile, training_seed, label, cpus=cpus, gpus=gpus)
     with backend.open(spec) as sandbox:
         sandbox.put(
@@ -219,9 +214,7 @@ def grade(
     Raises:
         HarnessError: The harness failed or its result file breaks the schema.
         SandboxError: The sandbox itself failed.
-        TaskError: The task's pattern is not supported yet.
     """
-    _require_artifact_pattern(task)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
         sandbox.put(
             (
@@ -301,17 +294,6 @@ def with_task_files(task: Task, tree: FileTree) -> FileTree:
 def _is_in_the_way(path: str, protected: str) -> bool:
     """Whether a file here makes a folder of a protected file, or a file of a protected file's folder."""
     return path.startswith(f"{protected}/") or protected.startswith(f"{path}/")
-
-
-def _require_artifact_pattern(task: Task) -> None:
-    match task.pattern:
-        case Pattern.ARTIFACT:
-            return
-        case Pattern.SERVED | Pattern.CLOCKED_WORKER:
-            raise TaskError(
-                f"task {task.name!r} has pattern {task.pattern.value!r}, which is not supported yet; "
-                "use 'artifact'"
-            )
 
 
 def _read_output(

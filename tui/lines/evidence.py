@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rsi.agent.policy.claims import claim_tier, tier_text
 from rsi.agent.store.records import Json, Step
 from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score, Severity
+from rsi.tasks.guards import unit_of
 from rsi.tui.draw.phrases import (
     interval,
     ratio,
@@ -252,7 +253,9 @@ def _quality_line(each: QualityResult) -> Line:
     sign, role = ("✔ ", Role.GOOD) if each.is_kept else ("✖ ", Role.BAD)
     values = f"{_short(each.champion_mean)} → {_short(each.candidate_mean)}"
     low, high = (_rounded(bound) for bound in (each.difference_low, each.difference_high))
-    bounds = f"difference [{low}, {high}], margin {each.margin:g}"
+    bounds = f"difference [{low}, {high}]"
+    if each.margin is not None:
+        bounds += f", margin {each.margin:g}"
     if each.limit is not None:
         bounds += f", limit {each.limit:g}"
     spans: list[Span] = [
@@ -268,18 +271,26 @@ def _quality_line(each: QualityResult) -> Line:
 
 def _guard_line(each: GuardResult) -> Line:
     sign, role = ("✔ ", Role.GOOD) if each.is_kept else ("✖ ", Role.BAD)
-    # A guard counts, or compares champion and candidate.
-    unit = TIMES if each.name.endswith("ratio") else ""
-    value = DASH if each.value is None else f"{each.value:.3g}{unit}"
-    if each.value is not None and each.bound > 1000:
-        value = size(each.value)
-    bound = size(each.bound) if each.bound > 1000 else f"{each.bound:g}{unit}"
+    unit = unit_of(each.name)
+    value, bound = _in_unit(each.value, unit), _in_unit(each.bound, unit)
     return _labelled(
         "guard",
         (sign, role),
         (f"{each.name} ", Role.STRONG),
         (f"{value} of at most {bound}", Role.TEXT),
     )
+
+
+def _in_unit(value: float | None, unit: str) -> str:
+    match unit:
+        case _ if value is None:
+            return DASH
+        case "bytes":
+            return size(value)
+        case "x":
+            return f"{value:.3g}{TIMES}"
+        case _:
+            return f"{value:.3g} {unit}".rstrip()
 
 
 def _facts(view: RoundView, detail: RoundDetail | None) -> list[Line]:

@@ -18,12 +18,13 @@ from rsi.agent.run.steps.reviewing import review_by_model
 from rsi.agent.store.records import HandledMark, RequestKind, utc_now
 from rsi.evals.admission.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
-from rsi.evals.judge.guards import SourceFacts, source_facts
+from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.score import score as score_measurements
 from rsi.evals.judge.sequential import FIRST_LOOK
 from rsi.evals.measure.measuring import AUDIT_ALPHA
 from rsi.evals.measure.measuring import measure as measure_pairs
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
+from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Profile
 
 

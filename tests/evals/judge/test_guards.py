@@ -13,6 +13,7 @@ from rsi.evals.judge.guards import (
 )
 from rsi.evals.types import Arm
 from rsi.sandboxes.types import FileEntry
+from rsi.tasks.guards import GUARDS, SourceFacts, unit_of
 from rsi.tasks.types import GuardRule
 
 
@@ -58,6 +59,38 @@ def test_source_guards_count_lines_and_bytes() -> None:
     lines, size = check_guards(rules, [], facts)
     assert not lines.is_kept
     assert size.is_kept
+
+
+SOURCE = SourceFacts(
+    champion_bytes=100, candidate_bytes=300, champion_lines=10, lines_added=30, lines_removed=0
+)
+TESTED = {"tests": {"is_passed": True, "cpu_s": 3.0}}
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda each: each.name)
+def test_every_guard_of_the_table_binds_by_ratio_and_by_value(run_of, guard) -> None:
+    """The candidate's value is three times the champion's in each."""
+    left = [
+        replace(run_of(Arm.CHAMPION, i, 1.0, rss=10), wall_s=2.0, result={"tests": {"cpu_s": 1.0}})
+        for i in range(3)
+    ]
+    right = [
+        replace(run_of(Arm.CANDIDATE, i, 1.0, rss=30), wall_s=6.0, result=TESTED) for i in range(3)
+    ]
+    pairs = list(zip(left, right, strict=True))
+
+    def kept(ratio: float | None, value: float | None) -> list[bool]:
+        rule = GuardRule(name=guard.name, max_ratio=ratio, max_value=value)
+        results = check_guards([rule], pairs, SOURCE)
+        assert [unit_of(each.name) for each in results] == ["x"] * (ratio is not None) + [
+            guard.unit
+        ] * (value is not None)
+        return [each.is_kept for each in results]
+
+    assert kept(3.0, None) == [True]
+    assert kept(2.9, None) == [False]
+    assert kept(3.0, 1e-9) == [True, False]
+    assert kept(None, 1e9) == [True]
 
 
 def test_a_source_guard_without_facts_is_an_error_not_a_pass() -> None:

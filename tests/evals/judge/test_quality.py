@@ -53,6 +53,21 @@ def test_a_steady_loss_beyond_the_margin_is_broken(graded) -> None:
     assert "worse" in check.result.reason
 
 
+def test_without_a_margin_reaching_the_target_is_enough(graded) -> None:
+    champion, worse = [1.70, 1.72, 1.71], [1.98, 1.99, 2.0]
+    assert check_quality(RULE, graded(champion, worse), PLAN).state is QualityState.BROKEN
+    target = replace(RULE, margin=None)
+    reached = check_quality(target, graded(champion, worse), PLAN)
+    assert (reached.state, reached.result.margin) == (QualityState.KEPT, None)
+    assert reached.result.reason == "bpb: every run reached the target 2 bits"
+    assert reached.result.difference_low == pytest.approx(0.27, abs=0.05), "still shown"
+    missed = check_quality(target, graded(champion, [1.98, 2.01, 1.9]), PLAN)
+    assert missed.state is QualityState.BROKEN
+    assert (
+        check_quality(target, graded(champion[:2], worse[:2]), PLAN).state is QualityState.UNSETTLED
+    )
+
+
 def test_a_noisy_difference_is_unsettled_not_kept(graded) -> None:
     check = check_quality(RULE, graded([1.90, 1.92, 1.91], [1.99, 1.85, 1.93]), PLAN)
     assert check.state is QualityState.UNSETTLED

@@ -13,7 +13,7 @@ from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.format.loader import find_task, list_tasks, load_task, profile_of, search_folders
 from rsi.tasks.format.toml_reader import Problems
 from rsi.tasks.format.toml_schema import parse_track, track_names
-from rsi.tasks.types import Clock, Pattern
+from rsi.tasks.types import Budget, Clock, MetricKind, Pattern
 
 PROFILE = "[rsi.profile.smoke]\n"
 TRACKS = """
@@ -96,6 +96,23 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
             'kind = "fixed_wrok"',
             "task.toml: rsi.metric.kind is the text 'fixed_wrok', expected one of time_to_target, "
             "fixed_work, quality_at_budget; did you mean 'fixed_work'?",
+        ),
+        (
+            'pattern = "artifact"',
+            'pattern = "served"',
+            "task.toml: rsi.pattern is the text 'served', expected one of artifact; no run carries it out yet: "
+            "the harness would serve a socket and the candidate be its client.",
+        ),
+        (
+            'pattern = "artifact"',
+            'pattern = "clocked_worker"',
+            "task.toml: rsi.pattern is the text 'clocked_worker', expected one of artifact; no run carries it out "
+            "yet: the harness would drive a worker that holds the candidate's code.",
+        ),
+        (
+            "max_ratio = 2.0",
+            'max_ratio = 2.0\n[[rsi.guard]]\nname = "tests_cpu_s"\nmax_ratio = 2.0',
+            "task.toml: rsi.guard has 'tests_cpu_s', expected a table [rsi.tests] beside it.",
         ),
         (
             'clock = "cpu_s"',
@@ -325,6 +342,51 @@ def test_a_patch_outside_the_folder_is_absent(edit_toml):
         "solutions/solutions.toml",
     )
     assert "names '../task.toml', which is absent" in problems_of(folder)[0]
+
+
+BUDGET = '[rsi.budget]\nunit = "cpu_s"\nlimit = 5\n\n[rsi.candidate]'
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {'kind = "fixed_work"': 'kind = "time_to_target"', "limit = 0.05\n": ""},
+            "rsi.profile.{profile}.quality.excess_bpb.limit is missing, expected the target that a run has to reach, "
+            "for the metric kind time_to_target.",
+        ),
+        (
+            {'kind = "fixed_work"': 'kind = "quality_at_budget"', "[rsi.candidate]": BUDGET},
+            "rsi.metric.clock is 'cpu_s' with the kind quality_at_budget, expected 'result'.",
+        ),
+        (
+            {'kind = "fixed_work"': 'kind = "quality_at_budget"', 'clock = "cpu_s"': 'clock = "result"'},
+            "rsi.budget is missing, expected a table [rsi.budget], for the metric kind quality_at_budget.",
+        ),
+        (
+            {'unit = "s"\ndirection = "lower"\nclock = "cpu_s"': 'unit = "s"\ndirection = "higher"\nclock = "result"'},
+            "rsi.metric.direction is 'higher' with the kind fixed_work, expected 'lower'.",
+        ),
+    ],
+    ids=["a target without a limit", "a quality on a clock", "a budget that is none", "more work"],
+)  # fmt: skip
+def test_a_metric_that_contradicts_its_kind_is_refused(toy_copy, edit_toml, changes, sentence):
+    for old, new in changes.items():
+        edit_toml(old, new)
+    wanted = {f"task.toml: {sentence.format(profile=name)}" for name in ("smoke", "large")}
+    assert set(problems_of(toy_copy)) == wanted
+
+
+def test_a_metric_of_each_kind_loads_with_what_the_kind_asks_for(edit_toml):
+    edit_toml('kind = "fixed_work"', 'kind = "time_to_target"')
+    (rule,) = load_task(edit_toml("margin = 0.004\n", "")).profiles["large"].quality
+    assert (rule.limit, rule.margin) == (0.05, None)
+    edit_toml("limit = 0.05", "limit = 0.05\nmargin = 0.004")
+    edit_toml('kind = "time_to_target"', 'kind = "quality_at_budget"')
+    edit_toml('direction = "lower"\nclock = "cpu_s"', 'direction = "higher"\nclock = "result"')
+    task = load_task(edit_toml("[rsi.candidate]", BUDGET))
+    assert task.metric.kind is MetricKind.QUALITY_AT_BUDGET
+    assert all(each.budget == Budget(unit="cpu_s", limit=5.0) for each in task.profiles.values())
 
 
 def test_missing_folders_and_files_are_all_told_at_once(toy_copy: Path):

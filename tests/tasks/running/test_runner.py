@@ -10,7 +10,7 @@ import pytest
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Backend, ExecOutcome, FileEntry, FileTree
-from rsi.tasks.errors import HarnessError, TaskError
+from rsi.tasks.errors import HarnessError
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task, profile_of
 from rsi.tasks.harness_kit import derive_instance_seed
@@ -22,7 +22,7 @@ from rsi.tasks.running.runner import (
     run_candidate,
     with_task_files,
 )
-from rsi.tasks.types import CandidateRun, GradeOutcome, Instance, Pattern, Task
+from rsi.tasks.types import CandidateRun, GradeOutcome, Instance, Task
 
 pytestmark = pytest.mark.slow
 
@@ -302,12 +302,6 @@ def test_an_instance_that_cannot_be_made_is_our_error(
     ) as caught:
         make_instance(task, profile_of(task), "screen", SEED, one_backend)
     assert "Sample larger than population" in str(caught.value)
-
-
-@pytest.mark.parametrize("pattern", [Pattern.SERVED, Pattern.CLOCKED_WORKER])
-def test_other_patterns_are_refused_by_name(one_backend: Backend, pattern: Pattern):
-    with pytest.raises(TaskError, match=f"pattern '{pattern.value}', which is not supported yet"):
-        make_instance(replace(TASK, pattern=pattern), PROFILE, "screen", SEED, one_backend)
 
 
 def seen_lines(report: CheckReport) -> dict[str, str]:

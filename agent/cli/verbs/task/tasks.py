@@ -134,7 +134,7 @@ def _show_lines(task: Task) -> list[str]:
         )
         lines += [
             f"  {rule.name}: limit {rule.limit if rule.limit is not None else 'none'}, "
-            f"margin {rule.margin:g} {rule.unit}"
+            f"margin {'none' if rule.margin is None else f'{rule.margin:g}'} {rule.unit}"
             for rule in profile.quality
         ]
     lines.append("")
