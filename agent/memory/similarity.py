@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from rsi.tasks.files.diff_reading import read_diff
+
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]+|\d+(?:\.\d+)?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 _STOP_WORDS = frozenset(
@@ -100,12 +102,10 @@ def diff_similarity(one: str, other: str) -> float:
 def changed_lines(diff: str) -> Counter[str]:
     """Added and removed lines of a diff with their sign, squeezed; blank lines and comments are left out."""
     counted: Counter[str] = Counter()
-    for line in diff.split("\n"):
-        if line[:1] not in "+-" or line.startswith(("+++", "---")) or not line:
-            continue
-        body = "".join(line[1:].split("#")[0].split())
-        if body:
-            counted[line[0] + body] += 1
+    for file in read_diff(diff).files:
+        for line in (line for hunk in file.hunks for line in hunk.lines if line.sign != " "):
+            if body := "".join(line.text.split("#")[0].split()):
+                counted[line.sign + body] += 1
     return counted
 
 

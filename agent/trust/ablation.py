@@ -5,9 +5,8 @@ whole against the whole without one part, so parts that only work together both 
 Does not: remove anything. Invariant: a part is called a barnacle by an interval, never by an estimate.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -17,6 +16,8 @@ from rsi.evals.measure.measuring import Comparison
 from rsi.evals.types import Interval, Outcome, Score
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import PatchError
+from rsi.tasks.files.diff_reading import parse_diff
+from rsi.tasks.files.diffs import Change, FileDiff, render
 from rsi.tasks.files.patches import apply_patch, diff_trees
 
 Compare = Callable[[FileTree, FileTree, str], Comparison]
@@ -84,9 +85,9 @@ def stack_parts(lineage: Lineage) -> tuple[Part, ...]:
 
 def candidate_parts(base: FileTree, candidate: FileTree, grain: Grain) -> tuple[Part, ...]:
     """Each file or hunk of a candidate, with the candidate's tree without it."""
-    undo = diff_trees(candidate, base)
-    pieces = [piece for file in _files(undo) for piece in _pieces(file, grain)]
-    return tuple(_part(name, candidate, piece) for name, piece in pieces)
+    undo = parse_diff(diff_trees(candidate, base))
+    pieces = [piece for file in undo for piece in _pieces(file, grain)]
+    return tuple(_part(name, candidate, render([piece])) for name, piece in pieces)
 
 
 def ablate(
@@ -171,20 +172,14 @@ def _part(name: str, whole: FileTree, undo: str) -> Part:
     return Part(name=name, without=without, problem="")
 
 
-def _files(diff: str) -> list[str]:
-    """One diff for each file."""
-    return [f"diff --git {each}" for each in re.split(r"(?m)^diff --git ", diff)[1:]]
-
-
-def _pieces(file: str, grain: Grain) -> list[tuple[str, str]]:
-    """(name, diff) of a file's parts; a file that is added or removed is one part."""
-    head, *hunks = re.split(r"(?m)^(?=@@ )", file)
-    found = re.search(r"(?m)^--- a/(.*)$", head) or re.search(r"(?m)^\+\+\+ b/(.*)$", head)
-    path = found[1] if found else head.splitlines()[0].removeprefix("diff --git ")
-    is_whole = "/dev/null" in head or len(hunks) < 2
-    if grain is Grain.FILE or is_whole:
-        return [(path, file)]
-    return [(f"{path} {hunk.split(' @@')[0]} @@", head + hunk) for hunk in hunks]
+def _pieces(file: FileDiff, grain: Grain) -> list[tuple[str, FileDiff]]:
+    """(name, change) of a file's parts; a file that is added or removed is one part."""
+    if grain is Grain.FILE or file.change is not Change.MODIFIED or len(file.hunks) < 2:
+        return [(file.path, file)]
+    return [
+        (f"{file.path} @@ -{hunk.old_start} +{hunk.new_start} @@", replace(file, hunks=(hunk,)))
+        for hunk in file.hunks
+    ]
 
 
 def _inverse(effect: Interval) -> Interval:

@@ -5,7 +5,6 @@ with the same claim and without any measurement, so that a reviewer can go by th
 Does not: run a candidate, or write to a ledger. Invariant: no reviewer sees a patch's own head, which says what it is.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +26,7 @@ from rsi.evals.planted.controls import Rate, exact_rate
 from rsi.evals.planted.exploits import exploits_of
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.types import FileTree
-from rsi.tasks.files.patches import apply_patch
+from rsi.tasks.files.patches import apply_patch, diff_trees
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import patched_tree
@@ -227,7 +226,7 @@ def reviewer_rates(
     found: list[Reviewed] = []
     ended_early = ""
     for number, trial in enumerate(trials, start=1):
-        diff = tree_diff(trial.before, trial.after)
+        diff = diff_trees(trial.before, trial.after)
         said = Reviewed(
             task=trial.task.name,
             name=trial.name,
@@ -260,26 +259,6 @@ def reviewer_rates(
         usd=None if till.has_unpriced else till.usd,
         ended_early=ended_early,
     )
-
-
-def tree_diff(before: FileTree, after: FileTree) -> str:
-    """Unified diff of two trees, by file in order of path; bytes that are no UTF-8 as escapes."""
-    old, new = ({each.path: _lines(each.content) for each in tree} for tree in (before, after))
-    parts: list[str] = []
-    for path in sorted(old.keys() | new.keys()):
-        parts += difflib.unified_diff(
-            old.get(path, []),
-            new.get(path, []),
-            fromfile=f"a/{path}" if path in old else "/dev/null",
-            tofile=f"b/{path}" if path in new else "/dev/null",
-            lineterm="",
-        )
-    return "\n".join(parts) + "\n"
-
-
-def _lines(content: bytes) -> list[str]:
-    text = content.decode("utf-8", "backslashreplace").removesuffix("\n")
-    return text.split("\n") if text else []
 
 
 def _honest(task: Task, solution: Solution) -> Trial:

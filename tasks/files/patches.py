@@ -10,23 +10,27 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.errors import PatchError
-from rsi.tasks.files.trees import check_path, is_text, read_tree, write_tree
+from rsi.tasks.files.diff_reading import parse_diff
+from rsi.tasks.files.diffs import (
+    EXECUTABLE_MODE,
+    PLAIN_MODE,
+    DiffError,
+    FileDiff,
+    compare_texts,
+    render,
+)
+from rsi.tasks.files.trees import check_path, read_tree, text_of, write_tree
 
 __all__ = ["apply_patch", "check_patch", "diff_trees", "read_tree"]
 
 MAX_PATCH_BYTES = 4 << 20
 GIT_TIMEOUT_S = 60.0
-_HEADERS = re.compile(
-    r"(?P<kind>diff --git|---|\+\+\+|rename from|rename to|copy from|copy to|old mode|new mode"
-    r"|new file mode|deleted file mode|index|GIT binary patch|Binary files) ?(?P<rest>.*)"
-)
-_HUNK = re.compile(r"@@ -\d+(?:,(?P<old>\d+))? \+\d+(?:,(?P<new>\d+))? @@")
-_PLAIN_MODES = frozenset({"100644", "100755"})
 _STEERING_FILES = frozenset({".gitattributes", ".gitmodules"})
 """Files that change how git treats other files."""
 
@@ -56,11 +60,15 @@ def apply_patch(tree: Sequence[FileEntry], patch: str | bytes, *, name: str) -> 
         if applied.returncode != 0:
             raise PatchError(_failure(name, root, content, applied.stderr))
         try:
-            return read_tree(root)
+            after = read_tree(root)
         except FileTreeError as error:
             raise PatchError(
                 f"patch {name!r}, which changes {', '.join(paths)}: {error}"
             ) from error
+    # Git reads the patch a second time: whatever it made of it, nothing else may have changed.
+    if others := {entry.path for entry in {*tree} ^ {*after}}.difference(paths):
+        raise PatchError(f"patch {name!r} changes {min(others)!r}, which it does not name")
+    return after
 
 
 def check_patch(content: bytes, *, name: str) -> tuple[str, ...]:
@@ -74,115 +82,60 @@ def check_patch(content: bytes, *, name: str) -> tuple[str, ...]:
             f"patch {name!r} has {len(content)} bytes, more than the {MAX_PATCH_BYTES} allowed"
         )
     try:
-        lines = content.decode("utf-8").split("\n")
+        files = parse_diff(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise PatchError(f"patch {name!r} is not UTF-8 at byte {error.start}") from None
-    paths: dict[str, None] = {}
-    has_hunks = False
-    left_old = left_new = 0
-    for number, line in enumerate(lines, start=1):
-        if left_old > 0 or left_new > 0:
-            left_old -= line[:1] in {"-", " ", ""}
-            left_new -= line[:1] in {"+", " ", ""}
-            continue
-        if hunk := _HUNK.match(line):
-            has_hunks = True
-            left_old, left_new = int(hunk["old"] or 1), int(hunk["new"] or 1)
-        elif header := _HEADERS.match(line):
-            where = f"patch {name!r}, line {number}"
-            for path in _checked_header(header["kind"], header["rest"], where):
-                paths[path] = None
-    if not paths or not (has_hunks or b"mode" in content or b"rename" in content):
+    except DiffError as error:
+        raise PatchError(f"patch {name!r}, {error}") from None
+    for file in files:
+        _check_file(file, name)
+    if not any(file.has_effect for file in files):
         raise PatchError(f"patch {name!r} changes no file; expected a unified diff")
-    return tuple(paths)
+    both = (path for file in files for path in (file.old_path, file.new_path) if path is not None)
+    return tuple(dict.fromkeys(both))
 
 
 def diff_trees(before: Sequence[FileEntry], after: Sequence[FileEntry]) -> str:
     """Unified diff between two trees with `a/` and `b/` prefixes; empty when they are the same.
 
     Files that are not text are named in a line of their own. Renames are shown as a removal and an addition.
-
-    Raises:
-        PatchError: Git failed.
-        FileTreeError: A path is unsafe.
     """
     old, new = {e.path: e for e in before}, {e.path: e for e in after}
-    changed = [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)]
-    binary = [
-        path
-        for path in changed
-        if not all(is_text(entry) for tree in (old, new) if (entry := tree.get(path)) is not None)
-    ]
-    shown = [path for path in changed if path not in binary]
-    notes = "".join(f"Binary files a/{path} and b/{path} differ\n" for path in binary)
-    if not shown:
-        return notes
-    with tempfile.TemporaryDirectory(prefix="rsi-diff-") as folder:
-        root = Path(folder).resolve()
-        for side, entries in (("a", old), ("b", new)):
-            (root / side).mkdir()
-            write_tree([entries[path] for path in shown if path in entries], root / side)
-        words = ("diff", "--no-index", "--no-prefix", "--no-ext-diff", "--no-textconv", "--text")
-        made = _git((*words, "--no-color", "--no-renames", "--full-index", "a", "b"), root, b"")
-    if made.returncode not in (0, 1):
-        raise PatchError(f"git could not compare the trees: {made.stderr.decode(errors='replace')}")
-    return _with_both_prefixes(made.stdout.decode("utf-8")) + notes
+    changed = (path for path in sorted({*old, *new}) if old.get(path) != new.get(path))
+    return render(_difference(path, old.get(path), new.get(path)) for path in changed)
 
 
-def _checked_header(kind: str, rest: str, where: str) -> tuple[str, ...]:
-    """Paths named by one header line."""
-    match kind:
-        case "GIT binary patch" | "Binary files":
-            raise PatchError(f"{where}: binary changes are refused; send text files only")
-        case "old mode" | "new mode" | "new file mode" | "deleted file mode":
-            _check_mode(rest.strip(), where)
-            return ()
-        case "index":
-            _, _, mode = rest.strip().partition(" ")
-            if mode:
-                _check_mode(mode, where)
-            return ()
-        case "diff --git":
-            if '"' in rest:
-                raise PatchError(
-                    f"{where}: quoted path {rest!r}; use printable names without quotes"
-                )
-            # Both sides name the same file; where they do not, the rename lines are checked instead.
-            middle = (len(rest) - 1) // 2
-            first, second = rest[:middle], rest[middle + 1 :]
-            is_same = first[2:] == second[2:]
-            return (_checked_path(first.removeprefix("a/"), where),) if is_same else ()
-        case "---" | "+++":
-            path = rest.split("\t")[0].rstrip("\r")
-            if path == "/dev/null":
-                return ()
-            return (_checked_path(_without_prefix(path, where), where),)
-        case _:
-            return (_checked_path(rest, where),)
+def _difference(path: str, old: FileEntry | None, new: FileEntry | None) -> FileDiff:
+    modes = [EXECUTABLE_MODE if each and each.is_executable else PLAIN_MODE for each in (old, new)]
+    texts = [None if each is None else text_of(each) for each in (old, new)]
+    is_binary = any(each and text is None for each, text in zip((old, new), texts, strict=True))
+    if is_binary:
+        texts = [None if each is None else "" for each in (old, new)]
+    file = compare_texts(path, *texts, old_mode=modes[0], new_mode=modes[1])
+    return replace(file, is_binary=is_binary)
 
 
-def _without_prefix(path: str, where: str) -> str:
-    if not path.startswith(("a/", "b/")):
-        raise PatchError(f"{where}: path {path!r} has no a/ or b/ before it; make it with git diff")
-    return path[2:]
+def _check_file(file: FileDiff, name: str) -> None:
+    for path in (file.old_path, file.new_path):
+        if path is not None:
+            _check_path(path, f"patch {name!r}")
+    where = f"patch {name!r}, {file.path!r}"
+    if file.is_binary:
+        raise PatchError(f"{where}: binary changes are refused; send text files only")
+    for mode in (file.old_mode, file.new_mode):
+        if mode not in {None, PLAIN_MODE, EXECUTABLE_MODE}:
+            kinds = {"120000": "a symbolic link", "160000": "a submodule"}
+            what = kinds.get(mode or "", "an odd kind of file")
+            raise PatchError(f"{where}: mode {mode} is {what}; only plain files are allowed")
 
 
-def _checked_path(path: str, where: str) -> str:
+def _check_path(path: str, where: str) -> None:
     try:
         check_path(path)
     except FileTreeError as error:
         raise PatchError(f"{where}: {error}") from None
     if path.rsplit("/", 1)[-1] in _STEERING_FILES:
         raise PatchError(f"{where}: {path!r} steers git and may not be changed")
-    return path
-
-
-def _check_mode(mode: str, where: str) -> None:
-    if mode not in _PLAIN_MODES:
-        kind = {"120000": "a symbolic link", "160000": "a submodule"}.get(
-            mode, "an odd kind of file"
-        )
-        raise PatchError(f"{where}: mode {mode} is {kind}; only plain files are allowed")
 
 
 def _failure(name: str, root: Path, content: bytes, first_words: bytes) -> str:
@@ -210,9 +163,7 @@ def _git(
         "core.fsmonitor=false",
         "core.attributesFile=/dev/null",
         "core.autocrlf=false",
-        "core.quotePath=false",
         "core.symlinks=false",
-        "diff.noprefix=false",
     )
     options = [word for setting in settings for word in ("-c", setting)]
     variables = {
@@ -240,14 +191,3 @@ def _git(
         raise PatchError("git is not installed; rsi needs it to handle patches") from error
     except subprocess.TimeoutExpired as error:
         raise PatchError(f"git took more than {GIT_TIMEOUT_S:.0f} s") from error
-
-
-def _with_both_prefixes(diff: str) -> str:
-    """`git diff --no-index` names an added file `b/x b/x` and a removed one `a/x a/x`; say `a/x b/x`."""
-    lines = diff.split("\n")
-    for number, line in enumerate(lines):
-        if line.startswith("diff --git "):
-            rest = line.removeprefix("diff --git ")
-            path = rest[: (len(rest) - 1) // 2][2:]
-            lines[number] = f"diff --git a/{path} b/{path}"
-    return "\n".join(lines)

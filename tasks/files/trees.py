@@ -101,15 +101,14 @@ def digest_of_tree(tree: Sequence[FileEntry]) -> str:
     )
 
 
-def is_text(entry: FileEntry) -> bool:
-    """Whether a file is UTF-8 text; patches change nothing else."""
+def text_of(entry: FileEntry) -> str | None:
+    """The text of a UTF-8 file; None for any other, which no patch can change."""
     if b"\0" in entry.content:
-        return False
+        return None
     try:
-        entry.content.decode("utf-8")
+        return entry.content.decode("utf-8")
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 def _walk(root: Path) -> list[Path]:

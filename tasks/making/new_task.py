@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.files.globs import first_match, matches, sparing
-from rsi.tasks.files.trees import is_text, write_tree
+from rsi.tasks.files.trees import text_of, write_tree
 from rsi.tasks.format.loader import SEARCH_VARIABLE, list_tasks, load_task
 from rsi.tasks.making import repo_facts, task_files
 from rsi.tasks.making.repo_copy import RepoCopy, copy_repo, unmatched
@@ -189,7 +189,9 @@ def _check_is_committed(wanted: Wanted, copy: RepoCopy) -> None:
 
 
 def _refuse_binary(tree: FileTree, editable: Sequence[str]) -> None:
-    binary = [entry.path for entry in tree if matches(entry.path, editable) and not is_text(entry)]
+    binary = [
+        entry.path for entry in tree if matches(entry.path, editable) and text_of(entry) is None
+    ]
     if binary:
         glob = first_match(binary[0], editable)
         named = ", ".join(binary[:MAX_NAMED])

@@ -10,7 +10,7 @@ from rsi.evals.types import Interval
 from rsi.tui.draw.styled import Role
 from rsi.tui.draw.theme import textual_themes
 from rsi.tui.model.curves import Series
-from rsi.tui.model.diffs import parse_diff
+from rsi.tui.model.diffs import diff_to_show
 from rsi.tui.model.pairs import PairPoint
 from rsi.tui.widgets.curveview import CurveView
 from rsi.tui.widgets.diffrows import Note
@@ -202,7 +202,7 @@ async def test_a_hunk_is_seen_only_when_every_row_was_on_the_screen():
     app = Stage(DiffView())
     async with app.run_test(size=(60, 20)) as pilot:
         view = app.widget
-        view.set_diff(parse_diff(DIFF), key="one")
+        view.set_diff(diff_to_show(DIFF), key="one")
         await pilot.pause(LOOKED_S)
         assert (view.hunk_count, view.seen_count) == (3, 1)
         await pilot.press("G")
@@ -215,7 +215,7 @@ async def test_a_hunk_is_seen_only_when_every_row_was_on_the_screen():
             await pilot.press("ctrl+u")
             await pilot.pause(LOOKED_S)
         assert view.is_all_seen
-        view.set_diff(parse_diff(DIFF), key="another commit")
+        view.set_diff(diff_to_show(DIFF), key="another commit")
         assert view.seen_count == 0, "what was seen is bound to what was shown"
         await pilot.pause(LOOKED_S)
         assert view.seen_count == 1
@@ -226,7 +226,7 @@ async def test_what_was_seen_survives_another_layout_unless_that_says_something_
     app = Stage(DiffView())
     async with app.run_test(size=(100, 20)) as pilot:
         view = app.widget
-        view.set_diff(parse_diff(DIFF), key="one")
+        view.set_diff(diff_to_show(DIFF), key="one")
         while not view.is_all_seen:
             await pilot.press("ctrl+d")
             await pilot.pause(LOOKED_S)
@@ -236,7 +236,7 @@ async def test_what_was_seen_survives_another_layout_unless_that_says_something_
         assert view.is_all_seen
         await pilot.press("G")
         note = Note(file="a.py", line=2, text="look here", role=Role.WARN)
-        view.set_diff(parse_diff(DIFF), key="one", notes=[note])
+        view.set_diff(diff_to_show(DIFF), key="one", notes=[note])
         await pilot.pause(LOOKED_S)
         assert view.seen_count == view.hunk_count - 1, "a remark came that was not on the screen"
 
@@ -245,7 +245,7 @@ async def test_a_diff_wraps_long_lines_and_shows_hidden_characters():
     app = Stage(DiffView())
     async with app.run_test(size=(60, 20)) as pilot:
         app.widget.set_diff(
-            parse_diff(DIFF),
+            diff_to_show(DIFF),
             key="one",
             notes=[Note(file="a.py", line=2, text="look here", role=Role.WARN)],
         )
@@ -261,7 +261,7 @@ async def test_hunks_files_and_findings_are_reached_by_keys():
     app = Stage(DiffView())
     async with app.run_test(size=(80, 20)) as pilot:
         view = app.widget
-        view.set_diff(parse_diff(DIFF), key="one")
+        view.set_diff(diff_to_show(DIFF), key="one")
         await pilot.press("right_square_bracket")
         assert view.current_hunk == 1
         await pilot.press("right_curly_bracket")
@@ -283,7 +283,7 @@ async def test_a_large_diff_opens_and_pages_quickly():
     text = f"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -0,0 +1,3000 @@\n{body}\n"
     app = Stage(DiffView())
     async with app.run_test(size=(120, 40)) as pilot:
-        diff = parse_diff(text)
+        diff = diff_to_show(text)
         app.widget.set_diff(diff, key=1)
         await pilot.pause()
         started = time.process_time()

@@ -4,8 +4,6 @@ A cockpit on another machine has the ledger but not the repositories; then these
 say so. Invariant: reads only.
 """
 
-import difflib
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TypeVar
@@ -16,7 +14,6 @@ from rsi.agent.store.home import Home
 
 T = TypeVar("T")
 
-NO_NEWLINE = "\\ No newline at end of file\n"
 KEPT = 64
 """Trees and diffs kept in memory."""
 
@@ -73,30 +70,3 @@ def _keep(kept: "OrderedDict[tuple[str, ...], T]", key: tuple[str, ...], value: 
     kept[key] = value
     while len(kept) > KEPT:
         kept.popitem(last=False)
-
-
-def diff_of_trees(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """A unified diff in git's form between two sets of files; `git apply` takes it."""
-    parts = []
-    for path in sorted({*before, *after}):
-        old, new = before.get(path), after.get(path)
-        if old == new:
-            continue
-        parts.append(f"diff --git a/{path} b/{path}\n")
-        if old is None:
-            parts.append("new file mode 100644\n")
-        if new is None:
-            parts.append("deleted file mode 100644\n")
-        rows = difflib.unified_diff(
-            _lines(old or ""),
-            _lines(new or ""),
-            "/dev/null" if old is None else f"a/{path}",
-            "/dev/null" if new is None else f"b/{path}",
-        )
-        parts.extend(row if row.endswith("\n") else f"{row}\n{NO_NEWLINE}" for row in rows)
-    return "".join(parts)
-
-
-def _lines(text: str) -> list[str]:
-    """Lines with their ends; unlike `splitlines`, a form feed or a carriage return ends none, as in git."""
-    return [each for each in re.split(r"(?<=\n)", text) if each]

@@ -11,10 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from rsi.agent.store.records import AgentRole, Json, TrajectoryEvent, TrajectoryKind
+from rsi.tasks.files.diffs import compare_files, compare_texts, render
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, line, paragraphs
 from rsi.tui.model import payloads
-from rsi.tui.model.code import diff_of_trees
-from rsi.tui.model.diffs import colour_lines, parse_diff
+from rsi.tui.model.diffs import colour_lines, shown_lines
 
 HEADLINE_CHARACTERS = 160
 EDIT_TOOLS = frozenset({"edit", "write"})
@@ -209,9 +209,10 @@ def _call_lines(payload: Json) -> list[Line]:
 
 def _edit_lines(path: str, old: str, new: str) -> list[Line]:
     lines: list[Line] = []
-    for hunk in parse_diff(diff_of_trees({path: _ended(old)}, {path: _ended(new)})).hunks:
-        texts = tuple(each.text for each in hunk.lines)
-        for each, spans in zip(hunk.lines, colour_lines(path, texts), strict=True):
+    for hunk in compare_texts(path, _ended(old), _ended(new)).hunks:
+        shown = shown_lines(hunk)
+        texts = tuple(each.text for each in shown)
+        for each, spans in zip(shown, colour_lines(path, texts), strict=True):
             sign = {"+": Role.ADDED_SIGN, "-": Role.REMOVED_SIGN}.get(each.sign, Role.DIM)
             lines.append(((f"{each.sign} ", sign), *spans))
     return lines
@@ -267,7 +268,7 @@ class CodeAsOf:
     @property
     def diff_text(self) -> str:
         """What the edits so far changed."""
-        return diff_of_trees(self.before, self.after)
+        return render(compare_files(self.before, self.after))
 
 
 def code_as_of(

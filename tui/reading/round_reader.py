@@ -13,7 +13,7 @@ from rsi.agent.store.records import AgentRole, Step
 from rsi.evals.types import Measurement, Purpose
 from rsi.tui.model import payloads
 from rsi.tui.model.code import Code
-from rsi.tui.model.diffs import Diff, parse_diff
+from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.pairs import PairPoint, pair_points
 from rsi.tui.model.trajectory import Headline, headline
 from rsi.tui.model.view import RoundDetail, RoundView
@@ -101,7 +101,7 @@ class RoundReader:
             return old.diff_text, old.diff
         text = self._diff_text(view)
         is_same = old is not None and old.diff_text == text
-        return text, old.diff if is_same and old is not None else parse_diff(text)
+        return text, old.diff if is_same and old is not None else diff_to_show(text)
 
     def _runs(
         self, view: RoundView, changed: Set[str], old: RoundDetail | None, facts: TaskFacts

@@ -14,7 +14,7 @@ from rsi.tui.actions import roll_back_to
 from rsi.tui.draw.phrases import interval, ratio, round_word, short_commit, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.model.commands import Command, Scope, bindings
-from rsi.tui.model.diffs import Diff, parse_diff
+from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
 from rsi.tui.model.view import RoundView, View
 from rsi.tui.reading.reader import Interest
@@ -296,7 +296,7 @@ class LineageScreen(SteeringActions):
 
         def work(_: Ledger) -> Diff | None:
             text = code.diff(name, base, commit)
-            return None if text is None else parse_diff(text)
+            return None if text is None else diff_to_show(text)
 
         def show(diff: Diff | None) -> None:
             if diff is None:

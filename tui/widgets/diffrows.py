@@ -7,9 +7,10 @@ reviewer's findings stand below the line that they speak of.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rsi.tasks.files.diffs import Change
 from rsi.tui.draw.safe import MAX_LINE_CHARACTERS, safe_line
 from rsi.tui.draw.styled import EMPTY_LINE, MINUS, Line, Role, Span, fit, wrap
-from rsi.tui.model.diffs import Diff, DiffLine, Hunk, colour_lines, paired_rows
+from rsi.tui.model.diffs import Diff, ShownHunk, ShownLine, colour_lines, paired_rows
 
 _NUMBER_CELLS = 5
 _HIDDEN_MARKS = "␀␁␂␃␄␅␆␇␈␋␌␍␎␏␐␑␒␓␔␕␖␗␘␙␚␛␜␝␞␟␡"
@@ -69,7 +70,7 @@ def rows_of(diff: Diff, width: int, is_split: bool, notes: Sequence[Note]) -> li
 def _file_row(diff: Diff, number: int, width: int) -> DiffRow:
     file = diff.files[diff.hunks[number].file_index]
     counts = f" +{file.added} {MINUS}{file.removed}"
-    status = "" if file.status == "modified" else f" {file.status}"
+    status = "" if file.change is Change.MODIFIED else f" {file.change.value}"
     remarks = f" ({', '.join(file.remarks)})" if file.remarks else ""
     text = fit(safe_line(file.path) + counts + status + remarks, width)
     return DiffRow(number, ((text, Role.STRONG),))
@@ -86,18 +87,18 @@ def _hunk_row(diff: Diff, number: int, width: int) -> DiffRow:
 class _Coloured:
     """Spans of both sides of a hunk, looked up by line."""
 
-    def __init__(self, path: str, hunk: Hunk) -> None:
+    def __init__(self, path: str, hunk: ShownHunk) -> None:
         olds = [each for each in hunk.lines if each.old is not None]
         news = [each for each in hunk.lines if each.new is not None]
         self._old = dict(zip((id(x) for x in olds), colour_lines(path, _texts(olds)), strict=True))
         self._new = dict(zip((id(x) for x in news), colour_lines(path, _texts(news)), strict=True))
 
-    def spans(self, line: DiffLine) -> tuple[Span, ...]:
+    def spans(self, line: ShownLine) -> tuple[Span, ...]:
         found = self._new.get(id(line)) or self._old.get(id(line))
         return _with_hidden(found or ((line.text[:MAX_LINE_CHARACTERS], Role.DIM),))
 
 
-def _texts(lines: Sequence[DiffLine]) -> tuple[str, ...]:
+def _texts(lines: Sequence[ShownLine]) -> tuple[str, ...]:
     out = []
     for each in lines:
         left_out = len(each.text) - MAX_LINE_CHARACTERS
@@ -136,7 +137,7 @@ _LOOKS = {
 }
 
 
-def _unified_rows(number: int, hunk: Hunk, coloured: _Coloured, width: int) -> list[DiffRow]:
+def _unified_rows(number: int, hunk: ShownHunk, coloured: _Coloured, width: int) -> list[DiffRow]:
     rows = []
     gutter = 2 * _NUMBER_CELLS + 2
     for each in hunk.lines:
@@ -159,7 +160,7 @@ def half_of(width: int) -> int:
     return (width - 1) // 2
 
 
-def _split_rows(number: int, hunk: Hunk, coloured: _Coloured, width: int) -> list[DiffRow]:
+def _split_rows(number: int, hunk: ShownHunk, coloured: _Coloured, width: int) -> list[DiffRow]:
     half = half_of(width)
     rows = []
     for left, right in paired_rows(hunk):
@@ -179,14 +180,14 @@ def _split_rows(number: int, hunk: Hunk, coloured: _Coloured, width: int) -> lis
     return rows
 
 
-def _side(lines: Sequence[Line], part: int, of: DiffLine | None) -> tuple[Line, Role | None]:
+def _side(lines: Sequence[Line], part: int, of: ShownLine | None) -> tuple[Line, Role | None]:
     if of is None or part >= len(lines):
         return EMPTY_LINE, None
     return lines[part], _LOOKS.get(of.sign, (None, Role.DIM))[0]
 
 
 def _half_lines(
-    each: DiffLine | None, shown: int | None, coloured: _Coloured, half: int
+    each: ShownLine | None, shown: int | None, coloured: _Coloured, half: int
 ) -> list[Line]:
     if each is None:
         return []

@@ -31,6 +31,7 @@ from rsi.agent.store.git.plumbing import CLEAN_VARIABLES, NO_COMMIT, GitDir, fai
 from rsi.agent.store.git.trees import read_tree, write_tree
 from rsi.agent.store.home import Home
 from rsi.sandboxes.types import FileTree
+from rsi.tasks.files.diff_reading import cut_note
 
 BASELINE_REF = "refs/rsi/baseline"
 CHAMPION_REF = "refs/rsi/champion"
@@ -263,7 +264,7 @@ class Lineage:
         )
         text = result.stdout.decode("utf-8", "backslashreplace")
         if result.is_truncated:
-            text += f"\n\\ the diff is longer than {limit_bytes} bytes; the rest is not shown\n"
+            text = "\n".join((text.removesuffix("\n"), cut_note(limit_bytes), ""))
         return text
 
     def diff_stat(self, base: str, commit: str) -> tuple[FileStat, ...]:

@@ -131,6 +131,8 @@ def test_comments_and_spaces_do_not_hide_a_duplicate():
     assert diff_similarity(DIFF, commented) == 1.0
     assert diff_similarity(DIFF, "") == 0.0
     assert diff_similarity("", "") == 0.0
+    looks_like_a_header = "--- a/q.sql\n+++ b/q.sql\n@@ -1 +1 @@\n--- select 1\n+++ select 2\n"
+    assert diff_similarity(looks_like_a_header, looks_like_a_header) == 1.0
 
 
 def test_words_of_identifiers_are_taken_apart():

@@ -9,8 +9,8 @@ from rsi.agent.cli.entry import main
 from rsi.agent.llm.scripted.model import ScriptedModel
 from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.roles.reviewer.panel import case_of, prompt
-from rsi.agent.trust.reviewer_rates import EVIDENCE, tree_diff, trials_of
-from rsi.tasks.files.patches import apply_patch
+from rsi.agent.trust.reviewer_rates import EVIDENCE, trials_of
+from rsi.tasks.files.patches import apply_patch, diff_trees
 from rsi.tasks.format.loader import load_task
 
 SCRIPT = """
@@ -182,7 +182,7 @@ def test_a_provider_that_fails_later_keeps_what_was_paid_for(rsi, hosted):
 def test_no_reviewer_reads_the_head_of_a_patch_or_its_name():
     trials, _ = trials_of(["lm_training"])
     for trial in trials:
-        diff = tree_diff(trial.before, trial.after)
+        diff = diff_trees(trial.before, trial.after)
         text = prompt(
             case_of(trial.task, trial.before, trial.after, claim="x", evidence=EVIDENCE, diff=diff)
         )
@@ -198,5 +198,5 @@ def test_no_reviewer_reads_the_head_of_a_patch_or_its_name():
 def test_the_diff_is_the_whole_change():
     trials, _ = trials_of(["toy", "lm_training"])
     for trial in trials:
-        diff = tree_diff(trial.before, trial.after).encode()
+        diff = diff_trees(trial.before, trial.after).encode()
         assert apply_patch(trial.before, diff, name=trial.name) == trial.after, trial.name

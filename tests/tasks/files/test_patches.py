@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ BEFORE = tree(**{"run.py": "".join(f"line {n}\n" for n in range(40)), "pkg__a.py
         tree(**{"run.py": "diff --git a/x b/y\nnew file mode 120000\n", "with space.py": "s\n"}),
         (FileEntry(path="run.py", content=b"#!/bin/sh\n", is_executable=True),),
         (FileEntry(path="uml\u00e4ut.py", content="\u00e9\r\n\r\n".encode()),),
+        tree(**{"run.py": "x", 'quo"te and back\\slash.py': "y\r\n"}),
+        tuple(replace(entry, is_executable=True) for entry in BEFORE),
     ],
 )
 def test_a_difference_applied_gives_the_other_tree_back(after: FileTree):
@@ -51,7 +54,10 @@ def test_equal_trees_have_no_difference_and_headers_name_both_sides():
 def test_a_binary_file_is_named_not_shown():
     after = (*BEFORE, FileEntry(path="weights.bin", content=b"\0\1\2"))
     patch = diff_trees(BEFORE, after)
-    assert patch == "Binary files a/weights.bin and b/weights.bin differ\n"
+    assert patch == (
+        "diff --git a/weights.bin b/weights.bin\nnew file mode 100644\n"
+        "Binary files /dev/null and b/weights.bin differ\n"
+    )
     with pytest.raises(PatchError, match="binary changes are refused"):
         apply_patch(BEFORE, patch, name="p")
 
@@ -79,7 +85,7 @@ def new_file(path: str) -> str:
 @pytest.mark.parametrize(
     ("patch", "words"),
     [
-        (LINK, "patch 'p', line 2: mode 120000 is a symbolic link"),
+        (LINK, "patch 'p', 'l': mode 120000 is a symbolic link"),
         (LINK.replace("120000", "160000"), "is a submodule"),
         (LINK.replace("120000", "100666"), "is an odd kind of file"),
         (new_file("../outside.py"), "'../outside.py' is not a plain, printable, relative path"),
@@ -94,7 +100,8 @@ def new_file(path: str) -> str:
         (new_file("sub/.gitmodules"), "steers git"),
         ("--- run.py\n+++ run.py\n@@ -1 +1 @@\n-line 0\n+x\n", "has no a/ or b/ before it"),
         ("diff --git a/a b/b\nrename from a\nrename to ../b\n", "'../b' is not a plain"),
-        ('diff --git "a/\\t" "b/\\t"\n', "quoted path"),
+        ('diff --git "a/\\t" "b/\\t"\nnew file mode 100644\n', "'\\t' is not a plain"),
+        ("diff --git a/x b/x\n", "changes no file"),
         ("diff --git a/x b/x\nGIT binary patch\nliteral 1\n", "binary changes are refused"),
         ("", "changes no file"),
         ("Here is the patch you asked for.\n", "changes no file"),
@@ -136,10 +143,10 @@ def test_a_patch_that_does_not_apply_names_file_and_hunk():
     [
         ("--- a/gone.py\n+++ b/gone.py\n@@ -1 +1 @@\n-a\n+b\n", "gone.py: No such file"),
         (new_file("run.py"), "already exists"),
-        ("--- a/run.py\n+++ b/run.py\n@@ -1,5 +1,5 @@\n-line 0\n", "corrupt patch at line 5"),
+        ("--- a/run.py\n+++ b/run.py\n@@ -1,5 +1,5 @@\n-line 0\n", "line 4: the last hunk is cut"),
     ],
 )
-def test_other_reasons_are_told_in_gits_words(patch: str, words: str):
+def test_other_reasons_are_told(patch: str, words: str):
     with pytest.raises(PatchError) as caught:
         apply_patch(BEFORE, patch, name="p")
     assert words in str(caught.value)
@@ -166,6 +173,14 @@ def test_the_folders_repository_and_the_users_configuration_play_no_part(
     assert apply_patch(before, diff_trees(before, after), name="p") == after
     assert not alarm.exists()
     assert list(tmp_path.glob("rsi-*")) == []
+
+
+def test_what_git_makes_of_a_patch_is_held_against_what_was_checked():
+    """Git takes the date off such a name; the file that it then changes was not looked at."""
+    date = " 2024-01-01 00:00:00.000000000 +0000"
+    patch = f"--- a/pkg/a.py{date}\n+++ b/pkg/a.py{date}\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
+    with pytest.raises(PatchError, match=r"changes 'pkg/a.py', which it does not name"):
+        apply_patch(BEFORE, patch, name="p")
 
 
 def test_every_patch_of_the_toy_task_applies():

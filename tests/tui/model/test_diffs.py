@@ -4,8 +4,9 @@ import subprocess
 
 import pytest
 
-from rsi.tui.model.code import diff_of_trees
-from rsi.tui.model.diffs import colour_lines, paired_rows, parse_diff
+from rsi.tasks.files.diff_reading import cut_note
+from rsi.tasks.files.diffs import compare_files, render
+from rsi.tui.model.diffs import colour_lines, diff_to_show, paired_rows
 
 
 def git_diff(tmp_path, before: dict[str, bytes | None], after: dict[str, bytes | None]) -> str:
@@ -32,14 +33,14 @@ def git_diff(tmp_path, before: dict[str, bytes | None], after: dict[str, bytes |
 
 
 def test_added_changed_and_deleted_files_are_told_apart(tmp_path):
-    diff = parse_diff(
+    diff = diff_to_show(
         git_diff(
             tmp_path,
             {"a.py": b"one\ntwo\nthree\n", "gone.py": b"x\n"},
             {"a.py": b"one\n2\nthree\n", "gone.py": None, "new.py": b"y\n"},
         )
     )
-    assert [(each.path, each.status, each.added, each.removed) for each in diff.files] == [
+    assert [(each.path, each.change, each.added, each.removed) for each in diff.files] == [
         ("a.py", "modified", 1, 1),
         ("gone.py", "deleted", 0, 1),
         ("new.py", "added", 1, 0),
@@ -53,7 +54,7 @@ def test_added_changed_and_deleted_files_are_told_apart(tmp_path):
 
 def test_lines_that_look_like_headers_stay_lines(tmp_path):
     body = b"--- a/evil\n+++ b/evil\n@@ -1 +1 @@\ndiff --git a/x b/x\n"
-    diff = parse_diff(git_diff(tmp_path, {"f.txt": b"start\n"}, {"f.txt": b"start\n" + body}))
+    diff = diff_to_show(git_diff(tmp_path, {"f.txt": b"start\n"}, {"f.txt": b"start\n" + body}))
     assert len(diff.files) == 1
     assert len(diff.hunks) == 1
     added = [each.text for each in diff.hunks[0].lines if each.sign == "+"]
@@ -61,30 +62,43 @@ def test_lines_that_look_like_headers_stay_lines(tmp_path):
 
 
 def test_removed_lines_that_look_like_headers_stay_lines(tmp_path):
-    diff = parse_diff(git_diff(tmp_path, {"f.sql": b"-- drop\n++ x\nrest\n"}, {"f.sql": b"rest\n"}))
+    diff = diff_to_show(
+        git_diff(tmp_path, {"f.sql": b"-- drop\n++ x\nrest\n"}, {"f.sql": b"rest\n"})
+    )
     assert [each.text for each in diff.hunks[0].lines if each.sign == "-"] == ["-- drop", "++ x"]
 
 
 def test_changes_without_lines_are_hunks_of_their_own(tmp_path):
-    diff = parse_diff(git_diff(tmp_path, {"b.bin": b"\0\1"}, {"b.bin": b"\0\2", "empty": b""}))
+    diff = diff_to_show(git_diff(tmp_path, {"b.bin": b"\0\1"}, {"b.bin": b"\0\2", "empty": b""}))
     assert len(diff.hunks) == 2
     assert "binary" in diff.hunks[0].context
     assert all(not each.lines for each in diff.hunks)
 
 
 def test_odd_file_names_are_unquoted(tmp_path):
-    diff = parse_diff(git_diff(tmp_path, {}, {'t\u00e4b"le.py': b"x\n"}))
+    diff = diff_to_show(git_diff(tmp_path, {}, {'t\u00e4b"le.py': b"x\n"}))
     assert diff.files[0].path == 't\u00e4b"le.py'
 
 
 def test_a_missing_last_newline_is_kept_as_a_remark(tmp_path):
-    diff = parse_diff(git_diff(tmp_path, {"f": b"a"}, {"f": b"b"}))
+    diff = diff_to_show(git_diff(tmp_path, {"f": b"a"}, {"f": b"b"}))
     assert [each.sign for each in diff.hunks[0].lines] == ["-", "\\", "+", "\\"]
+
+
+@pytest.mark.parametrize("kept", ["+one\n+two\n", "+one\n+tw", "+one\n", ""])
+def test_a_diff_that_was_cut_says_so_in_a_hunk_of_its_own(kept):
+    text = f"--- a/f\n+++ b/f\n@@ -0,0 +1,2 @@\n{kept}".removesuffix("\n")
+    diff = diff_to_show(f"{text}\n{cut_note(99)}\n")
+    assert "not all of the diff can be shown: line " in diff.hunks[-1].context
+    assert diff.files[-1].hunks == (0, 1)
+    assert [each.text for each in diff.hunks[0].lines] == [
+        each[1:] for each in kept.split("\n") if each
+    ]
 
 
 def test_hidden_characters_and_long_lines_are_counted(tmp_path):
     content = "x = 1 # \u202e\u2066\nlong = '" + "a" * 9_000 + "'\n"
-    diff = parse_diff(git_diff(tmp_path, {"f.py": b""}, {"f.py": content.encode()}))
+    diff = diff_to_show(git_diff(tmp_path, {"f.py": b""}, {"f.py": content.encode()}))
     assert "U+202E right-to-left override" in diff.hidden
     assert diff.long_lines == 1
 
@@ -94,13 +108,13 @@ def test_hidden_characters_and_long_lines_are_counted(tmp_path):
     ["", "nonsense", "@@ -1 +1 @@\n", "--- a\n", "diff --git", "+++ b/x\n@@ -1,9 +1,9 @@\n a"],
 )
 def test_text_that_is_no_diff_never_raises(text):
-    parse_diff(text)
+    diff_to_show(text)
 
 
 def test_the_diff_of_two_trees_reads_back():
     before, after = {"a.py": "one\ntwo\n", "old": "x"}, {"a.py": "one\nzwei\n", "new": "y"}
-    diff = parse_diff(diff_of_trees(before, after))
-    assert {each.path: each.status for each in diff.files} == {
+    diff = diff_to_show(render(compare_files(before, after)))
+    assert {each.path: each.change for each in diff.files} == {
         "a.py": "modified",
         "new": "added",
         "old": "deleted",
@@ -133,7 +147,7 @@ def test_git_applies_the_diff_of_two_trees_to_the_byte(tmp_path, before, after):
         place.write_bytes(before.encode())
     subprocess.run(
         ["git", "apply", "--whitespace=nowarn", "-"],
-        cwd=tmp_path, input=diff_of_trees(*trees).encode(), check=True, capture_output=True,
+        cwd=tmp_path, input=render(compare_files(*trees)).encode(), check=True, capture_output=True,
     )  # fmt: skip
     assert (place.read_bytes().decode() if place.exists() else None) == after
 
@@ -155,7 +169,7 @@ def test_colours_never_change_the_text():
 
 
 def test_both_sides_pair_up(tmp_path):
-    diff = parse_diff(git_diff(tmp_path, {"f": b"a\nb\nc\n"}, {"f": b"a\nB\nB2\nc\n"}))
+    diff = diff_to_show(git_diff(tmp_path, {"f": b"a\nb\nc\n"}, {"f": b"a\nB\nB2\nc\n"}))
     rows = [
         (left.text if left else None, right.text if right else None)
         for left, right in paired_rows(diff.hunks[0])

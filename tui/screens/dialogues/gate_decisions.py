@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, DecisionRecord, RequestKind
+from rsi.tasks.files.diffs import compare_texts, render
 from rsi.tui.actions import record_decision
 from rsi.tui.draw.phrases import interval, usd
 from rsi.tui.draw.styled import Line, Role, line
 from rsi.tui.lines.evidence import bound_to
-from rsi.tui.model.code import diff_of_trees
 from rsi.tui.model.view import GateItem, RoundDetail
 from rsi.tui.screens.dialogues.asking import AskText, Confirm
 from rsi.tui.screens.dialogues.steering import SteeringActions
@@ -170,7 +170,7 @@ class GateDecisions(SteeringActions):
         if changed is None:
             self.cockpit.say("nothing was changed")
             return
-        patch = diff_of_trees({path: tree[path]}, {path: changed})
+        patch = render([compare_texts(path, tree[path], changed)])
         lines: list[Line] = [
             line("The candidate goes back with your change and is measured again.", Role.DIM)
         ]

@@ -9,7 +9,7 @@ from rsi.agent.trajectory.recorded import turn_at
 from rsi.tui.actions import fork
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.errors import ActionRefusedError
-from rsi.tui.model.diffs import colour_lines, parse_diff
+from rsi.tui.model.diffs import colour_lines, diff_to_show
 from rsi.tui.model.trajectory import CodeAsOf, code_as_of, event_lines, headline
 from rsi.tui.reading.event_store import EventStore
 from rsi.tui.screens.dialogues.asking import AskText, Show
@@ -104,7 +104,7 @@ class ReplayViews(SteeringActions):
         if self.shown_view == "diff":
             view = self.query_one("#body-diff", DiffView)
             view.empty = (EMPTY_LINE, line("Nothing was edited up to this step.", Role.DIM))
-            view.set_diff(parse_diff(found.diff_text), key=self._code_key)
+            view.set_diff(diff_to_show(found.diff_text), key=self._code_key)
             view.set_note(note)
             return
         body = self.query_one("#body", Paper)

@@ -145,6 +145,12 @@ def test_ordinary_comments_are_left_alone(words):
     assert injection_findings(diff, {}) == ()
 
 
+def test_words_to_a_reviewer_cannot_look_like_a_header_of_the_diff():
+    diff = f"--- a/m.py\n+++ b/m.py\n@@ -1,0 +2,2 @@\n+++ {INJECTIONS[0]}\n+x = 1\n"
+    found = injection_findings(diff, {})
+    assert [(f.file, f.line) for f in found] == [("m.py", 2)]
+
+
 def test_removed_lines_and_context_are_not_the_candidates_words():
     diff = f"+++ b/m.py\n@@ -1,2 +1,1 @@\n-{INJECTIONS[0]}\n {INJECTIONS[1]}\n"
     assert injection_findings(diff, {}) == ()
