@@ -14,6 +14,8 @@ AgentError
 │   ├── LineageTreeError         a path that cannot be kept in git; also a ValueError
 │   ├── LineageConflictError     the baseline or candidate is there already and is different
 │   ├── StaleChampionError       the champion moved since it was looked at
+│   ├── LineageBehindError       the repository lacks a commit that the ledger has as champion
+│   ├── UnaccountedChampionError no record accounts for the champion that git has
 │   └── UnknownCommitError       no such commit in the lineage; also a LookupError
 └── HomeError                    the home folder cannot be used; also an OSError
 """
@@ -73,6 +75,14 @@ class LineageConflictError(LineageError):
 
 class StaleChampionError(LineageError):
     """The champion is not the commit that was expected."""
+
+
+class LineageBehindError(LineageError):
+    """This machine's repository lacks a commit that the ledger has as champion."""
+
+
+class UnaccountedChampionError(LineageError):
+    """Git's champion is a commit that no record in the ledger accounts for."""
 
 
 class UnknownCommitError(LineageError, LookupError):

@@ -1,13 +1,9 @@
-"""Moving a champion back: the same compare-and-swap as a promotion, with its own record; and what was moved back.
-
-The repository moves before the record is written. Invariant: a kill between the two is noticed by the next rollback
-of the lineage, which writes the missing record first; the same call again therefore ends as if nothing had happened.
-"""
+"""Moving a champion back: announced, carried out and recorded like a promotion; and what was moved back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from rsi.agent.errors import AgentError
+from rsi.agent.store.champion import Standing, look_at_champion, move_champion, settle_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
@@ -30,28 +26,42 @@ def roll_back(
         reason: Why, in words; never empty.
 
     Returns:
-        The move's record; of a move that was made earlier and never recorded, the record that it gets now.
+        The move's record. Where git has a champion that no record accounts for, it is put back first; if that is all
+        that was to be done, the record says so and is not kept, for the ledger's champion did not move.
 
     Raises:
-        RollbackError: No reason, nothing to roll back, or not an ancestor; or a promotion is not recorded yet.
+        RollbackError: No reason, nothing to roll back, or not an ancestor.
+        LineageBehindError: The repository lacks the ledger's champion.
         StaleChampionError: The champion moved meanwhile.
     """
-    champion = lineage.champion()
     if not reason.strip():
         raise RollbackError("a rollback needs a reason: --reason TEXT")
-    missing = _unrecorded(ledger, lineage, champion)
-    if missing is not None:
-        completed = replace(missing, actor=actor, reason=reason.strip())
-        ledger.add_promotion(completed)
-        if commit == champion:
-            return completed
-    if commit == champion:
+    found = look_at_champion(ledger, lineage)
+    is_put_back = found.standing is Standing.UNACCOUNTED
+    if is_put_back:
+        lineage.move_champion(found.in_git, found.champion, f"put back: {reason}")
+    champion = settle_champion(ledger, lineage)
+    move = found.move
+    if move is not None and (move.kind, move.new_commit) == (PromotionKind.ROLLBACK, commit):
+        return move  # asked for before, and cut short
+    if commit == champion and not is_put_back:
         raise RollbackError(f"{commit[:12]} is the champion of {lineage.name!r} already")
     if commit not in {each.commit for each in lineage.history()}:
         raise RollbackError(f"{commit[:12]} is not in the champion's history of {lineage.name!r}")
-    record = replace(_back(ledger, lineage, champion, commit), actor=actor, reason=reason.strip())
-    lineage.move_champion(champion, commit, f"rollback: {reason}")
-    ledger.add_promotion(record)
+    done = ledger.moves(lineage.name).done
+    record = PromotionRecord(
+        lineage=lineage.name,
+        round_id=done[-1].round_id if done else "",
+        old_commit=champion if commit != champion else found.in_git,
+        new_commit=commit,
+        score_digest=None,
+        at=utc_now(),
+        kind=PromotionKind.ROLLBACK,
+        actor=actor,
+        reason=reason.strip(),
+    )
+    if commit != champion:
+        move_champion(ledger, lineage, record)
     return record
 
 
@@ -74,29 +84,3 @@ def rolled_back(
         undone |= {commit: move for commit in line if commit not in kept}
         line = [commit for commit in line if commit in kept]
     return undone
-
-
-def _unrecorded(ledger: Ledger, lineage: Lineage, champion: str) -> PromotionRecord | None:
-    """The move back that the repository made and the ledger does not have, because something ended in between."""
-    promotions = ledger.promotions(lineage.name)
-    known = promotions[-1].new_commit if promotions else lineage.baseline()
-    if known == champion:
-        return None
-    if champion not in {each.commit for each in lineage.history(known)}:
-        raise RollbackError(
-            f"the champion of {lineage.name!r} is {champion[:12]}, and that promotion is not recorded yet; "
-            "`rsi worker` finishes it, then roll back"
-        )
-    return _back(ledger, lineage, known, champion)
-
-
-def _back(ledger: Ledger, lineage: Lineage, old: str, new: str) -> PromotionRecord:
-    return PromotionRecord(
-        lineage=lineage.name,
-        round_id=ledger.promotions(lineage.name)[-1].round_id,
-        old_commit=old,
-        new_commit=new,
-        score_digest=None,
-        at=utc_now(),
-        kind=PromotionKind.ROLLBACK,
-    )

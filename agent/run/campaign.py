@@ -14,10 +14,12 @@ from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.run.contexts import CampaignContext, open_campaign_context
 from rsi.agent.run.engine import Durable
 from rsi.agent.run.pausing import wait_while_paused
-from rsi.agent.run.round import run_round
+from rsi.agent.run.round import record_step, run_round
 from rsi.agent.run.steps.audit import audit_champion, audit_facts, audit_stack
+from rsi.agent.run.steps.closing import promote
 from rsi.agent.run.steps.models import budget_in_force, refused_limit
 from rsi.agent.run.steps.searching import plan_round
+from rsi.agent.store.champion import settle_champion
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -146,7 +148,7 @@ def _look(campaign_context: CampaignContext, slot: Slot) -> str:
 
 
 def _record(campaign_context: CampaignContext, slot: Slot) -> RoundRecord:
-    champion, parent = campaign_context.lineage.champion(), None
+    champion, parent = settle_champion(campaign_context.ledger, campaign_context.lineage), None
     if slot.control is None:
         plan = plan_round(campaign_context, slot.number, champion)
         parent = None if plan.parent == champion else plan.parent
@@ -204,7 +206,15 @@ def _end(campaign_context: CampaignContext, kind: CampaignEventKind, reason: str
 def _close_as_harness_error(
     campaign_context: CampaignContext, round_id: str, attempt: int, reason: str
 ) -> str:
-    """Write where the round broke and that it is over; what a crash left of that is completed."""
+    """Write where the round broke and that it is over; what a crash left of that is completed.
+
+    A champion that moved stays moved: such a round is promoted, whatever failed on our side afterwards.
+    """
+    settle_champion(campaign_context.ledger, campaign_context.lineage)
+    if campaign_context.ledger.promotions(round_id=round_id):
+        context = campaign_context.context(round_id)
+        context.attempt = attempt
+        record_step(context, Step.PROMOTE, promote)
     steps = [each for each in campaign_context.ledger.steps(round_id) if each.attempt == attempt]
     done = {each.step for each in steps}
     if Step.REPORT in done:

@@ -17,6 +17,7 @@ from rsi.agent.policy.settings import CampaignConfig, task_of
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.roles.scaffold.loading import DEFAULT as DEFAULT_SCAFFOLD
 from rsi.agent.roles.scaffold.loading import Scaffold, load_scaffold
+from rsi.agent.store.champion import open_lineage, require_commit, settle_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -67,16 +68,19 @@ def open_campaign_context(home: Home, ledger: Ledger, campaign: CampaignRecord) 
 
     Raises:
         TaskChangedError: The task's digest is not the one that was queued.
+        LineageBehindError: This home's repository lacks what the ledger says was committed or promoted.
         TaskError, SandboxError, AgentError: As the parts raise them.
     """
     config = CampaignConfig.from_json(campaign.config)
     task = task_of(campaign)
+    lineage = open_lineage(home, ledger, campaign.lineage)
+    _require_candidates(ledger, lineage, campaign.id)
     backend = select_backend(config.backend)
     backend.prepare(task.environment, progress=lambda line: log.info("environment %s", line))
     campaign_context = CampaignContext(
         home=home,
         ledger=ledger,
-        lineage=Lineage.open(home, campaign.lineage),
+        lineage=lineage,
         record=campaign,
         config=config,
         task=task,
@@ -86,10 +90,17 @@ def open_campaign_context(home: Home, ledger: Ledger, campaign: CampaignRecord) 
         steering=CampaignSteering(ledger, campaign.id),
         keys=KeyRing(),
     )
-    campaign_context.lineage.import_baseline(
-        read_tree(task.repo), campaign_context.baseline_message
-    )
+    lineage.import_baseline(read_tree(task.repo), campaign_context.baseline_message)
+    settle_champion(ledger, lineage)
     return campaign_context
+
+
+def _require_candidates(ledger: Ledger, lineage: Lineage, campaign_id: str) -> None:
+    """Refuse a repository that lacks what the campaign's rounds have committed elsewhere."""
+    for step in ledger.steps_of(campaign_id=campaign_id, step=Step.COMMIT):
+        commit = step.payload.get("commit")
+        if isinstance(commit, str):
+            require_commit(lineage, commit)
 
 
 def scaffold_of(config: CampaignConfig) -> Scaffold:

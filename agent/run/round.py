@@ -36,7 +36,7 @@ def run_round(context: RoundContext, durable: Durable) -> str:
         key = f"{context.round_id}/{context.attempt}/{name.value}"
         if name in HELD_BEFORE:
             wait_while_paused(context.campaign, durable, f"{key}/go")
-        return durable.step(key, lambda: _recorded(context, name, work))
+        return durable.step(key, lambda: record_step(context, name, work))
 
     opened = step(Step.OPEN, open_round)
     for attempt in range(0 if _stopped(opened) else MAX_ATTEMPTS):
@@ -75,7 +75,9 @@ def _wait_at_gate(context: RoundContext, durable: Durable) -> str:
     return ""
 
 
-def _recorded(context: RoundContext, name: Step, work: Callable[[RoundContext], StepResult]) -> str:
+def record_step(
+    context: RoundContext, name: Step, work: Callable[[RoundContext], StepResult]
+) -> str:
     """Run a step unless its row is there already, and write the row."""
     before = context.step(name)
     if before is not None:

@@ -210,6 +210,29 @@ class PromotionRecord:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageMoves:
+    """How the champion of one lineage moved."""
+
+    done: tuple[PromotionRecord, ...]
+    """Oldest first."""
+    announced: tuple[PromotionRecord, ...]
+    """Every one that was announced, oldest first; versions before announced none."""
+    under_way: PromotionRecord | None
+    """Announced, and perhaps carried out in git, but not recorded as done."""
+
+    @property
+    def champion(self) -> str | None:
+        """Where the last move ended; None while the baseline is the champion."""
+        return self.done[-1].new_commit if self.done else None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Commits that a repository must have to go on: both ends of the last move; none without one."""
+        last = self.under_way or (self.done[-1] if self.done else None)
+        return () if last is None else (last.old_commit, last.new_commit)
+
+
 # --- requests -------------------------------------------------------------------------
 
 

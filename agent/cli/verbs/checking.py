@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from rsi.agent.cli.context import emit, home, note
 from rsi.agent.errors import AgentError, UnknownCommitError
 from rsi.agent.queue.worker import live_workers
+from rsi.agent.store.champion import look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -57,21 +58,15 @@ def _ledger_facts() -> dict[str, object]:
 
 
 def _unrecorded(here: Home, ledger: Ledger) -> Iterator[str]:
-    """Lineages of this home whose champion no record accounts for: how a cut-off end of the chain shows."""
+    """Lineages of this home that disagree with the ledger: also how a cut-off end of its chain shows."""
     for path in sorted(here.lineages.glob("*.git")):
         lineage = Lineage.open(here, path.stem, create=False)
         try:
-            champion, start = lineage.champion(), lineage.baseline()
+            found = look_at_champion(ledger, lineage)
         except UnknownCommitError:
             continue  # made, and nothing in it yet
-        moves = ledger.promotions(lineage.name)
-        recorded = moves[-1].new_commit if moves else start
-        if champion != recorded:
-            yield (
-                f"the champion of {lineage.name} is {champion[:12]}, the last record of it says {recorded[:12]}: "
-                "a promotion is just being made or was cut short (`rsi worker` finishes it), or the end of the "
-                "ledger's chain was cut off"
-            )
+        if found.said:
+            yield found.said
 
 
 def _sandbox_lines(report: DoctorReport) -> Iterator[str]:

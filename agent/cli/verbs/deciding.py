@@ -6,6 +6,7 @@ from rsi.agent.cli.context import emit, home, open_to_write
 from rsi.agent.errors import UnknownCommitError
 from rsi.agent.policy.gate import decide, person
 from rsi.agent.policy.rollbacks import roll_back
+from rsi.agent.store.champion import look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import DecisionAction, PromotionKind
 
@@ -36,7 +37,8 @@ def rollback(args: argparse.Namespace) -> int:
             for each in ledger.promotions(args.lineage)
             if each.kind is PromotionKind.PROMOTE
         }
-        commits = [each.commit for each in lineage.history()]
+        champion = look_at_champion(ledger, lineage).champion
+        commits = [each.commit for each in lineage.history(champion)]
         matching = [each for each in commits if each.startswith(by_round.get(target, target))]
         if len(matching) != 1:
             raise UnknownCommitError(

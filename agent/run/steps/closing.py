@@ -9,6 +9,7 @@ from rsi.agent.run.steps.controlling import control_decision_on
 from rsi.agent.run.steps.evidence import measure_more_pairs
 from rsi.agent.run.steps.reporting import round_report
 from rsi.agent.run.steps.result import StepResult
+from rsi.agent.store.champion import move_champion, settle_champion
 from rsi.agent.store.records import DecisionAction, DecisionRecord, PromotionRecord, Step, utc_now
 
 
@@ -53,29 +54,30 @@ def decide(context: RoundContext) -> StepResult:
 
 
 def promote(context: RoundContext) -> StepResult:
-    """Move the champion by compare-and-swap, bound to the commit and the score that were approved."""
+    """Move the champion, bound to the commit and the score that were approved."""
     campaign_context, decision = context.campaign, context.payload(Step.DECIDE)
     new, old = str(decision["commit"]), context.record.champion_commit
     if decision["action"] != DecisionAction.APPROVE.value:
         raise GateError(
             f"round {context.round_id} was not approved; the champion stays where it is"
         )
+    record = PromotionRecord(
+        lineage=campaign_context.record.lineage,
+        round_id=context.round_id,
+        old_commit=old,
+        new_commit=new,
+        score_digest=str(decision["score_digest"]),
+        at=utc_now(),
+        actor=str(decision["actor"]),
+        reason=str(decision["reason"]),
+    )
     try:
-        campaign_context.lineage.move_champion(old, new, f"round {context.round_id}")
+        settle_champion(context.ledger, campaign_context.lineage)
+        # What was promoted before a crash may have been rolled back since; it is not promoted twice.
+        if not context.ledger.promotions(round_id=context.round_id):
+            move_champion(context.ledger, campaign_context.lineage, record)
     except StaleChampionError as error:
         return StepResult(outcome="stale", payload={"reason": str(error)})
-    context.ledger.add_promotion(
-        PromotionRecord(
-            lineage=campaign_context.record.lineage,
-            round_id=context.round_id,
-            old_commit=old,
-            new_commit=new,
-            score_digest=str(decision["score_digest"]),
-            at=utc_now(),
-            actor=str(decision["actor"]),
-            reason=str(decision["reason"]),
-        )
-    )
     return StepResult(outcome="promoted", payload={"old_commit": old, "new_commit": new})
 
 

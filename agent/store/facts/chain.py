@@ -1,4 +1,4 @@
-"""The hash chain over decisions and promotions: pure functions.
+"""The hash chain over decisions, intents and promotions: pure functions.
 
 Each link's hash covers its position, its kind, its body and the hash before it, so a changed, missing,
 added or reordered row shows. Does not: show that its end was cut off; that shows in the steps that carried the
@@ -22,7 +22,7 @@ class Link:
 
     position: int
     kind: str
-    """"decision" or "promotion"."""
+    """"decision", "intent" or "promotion"."""
     body: str
     columns: tuple[str | None, ...]
     """What is searched by: round id, lineage, action; they must agree with the body."""

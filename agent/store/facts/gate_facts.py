@@ -1,6 +1,6 @@
 """The ledger's decisions and promotions: chained by hash, one row after the other.
 
-A chain cannot show by itself that its end was cut off; the steps that carried its rows out do.
+A champion moves in three parts: an intent here, the move in git, the promotion here. A chain cannot show by itself that its end was cut off; the steps that carried its rows out do.
 Invariant: every row points at the row before it; writers take turns, so the chain never forks.
 """
 
@@ -17,6 +17,7 @@ from rsi.agent.store.records import (
     ChainReport,
     DecisionAction,
     DecisionRecord,
+    LineageMoves,
     PromotionKind,
     PromotionRecord,
     Step,
@@ -25,6 +26,7 @@ from rsi.agent.store.sql.tables import gate, rounds, steps
 
 _DECISION = "decision"
 _PROMOTION = "promotion"
+_INTENT = "intent"
 
 
 class GateFacts(FactStore):
@@ -51,24 +53,63 @@ class GateFacts(FactStore):
             _append(connection, _DECISION, record, lineage=None, action=record.action.value)
         return True
 
+    def add_intent(self, record: PromotionRecord) -> bool:
+        """Store that the champion is about to move; False when this very move is under way already.
+
+        Raises:
+            LedgerConflictError: Another move of the lineage is under way, or its last one does not end where this starts.
+            UnknownRecordError: No such round.
+        """
+        with self._database.write(gate) as connection:
+            moves = _moves(connection, record.lineage)
+            if moves.under_way is not None and _move(moves.under_way) == _move(record):
+                return False
+            if (
+                moves.under_way is not None
+                or (moves.champion or record.old_commit) != record.old_commit
+            ):
+                last = moves.under_way or moves.done[-1]
+                raise LedgerConflictError(
+                    f"the champion of {record.lineage!r} is moved to {last.new_commit[:12]} by round "
+                    f"{last.round_id!r}; measure against that one"
+                )
+            _append(
+                connection,
+                _INTENT,
+                record,
+                lineage=stored_text(record.lineage, "lineage"),
+                action=record.kind.value,
+            )
+        return True
+
+    def moves(self, lineage: str) -> LineageMoves:
+        """How the champion of a lineage moved, and the move that is under way."""
+        with self._database.read() as connection:
+            return _moves(connection, lineage)
+
     def add_promotion(self, record: PromotionRecord) -> bool:
         """Store that the champion moved; False when this very move is there already.
+
+        A move that was announced is stored once for each time that it was.
 
         Raises:
             LedgerConflictError: The lineage's last promotion does not end where this one starts.
             UnknownRecordError: No such round.
         """
         with self._database.write(gate) as connection:
-            query = _bodies(_PROMOTION, lineage=record.lineage)
-            moves = [decode(PromotionRecord, body) for body in connection.scalars(query)]
-            if moves and _move(moves[-1]) == _move(record):
+            moves = _moves(connection, record.lineage)
+            is_open = moves.under_way is not None and _move(moves.under_way) == _move(record)
+            if not is_open and _move(record) in {_move(each) for each in moves.announced}:
                 return False
-            if moves and moves[-1].new_commit != record.old_commit:
-                if any(_move(move) == _move(record) for move in moves):
+            if moves.done and _move(moves.done[-1]) == _move(record):
+                return False
+            if moves.done and moves.done[-1].new_commit != record.old_commit:
+                if any(_move(move) == _move(record) for move in moves.done):
                     return False
+                last = moves.done[-1]
                 raise LedgerConflictError(
-                    f"the champion of {record.lineage!r} is {moves[-1].new_commit[:12]} since round "
-                    f"{moves[-1].round_id!r}, not {record.old_commit[:12]}; measure against that one"
+                    f"the champion of {record.lineage!r} is {last.new_commit[:12]} since round "
+                    f"{last.round_id!r}, not {record.old_commit[:12]}; measure against that one"
                 )
             _append(
                 connection,
@@ -152,6 +193,21 @@ def _bodies(kind: str, *, round_id: str | None = None, lineage: str | None = Non
     if lineage is not None:
         query = query.where(gate.c.lineage == lineage)
     return query
+
+
+def _moves(connection: Connection, lineage: str) -> LineageMoves:
+    query = (
+        select(gate.c.kind, gate.c.body)
+        .where(gate.c.lineage == lineage, gate.c.kind.in_((_INTENT, _PROMOTION)))
+        .order_by(gate.c.position)
+    )
+    rows = [(kind, decode(PromotionRecord, body)) for kind, body in connection.execute(query)]
+    announced = tuple(move for kind, move in rows if kind == _INTENT)
+    return LineageMoves(
+        done=tuple(move for kind, move in rows if kind == _PROMOTION),
+        announced=announced,
+        under_way=announced[-1] if rows and rows[-1][0] == _INTENT else None,
+    )
 
 
 def _append(

@@ -54,43 +54,54 @@ def test_a_rollback_moves_git_and_is_recorded_once(past, stack):
     assert past.ledger.verify_chain().is_intact
 
 
-def test_a_first_promotion_that_was_never_recorded_is_named(past):
-    baseline = past.lineage.baseline()
-    tree = (*past.lineage.tree(baseline), FileEntry(path="part.txt", content=b"more\n"))
-    new = past.lineage.commit_candidate("r1", baseline, tree, "part", at=utc_now())
-    promote(past, "r1", baseline, new, is_recorded=False)
-    with pytest.raises(RollbackError, match="not recorded yet"):
-        roll_back(past.ledger, past.lineage, baseline, **ADA)
-    assert past.lineage.champion() == new
+def announce(past, old, new):
+    """What a rollback leaves that is killed right after it was announced."""
+    record = PromotionRecord(
+        lineage="past", round_id=past.rounds[-1], old_commit=old, new_commit=new, score_digest=None,
+        at=utc_now(), kind=PromotionKind.ROLLBACK, **ADA,
+    )  # fmt: skip
+    past.ledger.add_intent(record)
 
 
-def test_a_rollback_killed_before_its_record_is_completed_by_the_same_call(past, stack):
-    past.lineage.move_champion(stack[3], stack[1], "rollback: killed after this")
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_a_rollback_cut_short_is_completed_by_the_same_call(past, stack, has_moved):
+    announce(past, stack[3], stack[1])
+    if has_moved:
+        past.lineage.move_champion(stack[3], stack[1], "killed after this")
     record = roll_back(past.ledger, past.lineage, stack[1], **ADA)
     assert (record.old_commit, record.new_commit) == (stack[3], stack[1])
     assert (record.actor, record.reason) == ("person:ada", ADA["reason"])
     assert moves(past) == [(stack[3], stack[1])]
+    assert past.lineage.champion() == stack[1]
     with pytest.raises(RollbackError, match="already"):
         roll_back(past.ledger, past.lineage, stack[1], **ADA)
 
 
-def test_a_rollback_further_back_first_completes_the_one_that_was_killed(past, stack):
-    past.lineage.move_champion(stack[3], stack[2], "rollback: killed after this")
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_a_rollback_further_back_first_completes_the_one_that_was_cut_short(past, stack, has_moved):
+    announce(past, stack[3], stack[2])
+    if has_moved:
+        past.lineage.move_champion(stack[3], stack[2], "killed after this")
     roll_back(past.ledger, past.lineage, stack[0], **ADA)
     assert moves(past) == [(stack[3], stack[2]), (stack[2], stack[0])]
     assert past.lineage.champion() == stack[0]
 
 
-def test_a_promotion_that_is_not_recorded_yet_is_never_taken_for_a_rollback(past, stack):
+def test_a_champion_that_nothing_accounts_for_is_put_back_and_never_recorded(past, stack, capsys):
     tree = (*past.lineage.tree(stack[3]), FileEntry(path="late.txt", content=b"late\n"))
     late = past.round("01_null", "refuted")
     new = past.lineage.commit_candidate(late, stack[3], tree, "late", at=utc_now(), attempt=1)
     promote(past, late, stack[3], new, is_recorded=False)
-    for target in (new, stack[1]):
-        with pytest.raises(RollbackError, match="not recorded yet"):
-            roll_back(past.ledger, past.lineage, target, **ADA)
-    assert past.lineage.champion() == new
+    assert main(["rollback", "past", "--to", new[:12], "--reason", "x"]) != 0
+    assert past.lineage.champion() == new, "it is no champion to go back to"
+    assert main(["rollback", "past", "--to", stack[3][:12], "--reason", "x"]) == 0
+    assert f"champion of past is {stack[3][:12]} again" in capsys.readouterr().out
+    assert past.lineage.champion() == stack[3]
     assert not moves(past)
+    promote(past, late, stack[3], new, is_recorded=False)
+    roll_back(past.ledger, past.lineage, stack[1], **ADA)
+    assert moves(past) == [(stack[3], stack[1])]
+    assert past.lineage.champion() == stack[1]
 
 
 def test_a_round_names_the_commit_that_it_promoted_even_after_it_was_rolled_back(
