@@ -25,6 +25,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     CampaignEvent,
     CampaignEventKind,
+    CampaignRecord,
     RoundRecord,
     Step,
     StepRecord,
@@ -37,7 +38,17 @@ MAX_HARNESS_ERRORS = 2
 log = logging.getLogger(__name__)
 
 
-def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable) -> None:
+OpenContext = Callable[[Home, Ledger, CampaignRecord], CampaignContext]
+
+
+def run_campaign(
+    home: Home,
+    ledger: Ledger,
+    campaign_id: str,
+    durable: Durable,
+    *,
+    open_context: OpenContext = open_campaign_context,
+) -> None:
     """Run a campaign to its end: all rounds done, a budget spent, stopped, or broken.
 
     Args:
@@ -45,10 +56,11 @@ def run_campaign(home: Home, ledger: Ledger, campaign_id: str, durable: Durable)
         ledger: Where facts go.
         campaign_id: A queued campaign.
         durable: Remembers finished steps through crashes.
+        open_context: Opens the campaign's tools.
     """
     durable.step("start", lambda: _event(ledger, campaign_id, CampaignEventKind.STARTED))
     try:
-        campaign_context = open_campaign_context(home, ledger, ledger.campaign(campaign_id))
+        campaign_context = open_context(home, ledger, ledger.campaign(campaign_id))
     except Exception as error:
         log.exception("campaign=%s cannot start", campaign_id)
         reason = str(error)

@@ -63,8 +63,16 @@ class CampaignContext:
         return f"Baseline of {self.task.name} ({self.task.track}, {self.profile.name})"
 
 
-def open_campaign_context(home: Home, ledger: Ledger, campaign: CampaignRecord) -> CampaignContext:
+def open_campaign_context(
+    home: Home, ledger: Ledger, campaign: CampaignRecord, *, backend: Backend | None = None
+) -> CampaignContext:
     """Load and open what a campaign needs, and import its baseline when the lineage is new.
+
+    Args:
+        home: Where lineages and caches are.
+        ledger: Where facts go.
+        campaign: What was asked for.
+        backend: Where code runs; None takes the one that the campaign names.
 
     Raises:
         TaskChangedError: The task's digest is not the one that was queued.
@@ -75,7 +83,7 @@ def open_campaign_context(home: Home, ledger: Ledger, campaign: CampaignRecord) 
     task = task_of(campaign)
     lineage = open_lineage(home, ledger, campaign.lineage)
     _require_candidates(ledger, lineage, campaign.id)
-    backend = select_backend(config.backend)
+    backend = backend or select_backend(config.backend)
     backend.prepare(task.environment, progress=lambda line: log.info("environment %s", line))
     campaign_context = CampaignContext(
         home=home,

@@ -110,6 +110,9 @@ def move_champion(ledger: Ledger, lineage: Lineage, record: PromotionRecord) -> 
             ledger.add_intent(record)
         except LedgerConflictError:
             continue  # another campaign on this lineage was quicker
+        # Somebody who looks at this moment may finish it first, and move on.
+        with suppress(LedgerConflictError, StaleChampionError):
+            _carry_out(ledger, lineage, record)
         settle_champion(ledger, lineage)
         return
     raise _restless(lineage)
@@ -200,6 +203,10 @@ def _finish(ledger: Ledger, lineage: Lineage, found: Look) -> None:
         return
     if found.standing is Standing.UNANNOUNCED:
         ledger.add_intent(move)
+    _carry_out(ledger, lineage, move)
+
+
+def _carry_out(ledger: Ledger, lineage: Lineage, move: PromotionRecord) -> None:
     word = f"{move.kind.value}: {move.reason or move.round_id}"
     lineage.move_champion(move.old_commit, move.new_commit, word)
     ledger.add_promotion(move)

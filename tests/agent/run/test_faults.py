@@ -1,0 +1,158 @@
+"""An exception at every call of the store, in every step of a round: nothing is lost, nothing is there twice.
+
+The clean run is recorded once, with a copy of its home before every step. Each case begins at the copy before its step,
+fails one call there, before it did anything or after it did everything, and then goes on as a person would: with
+`rsi retry`. The end has to be the same as if nothing had happened.
+"""
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pytest
+from tests.agent.run import scripted
+
+from rsi.agent.queue.reconciling import reconcile
+from rsi.agent.queue.requests import serve_queue_requests
+from rsi.agent.report.tally import round_lines
+from rsi.agent.store.champion import Standing, look_at_champion
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.home import Home
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState, RequestKind, Step, utc_now
+from rsi.agent.store.sql.database import ledger_url
+from rsi.agent.store.state import ENDED_STATES
+from rsi.evals.types import Purpose
+
+PLACES = ("start", "next/1", *(f"0/{step.value}" for step in Step), "over", "audit", "end")
+MAX_TRIES = 4
+
+pytestmark = pytest.mark.slow
+
+
+class Broken(Exception):
+    """What no code of ours expects."""
+
+
+@dataclass
+class Recording:
+    """A campaign that ran without a fault: copies of its home, and the store's calls by place."""
+
+    campaign_id: str
+    copies: dict
+    calls: dict
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clean")
+    home, fault = Home(root=folder / "home").create(), scripted.Fault()
+    Ledger.open(home).close()
+    recorded = Recording(campaign_id="", copies={}, calls={})
+    place = ["start"]
+
+    def on_step(name):
+        recorded.calls[place[0]] = list(fault.kinds)
+        place[0] = place_of(name) or place[0]
+        if place_of(name):
+            fault.kinds.clear()
+            recorded.copies[place[0]] = folder / place[0].replace("/", "-")
+            shutil.copytree(home.root, recorded.copies[place[0]])
+
+    with Ledger(scripted.FaultyDatabase(ledger_url(home.ledger_place), fault)) as ledger:
+        recorded.campaign_id = scripted.queue(
+            ledger, folder / "script.toml", [scripted.idea("02_row_sums_once")]
+        )
+        fault.is_armed = True
+        scripted.run(home, ledger, recorded.campaign_id, fault=fault, on_step=on_step)
+        recorded.calls[place[0]] = list(fault.kinds)
+        check_end(home, ledger, recorded.campaign_id)
+    return recorded
+
+
+def place_of(name):
+    """The place that begins with a durable step; empty where a place goes on."""
+    return next((each for each in PLACES if name == each or name.endswith(f"-0001/{each}")), "")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_error_at_any_call_of_the_store_loses_nothing(recording, place, tmp_path):
+    cases = [
+        (number, is_after)
+        for number, kind in enumerate(recording.calls[place], start=1)
+        for is_after in ((False, True) if kind == "write" else (False,))
+    ]
+    assert cases
+    for number, is_after in cases:
+        root = tmp_path / f"{number}-{is_after}"
+        shutil.copytree(recording.copies[place], root)
+        try:
+            fail_and_mend(recording, Home(root=root), place, number, is_after=is_after)
+        except BaseException as error:
+            error.add_note(f"call {number} of {place}, {'after' if is_after else 'before'}")
+            raise
+        shutil.rmtree(root)
+
+
+def fail_and_mend(recording, home, place, number, *, is_after):
+    fault, campaign_id = scripted.Fault(), recording.campaign_id
+    fault.arm(number, Broken("out of the blue"), is_after=is_after)
+
+    def on_step(name):
+        fault.is_armed = place_of(name) == place or (fault.is_armed and not place_of(name))
+
+    with Ledger(scripted.FaultyDatabase(ledger_url(home.ledger_place), fault)) as ledger:
+        with suppress(Broken):
+            scripted.run(home, ledger, campaign_id, fault=fault, on_step=on_step)
+        fault.is_armed = False
+        for _ in range(MAX_TRIES):
+            if ask_for_more(ledger, campaign_id):
+                break
+            scripted.run(home, ledger, campaign_id)
+        check_end(home, ledger, campaign_id)
+
+
+class NoEngine:
+    """An engine that forgot everything; whatever is queued is run by the test."""
+
+    def under_way(self):
+        return frozenset()
+
+    def requeue(self, campaign_id, sooner=0):
+        pass
+
+
+def ask_for_more(ledger, campaign_id):
+    """What a worker and a person do about a campaign that broke; True when there is nothing left to ask for."""
+    reconcile(ledger, NoEngine())
+    state = ledger.campaign_summary(campaign_id).state
+    if state is CampaignState.QUEUED:
+        return False
+    assert state in ENDED_STATES
+    if state is CampaignState.FAILED:
+        ledger.add_request(
+            RequestKind.RETRY, actor="person:ada", at=utc_now(), campaign_id=campaign_id
+        )
+        serve_queue_requests(ledger, NoEngine(), "worker")
+        return False
+    return True
+
+
+def check_end(home: Home, ledger: Ledger, campaign_id: str) -> None:
+    """What is true of the clean run has to be true of every other."""
+    lineage = Lineage.open(home, "toy", create=False)
+    assert look_at_champion(ledger, lineage).standing is Standing.AGREED
+    assert ledger.verify_chain().is_intact
+    assert not ledger.storage_problems()
+    assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
+    (line,) = round_lines(ledger, campaign_id)
+    has_moved = lineage.champion() != lineage.baseline()
+    assert line.ended_as == ("promoted" if has_moved else "harness_error")
+    assert len(ledger.promotions()) == has_moved
+    steps = ledger.steps(line.record.id)
+    assert len(steps) == len({each.step for each in steps})
+    for purpose in (Purpose.SCREEN, Purpose.CONFIRM, Purpose.AUDIT):
+        runs = [(each.pair, each.arm) for each in ledger.measurements(line.record.id, purpose)]
+        assert len(runs) == len(set(runs))
+    charges = [each.id for each in ledger.charges(campaign_id)]
+    assert len(charges) == len(set(charges))
