@@ -118,7 +118,7 @@ def _command(limits: Limits, group: cgroups.Cgroup | None) -> list[str]:
 
 
 def _translator(spec: SandboxSpec, folder: Path, python: Path) -> Callable[[str], str]:
-    """TimeSlices paths of the inside, at the start of a word or behind "=" or ":", into paths of the host.
+    """Turns paths of the inside, at the start of a word or behind "=" or ":", into paths of the host.
 
     Paths that are the host's already (the folder itself, the environment, mounted sources) stay as they are.
     """

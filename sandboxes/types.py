@@ -65,11 +65,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A host folder or file visible read-only inside."""
+    """A host folder or file visible inside."""
 
     source: Path
     target: str
     """Absolute path inside the sandbox."""
+    is_writable: bool = False
+    """For a folder that trusted code shares with another sandbox; nothing limits its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

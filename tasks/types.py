@@ -31,10 +31,14 @@ class Pattern(Option):
         "artifact",
         "the candidate leaves plain files; the harness grades them in a second sandbox afterwards",
     )
+    SERVED = (
+        "served",
+        "the harness answers the candidate's calls through a Unix socket, each in a sandbox of its own, and states the "
+        "value (clock `result`)",
+    )
 
 
 NOT_CARRIED_OUT = {
-    "served": "no run carries it out yet: the harness would serve a socket and the candidate be its client",
     "clocked_worker": "no run carries it out yet: the harness would drive a worker that holds the candidate's code",
 }
 """Patterns that a task's author may expect, and why none can be chosen."""

@@ -270,8 +270,9 @@ class BubblewrapBackend:
                 argv += ["--symlink", str(path.readlink()), link]
         # Before the read-only binds: an environment kept below /tmp must stay visible on top of this one.
         argv += ["--bind", f"{scratch}/disk/tmp", "/tmp"]  # noqa: S108 - inside
+        writable = {mount.target for mount in spec.mounts if mount.is_writable}
         for source, target in binds:
-            argv += ["--ro-bind", source, target]
+            argv += ["--bind" if target in writable else "--ro-bind", source, target]
         for name in ETC_FILES:
             argv += ["--ro-bind", f"{scratch}/etc/{name}", f"/etc/{name}"]
         argv += ["--proc", "/proc", "--dev", "/dev"]

@@ -307,7 +307,7 @@ class DockerBackend:
                     target=each.target,
                     source=str(each.source.resolve()),
                     type="bind",
-                    read_only=True,
+                    read_only=not each.is_writable,
                 )
                 for each in spec.mounts
             ],

@@ -162,6 +162,12 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
             "'cpu': the floor of required arithmetic is measured on processors alone",
         )
     _check_kind(rsi, found)
+    if found.pattern is Pattern.SERVED and metric.clock is not Clock.RESULT:
+        rsi.problem(
+            "metric.clock",
+            f"is {metric.clock.value!r} with the pattern served",
+            "'result': a candidate that waits for its harness is not timed",
+        )
     for rule in guards if tests is None else ():
         if BY_NAME[rule.name].needs_tests:
             rsi.problem("guard", f"has {rule.name!r}", "a table [rsi.tests] beside it")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from .artifacts import InvalidArtifact
 from .canonical import canonical_json, folder_files, tree_digest
 from .results import Check, Graded, result_value, write_result
 from .seeds import seed_commitment
+from .serving import NEVER_CAME, SOCKET_NAME, Session, listening, serve_one
 
 EXIT_OK = 0
 EXIT_HARNESS_ERROR = 70
@@ -72,7 +73,7 @@ class InstanceFolder:
 
 
 class Harness(Protocol):
-    """What a task's harness implements for the artifact pattern."""
+    """What every task's harness implements."""
 
     def describe(self) -> Mapping[str, object]:
         """What this harness measures and how, as JSON for people."""
@@ -82,6 +83,14 @@ class Harness(Protocol):
         """Write the candidate's part and the grader's part, from nothing but the request."""
         ...
 
+    def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
+        """Checks of the harness's own, beyond those that `run_harness` makes."""
+        ...
+
+
+class ArtifactHarness(Harness, Protocol):
+    """What the harness of pattern `artifact` implements besides."""
+
     def grade(self, instance: InstanceFolder, artifact: Path) -> Graded:
         """Look at what a candidate left in its out folder.
 
@@ -90,12 +99,16 @@ class Harness(Protocol):
         """
         ...
 
-    def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
-        """Checks of the harness's own, beyond those that `run_harness` makes."""
+
+class ServedHarness(Harness, Protocol):
+    """What the harness of pattern `served` implements besides."""
+
+    def session(self, instance: InstanceFolder) -> Session:
+        """A fresh conversation with one candidate."""
         ...
 
 
-def run_harness(harness: Harness, argv: Sequence[str] | None = None) -> int:
+def run_harness(harness: ArtifactHarness | ServedHarness, argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code.
 
     Args:
@@ -113,6 +126,9 @@ def run_harness(harness: Harness, argv: Sequence[str] | None = None) -> int:
                 _make_instance(harness, request, arguments.out)
             case "grade":
                 _grade(harness, arguments.instance, arguments.artifact, arguments.result)
+            case "serve":
+                _serve(harness, arguments.instance, arguments.link, arguments.result,
+                       is_repeated=arguments.repeat)  # fmt: skip
             case _:
                 return _selfcheck(harness, arguments.profile)
     except Exception:  # noqa: BLE001 - the exit code is the contract: whatever failed here is ours
@@ -134,6 +150,11 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--instance", type=Path, required=True)
     grade.add_argument("--artifact", type=Path, required=True)
     grade.add_argument("--result", type=Path, required=True)
+    serve = verbs.add_parser("serve")
+    serve.add_argument("--instance", type=Path, required=True)
+    serve.add_argument("--link", type=Path, required=True, help="folder of the socket")
+    serve.add_argument("--result", type=Path, required=True)
+    serve.add_argument("--repeat", action="store_true", help="one session after the other: dev")
     selfcheck = verbs.add_parser("selfcheck")
     selfcheck.add_argument("--profile", required=True)
     return parser
@@ -183,21 +204,52 @@ def _make_instance(harness: Harness, request: Request, out: Path) -> None:
     (secret / REQUEST_FILE).write_bytes(canonical_json(stored))
 
 
-def _grade(harness: Harness, root: Path, artifact: Path, result: Path) -> None:
+def _grade(harness: object, root: Path, artifact: Path, result: Path) -> None:
+    if not hasattr(harness, "grade"):
+        raise TypeError(
+            "this harness has no method `grade`, so its task is not of pattern artifact"
+        )
+    instance = _opened(root)
+    try:
+        graded = harness.grade(instance, artifact)
+    except InvalidArtifact as problem:
+        graded = Graded(outcome="invalid_output", reason=str(problem))
+    _write(instance, graded, result)
+
+
+def _serve(harness: object, root: Path, link: Path, result: Path, *, is_repeated: bool) -> None:
+    if not hasattr(harness, "session"):
+        raise TypeError(
+            "this harness has no method `session`, so its task is not of pattern served"
+        )
+    instance = _opened(root)
+    with listening(link / SOCKET_NAME) as listener:
+        while True:
+            graded = serve_one(listener, link, harness.session(instance))
+            if graded is None and is_repeated:
+                return
+            graded = graded or Graded(outcome="invalid_output", reason=NEVER_CAME)
+            _write(instance, graded, result)
+            if not is_repeated:
+                return
+
+
+def _opened(root: Path) -> InstanceFolder:
     stored = json.loads((root / "secret" / REQUEST_FILE).read_text(encoding="utf-8"))
     seed = bytes.fromhex(stored["seed"])
-    request = _request(stored["profile"], stored["purpose"], seed)
-    try:
-        graded = harness.grade(InstanceFolder(root=root, request=request), artifact)
-    except InvalidArtifact as problem:
-        graded = Graded(outcome="invalid_output", reason=_reportable(str(problem)))
+    return InstanceFolder(root=root, request=_request(stored["profile"], stored["purpose"], seed))
+
+
+def _write(instance: InstanceFolder, graded: Graded, result: Path) -> None:
+    request = instance.request
     identity = {
         "harness_sha256": harness_digest(),
         "profile": request.profile,
         "purpose": request.purpose,
-        "instance_digest": instance_digest(root),
-        "seed_commitment": seed_commitment(seed),
+        "instance_digest": instance_digest(instance.root),
+        "seed_commitment": seed_commitment(request.seed),
     }
+    graded = replace(graded, reason=_reportable(graded.reason))
     write_result(result, result_value(graded, declared=declared_task(), identity=identity))
 
 

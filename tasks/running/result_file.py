@@ -24,6 +24,7 @@ from rsi.tasks.types import (
     Task,
 )
 
+RESULT_NAME = "result.json"
 MAX_RESULT_BYTES = 1 << 20
 """A result file of one instance is a few kilobytes."""
 

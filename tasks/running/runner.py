@@ -6,6 +6,7 @@ the harness, the secret and the artifact, and they are never the same one. Prote
 from the task, whatever the candidate did to them.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,7 +28,8 @@ from rsi.tasks.files.trees import below, read_tree
 from rsi.tasks.harness_kit.canonical import tree_digest
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.running.harness_sandbox import harness_files, harness_spec, harness_tree, run_verb
-from rsi.tasks.running.result_file import MAX_RESULT_BYTES, read_result
+from rsi.tasks.running.result_file import MAX_RESULT_BYTES, RESULT_NAME, read_result
+from rsi.tasks.running.served import Server, link_files, link_variables, serving
 from rsi.tasks.running.tampering import survey_run, tampering_since
 from rsi.tasks.running.variables import candidate_variables
 from rsi.tasks.types import (
@@ -99,10 +101,11 @@ def run_spec(
     gpus: tuple[str, ...] = (),
 ) -> SandboxSpec:
     """The sandbox of one run; the arguments are those of `run_candidate`."""
+    link = link_variables() if task.pattern is Pattern.SERVED else {}
     return SandboxSpec(
         environment=task.environment,
         limits=replace(profile.limits, cpus=cpus),
-        variables=candidate_variables(profile, training_seed),
+        variables=candidate_variables(profile, training_seed) | link,
         gpus=gpus,
         label=label,
     )
@@ -141,14 +144,21 @@ def run_candidate(
         SandboxError: The sandbox itself failed, or the turns were abandoned.
     """
     spec = run_spec(task, profile, training_seed, label, cpus=cpus, gpus=gpus)
-    with backend.open(spec) as sandbox:
-        sandbox.put(
-            (
-                *below("code", with_task_files(task, tree)),
-                *below("io/public", instance.public),
-                *below("io/out", _EMPTY),
+    files = (
+        *below("code", with_task_files(task, tree)),
+        *below("io/public", instance.public),
+        *below("io/out", _EMPTY),
+    )
+    with contextlib.ExitStack() as stack:
+        server = None
+        if task.pattern is Pattern.SERVED:
+            server = stack.enter_context(
+                serving(task, profile, instance, backend, label, wall_s=profile.limits.wall_s)
             )
-        )
+            spec = replace(spec, mounts=(server.mount,))
+            files = (*files, *link_files())
+        sandbox = stack.enter_context(backend.open(spec))
+        sandbox.put(files)
         given = survey_run(sandbox)
         execution = sandbox.exec(
             task.candidate.entry, cwd=_CODE, time_slot=time_slot, on_output=on_output
@@ -157,7 +167,7 @@ def run_candidate(
             if execution.outcome is not ExecOutcome.OK:
                 time_slot.fail()
             time_slot.wait_for_others()
-        output, problem = _read_output(sandbox, task, execution)
+        output, problem = _read_output(sandbox, task, execution, server)
         tampering = ""
         if execution.outcome is ExecOutcome.OK:
             tampering = tampering_since(given, sandbox, task.candidate.writable)
@@ -211,10 +221,14 @@ def grade(
 ) -> Grade:
     """Grade one output tree in a fresh sandbox that holds the harness and the secret.
 
+    What a served run left is the result that its harness wrote while it served; it is checked and nothing more.
+
     Raises:
         HarnessError: The harness failed or its result file breaks the schema.
         SandboxError: The sandbox itself failed.
     """
+    if task.pattern is Pattern.SERVED:
+        return _checked(output_tree, task, profile, instance)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
         sandbox.put(
             (
@@ -236,11 +250,15 @@ def grade(
                 "--artifact",
                 "artifact",
                 "--result",
-                "result/result.json",
+                f"result/{RESULT_NAME}",
             ),
         )
         files = harness_files(sandbox, task, "/work/result", max_bytes=MAX_RESULT_BYTES)
-    written = [entry for entry in files if entry.path == "result.json"]
+    return _checked(files, task, profile, instance)
+
+
+def _checked(files: FileTree, task: Task, profile: Profile, instance: Instance) -> Grade:
+    written = [entry for entry in files if entry.path == RESULT_NAME]
     if not written:
         raise HarnessError(f"the harness of task {task.name!r} exited 0 without a result file")
     return read_result(written[0].content, task, profile, instance)
@@ -297,10 +315,12 @@ def _is_in_the_way(path: str, protected: str) -> bool:
 
 
 def _read_output(
-    sandbox: Sandbox, task: Task, execution: ExecResult
+    sandbox: Sandbox, task: Task, execution: ExecResult, server: Server | None
 ) -> tuple[FileTree | None, str]:
     if execution.outcome is not ExecOutcome.OK:
         return None, f"the run ended as {execution.outcome.value}"
+    if server is not None:
+        return server.result(), ""
     rules = task.candidate
     try:
         files = sandbox.get(

@@ -1,0 +1,72 @@
+"""The candidate's end of a served task: connect to the harness, call it, read what it answers.
+
+It lies with `frames.py` in the folder `harness_link/` beside every candidate of such a task, on its PYTHONPATH:
+
+    from harness_link import connect
+    with connect() as harness:
+        reply = harness.call("compile_next")           # reply.head is a dict, reply.arrays a sequence
+"""
+# ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
+
+import os
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from .frames import Array, Frame, FrameError, receive, send
+
+SOCKET_VARIABLE = "RSI_SOCKET"
+
+
+class Refused(RuntimeError):
+    """The harness did not do what was asked: over the budget, or not a call that it knows."""
+
+
+class Link:
+    """An open connection; closing it says that the candidate is done."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave; the harness grades what it has."""
+        self._socket.close()
+
+    def call(self, name: str, arrays: Sequence[Array] = (), /, **arguments: object) -> Frame:
+        """Ask for one thing and wait for the answer.
+
+        Raises:
+            Refused: The harness said no; the message says why.
+            FrameError: The harness is gone.
+            ValueError: An argument cannot be spelled in JSON.
+        """
+        send(self._socket, Frame(head={"call": name, **arguments}, arrays=arrays))
+        reply = receive(self._socket)
+        if reply is None:
+            raise FrameError("the harness closed the connection")
+        if "refused" in reply.head:
+            raise Refused(str(reply.head["refused"]))
+        return reply
+
+
+def connect() -> Link:
+    """A connection to the harness of this run.
+
+    Raises:
+        KeyError: RSI_SOCKET is not set: this is no run of a served task.
+        OSError: Nobody listens there any more: a run gets one connection.
+    """
+    return Link(os.environ[SOCKET_VARIABLE])

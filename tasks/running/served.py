@@ -1,0 +1,195 @@
+"""Host side of the pattern `served`: the harness answers the candidate's calls through a Unix socket, each in a sandbox of its own.
+
+Does not: look into what the two say to each other. Invariants: the candidate sees the socket's folder read-only and nothing
+else of the harness; a candidate that failed is never the harness's failure, and the other way round; both are over when a
+run returns.
+"""
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from rsi.sandboxes.types import (
+    Backend,
+    ExecOutcome,
+    ExecResult,
+    FileEntry,
+    FileTree,
+    Mount,
+    Sandbox,
+    SandboxSpec,
+)
+from rsi.tasks.errors import HarnessError
+from rsi.tasks.files.trees import below
+from rsi.tasks.format.loader import HARNESS_KIT
+from rsi.tasks.harness_kit.link import SOCKET_VARIABLE
+from rsi.tasks.harness_kit.serving import ABANDONED_FILE, ENDED_FILE, READY, SOCKET_NAME
+from rsi.tasks.running.harness_sandbox import (
+    STDERR_TAIL_BYTES,
+    harness_files,
+    harness_spec,
+    harness_tree,
+)
+from rsi.tasks.running.result_file import MAX_RESULT_BYTES, RESULT_NAME
+from rsi.tasks.types import Instance, Profile, Task
+
+LINK = "/link"
+"""Where both sandboxes see the socket's folder."""
+KIT = "/work/kit"
+LINK_MODULES = ("frames.py", "link.py")
+"""What of the kit a candidate gets: its end of the socket."""
+START_S = 60.0
+"""How long a harness may take until it listens."""
+
+
+def link_variables() -> dict[str, str]:
+    """What tells a candidate where its harness listens, and Python where `harness_link` is."""
+    return {SOCKET_VARIABLE: f"{LINK}/{SOCKET_NAME}", "PYTHONPATH": KIT}
+
+
+def link_files() -> FileTree:
+    """The package `harness_link` as a candidate has it, below its working folder."""
+    files = [
+        FileEntry(path=name, content=(HARNESS_KIT / name).read_bytes()) for name in LINK_MODULES
+    ]
+    opening = FileEntry(path="__init__.py", content=_LINK_PACKAGE)
+    return below("kit/harness_link", (opening, *files))
+
+
+_LINK_PACKAGE = b'''"""The way to the harness of this run."""
+
+from .frames import Array, Frame, FrameError
+from .link import Link, Refused, connect
+
+__all__ = ["Array", "Frame", "FrameError", "Link", "Refused", "connect"]
+'''
+
+
+class Server:
+    """A harness that listens, until the candidate has ended."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, task: Task) -> None:
+        self.mount = Mount(source=folder, target=LINK)
+        self._sandbox = sandbox
+        self._task = task
+        self._is_ready = threading.Event()
+        self.work: Future[ExecResult] = Future()
+
+    def heard(self, stream: str, chunk: bytes) -> None:
+        """The harness printed something."""
+        if stream == "stdout" and READY.encode() in chunk:
+            self._is_ready.set()
+
+    def wait_until_ready(self) -> None:
+        """Return when it listens.
+
+        Raises:
+            HarnessError: It ended or took too long before.
+        """
+        self.work.add_done_callback(lambda _: self._is_ready.set())
+        if not self._is_ready.wait(START_S):
+            raise HarnessError(
+                f"the harness of task {self._task.name!r} did not listen within {START_S:g} s"
+            )
+        if self.work.done():
+            self._require_success(self.work.result())
+
+    def abandon(self) -> None:
+        """Nobody asks for a result any more; the harness goes at once, whatever it does."""
+        (self.mount.source / ABANDONED_FILE).touch()
+
+    def result(self) -> FileTree:
+        """What it wrote when the candidate had left.
+
+        Raises:
+            HarnessError: It failed, or left no result.
+        """
+        (self.mount.source / ENDED_FILE).touch()
+        self._require_success(self.work.result())
+        files = harness_files(self._sandbox, self._task, "/work/result", max_bytes=MAX_RESULT_BYTES)
+        return tuple(entry for entry in files if entry.path == RESULT_NAME)
+
+    def _require_success(self, ended: ExecResult) -> None:
+        if ended.outcome is not ExecOutcome.OK:
+            words = ended.stderr[-STDERR_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            raise HarnessError(
+                f"the harness of task {self._task.name!r} ended as {ended.outcome.value} while it served; "
+                f"its last words: {words or 'none'}"
+            )
+
+
+@contextlib.contextmanager
+def serving(
+    task: Task,
+    profile: Profile,
+    instance: Instance,
+    backend: Backend,
+    label: str,
+    *,
+    wall_s: float,
+    is_repeated: bool = False,
+) -> Iterator[Server]:
+    """A harness that serves an instance; leaving the context ends it, whatever it does.
+
+    Args:
+        task: The task.
+        profile: Its size.
+        instance: What is served; made before.
+        backend: Where the harness runs.
+        label: Owner of the sandbox.
+        wall_s: How long the candidate may take; the harness's own limit comes on top.
+        is_repeated: Serve one session after the other, for development; no result is asked for.
+
+    Raises:
+        HarnessError: It did not come to listen.
+        SandboxError: The sandbox itself failed.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rsi-link-")))
+        shared = folder / "link"
+        shared.mkdir()
+        shared.chmod(
+            0o777
+        )  # the harness is another user inside; the folder above keeps all others out
+        sandbox = stack.enter_context(backend.open(_server_spec(task, profile, label, shared)))
+        sandbox.put(
+            (
+                *harness_tree(task),
+                *below("instance/public", instance.public),
+                *below("instance/secret", instance.secret),
+                *below("result", (FileEntry(path=".keep", content=b""),)),
+            )
+        )
+        server = Server(shared, sandbox, task)
+        pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="harness"))
+        stack.callback(server.abandon)
+        words = ("--instance", "instance", "--link", LINK, "--result", f"result/{RESULT_NAME}")
+        running = pool.submit(
+            sandbox.exec,
+            (
+                "python",
+                "-P",
+                "-m",
+                "harness",
+                "serve",
+                *words,
+                *(["--repeat"] if is_repeated else []),
+            ),
+            wall_s=wall_s + profile.grade_limits.wall_s,
+            on_output=server.heard,
+        )
+        server.work = running
+        server.wait_until_ready()
+        yield server
+
+
+def _server_spec(task: Task, profile: Profile, label: str, folder: Path) -> SandboxSpec:
+    spec = harness_spec(task, profile, label)
+    limits = replace(spec.limits, wall_s=profile.limits.wall_s + 2 * profile.grade_limits.wall_s)
+    return replace(
+        spec, limits=limits, mounts=(Mount(source=folder, target=LINK, is_writable=True),)
+    )
