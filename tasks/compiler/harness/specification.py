@@ -18,8 +18,8 @@ _CAPTURE = {
 }
 
 
-def specification(dialect: Dialect) -> str:
-    """Markdown for `SPEC.md`."""
+def specification(dialect: Dialect, number: int) -> str:
+    """Markdown for one dialect of an instance."""
     strengths = []
     for number, (group, is_right) in enumerate(
         zip(dialect.precedence, dialect.right_associative, strict=True), 1
@@ -34,8 +34,8 @@ def specification(dialect: Dialect) -> str:
     )
     return "\n".join(
         [
-            "# This dialect of Quill", "",
-            "The same choices stand in `dialect.json`. LANGUAGE.md says what all dialects share.", "",
+            f"# Dialect {number} of Quill", "",
+            "The same choices stand in `dialects.json`. LANGUAGE.md says what all dialects share.", "",
             "Binary operators, loosest first:", "", *strengths, "",
             f"- Numbers have {dialect.bits} bits, two's complement, and wrap.",
             f"- Division {_DIVISION[dialect.division]}.",

@@ -5,7 +5,7 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness_kit import Check, Graded, Part, canonical_json, stdlib_random
@@ -13,12 +13,12 @@ from harness_kit.frames import Frame
 from harness_kit.serving import Refusal, dispatch
 from harness_kit.verbs import InstanceFolder, Request
 
-from harness.dialect import draw_dialect
+from harness.dialect import Dialect, draw_dialect
 from harness.programs import Program, draw_programs
 from harness.specification import specification
 from harness.vm import BadCode, execute, verify
 
-EXAMPLES = 12
+EXAMPLES = 24
 """Public programs of each class."""
 REPEATED_SHARE = 0.1
 """Of the programs are asked for twice, and the same text must give the same bytecode."""
@@ -38,33 +38,23 @@ class CompilerHarness:
         }
 
     def instance(self, request: Request, public: Path, secret: Path) -> None:
-        dialect = draw_dialect(stdlib_random(request.seed, "dialect"))
-        (public / "dialect.json").write_bytes(canonical_json(asdict(dialect)))
-        (public / "SPEC.md").write_text(specification(dialect), encoding="utf-8")
-        examples = stdlib_random(request.seed, "examples")
-        shown = [
-            program
-            for is_complex in (False, True)
-            for program in draw_programs(examples, dialect, EXAMPLES, is_complex=is_complex)
-        ]
-        (public / "examples.json").write_bytes(canonical_json([asdict(each) for each in shown]))
+        drawing = stdlib_random(request.seed, "dialects")
+        dialects = [draw_dialect(drawing) for _ in range(request.integer("dialects"))]
+        (public / "dialects.json").write_bytes(canonical_json([asdict(each) for each in dialects]))
+        for number, dialect in enumerate(dialects):
+            page = specification(dialect, number)
+            (public / f"SPEC-{number}.md").write_text(page, encoding="utf-8")
+        shown = _drawn(stdlib_random(request.seed, "examples"), dialects, EXAMPLES, EXAMPLES)
+        (public / "examples.json").write_bytes(canonical_json(shown))
         hidden = stdlib_random(request.seed, "hidden")
-        drawn = {
-            name: draw_programs(
-                hidden, dialect, request.integer(name), is_complex=name == "complex"
-            )
-            for name in ("simple", "complex")
-        }
-        (secret / "programs.json").write_bytes(
-            canonical_json(
-                {name: [asdict(each) for each in found] for name, found in drawn.items()}
-            )
-        )
+        counts = request.integer("simple"), request.integer("complex")
+        (secret / "programs.json").write_bytes(canonical_json(_drawn(hidden, dialects, *counts)))
 
     def session(self, instance: InstanceFolder) -> "Session":
         stored = json.loads((instance.secret / "programs.json").read_text(encoding="utf-8"))
         order = stdlib_random(instance.request.seed, "order")
-        return Session({name: [_program(each) for each in stored[name]] for name in stored}, order)
+        programs = {name: [_program(each) for each in stored[name]] for name in stored}
+        return Session(programs, order)
 
     def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
         rng = stdlib_random(request.seed, "selfcheck")
@@ -86,6 +76,19 @@ class CompilerHarness:
         )
 
 
+def _drawn(
+    rng: random.Random, dialects: Sequence[Dialect], simple: int, hard: int
+) -> dict[str, list[dict[str, object]]]:
+    """Programs of both classes, each dialect having its share of them."""
+    found: dict[str, list[dict[str, object]]] = {"simple": [], "complex": []}
+    for number, dialect in enumerate(dialects):
+        for name, count in (("simple", simple), ("complex", hard)):
+            own = count // len(dialects) + (number < count % len(dialects))
+            drawn = draw_programs(rng, dialect, own, is_complex=name == "complex")
+            found[name] += [asdict(each) | {"dialect": number} for each in drawn]
+    return found
+
+
 def empty_code() -> list[dict[str, object]]:
     """Bytecode that does nothing."""
     return [{"params": 0, "locals": 0, "code": [["push", 0], ["ret"]]}]
@@ -97,6 +100,7 @@ class _Asked:
 
     group: str
     program: Program
+    dialect: int
     is_repeat: bool
     code: object = None
 
@@ -104,16 +108,16 @@ class _Asked:
 class Session:
     """One candidate's programs, in an order that says nothing of their class."""
 
-    def __init__(self, programs: Mapping[str, Sequence[Program]], rng: random.Random) -> None:
+    def __init__(
+        self, programs: Mapping[str, Sequence[tuple[int, Program]]], rng: random.Random
+    ) -> None:
         self._asked = [
-            _Asked(group=name, program=program, is_repeat=False)
+            _Asked(group=name, program=program, dialect=dialect, is_repeat=False)
             for name, found in programs.items()
-            for program in found
+            for dialect, program in found
         ]
         again = rng.sample(self._asked, max(1, round(REPEATED_SHARE * len(self._asked))))
-        self._asked += [
-            _Asked(group=each.group, program=each.program, is_repeat=True) for each in again
-        ]
+        self._asked += [replace(each, is_repeat=True) for each in again]
         rng.shuffle(self._asked)
         self._handed_out = 0
         self._calls = {"next": self._next, "bytecode": self._bytecode}
@@ -126,8 +130,14 @@ class Session:
             return Frame(head={"is_done": True})
         number = self._handed_out
         self._handed_out += 1
+        asked = self._asked[number]
         return Frame(
-            head={"is_done": False, "number": number, "source": self._asked[number].program.source}
+            head={
+                "is_done": False,
+                "number": number,
+                "dialect": asked.dialect,
+                "source": asked.program.source,
+            }
         )
 
     def _bytecode(self, frame: Frame) -> Frame:
@@ -144,11 +154,11 @@ class Session:
         first = {id(each.program): each for each in self._asked if not each.is_repeat}
         repeats = [each for each in self._asked if each.is_repeat]
         unlike = sum(each.code != first[id(each.program)].code for each in repeats)
-        right = {each.program.source: _is_right(each.program, each.code) for each in first.values()}
+        right = {key: _is_right(each.program, each.code) for key, each in first.items()}
         share, parts = {}, []
         for group in ("simple", "complex"):
             members = [each.program for each in first.values() if each.group == group]
-            count = sum(right[program.source] for program in members)
+            count = sum(right[id(program)] for program in members)
             share[group] = (count + 0.5) / (len(members) + 1)
             parts.append(Part(name=group, value=count / len(members), n=len(members)))
             parts += _by_feature(members, right) if group == "complex" else []
@@ -169,7 +179,7 @@ class Session:
         )
 
 
-def _by_feature(programs: Sequence[Program], right: Mapping[str, bool]) -> list[Part]:
+def _by_feature(programs: Sequence[Program], right: Mapping[int, bool]) -> list[Part]:
     names = sorted({feature for program in programs for feature in program.features})
     parts = []
     for name in names:
@@ -177,7 +187,7 @@ def _by_feature(programs: Sequence[Program], right: Mapping[str, bool]) -> list[
         parts.append(
             Part(
                 name=name,
-                value=sum(right[each.source] for each in having) / len(having),
+                value=sum(right[id(each)] for each in having) / len(having),
                 n=len(having),
             )
         )
@@ -199,11 +209,12 @@ def _is_right(program: Program, code: object) -> bool:
     return True
 
 
-def _program(stored: Mapping[str, object]) -> Program:
-    return Program(
+def _program(stored: Mapping[str, object]) -> tuple[int, Program]:
+    program = Program(
         source=str(stored["source"]),
         features=tuple(stored["features"]),
         inputs=tuple(tuple(each) for each in stored["inputs"]),
         expected=tuple((tuple(printed), code) for printed, code in stored["expected"]),
         steps=int(stored["steps"]),
     )
+    return int(stored["dialect"]), program

@@ -21,10 +21,10 @@ CPU_S = 2
 
 def main() -> None:
     """Compile until there is no program left."""
-    dialect = json.loads((Path(os.environ["RSI_IO"]) / "public" / "dialect.json").read_text())
+    dialects = json.loads((Path(os.environ["RSI_IO"]) / "public" / "dialects.json").read_text())
     with connect() as harness:
         while not (asked := harness.call("next").head)["is_done"]:
-            code, words = compiled(asked["source"], dialect)
+            code, words = compiled(asked["source"], dialects[asked["dialect"]])
             if words:
                 print(f"program {asked['number']}: {words}", flush=True)
                 continue
