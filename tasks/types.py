@@ -313,6 +313,11 @@ class Task:
     """Where `repo/` was copied from; None where task.toml does not say."""
 
     @property
+    def is_timed(self) -> bool:
+        """Whether what else the machine does can change the result."""
+        return not (self.pattern is Pattern.SERVED and self.metric.clock is Clock.RESULT)
+
+    @property
     def repo(self) -> Path:
         return self.root / "repo"
 

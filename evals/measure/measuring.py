@@ -8,7 +8,7 @@ Does not: decide (`judging.py`), seed (`session.py`), time (the sandbox does), o
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -112,7 +112,10 @@ def measure(
             if judgement.stop or session.should_stop():
                 return tuple(done)
             _require_progress(task, judgement)
-            with timing_machine(cache, should_stop=stop) as is_held:
+            machine = (
+                timing_machine(cache, should_stop=stop) if task.is_timed else nullcontext(True)
+            )
+            with machine as is_held:
                 if not is_held:
                     return tuple(done)
                 done.extend(_next_runs(session, judgement, done))

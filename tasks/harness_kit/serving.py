@@ -73,17 +73,22 @@ class Meter:
         self.used += amount
 
 
-def serve_one(listener: socket.socket, folder: Path, session: Session) -> Graded | None:
+def serve_one(
+    listener: socket.socket, folder: Path, session: Session, *, is_last: bool = True
+) -> Graded | None:
     """Answer one connection to its end; None when the host says that nobody will come.
 
     Args:
         listener: Bound and listening.
         folder: Where the host leaves ENDED_FILE.
         session: Fresh.
+        is_last: Let nobody else connect.
     """
     link = _accept(listener, folder)
     if link is None:
         return None
+    if is_last:
+        listener.close()
     with link:
         try:
             _converse(link, session)
@@ -129,7 +134,7 @@ def _accept(listener: socket.socket, folder: Path) -> socket.socket | None:
 
 def _converse(link: socket.socket, session: Session) -> None:
     """Answer until the other end leaves; one that leaves in the middle of an answer has left all the same."""
-    while (frame := receive(link)) is not None:
+    while (frame := _next(link)) is not None:
         name = frame.head.get("call")
         if not isinstance(name, str):
             raise FrameError('the head has no text under "call"')
@@ -141,6 +146,14 @@ def _converse(link: socket.socket, session: Session) -> None:
             send(link, reply)
         except OSError:
             return
+
+
+def _next(link: socket.socket) -> Frame | None:
+    """The next call; None when the other end left, in good order or not."""
+    try:
+        return receive(link)
+    except OSError:
+        return None
 
 
 def dispatch(table: Mapping[str, Callable[[Frame], Frame]], call: str, frame: Frame) -> Frame:

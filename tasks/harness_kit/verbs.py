@@ -225,7 +225,7 @@ def _serve(harness: object, root: Path, link: Path, result: Path, *, is_repeated
     instance = _opened(root)
     with listening(link / SOCKET_NAME) as listener:
         while True:
-            graded = serve_one(listener, link, harness.session(instance))
+            graded = serve_one(listener, link, harness.session(instance), is_last=not is_repeated)
             if graded is None and is_repeated:
                 return
             graded = graded or Graded(outcome="invalid_output", reason=NEVER_CAME)

@@ -37,6 +37,7 @@ from rsi.tasks.types import (
     Grade,
     GradeOutcome,
     Instance,
+    Pattern,
     Profile,
     RepoTestRun,
     Task,
