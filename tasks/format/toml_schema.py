@@ -153,9 +153,8 @@ def parse_track(document: Mapping[str, object], track: str, problems: Problems) 
         rows=_rows(rsi.table("rows", is_required=False)),
         origin=_origin(rsi),
     )
-    if found.device is not Device.CPU and any(
-        each.required_multiply_adds for each in profiles.values()
-    ):
+    has_floor = any(each.required_multiply_adds for each in profiles.values())
+    if found.device is not Device.CPU and has_floor:
         rsi.problem(
             "device",
             f"is {found.device.value!r} beside required_multiply_adds",

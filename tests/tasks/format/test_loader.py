@@ -100,13 +100,13 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
         (
             'pattern = "artifact"',
             'pattern = "served"',
-            "task.toml: rsi.pattern is the text 'served', expected one of artifact; no run carries it out yet: "
-            "the harness would serve a socket and the candidate be its client.",
+            "task.toml: rsi.metric.clock is 'cpu_s' with the pattern served, expected 'result': "
+            "a candidate that waits for its harness is not timed.",
         ),
         (
             'pattern = "artifact"',
             'pattern = "clocked_worker"',
-            "task.toml: rsi.pattern is the text 'clocked_worker', expected one of artifact; no run carries it out "
+            "task.toml: rsi.pattern is the text 'clocked_worker', expected one of artifact, served; no run carries it out "
             "yet: the harness would drive a worker that holds the candidate's code.",
         ),
         (
