@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.segment import Segment
+from textual import events
 from textual.actions import ActionParseResult
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import BindingType
@@ -32,6 +33,7 @@ from rsi.agent.store.records import utc_now
 from rsi.tui.draw.phrases import duration, plural
 from rsi.tui.draw.safe import is_inert, safe_line, safe_text, without_active
 from rsi.tui.draw.theme import MONO_NAME, THEME_NAMES, textual_themes
+from rsi.tui.held_keys import HeldKeys, Typed
 from rsi.tui.model.code import Code
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.settings import Settings, save_settings, settings_path
@@ -153,6 +155,7 @@ class CockpitApp(App[None]):
         self._said = ("", 0.0)
         """What the last toast said, and when."""
         self._known_gate: frozenset[str] | None = None
+        self._keys = HeldKeys(self)
         self._filters_always: tuple[LineFilter, ...] = (NoControl(),)
         self._mono_filters: tuple[LineFilter, ...] = (*self._filters_always, NoColor())
         self._dress()
@@ -171,8 +174,14 @@ class CockpitApp(App[None]):
         self.set_interval(CLOCK_S, self._on_clock)
 
     def on_unmount(self) -> None:
+        self._keys.stop()
         self._feed.stop()
         self._aside.shutdown(wait=False, cancel_futures=True)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, Typed) and not event.is_forwarded and self._keys.holds(event):
+            return
+        await super().on_event(event)
 
     def _take_view(self, view: View) -> None:
         """Called on the feed's thread: leave the view and say so once."""

@@ -13,6 +13,8 @@ from tests.tui.ledgers import Sample
 from textual.app import App
 from textual.pilot import Pilot
 
+from rsi.tui.screens.dialogues.asking import Confirm
+
 
 @pytest.fixture(autouse=True)
 def _plain_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -55,6 +57,13 @@ async def until(pilot: Pilot[object], holds: Callable[[], bool], *, seconds: flo
         assert time.monotonic() < end, "it did not happen in time"
         await pilot.pause(0.02)
     await pilot.pause()
+
+
+async def say_yes(pilot: Pilot[object]) -> None:
+    """Answer the question that a key has brought up, once it takes answers."""
+    app = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.is_settled)
+    await pilot.press("y")
 
 
 def screen_text(app: App[object]) -> str:

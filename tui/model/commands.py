@@ -46,15 +46,17 @@ class Command:
     in_footer: bool = True
     writes: bool = False
     """Writes a decision, a request or a file: not available read-only."""
+    undo: str = ""
+    """Id of the command that takes it back; what has none and changes a campaign asks before it writes."""
 
 
 def _c(
     scope: Scope, name: str, keys: str, title: str, text: str, action: str, *,
-    footer: bool = True, writes: bool = False,
+    footer: bool = True, writes: bool = False, undo: str = "",
 ) -> Command:  # fmt: skip
     return Command(
         id=f"{scope.name.lower()}.{name}", keys=keys, title=title, help=text, action=action,
-        scope=scope, in_footer=footer, writes=writes,
+        scope=scope, in_footer=footer, writes=writes, undo=undo,
     )  # fmt: skip
 
 
@@ -100,17 +102,17 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.QUEUE, "open", "enter", "Open", "Show the campaign live, or its candidate at the gate.", "open"),
     _c(Scope.QUEUE, "new", "n", "New", "Queue a campaign.", "new_campaign", writes=True),
     _c(Scope.QUEUE, "clone", "c", "Clone", "Queue a campaign with the same settings.", "clone", footer=False, writes=True),
-    _c(Scope.QUEUE, "pause", "p", "Pause", "Pause after the step or agent's turn under way, or go on.", "pause", writes=True),
+    _c(Scope.QUEUE, "pause", "p", "Pause", "Pause after the step or agent's turn under way, or go on.", "pause", writes=True, undo="queue.pause"),
     _c(Scope.QUEUE, "stop", "x", "Stop", "End the campaign and keep everything.", "stop", writes=True),
     _c(Scope.QUEUE, "retry", "R", "Requeue", "Let a campaign go on that failed, was stopped or spent its budget.", "retry", footer=False, writes=True),
-    _c(Scope.QUEUE, "sooner", "K", "Sooner", "One place up in the queue.", "priority(1)", footer=False, writes=True),
-    _c(Scope.QUEUE, "later", "J", "Later", "One place down in the queue.", "priority(-1)", footer=False, writes=True),
+    _c(Scope.QUEUE, "sooner", "K", "Sooner", "One place up in the queue.", "priority(1)", footer=False, writes=True, undo="queue.later"),
+    _c(Scope.QUEUE, "later", "J", "Later", "One place down in the queue.", "priority(-1)", footer=False, writes=True, undo="queue.sooner"),
     _c(Scope.QUEUE, "filter", "slash", "Filter", "Show matching campaigns only; ! shows the others.", "filter"),
     _c(Scope.QUEUE, "sort", "s", "Sort", "By time, state, promotions, speedup or spend.", "sort", footer=False),
     # --- run ---
     _c(Scope.RUN, "open", "enter", "Open", "Replay the round, or decide when it is at the gate.", "open"),
     _c(Scope.RUN, "message", "i", "Message", "Say something to the agent at its next turn.", "message", writes=True),
-    _c(Scope.RUN, "pause", "p", "Pause", "Pause after the step or agent's turn under way, or go on.", "pause", writes=True),
+    _c(Scope.RUN, "pause", "p", "Pause", "Pause after the step or agent's turn under way, or go on.", "pause", writes=True, undo="run.pause"),
     _c(Scope.RUN, "stop", "x", "Stop", "End the campaign and keep everything.", "stop", writes=True),
     _c(Scope.RUN, "budget", "b", "Budget", "Change what the models may cost.", "budget", footer=False, writes=True),
     _c(Scope.RUN, "filter", "slash", "Filter log", "Show matching log lines only.", "filter", footer=False),
@@ -121,7 +123,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GATE, "approve", "a", "Approve", "Promote; possible once every hunk was on the screen.", "approve", writes=True),
     _c(Scope.GATE, "reject", "r", "Reject", "Turn it down with a reason.", "reject", writes=True),
     _c(Scope.GATE, "revise", "c", "Send back", "Send it back with a note.", "revise", writes=True),
-    _c(Scope.GATE, "rerun", "m", "More pairs", "Measure more pairs before deciding.", "more_pairs", writes=True),
+    _c(Scope.GATE, "rerun", "m", "More pairs", "Measure more pairs before deciding; asks first, for it takes device time.", "more_pairs", writes=True),
     _c(Scope.GATE, "edit", "e", "Edit", "Change the candidate in your editor and measure it again.", "edit", footer=False, writes=True),
     _c(Scope.GATE, "findings", "f", "Findings", "To the next finding in the diff.", "next_finding"),
     _c(Scope.GATE, "inbox", "tab", "Next pane", "Move between inbox, evidence and diff.", "app.focus_next", footer=False),

@@ -314,10 +314,6 @@ class QueueScreen(SteeringActions, CockpitScreen):
         if self.steered is not None:
             self.app.push_screen(NewCampaign(self.cockpit, self.steered.record))
 
-    def action_retry(self) -> None:
-        if self.steered is not None:
-            self.write_request(RequestKind.RETRY, self.steered, "goes on when a worker takes it")
-
     def action_priority(self, by: int) -> None:
         if self.steered is not None:
             word = "sooner" if by > 0 else "later"

@@ -5,7 +5,7 @@ import time
 from contextlib import nullcontext
 
 import pytest
-from tests.tui.conftest import screen_text, until
+from tests.tui.conftest import say_yes, screen_text, until
 from tests.tui.ledgers import FAST_TRAIN, IDEAS, Idea, Sample
 
 from rsi.agent.store.records import DecisionAction, DecisionRecord, RequestKind
@@ -251,6 +251,7 @@ async def test_more_pairs_are_asked_for_as_a_request(sample):
     async with app.run_test(size=(100, 30)) as pilot:
         screen = await shown(pilot)
         await pilot.press("m")
+        await say_yes(pilot)
         await until(pilot, lambda: bool(sample.ledger.requests()))
         request = sample.ledger.requests()[0]
         assert (request.kind, request.round_id) == (RequestKind.AUDIT, screen.item.round.id)

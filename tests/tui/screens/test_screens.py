@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from tests.tui.conftest import screen_text, until
+from tests.tui.conftest import say_yes, screen_text, until
 from tests.tui.ledgers import START, Sample
 from textual.widgets import Input
 
@@ -521,5 +521,6 @@ async def test_an_ended_campaign_can_be_asked_for_nothing_but_requeueing(sample)
         await pilot.press("p", "x")
         assert app.screen is screen
         await pilot.press("R")
+        await say_yes(pilot)
         await until(pilot, lambda: len(sample.ledger.requests()) == 1)
         assert sample.ledger.requests()[0].kind is RequestKind.RETRY

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.tui.conftest import screen_text, until
+from tests.tui.conftest import say_yes, screen_text, until
 from tests.tui.ledgers import IDEAS, Sample, disturbance, score
 from textual.app import App, ComposeResult
 from textual.widgets import Input
@@ -132,6 +132,7 @@ async def test_one_that_ended_by_its_budget_may_go_on_and_one_whose_rounds_are_d
         screen.table.select_id(CAMPAIGN)
         await until(pilot, lambda: screen.campaign is not None and screen.campaign.id == CAMPAIGN)
         await pilot.press("R")
+        await say_yes(pilot)
         await until(pilot, lambda: bool(sample.ledger.requests()))
         assert [(r.kind, r.campaign_id) for r in sample.ledger.requests()] == [
             (RequestKind.RETRY, CAMPAIGN)

@@ -11,7 +11,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, DecisionRecord, RequestKind
 from rsi.tasks.files.diffs import compare_texts, render
 from rsi.tui.actions import record_decision
-from rsi.tui.draw.phrases import interval, usd
+from rsi.tui.draw.phrases import interval, plural, usd
 from rsi.tui.draw.styled import Line, Role, line
 from rsi.tui.lines.evidence import bound_to
 from rsi.tui.model.view import GateItem, RoundDetail
@@ -143,13 +143,23 @@ class GateDecisions(SteeringActions):
 
     def action_more_pairs(self) -> None:
         item = self.item
-        if item is not None:
-            self.write_request(
-                RequestKind.AUDIT,
-                item.campaign,
-                "measures more pairs",
-                round_id=item.round.id,
-            )
+        if item is None:
+            return
+        best = item.round.confirm or item.round.score
+        lines: list[Line] = [
+            line(item.round.hypothesis or item.round.id, Role.STRONG),
+            (("so far  ", Role.DIM), (interval(item.round.effect), Role.TEXT),
+             (f" from {plural(best.pairs_used, 'pair')}" if best else "", Role.DIM)),
+            line("More take device time. They stand beside the verdict and do not change it.", Role.DIM),
+        ]  # fmt: skip
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self.write_request(
+                    RequestKind.AUDIT, item.campaign, "measures more pairs", round_id=item.round.id
+                )
+
+        self.app.push_screen(Confirm("Measure more pairs?", lines, yes="measure"), answered)
 
     def action_edit(self) -> None:
         """Change the file under the diff's cursor; the change goes back to the agent as a patch to apply."""

@@ -1,4 +1,4 @@
-"""Pause, resume, stop, a word to the agent, another budget: what a person asks of a campaign, the same on every screen that shows one."""
+"""Pause, resume, stop, requeue, a word to the agent, another budget: what a person asks of a campaign, the same on every screen that shows one."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,8 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
 from rsi.tui.actions import request
 from rsi.tui.draw.phrases import usd
-from rsi.tui.draw.styled import Line, Role, line
+from rsi.tui.draw.styled import DASH, Line, Role, line
+from rsi.tui.model import payloads
 from rsi.tui.model.view import CampaignView
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.dialogues.asking import AskText, Confirm
@@ -46,6 +47,24 @@ class SteeringActions(CockpitScreen):
                 self.write_request(RequestKind.STOP, campaign, "is stopping")
 
         self.app.push_screen(Confirm("Stop this campaign?", lines, yes="stop it"), answered)
+
+    def action_retry(self) -> None:
+        campaign = self.steered
+        if campaign is None:
+            return
+        asked = payloads.int_of(campaign.record.config, "rounds", 0)
+        lines: list[Line] = [
+            line(
+                f"{campaign.record.id}: {campaign.record.task}, {campaign.rounds} of {asked or DASH} rounds so far."
+            ),
+            line(f"A worker takes it up again; it has spent {usd(campaign.spend_usd)}.", Role.DIM),
+        ]
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self.write_request(RequestKind.RETRY, campaign, "goes on when a worker takes it")
+
+        self.app.push_screen(Confirm("Let this campaign go on?", lines, yes="go on"), answered)
 
     def action_message(self) -> None:
         campaign = self.steered
