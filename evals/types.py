@@ -21,6 +21,8 @@ class Purpose(StrEnum):
     DEV = "dev"
     SCREEN = "screen"
     CONFIRM = "confirm"
+    BASELINE = "baseline"
+    """A confirmed candidate against the lineage's round-0 baseline, before the gate."""
     AUDIT = "audit"
     EXTRA = "extra"
     """Asked for by a person at the gate, after the verdict and beside it."""

@@ -130,7 +130,13 @@ def _detail(step: StepRecord) -> str:
         case Step.REVIEW:
             confirm = payload.get("confirm")
             if isinstance(confirm, Mapping):
-                return f"confirmed on fresh data: {score_line(confirm)}"
+                whole = payload.get("baseline")
+                said = (
+                    f"; against the baseline: {score_line(whole)}"
+                    if isinstance(whole, Mapping)
+                    else ""
+                )
+                return f"confirmed on fresh data: {score_line(confirm)}{said}"
             return str(payload.get("reason", ""))
         case Step.DECIDE:
             return f"{payload.get('actor', '')}: {payload.get('reason', '')}".strip(": ")

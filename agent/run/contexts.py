@@ -25,6 +25,7 @@ from rsi.agent.store.records import CampaignRecord, RoundRecord, Step, StepRecor
 from rsi.agent.store.state import RoundVerdict, round_state
 from rsi.agent.store.tree_blobs import decode_tree
 from rsi.evals.measure.floor import with_floor
+from rsi.evals.types import Purpose
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.files.trees import read_tree
@@ -145,6 +146,17 @@ class RoundContext:
     @cached_property
     def champion_tree(self) -> FileTree:
         return self.campaign.lineage.tree(self.record.champion_commit)
+
+    @property
+    def is_first_step(self) -> bool:
+        """Whether the champion that this round measures against is the lineage's baseline."""
+        return self.record.champion_commit == self.campaign.lineage.baseline()
+
+    def reference_tree(self, purpose: Purpose) -> FileTree:
+        """What the candidate runs against: the champion, or the lineage's baseline."""
+        if purpose is Purpose.BASELINE:
+            return self.campaign.lineage.tree(self.campaign.lineage.baseline())
+        return self.champion_tree
 
     @property
     def alpha(self) -> float:

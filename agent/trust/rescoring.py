@@ -12,6 +12,7 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step, StepRecord
 from rsi.evals.judge.guards import source_facts
+from rsi.evals.judge.judging import fresh_stages
 from rsi.evals.judge.score import score
 from rsi.evals.measure.floor import with_floor
 from rsi.evals.types import Purpose
@@ -30,7 +31,7 @@ class Rescored:
 
 
 def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tuple[Rescored, ...]:
-    """Score the screen and, where there was one, the confirmation of a round again.
+    """Score the screen of a round again and, where there were any, its stages on fresh runs.
 
     Args:
         ledger: Where the measurements are.
@@ -55,14 +56,13 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
     opened = next(each for each in steps if each.step is Step.OPEN)
     stored = {Purpose.SCREEN: _mapping(by_step[Step.SCORE], "score")}
     review = by_step.get(Step.REVIEW)
-    if review is not None and "confirm" in review.payload:
-        stored[Purpose.CONFIRM] = _mapping(review, "confirm")
-    source = source_facts(
-        lineage.tree(record.champion_commit),
-        lineage.tree(str(by_step[Step.COMMIT].payload["commit"])),
-    )
+    if review is not None:
+        stages = fresh_stages(is_first_step=False)
+        stored |= {each: _mapping(review, each.value) for each in stages if each in review.payload}
+    candidate = lineage.tree(str(by_step[Step.COMMIT].payload["commit"]))
     results = []
     for purpose, before in stored.items():
+        reference = lineage.baseline() if purpose is Purpose.BASELINE else record.champion_commit
         again = score(
             task,
             with_floor(
@@ -71,7 +71,7 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
             ledger.measurements(round_id, purpose, attempt=attempt),
             purpose=purpose,
             alpha=rate_of(opened.payload, attempt),
-            source=source,
+            source=source_facts(lineage.tree(reference), candidate),
         )
         results.append(
             Rescored(

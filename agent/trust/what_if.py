@@ -313,10 +313,8 @@ def _ruling(
             return Ruling.UNKNOWN, "was not admitted, so it was never run"
         return Ruling.NOT_PROMOTED, "never measured"
     alpha = rate_of(opened.payload, attempt)
-    source = source_facts(
-        lineage.tree(record.champion_commit),
-        lineage.tree(str(latest[Step.COMMIT].payload["commit"])),
-    )
+    candidate = lineage.tree(str(latest[Step.COMMIT].payload["commit"]))
+    source = source_facts(lineage.tree(record.champion_commit), candidate)
     try:
         ruling, why = court.weigh(screen, Purpose.SCREEN, alpha=alpha, source=source)
         review = latest.get(Step.REVIEW)
@@ -331,7 +329,12 @@ def _ruling(
         confirm = ledger.measurements(record.id, Purpose.CONFIRM, attempt=attempt)
         if not confirm:
             return Ruling.UNKNOWN, "would have gone to confirmation, which was never run"
-        return court.weigh(confirm, Purpose.CONFIRM, alpha=alpha, source=source)
+        ruling, why = court.weigh(confirm, Purpose.CONFIRM, alpha=alpha, source=source)
+        whole = ledger.measurements(record.id, Purpose.BASELINE, attempt=attempt)
+        if ruling is not Ruling.PROMOTED or not whole:
+            return ruling, why  # a first step has none, nor has a round of an older version
+        source = source_facts(lineage.tree(lineage.baseline()), candidate)
+        return court.weigh(whole, Purpose.BASELINE, alpha=alpha, source=source)
     except MeasurementError as error:
         return Ruling.UNKNOWN, str(error)
 

@@ -9,11 +9,21 @@ from dataclasses import dataclass, replace
 
 from rsi.evals.judge.guards import check_all
 from rsi.evals.judge.pairing import Runs, sort_runs
-from rsi.evals.judge.quality import QualityCheck, QualityState, breaks_limit, check_quality
+from rsi.evals.judge.quality import (
+    LINEAGE_ALPHA,
+    QUALITY_ALPHA,
+    QualityCheck,
+    QualityState,
+    breaks_limit,
+    check_quality,
+)
 from rsi.evals.judge.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
 from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
 from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Direction, MeasurePlan, Metric, MetricKind, Profile, QualityRule, Task
+
+AGAINST_BASELINE = frozenset({Purpose.BASELINE, Purpose.AUDIT})
+"""Purposes whose reference arm is the lineage's round-0 baseline, so that a ratio holds many steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +43,24 @@ class Judgement:
     """The plan that applied, with the purpose's cap and the alpha in use."""
 
 
+def fresh_stages(*, is_first_step: bool) -> tuple[Purpose, ...]:
+    """What a screened candidate must be supported in, on fresh runs, before the gate.
+
+    The second binds a chain of steps to what one step may cost: quality and guards are judged against a reference that
+    no promotion moves. A first step is measured against the baseline anyway.
+    """
+    return (Purpose.CONFIRM,) if is_first_step else (Purpose.CONFIRM, Purpose.BASELINE)
+
+
 def plan_for(plan: MeasurePlan, purpose: Purpose, alpha: float | None) -> MeasurePlan:
     """The plan of one purpose.
 
-    CONFIRM starts with `confirm_pairs` and may go on to the cap. AUDIT and EXTRA measure a number fixed beforehand
+    CONFIRM and BASELINE start with `confirm_pairs` and may go on to the cap. AUDIT and EXTRA measure a number fixed beforehand
     and look once, which gives the narrowest interval. The others stop as early as they can.
     """
     chosen = plan.alpha if alpha is None else alpha
     confirm = max(plan.confirm_pairs, FIRST_LOOK)
-    if purpose is Purpose.CONFIRM:
+    if purpose in {Purpose.CONFIRM, Purpose.BASELINE}:
         cap = max(plan.max_pairs, confirm)
         return replace(plan, min_pairs=confirm, max_pairs=cap, alpha=chosen)
     if purpose in {Purpose.AUDIT, Purpose.EXTRA}:
@@ -77,7 +96,8 @@ def judge(
     runs = sort_runs(task.metric, measurements, purpose)
     ratios = log_ratios_of(task.metric, runs)
     state = None if ratios is None else decide(ratios, plan, task.metric.minimum_effect)
-    quality = tuple(check_quality(rule, runs.valid, plan) for rule in profile.quality)
+    level = LINEAGE_ALPHA if purpose is Purpose.BASELINE else QUALITY_ALPHA
+    quality = tuple(check_quality(rule, runs.valid, plan, alpha=level) for rule in profile.quality)
     guards = check_all(profile.guards, task.tests, runs.valid, source)
     stop, verdict, reason = (
         _failed(runs)

@@ -47,6 +47,8 @@ def check_plausibility(
     settings: Mapping[str, object],
     effect: Interval | None,
     pairs: Sequence[tuple[Measurement, Measurement]],
+    *,
+    is_one_step: bool = True,
 ) -> Plausibility:
     """Hold a claim against the floor and against the largest believable step.
 
@@ -55,6 +57,7 @@ def check_plausibility(
         settings: The profile's settings; `floor_s` is the floor where one was measured.
         effect: The ratio measured; None when there was none.
         pairs: (champion, candidate) of each valid pair.
+        is_one_step: False where the ratio is against the baseline and may hold many steps.
     """
     if effect is None:
         return Plausibility(is_plausible=True, text="no effect to judge")
@@ -68,13 +71,14 @@ def check_plausibility(
             "a person must look"
         )
         return Plausibility(is_plausible=False, text=text)
-    if effect.estimate > metric.plausible_ratio:
+    if is_one_step and effect.estimate > metric.plausible_ratio:
         text = (
             f"{effect.estimate:.2f}x in one step is beyond {metric.plausible_ratio:g}x: "
             "a person must look"
         )
         return Plausibility(is_plausible=False, text=text)
-    text = f"{effect.estimate:.2f}x of at most {metric.plausible_ratio:g}x believed in one step"
+    text = f"{effect.estimate:.2f}x"
+    text += f" of at most {metric.plausible_ratio:g}x believed in one step" if is_one_step else ""
     if floor is not None and reachable is not None:
         text += f"; the least that a run must do would reach {reachable:.1f}x"
         if candidate is not None and candidate < NEAR_FLOOR * floor:

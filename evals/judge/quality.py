@@ -19,6 +19,8 @@ from rsi.tasks.types import Direction, MeasurePlan, QualityRule
 QUALITY_ALPHA = 0.05
 """One-sided error rate of calling a quality kept over all looks of a stage together, and of calling it broken; screen and
 confirm both have to call it kept."""
+LINEAGE_ALPHA = 0.01
+"""The same against the lineage's baseline, where one stage stands for both and a lineage tries again with every round."""
 FIRST_LOOK_SHARE = 0.5
 """Part of it that the first look may spend: a candidate whose speed settles at once is not held up by its quality."""
 MIN_PAIRS = 2
@@ -42,19 +44,25 @@ class QualityCheck:
 
 
 @lru_cache(maxsize=1024)
-def quality_levels(min_pairs: int, max_pairs: int) -> tuple[tuple[int, float], ...]:
-    """Level of each look at a quality by its number of pairs, summing to QUALITY_ALPHA.
+def quality_levels(
+    min_pairs: int, max_pairs: int, alpha: float = QUALITY_ALPHA
+) -> tuple[tuple[int, float], ...]:
+    """Level of each look at a quality by its number of pairs, summing to `alpha`.
 
     A share for the first look, the rest in proportion to the pairs as for the speed. The sum bounds the chance of ever
     calling a loss as large as the margin kept, whatever the dependence between looks (union bound).
     """
-    extra = FIRST_LOOK_SHARE * QUALITY_ALPHA
-    (first, level), *later = spent_levels(min_pairs, max_pairs, QUALITY_ALPHA - extra)
+    extra = FIRST_LOOK_SHARE * alpha
+    (first, level), *later = spent_levels(min_pairs, max_pairs, alpha - extra)
     return ((first, level + extra), *later)
 
 
 def check_quality(
-    rule: QualityRule, pairs: Sequence[tuple[Measurement, Measurement]], plan: MeasurePlan
+    rule: QualityRule,
+    pairs: Sequence[tuple[Measurement, Measurement]],
+    plan: MeasurePlan,
+    *,
+    alpha: float = QUALITY_ALPHA,
 ) -> QualityCheck:
     """Apply one rule to all valid pairs.
 
@@ -62,13 +70,14 @@ def check_quality(
         rule: Limit and margin, in the rule's unit.
         pairs: (champion, candidate) of each pair, both ended ok.
         plan: Says after how many pairs the difference is looked at; a limit holds in every run.
+        alpha: One-sided error rate over all looks of the stage.
     """
     values = [(left.quality.get(rule.name), right.quality.get(rule.name)) for left, right in pairs]
     champion = [value for value, _ in values if value is not None]
     candidate = [value for _, value in values if value is not None]
     broken = _limit_problem(rule, champion, candidate, len(pairs))
     both = [(a, b) for a, b in values if a is not None and b is not None]
-    levels = quality_levels(plan.min_pairs, max(plan.max_pairs, len(pairs)))
+    levels = quality_levels(plan.min_pairs, max(plan.max_pairs, len(pairs)), alpha)
     level = [spent for count, spent in levels if count <= len(pairs)] or [levels[0][1]]
     low, high = _difference_interval([b - a for a, b in both], level[-1])
     if broken is not None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from rsi.evals.errors import EvidenceError, MeasurementError
-from rsi.evals.judge.judging import Judgement, judge
+from rsi.evals.judge.judging import AGAINST_BASELINE, Judgement, judge
 from rsi.evals.judge.pairing import Pair
 from rsi.evals.judge.plausibility import FLOOR_SETTING, check_plausibility
 from rsi.evals.judge.sequential import MIN_PAIRS, ratio_interval, trimmed_mean
@@ -50,7 +50,13 @@ def score(
     judgement = judge(task, profile, measurements, purpose=purpose, alpha=alpha, source=source)
     _require_champion(judgement, purpose)
     effect = None if judgement.state is None else judgement.state.interval
-    plausible = check_plausibility(task.metric, profile.settings, effect, judgement.runs.valid)
+    plausible = check_plausibility(
+        task.metric,
+        profile.settings,
+        effect,
+        judgement.runs.valid,
+        is_one_step=purpose not in AGAINST_BASELINE,
+    )
     unsigned = Score(
         verdict=judgement.verdict,
         reason=judgement.reason,

@@ -74,6 +74,9 @@ def case_lines(
     )
     if view.confirm and view.score:
         lines.append(_effect_line("searched", view.score))
+    if view.baseline:
+        lines.append(_effect_line("in all", view.baseline))
+        lines += [_quality_line(each, "in all") for each in view.baseline.quality]
     lines += _extra_lines(detail)
     lines.append(_labelled("predicted", (ratio(view.predicted_ratio), Role.DIM)))
     best = view.confirm or view.score
@@ -249,7 +252,7 @@ def _effect_line(label: str, score: Score | None) -> Line:
     )
 
 
-def _quality_line(each: QualityResult) -> Line:
+def _quality_line(each: QualityResult, label: str = "quality") -> Line:
     sign, role = ("✔ ", Role.GOOD) if each.is_kept else ("✖ ", Role.BAD)
     values = f"{_short(each.champion_mean)} → {_short(each.candidate_mean)}"
     low, high = (_rounded(bound) for bound in (each.difference_low, each.difference_high))
@@ -266,7 +269,7 @@ def _quality_line(each: QualityResult) -> Line:
     ]
     if not each.is_kept and each.reason:
         spans.append((f" {each.reason}", Role.BAD))
-    return _labelled("quality", *spans)
+    return _labelled(label, *spans)
 
 
 def _guard_line(each: GuardResult) -> Line:

@@ -47,6 +47,8 @@ class RoundView:
     """Of the pairs that the search saw."""
     confirm: Score | None
     """Of fresh pairs with fresh hidden data, measured before the gate."""
+    baseline: Score | None
+    """Of the candidate against the round-0 baseline, measured before the gate; None for a first step."""
     commit: str | None
     lesson: str
     why: str

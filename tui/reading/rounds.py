@@ -105,6 +105,7 @@ def round_view(
         predicted_ratio=payloads.number_of(propose, "predicted_ratio"),
         score=payloads.score_of(latest.get(Step.SCORE, {})),
         confirm=payloads.value_of(Score, review.get("confirm")),
+        baseline=payloads.value_of(Score, review.get("baseline")),
         commit=payloads.text_of(latest.get(Step.COMMIT, {}), "commit") or None,
         lesson=payloads.text_of(report, "lesson"),
         why=payloads.text_of(report, "why") or _reason_of(latest.values()),

@@ -19,12 +19,12 @@ from rsi.agent.store.records import HandledMark, RequestKind, utc_now
 from rsi.evals.admission.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
 from rsi.evals.judge.guards import source_facts
+from rsi.evals.judge.judging import fresh_stages
 from rsi.evals.judge.score import score as score_measurements
 from rsi.evals.judge.sequential import FIRST_LOOK
 from rsi.evals.measure.measuring import AUDIT_ALPHA
 from rsi.evals.measure.measuring import measure as measure_pairs
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
-from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Profile
 
 
@@ -82,16 +82,20 @@ def review(context: RoundContext) -> StepResult:
     if blocking:
         reason = "; ".join(f"{each.rule}: {each.message}" for each in blocking)
         return StepResult(outcome="rejected", payload={**payload, "reason": reason})
-    _measure(context, Purpose.CONFIRM)
-    if context.campaign.steering.is_stopping():
-        return StepResult(outcome="stopped", payload=payload)
-    confirm = _score(context, Purpose.CONFIRM)
-    payload |= {"confirm": asdict(confirm), "score_digest": confirm.digest}
-    if confirm.verdict is not Verdict.SUPPORTED:
-        return StepResult(
-            outcome=confirm.verdict.value, payload={**payload, "reason": confirm.reason}
-        )
-    held_by = _held_by(findings, (screen, confirm))
+    fresh: dict[Purpose, Score] = {}
+    for purpose in fresh_stages(is_first_step=context.is_first_step):
+        _measure(context, purpose)
+        if context.campaign.steering.is_stopping():
+            return StepResult(outcome="stopped", payload=payload)
+        fresh[purpose] = _score(context, purpose)
+        payload[purpose.value] = asdict(fresh[purpose])
+        payload["score_digest"] = fresh[Purpose.CONFIRM].digest
+        if fresh[purpose].verdict is not Verdict.SUPPORTED:
+            return StepResult(
+                outcome=fresh[purpose].verdict.value,
+                payload={**payload, "reason": _why_not(purpose, fresh[purpose])},
+            )
+    held_by = _held_by(findings, (screen, fresh[Purpose.CONFIRM]))
     if not context.record.is_control:
         # The lock is about promotions; a control is judged as if there were none.
         held_by += lock_reasons(context.ledger, context.campaign.record)
@@ -144,6 +148,11 @@ def measure_more_pairs(context: RoundContext) -> None:
         )
 
 
+def _why_not(purpose: Purpose, found: Score) -> str:
+    where = "against the round-0 baseline, " if purpose is Purpose.BASELINE else ""
+    return where + found.reason
+
+
 def _held_by(findings: Sequence[Finding], scores: Sequence[Score]) -> list[str]:
     reasons = [
         f"{each.rule}: {each.message}" for each in findings if each.severity is not Severity.NOTE
@@ -171,7 +180,7 @@ def _measure(
             campaign_context.task,
             profile or campaign_context.profile,
             campaign_context.backend,
-            context.champion_tree,
+            context.reference_tree(purpose),
             context.candidate_tree(),
             purpose=purpose,
             campaign_secret=campaign_context.secret,
@@ -206,9 +215,5 @@ def _score(
         _stored(context, purpose),
         purpose=purpose,
         alpha=context.alpha if alpha is None else alpha,
-        source=_source(context),
+        source=source_facts(context.reference_tree(purpose), context.candidate_tree()),
     )
-
-
-def _source(context: RoundContext) -> SourceFacts:
-    return source_facts(context.champion_tree, context.candidate_tree())
