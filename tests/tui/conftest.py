@@ -50,11 +50,18 @@ def sample(template: Path, tmp_path: Path) -> Iterator[Sample]:
     made.ledger.close()
 
 
-async def until(pilot: Pilot[object], holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    """Let the application work until something holds; fail when it does not in time."""
+async def until(
+    pilot: Pilot[object],
+    holds: Callable[[], bool],
+    *,
+    seconds: float = 10.0,
+    each: Callable[[], object] = lambda: None,
+) -> None:
+    """Let the application work until something holds, doing something each time; fail when it does not in time."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not happen in time"
+        each()
         await pilot.pause(0.02)
     await pilot.pause()
 
