@@ -13,12 +13,14 @@ ModelError
 └── ModelReplyError            the reply arrived and cannot be read; may pass later, has cost
 """
 
+from rsi.agent.llm.types import Usage
+
 
 class ModelError(Exception):
     """Base of everything a model call raises.
 
-    `may_have_cost` is True when the provider may bill the failed attempt, `retry_after_s` is what
-    the provider asked for, None when it asked for nothing.
+    `may_have_cost` is True when the provider may bill the failed attempt, `usage` what it says that it billed, None
+    when it says nothing; `retry_after_s` is what the provider asked for, None when it asked for nothing.
     """
 
     is_retryable: bool = False
@@ -32,12 +34,14 @@ class ModelError(Exception):
         status: int | None = None,
         retry_after_s: float | None = None,
         may_have_cost: bool | None = None,
+        usage: Usage | None = None,
     ) -> None:
         suffix = f" [request {request_id}]" if request_id else ""
         super().__init__(message + suffix)
         self.request_id = request_id
         self.status = status
         self.retry_after_s = retry_after_s
+        self.usage = usage
         if may_have_cost is not None:
             self.may_have_cost = may_have_cost
 
@@ -67,7 +71,9 @@ class ModelRequestError(ModelRefusedError):
 
 
 class ContextOverflowError(ModelRefusedError):
-    """The request does not fit the model's context."""
+    """The request does not fit the model's context; `context_tokens` is its size where the server tells it."""
+
+    context_tokens: int | None = None
 
 
 class ModelBusyError(ModelError):

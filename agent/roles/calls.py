@@ -65,7 +65,7 @@ class Caller:
             reply = self.model.complete(request)
         except ModelError as error:
             # What may have been billed stays reserved in full; what was turned away costs nothing.
-            usage = None if error.may_have_cost else Usage()
+            usage = error.usage or (None if error.may_have_cost else Usage())
             self._settle(reservation, usage, bound, time.monotonic() - started)
             failure = {"error": str(error), "status": error.status, "class": type(error).__name__}
             self.sink(self.role.value, "error", failure)

@@ -7,13 +7,18 @@ name as well as by the package's own bounds. Its own retries are off.
 
 import importlib.metadata
 import os
-import time
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, cast
+from urllib.parse import urlsplit
 
-from rsi.agent.llm.adapters.chat_wire import GatheredChat, chat_messages, chat_tools
+from rsi.agent.llm.adapters.chat_reply import ChatReply
+from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
+from rsi.agent.llm.adapters.failures import ErrorTable, body_of, failure
 from rsi.agent.llm.adapters.hosted import HostedModel
-from rsi.agent.llm.adapters.wire import Deadline, ErrorTable, pumped, translated
+from rsi.agent.llm.adapters.litellm_tap import LiteLLMChunks, Tap, taps
+from rsi.agent.llm.adapters.messages_reply import MessagesReply
+from rsi.agent.llm.adapters.reading import Answer, Gathering, answer_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ContextOverflowError,
@@ -24,9 +29,8 @@ from rsi.agent.llm.errors import (
     ModelSpecError,
     ModelWireError,
 )
-from rsi.agent.llm.naming.keys import NO_KEY
 from rsi.agent.llm.naming.prices import Listed
-from rsi.agent.llm.types import Price, Rates, Reply, Request, StopReason
+from rsi.agent.llm.types import Price, Rates, Request
 
 PROVIDER = "litellm"
 COMPROMISED = frozenset({"1.82.7", "1.82.8"})
@@ -81,39 +85,49 @@ class LiteLLMModel(HostedModel):
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         self._litellm = cast(Any, litellm)
+        self._taps = taps()
+        self.provider, self.errors = PROVIDER, ERRORS
+        self.sdk_errors = _base_errors(self._litellm.exceptions)
 
-    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
-        """One streamed call; see `Model.complete`."""
-        started = time.monotonic()
-        gathered = GatheredChat(PROVIDER, on_delta)
-        exceptions = self._litellm.exceptions
-        ids: list[str] = []
-        with (
-            Deadline(self.options.timeout_s) as deadline,
-            translated(
+    def _send(self, request: Request) -> Answer:
+        with self._taps.open() as tap:
+            chunks = self._chunks(tap, request)
+        if tap.error is not None:
+            raise tap.error
+        if tap.refused is not None:
+            raise failure(
                 PROVIDER,
-                sdk_errors=_base_errors(exceptions),
-                table=ERRORS,
+                body_of(tap.refused),
                 redactor=self.redactor,
-                deadline=deadline,
-                has_started=lambda: gathered.has_started,
-                has_key=self.key != NO_KEY,
-            ),
-        ):
-            for chunk in pumped(lambda: self._chunks(request, ids), deadline):
-                gathered.add(chunk)
-            reply = gathered.reply(next(iter(ids), None), time.monotonic() - started)
-            if not reply.blocks and reply.stop_reason is StopReason.END_TURN:
-                # litellm swallows events that it cannot parse and then calls the reply finished.
-                raise ModelReplyError(f"{PROVIDER}: the reply is empty")
-            return reply
+                status=tap.refused.status_code,
+                headers=tap.refused.headers,
+            )
+        if tap.response is not None:
+            return answer_of(PROVIDER, tap.response)
+        return Answer(
+            provider=PROVIDER,
+            url=self.name,
+            headers={},
+            stream=LiteLLMChunks(chunks),
+            close=lambda: None,
+        )
 
-    def _chunks(self, request: Request, ids: list[str]) -> Iterator[Mapping[str, Any]]:
-        stream = self._litellm.completion(**self._body(request))
-        if (request_id := _request_id(stream)) is not None:
-            ids.append(request_id)
-        for chunk in stream:
-            yield chunk.model_dump()
+    def _chunks(self, tap: Tap, request: Request) -> Iterator[Any]:
+        """Litellm's own reading of the answer, begun far enough that the request is sent."""
+        try:
+            chunks = iter(self._litellm.completion(**self._body(request)))
+            # Some providers' requests are sent when the first chunk is asked for.
+            first = [] if tap.response is not None else list(islice(chunks, 1))
+        except self.sdk_errors:
+            if tap.error is None and tap.refused is None:
+                raise
+            return iter(())
+        return chain(first, chunks)
+
+    def _gathering(self, answer: Answer, request: Request, on_delta: OnDelta | None) -> Gathering:
+        if urlsplit(answer.url).path.endswith("/messages"):
+            return MessagesReply(PROVIDER, request, on_delta)
+        return ChatReply(PROVIDER, request, on_delta)
 
     def _body(self, request: Request) -> dict[str, object]:
         is_anthropic = self.name.startswith("anthropic/")
@@ -158,14 +172,6 @@ def _base_errors(exceptions: Any) -> tuple[type[Exception], ...]:  # noqa: ANN40
         for value in vars(exceptions).values()
         if isinstance(value, type) and issubclass(value, Exception)
     )
-
-
-def _request_id(stream: Any) -> str | None:  # noqa: ANN401 (litellm's own stream class)
-    headers = (getattr(stream, "_hidden_params", None) or {}).get("additional_headers") or {}
-    for name in ("llm_provider-request-id", "llm_provider-x-request-id"):
-        if headers.get(name):
-            return str(headers[name])
-    return None
 
 
 def listed_price(name: str) -> Listed | None:

@@ -4,12 +4,14 @@ The SDK is imported when the model is made. Its own retries are off: `agent.call
 attempt is reserved and settled.
 """
 
-import time
 from typing import Any, cast
 
-from rsi.agent.llm.adapters.chat_wire import GatheredChat, chat_messages, chat_tools
+from rsi.agent.llm.adapters.chat_reply import ChatReply
+from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
+from rsi.agent.llm.adapters.failures import ErrorTable
 from rsi.agent.llm.adapters.hosted import HostedModel
-from rsi.agent.llm.adapters.wire import Deadline, ErrorTable, translated
+from rsi.agent.llm.adapters.network import http_client, library_of
+from rsi.agent.llm.adapters.reading import Answer, answer_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ModelAuthError,
@@ -19,7 +21,7 @@ from rsi.agent.llm.errors import (
     ModelWireError,
 )
 from rsi.agent.llm.naming.keys import NO_KEY
-from rsi.agent.llm.types import Reply, Request
+from rsi.agent.llm.types import Request
 
 PROVIDER = "openai"
 
@@ -55,40 +57,24 @@ class OpenAIModel(HostedModel):
     def _connect(self) -> None:
         import openai
 
-        self._sdk_error = openai.OpenAIError
+        self.provider, self.errors = PROVIDER, ERRORS
+        self.sdk_errors = (openai.OpenAIError,)
         self._client = openai.OpenAI(
             api_key=self.key or NO_KEY,
             base_url=self.base_url,
             max_retries=0,
             timeout=self.options.silence_s,
+            http_client=http_client(library_of(openai), timeout_s=self.options.silence_s),
         )
         self._is_own_api = self.base_url is None or "api.openai.com" in self.base_url
 
-    def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
-        """One streamed call; see `Model.complete`."""
-        started = time.monotonic()
-        gathered = GatheredChat(PROVIDER, on_delta)
-        with (
-            Deadline(self.options.timeout_s) as deadline,
-            translated(
-                PROVIDER,
-                sdk_errors=(self._sdk_error,),
-                table=ERRORS,
-                redactor=self.redactor,
-                deadline=deadline,
-                has_started=lambda: gathered.has_started,
-                has_key=self.has_key,
-            ),
-        ):
-            body = cast(Any, self._body(request))
-            with self._client.chat.completions.create(**body, stream=True) as stream:
-                deadline.watch(stream.response.close)
-                request_id = stream.response.headers.get("x-request-id")
-                for chunk in stream:
-                    deadline.check()
-                    gathered.add(chunk.model_dump(mode="json", exclude_unset=True))
-            deadline.check()
-            return gathered.reply(request_id, time.monotonic() - started)
+    def _send(self, request: Request) -> Answer:
+        body = cast(Any, self._body(request))
+        sent = self._client.chat.completions.with_streaming_response.create(**body, stream=True)
+        return answer_of(PROVIDER, sent.__enter__())  # the answer's `close` is its exit
+
+    def _gathering(self, answer: Answer, request: Request, on_delta: OnDelta | None) -> ChatReply:
+        return ChatReply(PROVIDER, request, on_delta)
 
     def _body(self, request: Request) -> dict[str, object]:
         body: dict[str, object] = {

@@ -1,10 +1,18 @@
 """A fake provider, and each adapter pointed at it."""
 
+from dataclasses import dataclass
+
 import pytest
 from tests.agent.llm.servers import FakeProvider
+from tests.agent.puppet import OpenBudgetGuard
 
+from rsi.agent.llm.errors import ModelError
 from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.llm.retry import RetryPolicy
+from rsi.agent.llm.types import Reply, Request
+from rsi.agent.roles.calls import Caller
+from rsi.agent.types import AgentRole
 
 CANARY = "sk-canary-5b1f0c7e9a2d4468b3f1"
 
@@ -46,3 +54,48 @@ def make(adapter, provider):
         return resolve_model(f"{spec}?{query}" if query else spec, keys=KeyRing(environ))
 
     return make
+
+
+@dataclass(kw_only=True)
+class Bill:
+    """What one call of a role came to, all its attempts together."""
+
+    reply: Reply | None
+    error: ModelError | None
+    attempts: int
+    tokens: int
+    """Tokens that were charged as real."""
+    unknown: int
+    """Attempts whose cost nobody knows, which keep their reservation."""
+    usages: list
+
+
+@pytest.fixture
+def pay(make, provider):
+    """Asks once, as every role does: with six attempts, reserved and settled one by one."""
+
+    def pay(request: Request, **options: object) -> Bill:
+        guard = OpenBudgetGuard()
+        caller = Caller(
+            model=make(**options),
+            role=AgentRole.PROPOSER,
+            budget_guard=guard,
+            sink=lambda *_: None,
+            policy=RetryPolicy(attempts=6, base_s=0.0),
+        )
+        reply = error = None
+        try:
+            reply = caller.complete(request)
+        except ModelError as caught:
+            error = caught
+        usages = [usage for _, usage, _ in guard.settled]
+        return Bill(
+            reply=reply,
+            error=error,
+            attempts=len(provider.seen),
+            tokens=sum(usage.total_tokens for usage in usages if usage is not None),
+            unknown=usages.count(None),
+            usages=usages,
+        )
+
+    return pay

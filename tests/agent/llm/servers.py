@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.types import (
@@ -89,7 +90,13 @@ class Drip:
     for_s: float = 30.0
 
 
-Act = Say | Fail | Cut | Rubbish | MidwayError | Silent | Drip
+class Free(Protocol):
+    """Answers in a form of its own; `sloppy.Raw` is one."""
+
+    def play(self, handler: BaseHTTPRequestHandler) -> None: ...
+
+
+Act = Say | Fail | Cut | Rubbish | MidwayError | Silent | Drip | Free
 
 
 @dataclass
@@ -107,6 +114,10 @@ class FakeProvider:
     def __init__(self, brain: Callable[[Request], Model] | None = None) -> None:
         self.acts: list[Act] = []
         self.seen: list[Seen] = []
+        self.pages: dict[str, object] = {}
+        """What GET answers by path, as JSON; other paths are not found."""
+        self.asked: list[str] = []
+        """Paths of GET requests."""
         self.brain = brain
         self.closing = threading.Event()
         outer = self
@@ -117,6 +128,9 @@ class FakeProvider:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             block_on_close = False
+
+            def handle_error(self, *_) -> None:
+                pass  # clients hang up on bad answers
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.root = f"http://127.0.0.1:{self._server.server_port}"
@@ -147,6 +161,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_) -> None:
         pass
 
+    def do_GET(self) -> None:
+        self.provider.asked.append(self.path)
+        page = self.provider.pages.get(self.path)
+        raw = json.dumps(page).encode()
+        self.send_response(404 if page is None else 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         body = json.loads(raw)
@@ -160,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _act(self, act: Act, is_anthropic: bool, body: dict) -> None:
+        if hasattr(act, "play"):
+            act.play(self)
+            return
         if isinstance(act, Fail):
             self._fail(act, is_anthropic)
             return
