@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from rsi.agent.errors import AgentError
+from rsi.agent.policy.audits import failed_audit
 from rsi.agent.policy.settings import Autonomy, CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -238,9 +239,12 @@ def task_standing(ledger: Ledger, campaign: CampaignRecord) -> ControlStanding:
 
 
 def lock_reasons(ledger: Ledger, campaign: CampaignRecord) -> tuple[str, ...]:
-    """Why policy may not promote on this lineage; empty when controls do not forbid it."""
-    lock = standing_of(ledger, campaign).lock
-    return (f"promotions are locked: {lock.reason}",) if lock.is_locked else ()
+    """Why policy may not promote on this lineage; empty when neither controls nor the newest audit forbid it."""
+    lock, failed = standing_of(ledger, campaign).lock, failed_audit(ledger, campaign.lineage)
+    return (
+        *((f"promotions are locked: {lock.reason}",) if lock.is_locked else ()),
+        *((f"promotions are locked: {failed.text}; {failed.offer}",) if failed else ()),
+    )
 
 
 def unearned(

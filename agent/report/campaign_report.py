@@ -4,16 +4,17 @@ Pure reading: the same ledger gives the same report. Does not: render anything (
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import cast
 
 from rsi.agent.errors import LineageError
+from rsi.agent.policy.audits import ChampionAudit, FailedAudit, audits_in, failed_audit
 from rsi.agent.policy.claims import confirmed_effect
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
-from rsi.agent.report.tally import RoundLine, StackAudit, Tally, round_lines, stack_audits, tally
+from rsi.agent.report.tally import RoundLine, Tally, round_lines, tally
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -94,7 +95,7 @@ class Standing:
     label: str
     """The round, as people call it; "end" after the last one."""
     hypothesis: str
-    """What the round promoted; empty for an audit."""
+    """What the round promoted; of an audit empty, or what it came to when it is not supported."""
     commit: str | None
     against: Against
     effect: Interval
@@ -113,8 +114,10 @@ class CampaignReport:
     """The round-0 commit; None before any round opened."""
     champion: str | None
     """The campaign's last champion; None before any round opened."""
-    audits: tuple[StackAudit, ...]
+    audits: tuple[ChampionAudit, ...]
     """Champions measured against the baseline, oldest first; the last one counts."""
+    failed_audit: FailedAudit | None
+    """Why the lineage's champion may not be trusted to be better than its baseline; None where nothing says so."""
     standings: tuple[Standing, ...]
     """The champion over the rounds: each promotion over its champion, and each audit, in their order."""
     spend: tuple[Spend, ...]
@@ -160,7 +163,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
     promotions = tuple(
         move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
     )
-    audits = stack_audits(ledger, campaign_id)
+    audits = audits_in(ledger.campaign_events(campaign_id))
     looks = _looks(ledger, reported)
     opened = [step for steps in by_round.values() for step in steps if step.step is Step.OPEN]
     return CampaignReport(
@@ -171,6 +174,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         baseline=_text_of(opened[0].payload, "baseline_commit") if opened else None,
         champion=_champion(promotions, lines),
         audits=audits,
+        failed_audit=failed_audit(ledger, summary.record.lineage),
         standings=_standings(reported, promotions, audits),
         spend=tuple(ledger.spend(campaign_id).values()),
         time=stage_times([each.steps for each in reported]),
@@ -217,7 +221,7 @@ def _looks(ledger: Ledger, rounds: Sequence[ReportedRound]) -> Counter[str]:
 def _standings(
     rounds: Sequence[ReportedRound],
     promotions: Sequence[PromotionRecord],
-    audits: Sequence[StackAudit],
+    audits: Sequence[ChampionAudit],
 ) -> tuple[Standing, ...]:
     promoted = {
         move.round_id: move.new_commit for move in promotions if move.kind is PromotionKind.PROMOTE
@@ -235,20 +239,22 @@ def _standings(
                     effect=effect,
                 )
             )
-        found += [
-            _audited(each.line.label, audit) for audit in audits if audit.round_id == record.id
-        ]
-    return (*found, *(_audited("end", audit) for audit in audits if audit.round_id is None))
+        found += _audited(each.line.label, audits, record.id)
+    return (*found, *_audited("end", audits, None))
 
 
-def _audited(label: str, audit: StackAudit) -> Standing:
-    return Standing(
-        label=label,
-        hypothesis="",
-        commit=audit.commit,
-        against=Against.BASELINE,
-        effect=audit.effect,
-    )
+def _audited(
+    label: str, audits: Sequence[ChampionAudit], round_id: str | None
+) -> Iterator[Standing]:
+    for audit in audits:
+        if audit.round_id == round_id and audit.effect is not None:
+            yield Standing(
+                label=label,
+                hypothesis="" if audit.is_supported else f"audit {audit.score.verdict.value}",
+                commit=audit.commit,
+                against=Against.BASELINE,
+                effect=audit.effect,
+            )
 
 
 def _round(

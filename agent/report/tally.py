@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from rsi.agent.policy.audits import claimed_speedup, newest_audit
 from rsi.agent.policy.claims import Tier, claim_tier, claimed_effect, searched_effect
 from rsi.agent.policy.controls import ACTOR, has_passed
-from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEventKind,
     DecisionAction,
     RoundRecord,
     Step,
@@ -23,7 +22,7 @@ from rsi.agent.store.state import (
     latest_steps,
     round_state,
 )
-from rsi.evals.types import Interval, Score
+from rsi.evals.types import Interval, Verdict
 
 WITHOUT_EVIDENCE = frozenset(
     {
@@ -42,23 +41,6 @@ WITHOUT_EVIDENCE = frozenset(
     }
 )
 """Verdicts of rounds that ended before there was a measured effect to judge."""
-AUDITING = frozenset(
-    {CampaignEventKind.AUDITED, CampaignEventKind.FINISHED, CampaignEventKind.STOPPED}
-)
-"""Events that tell how the champion stands against the baseline."""
-SAME_CODE = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0, pairs=0)
-"""Champion and baseline are one commit, so the ratio is one by identity, not by measurement."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackAudit:
-    """A champion that was measured against the round-0 baseline, whole."""
-
-    round_id: str | None
-    """The round whose promotion was audited; None at the end of the campaign."""
-    commit: str | None
-    """The champion at that time; None in records of older versions."""
-    effect: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +104,18 @@ class Tally:
     cheats: int
     cheats_caught: int
     speedup: Interval | None
-    """Champion against the round-0 baseline, re-measured; None when that was not done."""
+    """Champion against the round-0 baseline, re-measured and supported; None without that."""
+    unsupported: Verdict | None = None
+    """What the newest audit came to where it is not supported."""
 
     @property
     def line(self) -> str:
         """The campaign's last line."""
-        found = self.speedup
-        speedup = "not measured" if found is None else found.text
+        speedup = (
+            "not measured" if self.unsupported is None else f"none, the audit is {self.unsupported}"
+        )
+        if self.speedup is not None:
+            speedup = self.speedup.text
         return (
             f"promoted: {self.promoted}  refuted: {self.refuted}  inconclusive: {self.inconclusive}  "
             f"invalid: {self.invalid}  cheats caught: {self.cheats_caught}/{self.cheats}  "
@@ -181,7 +168,8 @@ def round_line(ledger: Ledger, record: RoundRecord) -> RoundLine:
 
 def tally(ledger: Ledger, campaign_id: str) -> Tally:
     """Count a campaign's ideas; planted cheats are counted by themselves, other controls not at all."""
-    lines = round_lines(ledger, campaign_id)
+    lines, events = round_lines(ledger, campaign_id), ledger.campaign_events(campaign_id)
+    audit = newest_audit(events)
     cheats = [each for each in lines if each.is_planted_cheat]
     verdicts = Counter(
         each.state.verdict
@@ -195,35 +183,6 @@ def tally(ledger: Ledger, campaign_id: str) -> Tally:
         invalid=sum(verdicts[each] for each in WITHOUT_EVIDENCE),
         cheats=len(cheats),
         cheats_caught=sum(each.is_caught for each in cheats),
-        speedup=cumulative_speedup(ledger, campaign_id),
+        speedup=claimed_speedup(events),
+        unsupported=audit.score.verdict if audit is not None and not audit.is_supported else None,
     )
-
-
-def stack_audits(ledger: Ledger, campaign_id: str) -> tuple[StackAudit, ...]:
-    """Every time a champion of the campaign was measured against the baseline, oldest first."""
-    found = []
-    for event in ledger.campaign_events(campaign_id):
-        stored = event.payload.get("score")
-        effect = decode(Score, encode(stored)).effect if isinstance(stored, Mapping) else None
-        if effect is not None:
-            found.append(
-                StackAudit(
-                    round_id=cast(str | None, event.payload.get("round_id")),
-                    commit=cast(str | None, event.payload.get("champion_commit")),
-                    effect=effect,
-                )
-            )
-    return tuple(found)
-
-
-def cumulative_speedup(ledger: Ledger, campaign_id: str) -> Interval | None:
-    """Champion against baseline as it was last measured, at the end or after some promotion before it."""
-    for event in reversed(ledger.campaign_events(campaign_id)):
-        if event.kind not in AUDITING:
-            continue
-        stored = event.payload.get("score")
-        if isinstance(stored, Mapping):
-            return decode(Score, encode(stored)).effect
-        if event.payload.get("champion_commit") == event.payload.get("baseline_commit"):
-            return SAME_CODE
-    return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rsi.agent.errors import AgentError, UnknownRecordError
+from rsi.agent.policy.audits import STREAM, WHOLE
 from rsi.agent.policy.settings import CampaignConfig, task_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.git.lineage import Lineage
@@ -31,9 +32,6 @@ from rsi.evals.types import Measurement, Score
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.types import Profile, Task
-
-STREAM = "audit/"
-"""Log streams that hold audits; the rest of the name is when it was begun."""
 
 
 class NothingToAuditError(AgentError, ValueError):
@@ -69,6 +67,8 @@ class _Bench:
     lineage: str
     secret: bytes
     round_id: str
+    ends: tuple[str, str]
+    """Commits of the reference and of the subject as a whole."""
     begun_at: datetime
     progress: Callable[[str], None]
 
@@ -91,7 +91,14 @@ class _Bench:
             on_measurement=tell,
         )
         stream = f"{STREAM}{stamp}"
-        kept = {"name": name, "score": found.score, "measurements": list(found.measurements)}
+        kept = {
+            "name": name,
+            "reference": self.ends[0],
+            "subject": self.ends[1],
+            "profile": self.profile.name,
+            "score": found.score,
+            "measurements": list(found.measurements),
+        }
         self.ledger.add_log(
             LogChunk(
                 round_id=self.round_id,
@@ -142,10 +149,17 @@ def audit_lineage(
         )
     promoted = [each.round_id for each in ledger.promotions(name)]
     bench = _bench(
-        ledger, campaign, promoted[-1], backend, pairs, progress, is_transfer=is_transfer
+        ledger,
+        campaign,
+        promoted[-1],
+        (baseline, champion),
+        backend,
+        pairs,
+        progress,
+        is_transfer=is_transfer,
     )
     parts = stack_parts(lineage) if is_leave_one_out else ()
-    return _audit(bench, name, (baseline, champion), lineage, parts)
+    return _audit(bench, name, lineage, parts)
 
 
 def audit_candidate(
@@ -172,16 +186,15 @@ def audit_candidate(
     parts = candidate_parts(lineage.tree(record.champion_commit), lineage.tree(commit), grain)
     if len(parts) < 2:
         raise NothingToAuditError(f"round {round_id} changes one {grain.value}: it has no parts")
-    bench = _bench(ledger, campaign, round_id, backend, pairs, progress)
-    return _audit(bench, round_id, (record.champion_commit, commit), lineage, parts)
+    ends = (record.champion_commit, commit)
+    bench = _bench(ledger, campaign, round_id, ends, backend, pairs, progress)
+    return _audit(bench, round_id, lineage, parts)
 
 
-def _audit(
-    bench: _Bench, about: str, ends: tuple[str, str], lineage: Lineage, parts: tuple[Part, ...]
-) -> Audit:
-    reference, subject = ends
+def _audit(bench: _Bench, about: str, lineage: Lineage, parts: tuple[Part, ...]) -> Audit:
+    reference, subject = bench.ends
     whole = lineage.tree(subject)
-    found = bench.compare(lineage.tree(reference), whole, "whole")
+    found = bench.compare(lineage.tree(reference), whole, WHOLE)
     effect = bench.task.metric.minimum_effect
     return Audit(
         about=about,
@@ -205,6 +218,7 @@ def _bench(
     ledger: Ledger,
     campaign: CampaignRecord,
     round_id: str,
+    ends: tuple[str, str],
     backend: str | None,
     pairs: int | None,
     progress: Callable[[str], None],
@@ -233,6 +247,7 @@ def _bench(
         lineage=campaign.lineage,
         secret=secrets.token_bytes(16),
         round_id=round_id,
+        ends=ends,
         begun_at=utc_now(),
         progress=progress,
     )

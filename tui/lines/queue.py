@@ -32,6 +32,13 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
     if speedup is not None:
         over = (" over the baseline", Role.DIM)
         lines.append((("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over))
+    summary = view.summary(campaign_id)
+    failed = None if summary is None else view.failed_audits.get(summary.record.lineage)
+    if failed is not None:
+        lines += [
+            (("audit     ", Role.DIM), (f"▲ {failed.text}", Role.WARN)),
+            line(f"{'':10}{failed.offer}", Role.TEXT),
+        ]
     if gain is not None:
         known = "was measured at the last audit" if speedup else "is measured at an audit"
         lines += [

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from rsi.agent.policy.audits import FailedAudit
 from rsi.agent.policy.gate import GateCase
 from rsi.agent.report.tally import round_label
 from rsi.agent.store.records import (
@@ -143,7 +144,7 @@ class CampaignView:
     promotions: tuple[PromotionRecord, ...]
     """Of the whole lineage, oldest first."""
     cumulative: Interval | None
-    """Champion against the round-0 baseline, measured at the campaign's end; None before."""
+    """Champion against the round-0 baseline, as the campaign's last audit supports it; None without one."""
     metric: str
     is_lower_better: bool
     minimum_effect: float | None
@@ -198,7 +199,9 @@ class View:
     lineage: tuple[RoundView, ...] = ()
     """All rounds of the lineage that was asked for, oldest first."""
     speedups: Mapping[str, Interval] = field(default_factory=dict)
-    """Champion against baseline by campaign, as last audited, for the newest campaigns."""
+    """Champion against baseline by campaign, as the last audit supports it, for the newest campaigns."""
+    failed_audits: Mapping[str, FailedAudit] = field(default_factory=dict)
+    """Audits that do not support what is champion of a lineage now, by lineage."""
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """What the last promotion was measured to gain over the champion before it, by campaign under way: all that is
     known before its end."""

@@ -8,18 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from rsi.agent.policy.audits import FailedAudit, claimed_speedup, failed_audit
 from rsi.agent.queue.requests import urgencies
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignState,
     CampaignSummary,
     PromotionKind,
     Step,
 )
 from rsi.agent.store.state import ENDED_STATES
-from rsi.evals.types import Interval, Score
-from rsi.tui.model import payloads
+from rsi.evals.types import Interval
 from rsi.tui.model.lineages import rolled_back
 from rsi.tui.model.view import GateItem, RoundView
 from rsi.tui.reading.queueing import goes_before
@@ -37,6 +36,7 @@ class Listing:
     by_id: Mapping[str, CampaignSummary] = field(default_factory=dict)
     gate: tuple[GateItem, ...] = ()
     speedups: Mapping[str, Interval] = field(default_factory=dict)
+    failed_audits: Mapping[str, FailedAudit] = field(default_factory=dict)
     gains: Mapping[str, Interval] = field(default_factory=dict)
     waits_for: Mapping[str, str] = field(default_factory=dict)
     running: int = 0
@@ -51,6 +51,8 @@ class ListReader:
         self._ledger = ledger
         self._book = book
         self._speedups: dict[str, Interval] = {}
+        self._failed: dict[str, tuple[tuple[object, ...], FailedAudit | None]] = {}
+        """By lineage: what was known of it, and what its audits came to then."""
         self._changed: dict[str, datetime] = {}
         """When a campaign last changed as its speedup was looked up."""
         self._gain_of: dict[str, Interval | None] = {}
@@ -66,6 +68,7 @@ class ListReader:
             by_id={each.record.id: each for each in campaigns},
             gate=self._waiting(campaigns),
             speedups=self._read_speedups(campaigns),
+            failed_audits=self._read_failed_audits(campaigns),
             gains=self._read_gains(campaigns),
             waits_for=self._read_waits(campaigns) if queued else {},
             running=states[CampaignState.RUNNING],
@@ -91,11 +94,32 @@ class ListReader:
             if self._changed.get(campaign_id) == each.changed_at:
                 continue
             self._changed[campaign_id] = each.changed_at
-            speedup = cumulative(self._ledger.campaign_events(campaign_id))
+            found.pop(campaign_id, None)
+            speedup = claimed_speedup(self._ledger.campaign_events(campaign_id))
             if speedup is not None:
                 found[campaign_id] = speedup
         self._speedups = found
         return found
+
+    def _read_failed_audits(
+        self, campaigns: Sequence[CampaignSummary]
+    ) -> Mapping[str, FailedAudit]:
+        """Lineages whose champion failed its newest audit; looked up again when something happened to one of them."""
+        moves = Counter(each.lineage for each in self._book.promotions)
+        states: dict[str, tuple[object, ...]] = {}
+        for each in campaigns[:SPEEDUPS_SHOWN]:
+            lineage = each.record.lineage
+            if moves[lineage]:
+                before = states.get(lineage, (moves[lineage],))
+                states[lineage] = (*before, each.record.id, each.changed_at)
+        for lineage, state in states.items():
+            if self._failed.get(lineage, ((), None))[0] != state:
+                self._failed[lineage] = (state, failed_audit(self._ledger, lineage))
+        return {
+            lineage: found
+            for lineage, (_, found) in self._failed.items()
+            if lineage in states and found is not None
+        }
 
     def _read_gains(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, Interval]:
         """The effect of the last promotion that still stands, for each campaign that has not ended."""
@@ -121,15 +145,6 @@ class ListReader:
 
     def _read_waits(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, str]:
         return goes_before(campaigns, urgencies(self._ledger.requests(unhandled_only=False)))
-
-
-def cumulative(events: Sequence[CampaignEvent]) -> Interval | None:
-    """The speedup over the baseline as the campaign's last measuring event has it."""
-    for event in reversed(events):
-        score = payloads.value_of(Score, event.payload.get("score"))
-        if score is not None:
-            return score.effect
-    return None
 
 
 def _review_end(view: RoundView) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from rsi.agent.policy.audits import claimed_speedup
 from rsi.agent.policy.steering import asked_limits, is_pause_asked
 from rsi.agent.queue.requests import retry_refusal
 from rsi.agent.store.ledger import Ledger
@@ -16,7 +17,7 @@ from rsi.agent.store.sql.tables import FACT_TABLES
 from rsi.tui.model import payloads
 from rsi.tui.model.code import Code
 from rsi.tui.model.view import CampaignView, RoundDetail, RoundView, View
-from rsi.tui.reading.listing import Listing, ListReader, cumulative
+from rsi.tui.reading.listing import Listing, ListReader
 from rsi.tui.reading.pace import Pace
 from rsi.tui.reading.round_reader import RoundReader
 from rsi.tui.reading.rounds import RoundBook, by_round
@@ -109,6 +110,7 @@ class Reader:
             round=detail,
             lineage=self._lineage,
             speedups=listing.speedups,
+            failed_audits=listing.failed_audits,
             gains=listing.gains,
             waits_for=listing.waits_for,
             by_id=listing.by_id,
@@ -144,7 +146,7 @@ class Reader:
             rounds=tuple(sorted(rounds, key=lambda each: each.record.created_at)),
             spend=self._ledger.spend(wanted),
             events=events,
-            cumulative=cumulative(events),
+            cumulative=claimed_speedup(events),
             requests=tuple(each for each in asked if each.handled is None),
             promotions=tuple(
                 each for each in self._book.promotions if each.lineage == summary.record.lineage

@@ -166,6 +166,11 @@ class LineageScreen(SteeringActions):
 
     def _speedup_spans(self, view: View) -> Line:
         campaign = view.campaign
+        failed = (
+            None if campaign is None else view.failed_audits.get(campaign.summary.record.lineage)
+        )
+        if failed is not None:
+            return ((f"▲ {failed.text}; {failed.offer} ", Role.WARN),)
         found = None if campaign is None else campaign.cumulative
         if found is None:
             return (("against the baseline: measured at the end of a campaign ", Role.DIM),)

@@ -225,6 +225,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
     def _speedup(self, each: CampaignSummary) -> Span:
         view, campaign_id = self.cockpit.view, each.record.id
         found = view.speedups.get(campaign_id)
+        if each.record.lineage in view.failed_audits and each.promoted:
+            return "▲ audit", Role.WARN
         if found is not None:
             return ratio(found.estimate), Role.GOOD
         gain = view.gains.get(campaign_id)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
+from rsi.agent.policy.audits import failed_audit, failed_audits
 from rsi.agent.policy.claims import tier_text
 from rsi.agent.policy.controls import standing_of
 from rsi.agent.policy.gate import case_at_gate
@@ -31,6 +32,7 @@ def queue(args: argparse.Namespace) -> int:
     with open_to_read() as ledger:
         found = ledger.campaigns(limit=200)
         workers = live_workers(ledger)
+        failed = failed_audits(ledger, found)
         waiting = [
             each.latest_round_id
             for each in found
@@ -47,10 +49,20 @@ def queue(args: argparse.Namespace) -> int:
     if not found:
         lines = ["no campaign yet; `rsi run TASK` or `rsi demo` starts one"]
     lines += [f"waits for your decision: {each}" for each in waiting]
+    lines += [f"lineage {each.lineage}: {each.text}; {each.offer}" for each in failed]
     is_open = any(each.state in {CampaignState.QUEUED, CampaignState.RUNNING} for each in found)
     if is_open and not workers:
         lines.append("no worker is running; start one with `rsi worker`")
-    emit(args, {"campaigns": list(found), "waiting": waiting, "workers": list(workers)}, lines)
+    emit(
+        args,
+        {
+            "campaigns": list(found),
+            "waiting": waiting,
+            "workers": list(workers),
+            "failed_audits": list(failed),
+        },
+        lines,
+    )
     return 0
 
 
@@ -62,6 +74,7 @@ def rounds(args: argparse.Namespace) -> int:
         line = tally(ledger, summary.record.id).line
         spend = ledger.spend(summary.record.id)
         standing = standing_of(ledger, summary.record)
+        failed = failed_audit(ledger, summary.record.lineage)
     rows = [
         (
             each.record.id,
@@ -80,6 +93,7 @@ def rounds(args: argparse.Namespace) -> int:
             "",
             *(f"controls of this lineage: {each}" for each in standing.lines),
             *([f"spent: {paid}"] if (paid := _dollars(spend)) else []),
+            *([f"{failed.text}; {failed.offer}"] if failed else []),
             line,
         ],
     )

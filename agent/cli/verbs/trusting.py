@@ -15,6 +15,7 @@ from rsi.agent.cli.context import (
 )
 from rsi.agent.cli.entry import EXIT_UNAVAILABLE
 from rsi.agent.cli.verbs.reading import show_interval
+from rsi.agent.policy.audits import failed_audit
 from rsi.agent.policy.controls import standing_of, task_standing
 from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
 from rsi.agent.trust.ablation import Grain, PartVerdict
@@ -23,7 +24,7 @@ from rsi.agent.trust.stack_audit import Audit, audit_candidate, audit_lineage
 from rsi.agent.trust.what_if import Panel, Redecided, Rule, Ruling, Statistic
 from rsi.agent.trust.what_if import what_if as decide_again
 from rsi.evals.planted.controls import Rate
-from rsi.evals.types import Finding, Severity
+from rsi.evals.types import Finding, Severity, Verdict
 from rsi.tasks.format.loader import list_tasks
 
 
@@ -164,7 +165,9 @@ def audit(args: argparse.Namespace) -> int:
             is_transfer=args.transfer,
             progress=note,
         )
-    return _tell(args, found, "baseline", "champion")
+        failed = None if args.transfer else failed_audit(ledger, args.lineage)
+    said = _tell(args, found, "baseline", "champion", *([failed.offer] if failed else []))
+    return said if found.score.verdict is Verdict.SUPPORTED else 1
 
 
 def ablate(args: argparse.Namespace) -> int:
@@ -182,7 +185,7 @@ def ablate(args: argparse.Namespace) -> int:
     return _tell(args, found, "champion", "candidate")
 
 
-def _tell(args: argparse.Namespace, found: Audit, reference: str, subject: str) -> int:
+def _tell(args: argparse.Namespace, found: Audit, reference: str, subject: str, *more: str) -> int:
     effect = found.score.effect
     idle = [
         each for each in found.parts if each.verdict in {PartVerdict.BARNACLE, PartVerdict.HARMS}
@@ -190,7 +193,8 @@ def _tell(args: argparse.Namespace, found: Audit, reference: str, subject: str) 
     lines = [
         f"{found.about}: {subject} {found.subject[:12]} is {show_interval(effect) or 'not comparable'} "
         f"against the {reference} {found.reference[:12]}, on fresh seeds of profile {found.profile} "
-        f"({found.score.reason})"
+        f"({found.score.verdict.value}: {found.score.reason})",
+        *more,
     ]
     if found.parts:
         rows = [(each.part, each.verdict.value, each.reason) for each in found.parts]

@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 
 from rsi.agent.memory import brief as briefs
 from rsi.agent.memory import notebook
+from rsi.agent.policy.audits import audits_in
 from rsi.agent.policy.rollbacks import rolled_back
-from rsi.agent.report.tally import stack_audits
 from rsi.agent.roles.critic import Candidate, criticise
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
@@ -162,8 +162,8 @@ def _champion_facts(context: RoundContext, reports: Sequence[RoundReport]) -> br
     ]
     scored = latest_steps(steps).get(Step.SCORE)
     audited = {
-        each.commit: each.effect
-        for each in stack_audits(context.ledger, context.record.campaign_id)
+        each.commit: each.effect if each.is_supported else None
+        for each in audits_in(context.ledger.campaign_events(context.record.campaign_id))
     }
     return briefs.ChampionFacts(
         promotions=len(promoted),
