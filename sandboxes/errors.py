@@ -3,10 +3,12 @@
 SandboxError
 ├── BackendUnavailableError   the backend cannot run here; the message says how to get it
 ├── SandboxBrokenError        an open sandbox stopped obeying (engine gone, start failed)
-├── TimeSlicesAbandonedError       the command was ended because nobody needs its result any more
+├── TimeSlicesAbandonedError  the command was ended because nobody needs its result any more
 ├── FileTreeError             a file tree broke a rule (escape, size, kind); also a ValueError
 ├── EnvironmentBuildError     an image or environment could not be prepared
 ├── LimitTooHighError         a task asks for more than the operator of this machine allows
+├── UnknownBackendError       no backend has that name; also a ValueError
+├── PluginError               another distribution's plug-in cannot be used; the message names it
 ├── OperatorSettingError      a setting of the operator cannot be read; also a ValueError
 └── LeaseTimeoutError         a device stayed in use elsewhere; also a TimeoutError
 """
@@ -46,3 +48,11 @@ class LimitTooHighError(SandboxError):
 
 class OperatorSettingError(SandboxError, ValueError):
     """A setting of this machine's operator cannot be read."""
+
+
+class UnknownBackendError(SandboxError, ValueError):
+    """No backend has that name."""
+
+
+class PluginError(SandboxError):
+    """A plug-in of another distribution cannot be used."""

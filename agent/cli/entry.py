@@ -40,6 +40,7 @@ CODES_BY_ERROR = (
     ("rsi.agent.trajectory.recorded", "RecordingError", EXIT_BAD_INPUT),
     ("rsi.tasks.errors", "RepoUnreachableError", EXIT_UNAVAILABLE),
     ("rsi.tasks.errors", "TaskError", EXIT_BAD_INPUT),
+    ("rsi.sandboxes.errors", "UnknownBackendError", EXIT_BAD_INPUT),
     ("rsi.sandboxes.errors", "SandboxError", EXIT_UNAVAILABLE),
     ("rsi.evals.errors", "EvidenceError", EXIT_BAD_INPUT),
 )

@@ -1,32 +1,28 @@
-"""From a model's name to a model: `anthropic:`, `openai:`, `litellm:`, `scripted:`, `replay:`.
+"""From a model's name, such as `anthropic:<model>` or `scripted:<task>`, to a model.
 
-Invariant: no provider SDK is imported before a name asks for it, and no model is made whose price is unknown
-unless that was allowed.
+Invariant: no provider SDK and no plug-in is imported before a name asks for it, and no model is made whose price is
+unknown unless that was allowed.
 """
 
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from typing import cast
 
-from rsi.agent.llm.adapters.hosted import HostedModel
-from rsi.agent.llm.adapters.text_tools import TextToolsModel
 from rsi.agent.llm.base import Model
-from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
-from rsi.agent.llm.naming.keys import NO_KEY, KeyRing
-from rsi.agent.llm.naming.options import EFFORTS, ModelOptions, split_spec
-from rsi.agent.llm.naming.prices import Listed, load_prices, price_option
-from rsi.agent.llm.scripted.model import ScriptedModel
-from rsi.agent.llm.scripted.replayed import ReplayModel
-from rsi.agent.llm.scripted.script import load_script
-from rsi.agent.llm.types import Price, Reply
+from rsi.agent.llm.errors import ModelError, ModelSpecError
+from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.llm.naming.options import split_spec
+from rsi.agent.llm.providers import PROVIDERS, ModelContext, Provider, unknown_price
+from rsi.agent.llm.types import Reply
+from rsi.sandboxes.errors import PluginError
+from rsi.sandboxes.plugins import Group, Plugin, find_plugin, find_plugins
 from rsi.tasks.types import Task
 
-FORMS = (
-    "anthropic:<model>, openai:<model>, litellm:<provider>/<model>, scripted:<file or task>, "
-    "replay:<round or ATIF file>"
-)
-DEFAULT_CONTEXT_TOKENS = 128_000
-"""For models whose context nobody told us: the smallest of the current hosted ones."""
-OWN_HOSTS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
+
+def provider_forms() -> tuple[str, ...]:
+    """How a model may be named: rsi's own providers, then those of plug-ins, none of them imported."""
+    own = {each.name for each in PROVIDERS}
+    added = {each.name for each in find_plugins(Group.MODELS)} - own
+    return (*(each.form for each in PROVIDERS), *(f"{name}:<model>" for name in sorted(added)))
 
 
 def resolve_model(
@@ -49,119 +45,58 @@ def resolve_model(
         recorded: Replies of a round by its id, or of a file by its absolute path, for `replay:`.
 
     Raises:
-        ModelSpecError: An unknown form, option or script; the message says what is known.
+        ModelSpecError: An unknown form, option or script, or a plug-in that cannot be used; the message says what is known.
         MissingKeyError: No key for the provider.
         UnknownPriceError: No price, and that was not allowed.
     """
-    provider, target, options = split_spec(spec)
+    name, target, options = split_spec(spec)
     if not target:
         raise ModelSpecError(
-            f"model {spec!r} names no model after {provider!r}; write one of {FORMS}"
+            f"model {spec!r} names no model after {name!r}; write one of {', '.join(provider_forms())}"
         )
-    match provider:
-        case "scripted":
-            return ScriptedModel(load_script(target, task), round_number=round_number, spec=spec)
-        case "replay":
-            if recorded is None:
-                raise ModelSpecError(f"model {spec!r}: there is no ledger here to replay from")
-            return ReplayModel(spec, recorded(target))
-        case "anthropic" | "openai" | "litellm":
-            model = _hosted(spec, provider, target, options, keys or KeyRing(), allow_unknown_price)
-            return TextToolsModel(model) if options.tools == "text" else model
-        case _:
-            raise ModelSpecError(
-                f"model {spec!r}: unknown provider {provider!r}; use one of {FORMS}"
-            )
-
-
-def _hosted(
-    spec: str,
-    provider: str,
-    target: str,
-    options: ModelOptions,
-    keys: KeyRing,
-    allow_unknown_price: bool,
-) -> Model:
-    listed = load_prices().find(f"{provider}:{target}") or _litellm_price(provider, target)
-    price = price_option(options.price) if options.price else (listed.price if listed else None)
-    if options.thinking_tokens is not None and provider != "anthropic":
-        raise ModelSpecError(
-            f"model {spec!r}: option reasoning={options.reasoning} is a number of thinking tokens, which only "
-            f"anthropic: models take; write one of {', '.join(EFFORTS)}"
-        )
-    if price is None and not allow_unknown_price:
-        raise UnknownPriceError(
-            f"no price is known for {spec!r}, so no budget could bind it. Add ?price=<input>/<output> in "
-            "dollars per million tokens (or ?price=free for a server of your own), put it into the "
-            "file named by RSI_PRICES, or allow unknown prices by flag"
-        )
-    context = options.context_tokens or (listed.context_tokens if listed else None)
-    return _adapter(provider, spec, target, options, keys, price, context)
-
-
-def _adapter(
-    provider: str,
-    spec: str,
-    target: str,
-    options: ModelOptions,
-    keys: KeyRing,
-    price: Price | None,
-    context: int | None,
-) -> Model:
-    owner = target.partition("/")[0] if provider == "litellm" else provider
-    base_url = options.base_url or keys.base_url_for(owner)
-    is_key_needed = provider == "anthropic" or (provider == "openai" and base_url is None)
-    return _adapter_of(provider)(
+    context = ModelContext(
         spec=spec,
-        name=target,
-        key=_key(keys, owner, options, is_needed=is_key_needed),
-        base_url=base_url,
-        price=price,
-        context_tokens=context or DEFAULT_CONTEXT_TOKENS,
+        provider=name,
+        target=target,
         options=options,
-        redactor=keys.redactor(),
+        task=task,
+        round_number=round_number,
+        keys=keys or KeyRing(),
+        is_unknown_price_allowed=allow_unknown_price,
+        recorded=recorded,
+    )
+    try:
+        model = _provider(context).make(context)
+    except PluginError as error:
+        raise ModelSpecError(f"model {spec!r}: {error}") from error
+    if model.price is None and not allow_unknown_price:
+        raise unknown_price(spec)
+    return model
+
+
+def _provider(context: ModelContext) -> Provider:
+    own = next((each for each in PROVIDERS if each.name == context.provider), None)
+    if own is not None:
+        return own
+    plugin = find_plugin(Group.MODELS, context.provider)
+    if plugin is None:
+        raise ModelSpecError(
+            f"model {context.spec!r}: unknown provider {context.provider!r}; use one of {', '.join(provider_forms())}"
+        )
+    return Provider(
+        name=plugin.name, target="<model>", make=lambda context: _made_by(plugin, context)
     )
 
 
-def _adapter_of(provider: str) -> type[HostedModel]:
-    """Imported only here: each brings an SDK that takes long to load."""
-    if provider == "anthropic":
-        from rsi.agent.llm.adapters.anthropic_api import AnthropicModel
-
-        return AnthropicModel
-    if provider == "openai":
-        from rsi.agent.llm.adapters.openai_api import OpenAIModel
-
-        return OpenAIModel
-    from rsi.agent.llm.adapters.litellm_api import LiteLLMModel
-
-    return LiteLLMModel
-
-
-def _key(keys: KeyRing, owner: str, options: ModelOptions, *, is_needed: bool) -> str | None:
-    """The key to send, None for none; a provider's key goes nowhere but to the provider.
-
-    Whoever sets a provider's key and base URL in the environment means them together. A `base_url` in a model's name
-    may have come from anywhere.
-    """
-    if options.key_env is not None:
-        return keys.key_in(options.key_env)
-    if options.base_url is not None and not _is_owners(options.base_url, owner, keys):
-        return NO_KEY
-    return keys.key_for(owner, is_needed=is_needed)
-
-
-def _is_owners(base_url: str, owner: str, keys: KeyRing) -> bool:
-    """Whether a URL leads to the provider's own API, or to where the environment says that it is."""
-    url, named = urlsplit(base_url), urlsplit(keys.base_url_for(owner) or "")
-    is_named = bool(named.netloc) and (url.scheme, url.netloc) == (named.scheme, named.netloc)
-    return is_named or (url.scheme == "https" and url.netloc == OWN_HOSTS.get(owner))
-
-
-def _litellm_price(provider: str, target: str) -> Listed | None:
-    """What litellm's own map says, for the models that our table does not list."""
-    if provider != "litellm":
-        return None
-    from rsi.agent.llm.adapters.litellm_api import listed_price
-
-    return listed_price(target)
+def _made_by(plugin: Plugin, context: ModelContext) -> Model:
+    make = plugin.load()
+    refusal: ModelError
+    with plugin.blamed("gives no model"):
+        try:
+            model = cast(Model, make(context))
+            _ = model.spec, model.price, model.context_tokens, model.complete
+        except ModelError as error:
+            refusal = error  # such as a key that is missing: its own sentence
+        else:
+            return model
+    raise refusal

@@ -32,6 +32,7 @@ from rsi.agent.store.git.lineage import checked_name
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
+from rsi.sandboxes.errors import UnknownBackendError
 from rsi.sandboxes.machine.ceilings import require_allowed
 from rsi.sandboxes.machine.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
@@ -99,7 +100,7 @@ def launch(
         check_scaffold(load_scaffold(Path(config.scaffold)))
     try:
         choice = choose_backend(config.backend)
-    except ValueError as error:
+    except UnknownBackendError as error:
         raise CampaignConfigError(str(error)) from error
     proposers = (config.proposer, *config.other_proposers)
     _require_roles(config)

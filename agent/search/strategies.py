@@ -1,13 +1,14 @@
 """Greedy, best-of-N, tree and archive search, behind one interface.
 
-To add one: a frozen dataclass with `name` and `plan`, and a line in `rsi.agent.search.choose`.
+To add one: a frozen dataclass with `name` and `plan`, whose fields are its settings, and its word in `STRATEGIES`; or, in
+another distribution, an entry point (`rsi.sandboxes.plugins.Group.STRATEGIES`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsi.agent.search.frontier import Pick, Spot, draw_for, frontier, pick
-from rsi.agent.search.types import Facts, Node, Plan
+from rsi.agent.search.types import Facts, Node, Plan, Strategy
 
 INSPIRATIONS = 2
 
@@ -32,6 +33,9 @@ class BestOfN:
 
     n: int = 4
 
+    def __post_init__(self) -> None:
+        _at_least_one(n=self.n)
+
     @property
     def name(self) -> str:
         return f"best_of_n:n={self.n}"
@@ -51,11 +55,17 @@ class BestOfN:
 class Tree:
     """Any measured candidate may be built on; a rule picks which."""
 
-    how: Pick = Pick.SOFTMAX
+    pick: Pick = Pick.SOFTMAX
     k: int = 3
     epsilon: float = 0.2
     temperature: float = 0.1
     visit_cost: float = 0.02
+
+    def __post_init__(self) -> None:
+        _at_least_one(k=self.k)
+        _above_zero(temperature=self.temperature)
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError("epsilon must be between 0 and 1")
 
     @property
     def name(self) -> str:
@@ -64,15 +74,15 @@ class Tree:
             Pick.TOP_K: f",k={self.k}",
             Pick.EPSILON_GREEDY: f",epsilon={self.epsilon:g}",
             Pick.SOFTMAX: f",temperature={self.temperature:g}",
-        }[self.how]
-        return f"tree:pick={self.how.value}{setting}"
+        }[self.pick]
+        return f"tree:pick={self.pick.value}{setting}"
 
     def plan(self, facts: Facts, seed: int) -> Plan:
         """A spot of the frontier."""
         spots = frontier(facts)
         chosen = pick(
             spots,
-            self.how,
+            self.pick,
             draw_for(seed, facts.next_number, "parent"),
             k=self.k,
             epsilon=self.epsilon,
@@ -82,7 +92,7 @@ class Tree:
         return Plan(
             parent=chosen.commit,
             inspirations=_others(spots, chosen, INSPIRATIONS),
-            reason=f"{self.how.value} over {len(spots)} candidates",
+            reason=f"{self.pick.value} over {len(spots)} candidates",
         )
 
 
@@ -97,6 +107,10 @@ class Archive:
     islands: int = 3
     migrate_every: int = 5
     temperature: float = 0.15
+
+    def __post_init__(self) -> None:
+        _at_least_one(islands=self.islands, migrate_every=self.migrate_every)
+        _above_zero(temperature=self.temperature)
 
     @property
     def name(self) -> str:
@@ -134,6 +148,15 @@ class Archive:
         )
 
 
+STRATEGIES: Mapping[str, type[Strategy]] = {
+    "greedy": Greedy,
+    "best_of_n": BestOfN,
+    "tree": Tree,
+    "archive": Archive,
+}
+"""The strategies of rsi's own, by the word that chooses them; the first is the default."""
+
+
 def elites(nodes: Sequence[Node], island: int) -> tuple[Node, ...]:
     """The best measured candidate of each niche of an island."""
     best: dict[str, Node] = {}
@@ -144,6 +167,18 @@ def elites(nodes: Sequence[Node], island: int) -> tuple[Node, ...]:
         if known is None or known.value is None or node.value > known.value:
             best[node.niche] = node
     return tuple(best.values())
+
+
+def _at_least_one(**settings: int) -> None:
+    for name, value in settings.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1")
+
+
+def _above_zero(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0")
 
 
 def _others(spots: Sequence[Spot], chosen: Spot, count: int) -> tuple[str, ...]:

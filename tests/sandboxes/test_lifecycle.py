@@ -24,7 +24,7 @@ OWNER = """
 import sys
 from rsi.sandboxes.select import BACKENDS
 from rsi.sandboxes.types import Environment, Limits, SandboxSpec
-backend = BACKENDS[sys.argv[1]]()
+backend = next(each for each in BACKENDS if each.name == sys.argv[1]).make()
 spec = SandboxSpec(environment=Environment(name="conformance"), limits=Limits(wall_s=60, memory_bytes=1 << 28))
 with backend.open(spec) as sandbox:
     print("open", flush=True)
