@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rsi.sandboxes.errors import PluginError
+from rsi.sandboxes.plugins import Group, Plugin, find_plugin, find_plugins
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.format import folder_checks, patch_lists, toml_schema
 from rsi.tasks.format.toml_reader import Problems, did_you_mean, read_toml
@@ -103,12 +105,12 @@ def profile_of(task: Task, name: str | None = None) -> Profile:
 
 
 def list_tasks(search_path: Sequence[Path] = ()) -> tuple[TaskSummary, ...]:
-    """Every task on the search path, those that do not load included, by name; the first of a name wins."""
-    found: dict[str, Path] = {}
-    for folder in search_folders(search_path):
-        for root in _task_folders(folder):
-            found.setdefault(root.name, root)
-    return tuple(_summary(found[name]) for name in sorted(found))
+    """Every task on the search path and of plug-ins, those that do not load included, by name; the first of a name wins."""
+    found = {name: _summary(root) for name, root in _known(search_folders(search_path)).items()}
+    for plugin in find_plugins(Group.TASKS):
+        if plugin.name not in found:
+            found[plugin.name] = _plugin_summary(plugin)
+    return tuple(found[name] for name in sorted(found))
 
 
 def find_task(name_or_path: str | Path, *, search_path: Sequence[Path] = ()) -> Path:
@@ -119,10 +121,7 @@ def find_task(name_or_path: str | Path, *, search_path: Sequence[Path] = ()) -> 
     """
     wanted = str(name_or_path)
     folders = search_folders(search_path)
-    known: dict[str, Path] = {}
-    for folder in folders:
-        for root in _task_folders(folder):
-            known.setdefault(root.name, root)
+    known = _known(folders)
     name = wanted.removeprefix("rsi/")
     if isinstance(name_or_path, str) and name in known:
         return known[name]
@@ -131,6 +130,12 @@ def find_task(name_or_path: str | Path, *, search_path: Sequence[Path] = ()) -> 
         return path.resolve()
     if path.is_dir():
         raise TaskNotFoundError(f"{wanted!r} is a folder without a {toml_schema.FILE}")
+    try:
+        if (plugin := find_plugin(Group.TASKS, name)) is not None:
+            return plugin_root(plugin)
+    except PluginError as error:
+        raise TaskNotFoundError(str(error)) from error
+    known |= {each.name: Path() for each in find_plugins(Group.TASKS)}
     searched = ", ".join(str(folder) for folder in folders)
     raise TaskNotFoundError(
         f"no task {wanted!r}{did_you_mean(name, tuple(known))}; there are {', '.join(sorted(known))} "
@@ -167,25 +172,52 @@ def task_digest(root: Path) -> str:
     return tree_digest(files)
 
 
+def plugin_root(plugin: Plugin) -> Path:
+    """The folder of a plug-in's task.
+
+    Raises:
+        PluginError: There is none, it is no task's, or it has another name than the plug-in.
+    """
+    root = plugin.folder()
+    if root.name != plugin.name or not (root / toml_schema.FILE).is_file():
+        raise PluginError(
+            f"plug-in {plugin.origin}: {plugin.target} is no folder {plugin.name!r} with a {toml_schema.FILE}"
+        )
+    return root
+
+
+def _known(folders: Sequence[Path]) -> dict[str, Path]:
+    """Task folders by name, the first of a name."""
+    known: dict[str, Path] = {}
+    for root in (each for folder in folders for each in _task_folders(folder)):
+        known.setdefault(root.name, root)
+    return known
+
+
 def _task_folders(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         return ()
     return tuple(sorted(file.parent for file in folder.glob(f"*/{toml_schema.FILE}")))
 
 
+def _plugin_summary(plugin: Plugin) -> TaskSummary:
+    try:
+        return _summary(plugin_root(plugin))
+    except PluginError as error:
+        return _unusable(plugin.name, Path(), str(error))
+
+
+def _unusable(name: str, root: Path, problem: str) -> TaskSummary:
+    return TaskSummary(
+        name=name, root=root, description="", pattern=None, tracks=(), profiles=(), problem=problem
+    )
+
+
 def _summary(root: Path) -> TaskSummary:
     try:
         task = load_task(root)
     except TaskFormatError as error:
-        return TaskSummary(
-            name=root.name,
-            root=root,
-            description="",
-            pattern=None,
-            tracks=(),
-            profiles=(),
-            problem=str(error),
-        )
+        return _unusable(root.name, root, str(error))
     return TaskSummary(
         name=task.name,
         root=root,

@@ -29,6 +29,8 @@ MISTAKES = [
     (["rollback", "nowhere", "--to", "abc", "--reason", "x"], 6, "no lineage 'nowhere'"),
     (["replay", "c1-0001"], 3, "no round"),
     (["rescore", "c1-0001"], 3, "no round"),
+    (["task", "check", "toy", "--sandbox", "jail"], 6, "unknown backend 'jail'"),
+    (["run", "toy", "--strategy", "hill"], 6, "no strategy 'hill'"),
     (["task", "show", "/"], 3, "without a task.toml"),
 ]
 
