@@ -11,7 +11,8 @@ from typing import Protocol
 
 from rsi.agent.llm.types import Usage
 from rsi.agent.store.records import AgentRole as AgentRole  # one list of names for all
-from rsi.evals.types import Finding, Interval
+from rsi.agent.store.steps.values import Cost, Stance
+from rsi.evals.types import Finding
 from rsi.sandboxes.types import FileTree
 
 Sink = Callable[[str, str, Mapping[str, object]], None]
@@ -128,26 +129,6 @@ class Brief:
     """What a person asked to be changed; None when nobody did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a part of a round used."""
-
-    usd: float | None = 0.0
-    """None when some price was unknown."""
-    usage: Usage = field(default_factory=Usage)
-    calls: int = 0
-    wall_s: float = 0.0
-
-    def __add__(self, other: "Cost") -> "Cost":
-        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
-        return Cost(
-            usd=usd,
-            usage=self.usage + other.usage,
-            calls=self.calls + other.calls,
-            wall_s=self.wall_s + other.wall_s,
-        )
-
-
 class ProposalOutcome(StrEnum):
     """How proposing ended."""
 
@@ -178,14 +159,6 @@ class Proposal:
     model: str
 
 
-class Stance(StrEnum):
-    """What the critic asks for."""
-
-    GO = "go"
-    REVISE = "revise"
-    WITHDRAW = "withdraw"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Critique:
     """What the critic said before money was spent on measuring."""
@@ -195,43 +168,3 @@ class Critique:
     findings: tuple[Finding, ...]
     model: str
     cost: Cost = field(default_factory=Cost)
-
-
-class Accuracy(StrEnum):
-    """How a prediction compares with what was measured."""
-
-    HIT = "hit"
-    OVERSHOOT = "overshoot"
-    """Less was gained than predicted."""
-    UNDERSHOOT = "undershoot"
-    """More was gained than predicted."""
-    UNKNOWN = "unknown"
-    """Nothing was measured, or nothing was predicted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundReport:
-    """One round as the notebook keeps it."""
-
-    round_id: str
-    round_number: int
-    task: str
-    outcome: str
-    """Where the round ended: "promoted", "refuted", "crashed", "no_patch", ..."""
-    hypothesis: str
-    changed: str
-    """One line: files and lines."""
-    diff: str
-    predicted_ratio: float | None
-    effect: Interval | None
-    """Measured improvement over the champion of that round; None when nothing was measured."""
-    verdict: str | None
-    why: str
-    """Why it failed, or why it was accepted, in one or two sentences."""
-    lesson: str
-    accuracy: Accuracy
-    cost: Cost
-    """Of the whole round: all its attempts, proposer, critic and reviewer."""
-    base_commit: str
-    commit: str | None
-    is_promoted: bool

@@ -30,6 +30,7 @@ from textual.screen import Screen
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
+from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import duration, plural
 from rsi.tui.draw.safe import is_inert, safe_line, safe_text, without_active
 from rsi.tui.draw.theme import MONO_NAME, THEME_NAMES, textual_themes
@@ -37,7 +38,7 @@ from rsi.tui.held_keys import HeldKeys, Typed
 from rsi.tui.model.code import Code
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.settings import Settings, save_settings, settings_path
-from rsi.tui.model.view import RoundView, View
+from rsi.tui.model.view import View
 from rsi.tui.palette import CommandProvider
 from rsi.tui.reading.feed import Feed
 from rsi.tui.reading.reader import Interest

@@ -13,10 +13,11 @@ from textual.screen import Screen
 
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.rounds import RoundView
 from rsi.tui.model.code import Code
 from rsi.tui.model.commands import Command
 from rsi.tui.model.settings import Settings
-from rsi.tui.model.view import RoundView, View
+from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 
 T = TypeVar("T")

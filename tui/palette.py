@@ -8,10 +8,10 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
 
+from rsi.agent.store.rounds import RoundView
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.safe import safe_line
 from rsi.tui.model.commands import Command, Scope, in_scope, shown_key
-from rsi.tui.model.view import RoundView
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.dialogues.help import pane_scopes
 

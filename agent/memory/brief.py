@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from rsi.agent.llm.fence import cut, fence
 from rsi.agent.memory import notebook
-from rsi.agent.types import Brief, RoundReport
+from rsi.agent.store.steps.values import RoundReport
+from rsi.agent.types import Brief
 from rsi.evals.types import Interval, QualityResult
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.types import Task

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsi.agent.memory.similarity import WordIndex, diff_similarity
-from rsi.agent.types import Accuracy, RoundReport
+from rsi.agent.store.steps.values import Accuracy, RoundReport
 from rsi.evals.types import Interval
 
 HIT_LOG_TOLERANCE = 0.10

@@ -5,23 +5,21 @@ policy until the champion that it was about is taken back or a newer audit suppo
 Does not: measure, or move a champion. Invariant: a function of the ledger.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from rsi.agent.errors import LedgerError
-from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.codec import decode
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignSummary,
     PromotionKind,
     PromotionRecord,
 )
-from rsi.evals.types import Interval, Score, Verdict
+from rsi.evals.types import Interval, Measurement, Score, Verdict
 
 STREAM = "audit/"
 """Log streams of a round that hold audits asked for by hand; the rest of the name is when one was begun."""
@@ -38,13 +36,27 @@ SHORT = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One comparison of an audit by hand, as its log stream keeps it."""
+
+    name: str
+    """WHOLE, or the part that was left out."""
+    reference: str
+    subject: str
+    """Commits of the reference and of the subject as a whole."""
+    profile: str
+    score: Score
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChampionAudit:
     """A champion that was measured against the round-0 baseline, whole."""
 
     round_id: str | None
     """The round whose promotion was audited; None at the end of the campaign."""
-    commit: str | None
-    """The champion at that time; None in records of older versions."""
+    commit: str
+    """The champion at that time."""
     at: datetime
     score: Score
 
@@ -70,7 +82,7 @@ class FailedAudit:
     @property
     def text(self) -> str:
         """What was found, in one sentence without a full stop."""
-        score, commit = self.audit.score, (self.audit.commit or "")[:SHORT]
+        score, commit = self.audit.score, self.audit.commit[:SHORT]
         return f"the audit of champion {commit} against the baseline is {score.verdict.value}: {score.reason}"
 
     @property
@@ -86,13 +98,10 @@ def audits_in(events: Sequence[CampaignEvent]) -> tuple[ChampionAudit, ...]:
     """Every audit among a campaign's events, oldest first."""
     return tuple(
         ChampionAudit(
-            round_id=cast(str | None, event.payload.get("round_id")),
-            commit=cast(str | None, event.payload.get("champion_commit")),
-            at=event.at,
-            score=decode(Score, encode(event.payload["score"])),
+            round_id=audit.round_id, commit=audit.champion_commit, at=event.at, score=audit.score
         )
         for event in events
-        if event.kind in AUDITING and isinstance(event.payload.get("score"), Mapping)
+        if event.kind in AUDITING and (audit := event.audit) is not None and audit.score is not None
     )
 
 
@@ -112,9 +121,8 @@ def claimed_speedup(events: Sequence[CampaignEvent]) -> Interval | None:
 def _last_word(events: Sequence[CampaignEvent]) -> Sequence[CampaignEvent]:
     """The last event that says how the champion stands, measured or the baseline itself; none without one."""
     for event in reversed(events):
-        champion = event.payload.get("champion_commit")
-        is_baseline = champion is not None and champion == event.payload.get("baseline_commit")
-        if event.kind in AUDITING and (is_baseline or event.payload.get("score") is not None):
+        audit = event.audit
+        if event.kind in AUDITING and audit and (audit.is_same_code or audit.score is not None):
             return [event]
     return []
 
@@ -133,8 +141,7 @@ def failed_audit(ledger: Ledger, lineage: str) -> FailedAudit | None:
     if not about or about[-1].is_supported:
         return None
     supported = {each.commit for each in about if each.is_supported}
-    failed = about[-1].commit
-    before = line[: line.index(str(failed))]
+    before = line[: line.index(about[-1].commit)]
     trusted = [commit for commit in before if commit in supported]
     return FailedAudit(
         lineage=lineage, audit=about[-1], back_to=(trusted or before or [moves[0].old_commit])[-1]
@@ -172,12 +179,10 @@ def _by_hand(ledger: Ledger, moves: Sequence[PromotionRecord]) -> Iterator[Champ
             continue
         for chunk in ledger.log(round_id, stream):
             try:
-                kept = json.loads(chunk.content)
-                score = decode(Score, encode(kept["score"]))
-            except (ValueError, KeyError, LedgerError):
+                kept = decode(Compared, chunk.content.decode())
+            except (UnicodeDecodeError, LedgerError):
                 continue  # written by an older version
-            about = (kept.get("name"), kept.get("profile"), kept.get("reference"))
-            if about == (WHOLE, profile, baseline):
+            if (kept.name, kept.profile, kept.reference) == (WHOLE, profile, baseline):
                 yield ChampionAudit(
-                    round_id=round_id, commit=str(kept["subject"]), at=chunk.at, score=score
+                    round_id=round_id, commit=kept.subject, at=chunk.at, score=kept.score
                 )

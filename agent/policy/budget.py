@@ -16,6 +16,7 @@ from typing import Protocol
 from rsi.agent.llm.types import Usage
 from rsi.agent.store.facts.charge_facts import charged_usd as charged_usd
 from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, utc_now
+from rsi.agent.store.steps.values import Refusal
 from rsi.agent.types import AgentRole, BudgetExceededError
 
 WARNING_SHARES = (0.5, 0.8)
@@ -159,7 +160,7 @@ class LedgerBudgetGuard:
     """Asked before each call, so that a person may change it while the campaign runs."""
     round_budget: Budget = field(default_factory=Budget)
     now: Callable[[], datetime] = utc_now
-    refused: dict[str, object] | None = None
+    refused: Refusal | None = None
     """Which of the campaign's limits turned a call away, and what it allowed then; None while every call was paid."""
     _open: dict[str, ChargeRecord] = field(default_factory=dict)
 
@@ -183,7 +184,7 @@ class LedgerBudgetGuard:
         if problem is not None:
             if not problem.is_of_round:
                 allowed = self.campaign_budget().limits().get(problem.limit)
-                self.refused = {"limit": problem.limit, "allowed": allowed}
+                self.refused = Refusal(limit=problem.limit, allowed=allowed)
             self.ledger.settle(
                 charge.id, actual_usd=0.0, at=self.now(), tokens=dict.fromkeys(_TOKEN_KINDS, 0)
             )

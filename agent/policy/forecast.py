@@ -7,7 +7,8 @@ from rsi.agent.llm.types import Price, Usage
 from rsi.agent.policy.budget import Budget, spent
 from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignRecord, ChargeRecord, StepRecord
+from rsi.agent.store.records import CampaignRecord, ChargeRecord
+from rsi.agent.store.steps.record import StepRecord
 
 TYPICAL_TURNS = 25
 """Turns of a proposer that reads a few files, edits, measures and submits; a guess until rounds were seen."""

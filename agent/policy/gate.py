@@ -6,8 +6,6 @@ one that goes against the evidence is an override with a reason.
 
 import getpass
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.settings import Autonomy
@@ -15,10 +13,9 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     DecisionAction,
     DecisionRecord,
-    Step,
-    StepRecord,
     utc_now,
 )
+from rsi.agent.store.rounds import GateCase, case_at_gate
 
 MAX_ATTEMPTS = 3
 """Times that one round's idea may be tried: the first, and two that were sent back."""
@@ -44,22 +41,6 @@ class ReasonNeededError(GateError, ValueError):
     """This decision needs a reason in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateCase:
-    """What lies at the gate for one round."""
-
-    round_id: str
-    commit: str
-    score_digest: str
-    attempt: int
-    held_by: tuple[str, ...]
-    """Why policy alone may not promote it, and a person only with a reason; empty when nothing holds it."""
-    unearned: tuple[str, ...] = ()
-    """What policy lacks to decide here, so that a person is waited for at any level of autonomy."""
-    alike: tuple[str, ...] = ()
-    """Failed ideas that resemble this one, a sentence each, for the person; nothing is decided by them."""
-
-
 def person() -> str:
     """Who sits at this terminal, as decisions and requests name them."""
     try:
@@ -67,38 +48,6 @@ def person() -> str:
     except (KeyError, OSError):  # a container often runs under a number that no passwd entry names
         name = f"uid-{os.getuid()}"
     return f"person:{name}"
-
-
-def case_at_gate(
-    steps: Sequence[StepRecord], decisions: Sequence[DecisionRecord]
-) -> GateCase | None:
-    """The case of a round that waits for a decision; None when nothing does.
-
-    Only candidates whose evidence supports them, on fresh runs too, and that no rule or reviewer rejected
-    come here.
-    """
-    if not steps or any(each.step is Step.REPORT for each in steps):
-        return None
-    attempt = max(each.attempt for each in steps)
-    latest = {each.step: each for each in steps if each.attempt == attempt}
-    review, commit = latest.get(Step.REVIEW), latest.get(Step.COMMIT)
-    critique = latest.get(Step.CRITIQUE)
-    if review is None or commit is None or Step.DECIDE in latest:
-        return None
-    if review.outcome not in {"ok", "held"}:
-        return None
-    case = GateCase(
-        round_id=review.round_id,
-        commit=str(commit.payload["commit"]),
-        score_digest=str(review.payload["score_digest"]),
-        attempt=attempt,
-        held_by=tuple(str(each) for each in _strings(review.payload, "held_by")),
-        unearned=tuple(str(each) for each in _strings(review.payload, "unearned")),
-        alike=()
-        if critique is None
-        else tuple(str(each) for each in _strings(critique.payload, "duplicates")),
-    )
-    return None if decision_on(decisions, case.commit, case.score_digest) else case
 
 
 def decide(
@@ -163,16 +112,6 @@ def decide(
     return record
 
 
-def decision_on(
-    decisions: Sequence[DecisionRecord], commit: str, score_digest: str
-) -> DecisionRecord | None:
-    """The latest word on exactly this commit and score; an override follows what it overrides."""
-    spoken = [
-        each for each in decisions if (each.commit, each.score_digest) == (commit, score_digest)
-    ]
-    return spoken[-1] if spoken else None
-
-
 def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
     """What the policy of an autonomy level decides by itself; None leaves it to a person.
 
@@ -206,8 +145,3 @@ def _names(shown: str | None, whole: str) -> bool:
             f"{shown!r} is too short to name a commit or a score; give at least {MIN_SHOWN_DIGITS} digits"
         )
     return whole.startswith(shown)
-
-
-def _strings(payload: Mapping[str, object], key: str) -> Sequence[object]:
-    value = payload.get(key, ())
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

@@ -9,8 +9,9 @@ from datetime import datetime
 from rsi.agent.policy.budget import Budget, Spent, spent
 from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind, utc_now
+from rsi.agent.store.records import CampaignEventKind, utc_now
 
 
 def budget_now(ledger: Ledger, campaign_id: str) -> Budget:

@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import cast
 
 from rsi.agent.errors import AgentError
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import (
-    CampaignEvent,
-    CampaignEventKind,
-    CampaignRecord,
-    utc_now,
-)
+from rsi.agent.store.records import CampaignEventKind, CampaignRecord, utc_now
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.types import Task
 

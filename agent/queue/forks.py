@@ -58,7 +58,7 @@ def queue_fork(
     config = replace(
         before,
         rounds=1,
-        proposer=model or proposer_of(before, {} if opened is None else opened.payload),
+        proposer=model or proposer_of(before, opened),
         other_proposers=(),
         control_every=0,  # one idea: what it was forked from had its controls
         fork_of=round_id,

@@ -9,8 +9,9 @@ import logging
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.queue.requests import urgency
 from rsi.agent.run.engine import EngineClient
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind, CampaignState, utc_now
+from rsi.agent.store.records import CampaignEventKind, CampaignState, utc_now
 from rsi.agent.store.state import ENDED_STATES
 
 LOST = "its run broke off on our side and left no word; the worker's log may have more"
@@ -40,6 +41,6 @@ def reconcile(ledger: Ledger, client: EngineClient) -> None:
                     campaign_id=campaign_id,
                     kind=CampaignEventKind.FAILED,
                     at=utc_now(),
-                    payload={"reason": LOST},
+                    reason=LOST,
                 )
             )

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rsi.agent.run.engine import EngineClient
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignState,
     HandledMark,
@@ -84,18 +84,16 @@ def _reorder(ledger: Ledger, client: EngineClient, campaign_id: str) -> str:
 def _retry(ledger: Ledger, client: EngineClient, request: RequestRecord) -> str:
     campaign_id = str(request.campaign_id)
     # A kill between the event and the mark leaves the request open although it was granted.
-    last = ledger.campaign_events(campaign_id)[-1].payload
-    refusal = "" if last.get("request_id") == request.id else retry_refusal(ledger, campaign_id)
+    last = ledger.campaign_events(campaign_id)[-1]
+    refusal = "" if last.request_id == request.id else retry_refusal(ledger, campaign_id)
     if not refusal:
         ledger.add_campaign_event(
             CampaignEvent(
                 campaign_id=campaign_id,
                 kind=CampaignEventKind.QUEUED,
                 at=utc_now(),
-                payload={
-                    "reason": f"{request.actor} asked for it to go on",
-                    "request_id": request.id,
-                },
+                reason=f"{request.actor} asked for it to go on",
+                request_id=request.id,
             )
         )
         client.requeue(campaign_id, urgency(ledger, campaign_id))

@@ -4,17 +4,15 @@ Pure reading: the same ledger gives the same report. Does not: render anything (
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import cast
 
 from rsi.agent.errors import LineageError
 from rsi.agent.policy.audits import ChampionAudit, FailedAudit, audits_in, failed_audit
-from rsi.agent.policy.claims import confirmed_effect
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
-from rsi.agent.report.tally import RoundLine, Tally, round_lines, tally
+from rsi.agent.report.tally import Tally, tally
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -23,9 +21,11 @@ from rsi.agent.store.records import (
     PromotionRecord,
     Spend,
     Step,
-    StepRecord,
 )
-from rsi.agent.store.state import latest_steps
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.steps.facts import Opened
+from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.judge.plausibility import best_reachable
 from rsi.evals.types import Arm, Interval, Purpose
 
@@ -54,7 +54,7 @@ _STAGES = {
 class ReportedRound:
     """One round, however it ended."""
 
-    line: RoundLine
+    line: RoundView
     confirm: Interval | None
     """The effect on fresh seeds and hidden data; None when it never got there."""
     plausibility: str
@@ -63,10 +63,8 @@ class ReportedRound:
     """Champion over a run that does the least it must: no claim can be more; None where no floor is known."""
     changed: str
     """Files and lines in one line; empty when there was no commit."""
-    lesson: str
     diff: str
     """Against the parent, cut to DIFF_LIMIT_BYTES; empty when there is none."""
-    steps: tuple[StepRecord, ...]
     wall_s: float
     """Seconds of all its steps, waiting left out."""
 
@@ -152,32 +150,27 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         UnknownRecordError: No such campaign.
     """
     summary = ledger.campaign_summary(campaign_id)
-    lines = round_lines(ledger, campaign_id)
-    by_round: dict[str, list[StepRecord]] = {}
-    for step in ledger.steps_of(campaign_id=campaign_id):
-        by_round.setdefault(step.round_id, []).append(step)
-    reported = tuple(
-        _round(ledger, line, by_round.get(line.record.id, []), lineage) for line in lines
-    )
+    lines = RoundBook(ledger).of_campaign(campaign_id)
+    reported = tuple(_round(ledger, line, lineage) for line in lines)
     own = {line.record.id for line in lines}
     promotions = tuple(
         move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
     )
     audits = audits_in(ledger.campaign_events(campaign_id))
     looks = _looks(ledger, reported)
-    opened = [step for steps in by_round.values() for step in steps if step.step is Step.OPEN]
+    opened = [fact for line in lines if (fact := line.left(Opened)) is not None]
     return CampaignReport(
         summary=summary,
         tally=tally(ledger, campaign_id),
         rounds=reported,
         promotions=promotions,
-        baseline=_text_of(opened[0].payload, "baseline_commit") if opened else None,
+        baseline=opened[0].baseline_commit if opened else None,
         champion=_champion(promotions, lines),
         audits=audits,
         failed_audit=failed_audit(ledger, summary.record.lineage),
         standings=_standings(reported, promotions, audits),
         spend=tuple(ledger.spend(campaign_id).values()),
-        time=stage_times([each.steps for each in reported]),
+        time=stage_times([each.steps for each in lines]),
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),
@@ -211,7 +204,7 @@ def _looks(ledger: Ledger, rounds: Sequence[ReportedRound]) -> Counter[str]:
     """How many candidates each hidden split has judged."""
     looks: Counter[str] = Counter()
     for each in rounds:
-        attempts = {step.attempt for step in each.steps}
+        attempts = {step.attempt for step in each.line.steps}
         for attempt in attempts:
             runs = ledger.measurements(each.line.record.id, attempt=attempt)
             looks.update({run.seed_commitment for run in runs})
@@ -257,71 +250,42 @@ def _audited(
             )
 
 
-def _round(
-    ledger: Ledger, line: RoundLine, steps: Sequence[StepRecord], lineage: Lineage | None
-) -> ReportedRound:
-    finished = latest_steps(steps)
-    latest = {step: each.payload for step, each in finished.items()}
-    stored = latest.get(Step.REPORT, {}).get("report")
-    report = cast(Mapping[str, object], stored) if isinstance(stored, Mapping) else {}
+def _round(ledger: Ledger, line: RoundView, lineage: Lineage | None) -> ReportedRound:
+    # Of the confirmation where there was one: that is the claim.
+    score, report = line.confirm or line.score, line.report
     return ReportedRound(
         line=line,
-        confirm=confirmed_effect(finished),
-        plausibility=_plausibility(latest),
-        best_reachable=_reachable(ledger, line, steps),
-        changed=_text_of(report, "changed") or "",
-        lesson=_text_of(report, "lesson") or "",
-        diff=_diff(line, latest.get(Step.COMMIT, {}), report, lineage),
-        steps=tuple(steps),
-        wall_s=sum(step.wall_s for step in steps),
+        confirm=None if line.confirm is None else line.confirm.effect,
+        plausibility="" if score is None else score.plausibility,
+        best_reachable=_reachable(ledger, line),
+        changed="" if report is None else report.changed,
+        diff=_diff(line, lineage),
+        wall_s=sum(step.wall_s for step in line.steps),
     )
 
 
-def _plausibility(latest: Mapping[Step, Mapping[str, object]]) -> str:
-    """Of the confirmation where there was one: that is the claim."""
-    for score in (
-        latest.get(Step.REVIEW, {}).get("confirm"),
-        latest.get(Step.SCORE, {}).get("score"),
-    ):
-        if isinstance(score, Mapping):
-            return _text_of(score, "plausibility") or ""
-    return ""
-
-
-def _reachable(ledger: Ledger, line: RoundLine, steps: Sequence[StepRecord]) -> float | None:
-    opened = next((each.payload for each in steps if each.step is Step.OPEN), {})
-    floor_s = opened.get("floor_s")
-    if line.effect is None or not isinstance(floor_s, float):
+def _reachable(ledger: Ledger, line: RoundView) -> float | None:
+    opened = line.left(Opened)
+    if line.effect is None or opened is None or opened.floor_s is None:
         return None
     runs = ledger.measurements(line.record.id, Purpose.SCREEN, attempt=line.state.attempt)
     values = [each.metric_value for each in runs if each.arm is Arm.CHAMPION]
-    return best_reachable([value for value in values if value is not None], floor_s)
+    return best_reachable([value for value in values if value is not None], opened.floor_s)
 
 
-def _diff(
-    line: RoundLine,
-    committed: Mapping[str, object],
-    report: Mapping[str, object],
-    lineage: Lineage | None,
-) -> str:
-    parent = _text_of(committed, "parent") or line.record.champion_commit
+def _diff(line: RoundView, lineage: Lineage | None) -> str:
     if lineage is not None and line.commit is not None:
         try:
-            return lineage.diff(parent, line.commit, limit_bytes=DIFF_LIMIT_BYTES)
+            return lineage.diff(line.parent, line.commit, limit_bytes=DIFF_LIMIT_BYTES)
         except LineageError:
             pass  # another machine's repository: the ledger's copy, if any, says the same
-    text = _text_of(report, "diff") or ""
+    text = "" if line.report is None else line.report.diff
     return text if len(text) <= DIFF_LIMIT_BYTES else text[:DIFF_LIMIT_BYTES] + "\n\\ cut\n"
 
 
-def _champion(promotions: Sequence[PromotionRecord], lines: Sequence[RoundLine]) -> str | None:
+def _champion(promotions: Sequence[PromotionRecord], lines: Sequence[RoundView]) -> str | None:
     if promotions:
         return promotions[-1].new_commit
     # A control may be measured against the baseline, whatever the champion is.
     ideas = [each for each in lines if not each.record.is_control]
     return ideas[-1].record.champion_commit if ideas else None
-
-
-def _text_of(payload: Mapping[str, object], key: str) -> str | None:
-    value = payload.get(key)
-    return value if isinstance(value, str) else None

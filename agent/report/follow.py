@@ -1,18 +1,30 @@
 """A campaign's facts as plain lines, in the order they happened; for terminals and logs."""
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Iterator
 
 from rsi.agent.policy.budget import Budget, warnings
 from rsi.agent.policy.forecast import rounds_paid_for
 from rsi.agent.policy.limits import budget_now, spent_now
 from rsi.agent.policy.settings import CampaignConfig
-from rsi.agent.report.tally import round_label
 from rsi.agent.safe import safe_line
-from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import Step, StepRecord
-from rsi.evals.types import Interval
+from rsi.agent.store.records import Step
+from rsi.agent.store.rounds import round_label
+from rsi.agent.store.steps.facts import (
+    Admitted,
+    Committed,
+    Critiqued,
+    Decided,
+    Halted,
+    Measured,
+    Promoted,
+    Proposed,
+    Reported,
+    Reviewed,
+    Scored,
+)
+from rsi.agent.store.steps.record import StepRecord
+from rsi.evals.types import Finding, Score
 
 SILENT = frozenset({Step.OPEN, Step.BRIEF})
 """Steps that say nothing a follower waits for."""
@@ -49,8 +61,8 @@ class Follower:
                     yield f"round {round_label(record):<3} {describe_step(step)}"
         yield from self._budget_news()
         for event in late:
-            reason = event.payload.get("reason", "")
-            yield f"{self._campaign_id}  {event.kind.value}" + (f": {reason}" if reason else "")
+            reason = f": {event.reason}" if event.reason else ""
+            yield f"{self._campaign_id}  {event.kind.value}{reason}"
 
     def _budget_news(self) -> Iterator[str]:
         """Each limit once when it is half used, and once when it is nearly used; again when it was changed."""
@@ -102,62 +114,50 @@ def describe_step(step: StepRecord) -> str:
     return safe_line(f"{head} {_detail(step)}"[: SHOWN_CHARS + len(head)]).rstrip()
 
 
-def alike(step: StepRecord) -> tuple[str, ...]:
-    """Failed ideas that the critique found to resemble the candidate, a sentence each."""
-    return tuple(str(each) for each in cast(list[object], step.payload.get("duplicates", [])))
-
-
 def _detail(step: StepRecord) -> str:
-    payload = step.payload
-    match step.step:
-        case Step.PROPOSE:
-            predicted = payload.get("predicted_ratio")
-            ratio = f", predicts {predicted:.2f}x" if isinstance(predicted, float) else ""
-            return str(payload.get("hypothesis") or payload.get("reason", "")) + ratio
-        case Step.COMMIT if "commit" in payload:
-            added, removed = payload["lines_added"], payload["lines_removed"]
-            return f"{str(payload['commit'])[:12]}  +{added} -{removed} lines"
-        case Step.CRITIQUE:
-            said = str(payload.get("reason") or payload.get("text") or "")
-            return "; ".join(filter(None, (said, *alike(step))))
-        case Step.ADMIT:
-            found = cast(list[Mapping[str, object]], payload.get("findings", []))
-            return "; ".join(f"{each['rule']} {_place(each)}: {each['message']}" for each in found)
-        case Step.MEASURE:
-            return str(payload.get("detail") or f"{payload.get('runs')} runs, {step.wall_s:.0f} s")
-        case Step.SCORE:
-            return score_line(cast(Mapping[str, object], payload.get("score", {})))
-        case Step.REVIEW:
-            confirm = payload.get("confirm")
-            if isinstance(confirm, Mapping):
-                whole = payload.get("baseline")
-                said = (
-                    f"; against the baseline: {score_line(whole)}"
-                    if isinstance(whole, Mapping)
-                    else ""
-                )
-                return f"confirmed on fresh data: {score_line(confirm)}{said}"
-            return str(payload.get("reason", ""))
-        case Step.DECIDE:
-            return f"{payload.get('actor', '')}: {payload.get('reason', '')}".strip(": ")
-        case Step.PROMOTE if "new_commit" in payload:
-            return f"champion is {str(payload['new_commit'])[:12]}"
-        case Step.REPORT:
-            report = cast(Mapping[str, object], payload.get("report", {}))
-            return str(report.get("lesson") or payload.get("reason", ""))
+    match step.fact:
+        case Proposed() as proposed:
+            predicted = proposed.predicted_ratio
+            ratio = "" if predicted is None else f", predicts {predicted:.2f}x"
+            return (proposed.hypothesis or proposed.reason) + ratio
+        case Committed() as committed:
+            lines = f"+{committed.lines_added} -{committed.lines_removed} lines"
+            return f"{committed.commit[:12]}  {lines}"
+        case Critiqued() as critique:
+            return "; ".join(filter(None, (critique.text, *critique.duplicates)))
+        case Admitted() as admitted:
+            found = admitted.findings
+            return "; ".join(f"{each.rule} {_place(each)}: {each.message}" for each in found)
+        case Measured() as measured:
+            return measured.detail or f"{measured.runs} runs, {step.wall_s:.0f} s"
+        case Scored() as scored:
+            return score_line(scored.score)
+        case Reviewed() as review:
+            if review.confirm is not None:
+                whole = review.baseline
+                said = "" if whole is None else f"; against the baseline: {score_line(whole)}"
+                return f"confirmed on fresh data: {score_line(review.confirm)}{said}"
+            return review.reason
+        case Decided() as decided:
+            return f"{decided.actor}: {decided.reason}".strip(": ")
+        case Promoted() as promoted:
+            return f"champion is {promoted.new_commit[:12]}"
+        case Reported() as reported:
+            return reported.report.lesson
+        case Halted() as halted:
+            return halted.reason
         case _:
-            return str(payload.get("reason") or payload.get("text") or "")
+            return ""
 
 
-def score_line(score: Mapping[str, object]) -> str:
+def score_line(score: Score) -> str:
     """A score as "1.42x [1.31, 1.55] over 4 pairs; reason"."""
-    effect = score.get("effect")
-    reason = str(score.get("reason", ""))
-    if not isinstance(effect, Mapping):
-        return reason
-    return f"{decode(Interval, encode(effect)).text} over {effect['pairs']} pairs; {reason}"
+    effect = score.effect
+    if effect is None:
+        return score.reason
+    return f"{effect.text} over {effect.pairs} pairs; {score.reason}"
 
 
-def _place(finding: Mapping[str, object]) -> str:
-    file, line = finding.get("file"), finding.get("line")
-    return f"{file}:{line}" if line is not None else str(file or "")
+def _place(finding: Finding) -> str:
+    place = finding.file or ""
+    return place if finding.line is None else f"{place}:{finding.line}"

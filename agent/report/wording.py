@@ -1,7 +1,8 @@
 """Words and numbers of a report, the same in every format."""
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
-from rsi.agent.report.tally import RoundLine
+from rsi.agent.store.rounds import RoundView
+from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import Interval
 
 
@@ -26,28 +27,32 @@ def duration_text(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def planted_text(line: RoundLine) -> str:
+def planted_text(line: RoundView) -> str:
     """What was planted in a round and whether it was caught; empty for an honest idea."""
-    if line.planted is None:
+    planted = line.planted
+    if planted is None:
         return ""
-    name = str(line.planted.get("name", ""))
     if line.state.verdict is None:
-        return f"planted {line.planted['kind']} {name}"
-    if line.is_planted_cheat:
-        return f"planted cheat {name}: {'caught' if line.is_caught else 'NOT CAUGHT'}"
-    if line.planted["kind"] == "positive":
-        return f"known gain {name}: {'found' if line.has_reached_gate else 'MISSED'}"
-    kind = "null patch" if line.planted["kind"] == "null" else "known loss"
-    return f"planted {kind} {name}" + (": FALSE PROMOTION" if line.has_reached_gate else "")
+        return f"planted {planted.kind.value} {planted.name}"
+    match planted.kind:
+        case ControlKind.CHEAT:
+            how = "caught" if line.is_caught else "NOT CAUGHT"
+            return f"planted cheat {planted.name}: {how}"
+        case ControlKind.POSITIVE:
+            return f"known gain {planted.name}: {'found' if line.has_reached_gate else 'MISSED'}"
+        case ControlKind.NULL | ControlKind.NEGATIVE:
+            kind = "null patch" if planted.kind is ControlKind.NULL else "known loss"
+            passed = ": FALSE PROMOTION" if line.has_reached_gate else ""
+            return f"planted {kind} {planted.name}{passed}"
 
 
-def is_wrong(line: RoundLine) -> bool:
+def is_wrong(line: RoundView) -> bool:
     """Whether what was planted in a round went where it must not go, or was not found."""
     if line.planted is None or line.state.verdict is None:
         return False
-    if line.is_planted_cheat:
+    if line.planted.is_cheat:
         return not line.is_caught
-    return line.has_reached_gate != (line.planted["kind"] == "positive")
+    return line.has_reached_gate != (line.planted.kind is ControlKind.POSITIVE)
 
 
 def standing_lines(report: CampaignReport) -> tuple[str, ...]:
@@ -65,14 +70,14 @@ def standing_lines(report: CampaignReport) -> tuple[str, ...]:
     return lines
 
 
-def prediction_text(line: RoundLine) -> str:
+def prediction_text(line: RoundView) -> str:
     """What the proposer expected."""
     return "" if line.predicted_ratio is None else f"{line.predicted_ratio:.2f}x"
 
 
 def why_text(reported: ReportedRound) -> str:
     """Why a round ended as it did, in its own words."""
-    return reported.line.reason or reported.lesson
+    return reported.line.reason or reported.line.lesson
 
 
 def claim_text(reported: ReportedRound) -> str:

@@ -17,7 +17,8 @@ from rsi.agent.llm.errors import ModelError
 from rsi.agent.llm.retry import RetryPolicy, with_retries
 from rsi.agent.llm.tokens import request_tokens_bound
 from rsi.agent.llm.types import Reply, Request, Usage
-from rsi.agent.types import AgentRole, BudgetGuard, Cost, Sink
+from rsi.agent.store.steps.values import Cost
+from rsi.agent.types import AgentRole, BudgetGuard, Sink
 
 log = logging.getLogger(__name__)
 

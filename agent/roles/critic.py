@@ -15,7 +15,8 @@ from rsi.agent.llm.types import ToolSpec
 from rsi.agent.roles.answers import ask
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.scaffold.loading import Scaffold
-from rsi.agent.types import AgentRole, BudgetGuard, Critique, Sink, Stance
+from rsi.agent.store.steps.values import Stance
+from rsi.agent.types import AgentRole, BudgetGuard, Critique, Sink
 from rsi.evals.types import Finding, Severity
 
 DIFF_CHARS = 60_000

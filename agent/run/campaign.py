@@ -15,22 +15,24 @@ from rsi.agent.run.contexts import CampaignContext, open_campaign_context
 from rsi.agent.run.engine import Durable
 from rsi.agent.run.pausing import wait_while_paused
 from rsi.agent.run.round import record_step, run_round
-from rsi.agent.run.steps.audit import audit_champion, audit_facts, audit_stack
+from rsi.agent.run.steps.audit import audit_champion, audit_stack, end_audit
 from rsi.agent.run.steps.closing import promote
 from rsi.agent.run.steps.models import budget_in_force, refused_limit
 from rsi.agent.run.steps.searching import plan_round
 from rsi.agent.store.champion import settle_champion
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     RoundRecord,
     Step,
-    StepRecord,
+    StepOutcome,
     utc_now,
 )
+from rsi.agent.store.steps.facts import Halted
+from rsi.agent.store.steps.record import StepRecord
 
 MAX_HARNESS_ERRORS = 2
 """Failures of ours in a row that end a campaign: the third would fail the same way."""
@@ -209,7 +211,8 @@ def _end(campaign_context: CampaignContext, kind: CampaignEventKind, reason: str
             campaign_id=campaign_context.record.id,
             kind=kind,
             at=utc_now(),
-            payload={"reason": reason, **audit_facts(campaign_context, word)},
+            reason=reason,
+            audit=end_audit(campaign_context, word),
         )
     )
     return kind.value
@@ -234,18 +237,16 @@ def _close_as_harness_error(
     open_steps = [
         each for each in Step if each not in done and (each is not Step.OPEN or attempt == 0)
     ]
-    is_named = any(each.outcome == "harness_error" for each in steps)
+    is_named = any(each.outcome is StepOutcome.HARNESS_ERROR for each in steps)
     broken = Step.REPORT if is_named else open_steps[0]
     for step in (broken, Step.REPORT) if broken is not Step.REPORT else (broken,):
         campaign_context.ledger.add_step(
             StepRecord(
                 round_id=round_id,
-                step=step,
-                outcome="harness_error",
                 started_at=utc_now(),
                 wall_s=0.0,
                 attempt=attempt,
-                payload={"reason": reason},
+                fact=Halted(step=step, outcome=StepOutcome.HARNESS_ERROR, reason=reason),
             )
         )
     return "closed"
@@ -257,7 +258,7 @@ def _event(ledger: Ledger, campaign_id: str, kind: CampaignEventKind, reason: st
             campaign_id=campaign_id,
             kind=kind,
             at=utc_now(),
-            payload={"reason": reason} if reason else {},
+            reason=reason,
         )
     )
     return kind.value

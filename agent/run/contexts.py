@@ -5,14 +5,13 @@ Does not: decide anything. `CampaignContext` belongs to a campaign, `RoundContex
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.naming.keys import KeyRing
-from rsi.agent.policy.error_rates import planned_rates, rate_of
+from rsi.agent.policy.error_rates import planned_rates
 from rsi.agent.policy.settings import CampaignConfig, task_of
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.roles.scaffold.loading import DEFAULT as DEFAULT_SCAFFOLD
@@ -21,8 +20,10 @@ from rsi.agent.store.champion import open_lineage, require_commit, settle_champi
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignRecord, RoundRecord, Step, StepRecord
+from rsi.agent.store.records import CampaignRecord, RoundRecord, Step
 from rsi.agent.store.state import RoundVerdict, round_state
+from rsi.agent.store.steps.facts import Committed, F, Opened, Proposed
+from rsi.agent.store.steps.record import StepRecord
 from rsi.agent.store.tree_blobs import decode_tree
 from rsi.evals.measure.floor import with_floor
 from rsi.evals.types import Purpose
@@ -107,9 +108,8 @@ def open_campaign_context(
 def _require_candidates(ledger: Ledger, lineage: Lineage, campaign_id: str) -> None:
     """Refuse a repository that lacks what the campaign's rounds have committed elsewhere."""
     for step in ledger.steps_of(campaign_id=campaign_id, step=Step.COMMIT):
-        commit = step.payload.get("commit")
-        if isinstance(commit, str):
-            require_commit(lineage, commit)
+        if isinstance(step.fact, Committed):
+            require_commit(lineage, step.fact.commit)
 
 
 def scaffold_of(config: CampaignConfig) -> Scaffold:
@@ -161,43 +161,44 @@ class RoundContext:
     @property
     def alpha(self) -> float:
         """One-sided error rate of one stage of this attempt, as the opening fixed it."""
-        return rate_of(self.opened(), self.attempt)
+        return self.opened().alpha_of(self.attempt)
 
-    def planned_rates(self) -> Mapping[str, object]:
-        """The round's share of the campaign's false-promotion budget, for the opening to fix."""
+    def planned_rates(self) -> tuple[float, ...]:
+        """The round's share of the campaign's false-promotion budget by attempt, for the opening to fix."""
         # Controls are numbered downwards from -1 and judged like a campaign's first candidate; they are never
         # promoted, so they take nothing from its budget.
         return planned_rates(max(1, self.record.number), self.campaign.config.campaign_alpha)
 
-    def step(self, name: Step, attempt: int | None = None) -> StepRecord | None:
-        """A finished step of this attempt, or of the one named."""
-        return self.ledger.step(self.round_id, name, self.attempt if attempt is None else attempt)
+    def finished(self, name: Step) -> StepRecord | None:
+        """A finished step of this attempt, however it ended."""
+        return self.ledger.step_record(self.round_id, name, self.attempt)
 
-    def payload(self, name: Step) -> Mapping[str, object]:
+    def left(self, kind: type[F]) -> F:
         """What a finished step of this attempt left."""
-        record = self.step(name)
-        if record is None:
-            raise AgentError(f"round {self.round_id} has no finished step {name.value!r}")
-        return record.payload
+        record = self.finished(kind.step)
+        if record is None or not isinstance(record.fact, kind):
+            raise AgentError(f"round {self.round_id} has no finished step {kind.step.value!r}")
+        return record.fact
 
-    def opened(self) -> Mapping[str, object]:
+    def opened(self) -> Opened:
         """What the round's opening fixed, whatever the attempt."""
-        record = self.step(Step.OPEN, 0)
-        return {} if record is None else record.payload
+        found = self.ledger.step(self.round_id, Step.OPEN)
+        if found is None:
+            raise AgentError(f"round {self.round_id} was not opened")
+        return found
 
     @property
     def scoring_profile(self) -> Profile:
         """The profile with the floor that was measured when the campaign began."""
-        floor_s = self.opened().get("floor_s")
-        return with_floor(self.campaign.profile, floor_s if isinstance(floor_s, float) else None)
+        return with_floor(self.campaign.profile, self.opened().floor_s)
 
     def candidate_tree(self) -> FileTree:
         """The candidate's files as committed."""
-        return self.campaign.lineage.tree(str(self.payload(Step.COMMIT)["commit"]))
+        return self.campaign.lineage.tree(self.left(Committed).commit)
 
     def proposed_tree(self) -> FileTree:
         """The files that the proposer handed in."""
-        return decode_tree(self.ledger.blob(str(self.payload(Step.PROPOSE)["tree_sha256"])))
+        return decode_tree(self.ledger.blob(str(self.left(Proposed).tree_sha256)))
 
     def monotonic_s(self) -> float:
         return time.monotonic()

@@ -8,7 +8,8 @@ from itertools import count
 
 from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.run.engine import Durable
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind, Step, utc_now
+from rsi.agent.store.events import CampaignEvent
+from rsi.agent.store.records import CampaignEventKind, Step, utc_now
 
 RESUME_TOPIC = "resume"
 HELD_BEFORE = frozenset({Step.PROPOSE, Step.CRITIQUE, Step.MEASURE, Step.REVIEW})

@@ -16,9 +16,9 @@ from rsi.agent.run.pausing import HELD_BEFORE, wait_while_paused
 from rsi.agent.run.steps.closing import decide, look_at_gate, promote, report
 from rsi.agent.run.steps.evidence import admit, measure, review, score
 from rsi.agent.run.steps.idea import commit, critique, open_round, propose, write_brief
-from rsi.agent.run.steps.result import StepResult
-from rsi.agent.store.records import Step, StepRecord, utc_now
-from rsi.agent.store.state import GOES_ON
+from rsi.agent.store.records import Step, StepOutcome, utc_now
+from rsi.agent.store.steps.facts import AnyFact, Halted
+from rsi.agent.store.steps.record import StepRecord
 
 
 def run_round(context: RoundContext, durable: Durable) -> str:
@@ -32,7 +32,7 @@ def run_round(context: RoundContext, durable: Durable) -> str:
         The word that the round ended with, such as "promoted", "refuted" or "not_admitted".
     """
 
-    def step(name: Step, work: Callable[[RoundContext], StepResult]) -> str:
+    def step(name: Step, work: Callable[[RoundContext], AnyFact]) -> str:
         key = f"{context.round_id}/{context.attempt}/{name.value}"
         if name in HELD_BEFORE:
             wait_while_paused(context.campaign, durable, f"{key}/go")
@@ -62,7 +62,7 @@ def run_round(context: RoundContext, durable: Durable) -> str:
 
 def _stopped(outcome: str) -> str:
     """The word that ends the attempt, empty when it goes on."""
-    return "" if outcome in GOES_ON else outcome
+    return "" if StepOutcome(outcome).goes_on else outcome
 
 
 def _wait_at_gate(context: RoundContext, durable: Durable) -> str:
@@ -75,28 +75,26 @@ def _wait_at_gate(context: RoundContext, durable: Durable) -> str:
     return ""
 
 
-def record_step(
-    context: RoundContext, name: Step, work: Callable[[RoundContext], StepResult]
-) -> str:
+def record_step(context: RoundContext, name: Step, work: Callable[[RoundContext], AnyFact]) -> str:
     """Run a step unless its row is there already, and write the row."""
-    before = context.step(name)
+    before = context.finished(name)
     if before is not None:
-        return before.outcome
+        return before.outcome.value
     started_at, started_s = utc_now(), context.monotonic_s()
     if name in HELD_BEFORE and context.campaign.steering.is_stopping():
-        result = StepResult(outcome="stopped", payload={"reason": "a person stopped the campaign"})
+        fact: AnyFact = Halted(
+            step=name, outcome=StepOutcome.STOPPED, reason="a person stopped the campaign"
+        )
     else:
-        result = work(context)
+        fact = work(context)
     context.ledger.add_step(
         StepRecord(
             round_id=context.round_id,
-            step=name,
-            outcome=result.outcome,
             started_at=started_at,
             wall_s=context.monotonic_s() - started_s,
             attempt=context.attempt,
-            payload=result.payload,
+            fact=fact,
         )
     )
-    context.log_step(name, result.outcome)
-    return result.outcome
+    context.log_step(name, fact.outcome)
+    return fact.outcome.value

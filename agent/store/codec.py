@@ -1,4 +1,4 @@
-"""Values to canonical JSON text and back, equal.
+"""Values to canonical JSON text and back, equal and of the declared types.
 
 Canonical: sorted keys, no spaces, ASCII (so that NUL and lone surrogates survive both databases), finite numbers.
 Invariant: `decode(type(v), encode(v)) == v` for every frozen value made of JSON, enums, datetimes and tuples.
@@ -8,18 +8,40 @@ Invariant: `decode(type(v), encode(v)) == v` for every frozen value made of JSON
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rsi.agent.errors import LedgerCorruptError, LedgerSchemaError, LedgerValueError
 
 T = TypeVar("T")
 Converter = Callable[[Any], Any]
+
+
+class Stored(ABC):
+    """A value whose stored shape is not field for field its own."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def to_stored(self) -> Mapping[str, object]:
+        """The object that is stored; its parts are encoded like any value."""
+
+    @classmethod
+    @abstractmethod
+    def from_stored(cls, raw: object) -> Self:
+        """The value of a stored object, as it came out of the JSON."""
+
+
+class Sparse:
+    """A dataclass of which a field is not stored while it has its default."""
+
+    __slots__ = ()
 
 
 def encode(value: object) -> str:
@@ -37,8 +59,8 @@ def decode(cls: type[T], text: str) -> T:
     """The value that `encode` made the text from.
 
     Raises:
-        LedgerCorruptError: The text is not JSON or lacks a field.
-        LedgerSchemaError: It has a field that this version does not know.
+        LedgerCorruptError: The text is not JSON, lacks a field, or has a value of another type.
+        LedgerSchemaError: It has a field or a word that this version does not know.
     """
     try:
         raw = json.loads(text)
@@ -46,8 +68,24 @@ def decode(cls: type[T], text: str) -> T:
         raise LedgerCorruptError(
             f"a stored {cls.__name__} is not JSON ({error}); check the ledger with `rsi doctor`"
         ) from error
+    return value_of(cls, raw)
+
+
+def value_of(cls: type[T], raw: object) -> T:
+    """The value of an object that came out of stored JSON; errors are those of `decode`."""
     value: T = _converter(cls)(raw)
     return value
+
+
+def stored_fields(value: Any) -> dict[str, object]:
+    """The fields of a dataclass that are stored, as they are."""
+    is_sparse = isinstance(value, Sparse)
+    values = {each: getattr(value, each.name) for each in fields(value)}
+    return {
+        each.name: item
+        for each, item in values.items()
+        if not (is_sparse and _is_default(each, item))
+    }
 
 
 def time_text(moment: datetime) -> str:
@@ -91,11 +129,20 @@ def _plain(value: object, path: str) -> object:
             return {_key(key, path): _plain(item, f"{path}.{key}") for key, item in value.items()}
         case list() | tuple():
             return [_plain(item, f"{path}[{number}]") for number, item in enumerate(value)]
+    if isinstance(value, Stored):
+        return _plain(value.to_stored(), path)
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name), f"{path}.{f.name}") for f in fields(value)}
+        stored = stored_fields(value)
+        return {name: _plain(item, f"{path}.{name}") for name, item in stored.items()}
     raise LedgerValueError(
         f"{path} is a {type(value).__name__}, which cannot be stored; give plain JSON values"
     )
+
+
+def _is_default(each: Field[Any], item: object) -> bool:
+    if each.default_factory is not MISSING:
+        return bool(item == each.default_factory())
+    return each.default is not MISSING and bool(item == each.default)
 
 
 def _finite(value: float, path: str) -> float:
@@ -123,21 +170,47 @@ def _built_converter(hint: Any) -> Converter:
     if origin in {Union, UnionType}:
         return _optional([part for part in get_args(hint) if part is not NoneType])
     if origin is tuple:
-        inner = _converter(get_args(hint)[0])
-        return lambda raw: tuple(inner(item) for item in raw)
+        return _tuple(get_args(hint)[0])
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _mapping(get_args(hint)[1])
+    if not isinstance(hint, type):
+        return _same
     if hint is datetime:
-        return datetime.fromisoformat
-    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _moment
+    if issubclass(hint, Enum):
         return lambda raw: _enum(hint, raw)
-    if isinstance(hint, type) and is_dataclass(hint):
+    if issubclass(hint, Stored):
+        return hint.from_stored
+    if is_dataclass(hint):
         return _dataclass(hint)
-    return _same
+    return _scalar(hint) if hint in _SCALARS else _same
+
+
+_SCALARS: Mapping[type, tuple[type, ...]] = {
+    str: (str,), bool: (bool,), int: (int,), float: (float, int),
+}  # fmt: skip
 
 
 def _same(raw: Any) -> Any:
     return raw
+
+
+def _scalar(cls: type) -> Converter:
+    allowed = _SCALARS[cls]
+
+    def check(raw: Any) -> Any:
+        if type(raw) not in allowed:
+            raise _wrong(raw, cls.__name__)
+        return raw
+
+    return check
+
+
+def _moment(raw: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(raw))
+    except ValueError as error:
+        raise _wrong(raw, "time") from error
 
 
 def _optional(parts: list[Any]) -> Converter:
@@ -147,11 +220,26 @@ def _optional(parts: list[Any]) -> Converter:
     return lambda raw: None if raw is None else inner(raw)
 
 
+def _tuple(item_hint: Any) -> Converter:
+    inner = _converter(item_hint)
+
+    def build(raw: Any) -> Any:
+        if not isinstance(raw, list):
+            raise _wrong(raw, "list")
+        return tuple(raw) if inner is _same else tuple(inner(item) for item in raw)
+
+    return build
+
+
 def _mapping(value_hint: Any) -> Converter:
     inner = _converter(value_hint)
-    if inner is _same:
-        return _same
-    return lambda raw: {key: inner(item) for key, item in raw.items()}
+
+    def build(raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            raise _wrong(raw, "object")
+        return raw if inner is _same else {key: inner(item) for key, item in raw.items()}
+
+    return build
 
 
 def _enum(cls: type[Enum], raw: object) -> Enum:
@@ -181,3 +269,9 @@ def _dataclass(cls: type[Any]) -> Converter:
         return cls(**{name: converters[name](item) for name, item in raw.items()})
 
     return build
+
+
+def _wrong(raw: object, wanted: str) -> LedgerCorruptError:
+    return LedgerCorruptError(
+        f"a stored value is {repr(raw)[:80]} where a {wanted} belongs; run `rsi doctor`"
+    )

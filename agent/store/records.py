@@ -60,16 +60,6 @@ class CampaignEventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignEvent:
-    """One change in a campaign's life; repeating the latest one is no change."""
-
-    campaign_id: str
-    kind: CampaignEventKind
-    at: datetime
-    payload: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """One idea, opened."""
 
@@ -104,19 +94,51 @@ class Step(StrEnum):
     REPORT = "report"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
-    """One finished step; unique by (round_id, step, attempt)."""
+class StepOutcome(StrEnum):
+    """How a step ended; every word but a few ends the attempt."""
 
-    round_id: str
-    step: Step
-    outcome: str
-    """"ok" or the word of DESIGN's table: no_patch, empty, withdrawn, not_admitted, crashed, refuted, ..."""
-    started_at: datetime
-    wall_s: float
-    attempt: int = 0
-    """0-based; a candidate that was sent back for revision goes through the steps again."""
-    payload: Json = field(default_factory=dict)
+    OK = "ok"
+    STOPPED = "stopped"
+    """By a person, before it was done."""
+    HARNESS_ERROR = "harness_error"
+    """Our failure: never held against the candidate."""
+    NO_PATCH = "no_patch"
+    OUT_OF_BUDGET = "out_of_budget"
+    DOES_NOT_APPLY = "does_not_apply"
+    EMPTY = "empty"
+    NOT_ADMITTED = "not_admitted"
+    WITHDRAWN = "withdrawn"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INVALID_OUTPUT = "invalid_output"
+    TAMPERED = "tampered"
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+    HELD = "held"
+    """For a person: policy alone may not promote it."""
+    REJECTED = "rejected"
+    APPROVE = "approve"
+    REJECT = "reject"
+    REVISE = "revise"
+    """Sent back, by the critic or at the gate."""
+    STALE = "stale"
+    PROMOTED = "promoted"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next step runs."""
+        return self in _GOES_ON
+
+
+_GOES_ON = frozenset(
+    {
+        StepOutcome.OK, StepOutcome.SUPPORTED, StepOutcome.HELD, StepOutcome.APPROVE,
+        StepOutcome.PROMOTED,
+    }
+)  # fmt: skip
 
 
 class AgentRole(StrEnum):
@@ -377,7 +399,7 @@ class CampaignSummary:
     latest_round_id: str | None
     latest_step: Step | None
     """The latest finished step of the latest round."""
-    latest_outcome: str | None
+    latest_outcome: StepOutcome | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,11 @@ from rsi.agent.store.records import (
     DecisionRecord,
     PromotionRecord,
     Step,
-    StepRecord,
+    StepOutcome,
 )
+from rsi.agent.store.steps.facts import F, Proposed, Reviewed, Scored
+from rsi.agent.store.steps.record import StepRecord
+from rsi.evals.types import Interval, Score
 
 ENDED_STATES = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 """Campaigns in these states do nothing more."""
@@ -70,15 +73,50 @@ class RoundState:
     """The step that ended it; None while open."""
 
 
-_ENDINGS: dict[str, RoundVerdict] = {
-    verdict.value: verdict for verdict in RoundVerdict if verdict is not RoundVerdict.PROMOTED
-}
+_SENT_BACK = frozenset({StepOutcome.REJECT, StepOutcome.REVISE})
+"""Words that end a round only when nobody tried again."""
 
 _ONCE = frozenset({Step.OPEN})
 """Steps that a candidate sent back does not go through again."""
 
-GOES_ON = frozenset({"ok", "supported", "held", "approve", "promoted"})
-"""Outcomes after which the next step runs; any other word ends the attempt."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The finished steps of one attempt of a round, and the opening that all its attempts share."""
+
+    number: int
+    """0-based."""
+    steps: Mapping[Step, StepRecord]
+
+    def left(self, kind: type[F]) -> F | None:
+        """What a step left; None when it has not finished, or left only why the round goes no further."""
+        record = self.steps.get(kind.step)
+        return record.fact if record is not None and isinstance(record.fact, kind) else None
+
+    def outcome(self, step: Step) -> StepOutcome | None:
+        """How a step ended; None when it has not finished."""
+        return self.steps[step].outcome if step in self.steps else None
+
+    @property
+    def searched(self) -> Score | None:
+        """The score of the runs that the search saw; None when nothing was scored."""
+        scored = self.left(Scored)
+        return None if scored is None else scored.score
+
+    @property
+    def confirmed(self) -> Score | None:
+        """The score of fresh runs on fresh data; None when there were none."""
+        review = self.left(Reviewed)
+        return None if review is None else review.confirm
+
+    @property
+    def effect(self) -> Interval | None:
+        """What the candidate is worth: as its fresh runs measured it, else as the search saw it; None when not measured.
+
+        Fresh runs come first because only what looked good gets them, and what looked good was partly lucky.
+        """
+        scores = (self.confirmed, self.searched)
+        return next((each.effect for each in scores if each and each.effect), None)
 
 
 def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
@@ -112,9 +150,9 @@ def round_state(
         decisions: Decisions on the round, oldest first.
         promotions: Promotions by the round, oldest first.
     """
-    latest = latest_steps(steps)
+    latest = latest_attempt(steps)
     decisions = _about_this(latest, decisions)
-    finished = tuple(step for step in Step if step in latest)
+    finished = tuple(step for step in Step if step in latest.steps)
     ended_at, verdict = _ending(latest, decisions, promotions)
     step = _next_step(finished, ended_at)
     phase = RoundPhase.RUNNING
@@ -124,7 +162,7 @@ def round_state(
         phase = RoundPhase.WAITING
     return RoundState(
         phase=phase,
-        attempt=_attempt(steps),
+        attempt=latest.number,
         step=step,
         finished=finished,
         verdict=verdict,
@@ -132,19 +170,22 @@ def round_state(
     )
 
 
-def latest_steps(steps: Sequence[StepRecord]) -> Mapping[Step, StepRecord]:
-    """The finished steps of the attempt that a round is in, and the opening that all its attempts share.
+def latest_attempt(steps: Sequence[StepRecord]) -> Attempt:
+    """The attempt that a round is in.
 
     What an attempt left that was sent back is about another candidate, so it says nothing about how the round stands.
     """
     attempt = _attempt(steps)
-    return {each.step: each for each in steps if each.attempt == attempt or each.step in _ONCE}
+    return Attempt(
+        number=attempt,
+        steps={each.step: each for each in steps if each.attempt == attempt or each.step in _ONCE},
+    )
 
 
-def last_proposal(steps: Sequence[StepRecord]) -> Mapping[str, object]:
+def last_proposal(steps: Sequence[StepRecord]) -> Proposed | None:
     """What was proposed last, oldest step first; it names the idea while the next attempt is being written."""
-    proposals = [each.payload for each in steps if each.step is Step.PROPOSE]
-    return next((each for each in reversed(proposals) if each.get("hypothesis")), {})
+    proposals = [each.fact for each in steps if isinstance(each.fact, Proposed)]
+    return next((each for each in reversed(proposals) if each.hypothesis), None)
 
 
 def _attempt(steps: Sequence[StepRecord]) -> int:
@@ -163,28 +204,23 @@ def _is_waiting(step: Step, decisions: Sequence[DecisionRecord]) -> bool:
     return step is Step.DECIDE and not is_final
 
 
-def _about_this(
-    latest: Mapping[Step, StepRecord], decisions: Sequence[DecisionRecord]
-) -> tuple[DecisionRecord, ...]:
+def _about_this(latest: Attempt, decisions: Sequence[DecisionRecord]) -> tuple[DecisionRecord, ...]:
     """Decisions on the score that this attempt brought to the gate; earlier attempts had their own."""
-    review = latest.get(Step.REVIEW)
-    digest = None if review is None else review.payload.get("score_digest")
-    if digest is None:
+    review = latest.left(Reviewed)
+    if review is None:
         return tuple(decisions)
-    return tuple(each for each in decisions if each.score_digest == digest)
+    return tuple(each for each in decisions if each.score_digest == review.score_digest)
 
 
 def _is_sent_back(latest: Mapping[Step, StepRecord]) -> bool:
     """Whether this attempt ended in "do it again", by the critic or the gate, and is not reported."""
     return Step.REPORT not in latest and any(
-        record.outcome == DecisionAction.REVISE.value for record in latest.values()
+        record.outcome is StepOutcome.REVISE for record in latest.values()
     )
 
 
 def _ending(
-    latest: Mapping[Step, StepRecord],
-    decisions: Sequence[DecisionRecord],
-    promotions: Sequence[PromotionRecord],
+    latest: Attempt, decisions: Sequence[DecisionRecord], promotions: Sequence[PromotionRecord]
 ) -> tuple[Step | None, RoundVerdict | None]:
     """The first step that ended the round and the verdict, or neither."""
     if promotions:
@@ -193,17 +229,16 @@ def _ending(
         decision.is_override and decision.action is DecisionAction.APPROVE for decision in decisions
     )
     for step in Step:
-        record = latest.get(step)
-        if record is None or record.outcome in GOES_ON:
+        outcome = latest.outcome(step)
+        if outcome is None or outcome.goes_on:
             continue
         if is_overridden and step in {Step.SCORE, Step.REVIEW, Step.DECIDE}:
             continue
-        verdict = _ENDINGS.get(record.outcome.partition("(")[0])
-        if record.outcome in {DecisionAction.REJECT.value, DecisionAction.REVISE.value}:
+        if outcome in _SENT_BACK:
             # Sent back, yet reported: nobody tried again, so the objection stands.
-            verdict = RoundVerdict.WITHDRAWN if step is Step.CRITIQUE else RoundVerdict.REJECTED
-        if verdict is not None:
-            return step, verdict
+            is_critic = step is Step.CRITIQUE
+            return step, RoundVerdict.WITHDRAWN if is_critic else RoundVerdict.REJECTED
+        return step, RoundVerdict(outcome.value)
     return None, None
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from rsi.agent.roles.calls import reply_events
 from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.start import Start
+from rsi.agent.store.steps.values import Cost
 from rsi.agent.trajectory.recorded import Recording, Turn, turn_messages
 from rsi.agent.trajectory.replay import rebuild
-from rsi.agent.types import Cost
 from rsi.sandboxes.types import FileTree, Sandbox
 
 

@@ -1,18 +1,15 @@
 """A stored score computed again from stored measurements; nothing is run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from rsi.agent.errors import UnknownRecordError
-from rsi.agent.policy.error_rates import rate_of
 from rsi.agent.policy.settings import task_of
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import Step, StepRecord
+from rsi.agent.store.records import Step
+from rsi.agent.store.steps.facts import Scored
 from rsi.evals.judge.guards import source_facts
-from rsi.evals.judge.judging import fresh_stages
 from rsi.evals.judge.score import score
 from rsi.evals.measure.floor import with_floor
 from rsi.evals.types import Purpose
@@ -47,43 +44,36 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
     campaign = ledger.campaign(record.campaign_id)
     task = task_of(campaign)
     lineage = Lineage.open(home or Home.find(), campaign.lineage, create=False)
-    steps = ledger.steps(round_id)
-    scored = [each for each in steps if each.step is Step.SCORE]
-    if not scored:
+    opened = ledger.step(round_id, Step.OPEN)
+    scored = [each for each in ledger.steps(round_id) if isinstance(each.fact, Scored)]
+    attempt = scored[-1].attempt if scored else 0
+    found = ledger.step(round_id, Step.SCORE, attempt)
+    committed = ledger.step(round_id, Step.COMMIT, attempt)
+    if opened is None or found is None or committed is None:
         raise UnknownRecordError(f"round {round_id} was never scored; see `rsi show {round_id}`")
-    attempt = scored[-1].attempt
-    by_step = {each.step: each for each in steps if each.attempt == attempt}
-    opened = next(each for each in steps if each.step is Step.OPEN)
-    stored = {Purpose.SCREEN: _mapping(by_step[Step.SCORE], "score")}
-    review = by_step.get(Step.REVIEW)
+    stored = {Purpose.SCREEN: found.score}
+    review = ledger.step(round_id, Step.REVIEW, attempt)
     if review is not None:
-        stages = fresh_stages(is_first_step=False)
-        stored |= {each: _mapping(review, each.value) for each in stages if each in review.payload}
-    candidate = lineage.tree(str(by_step[Step.COMMIT].payload["commit"]))
+        stored |= review.stages
+    candidate = lineage.tree(committed.commit)
     results = []
     for purpose, before in stored.items():
         reference = lineage.baseline() if purpose is Purpose.BASELINE else record.champion_commit
         again = score(
             task,
-            with_floor(
-                task.profiles[campaign.profile], cast(float | None, opened.payload.get("floor_s"))
-            ),
+            with_floor(task.profiles[campaign.profile], opened.floor_s),
             ledger.measurements(round_id, purpose, attempt=attempt),
             purpose=purpose,
-            alpha=rate_of(opened.payload, attempt),
+            alpha=opened.alpha_of(attempt),
             source=source_facts(lineage.tree(reference), candidate),
         )
         results.append(
             Rescored(
                 purpose=purpose.value,
-                stored_digest=str(before["digest"]),
+                stored_digest=before.digest,
                 digest=again.digest,
-                is_same=again.digest == before["digest"],
+                is_same=again.digest == before.digest,
                 reason=again.reason,
             )
         )
     return tuple(results)
-
-
-def _mapping(step: StepRecord, key: str) -> Mapping[str, object]:
-    return cast(Mapping[str, object], step.payload[key])

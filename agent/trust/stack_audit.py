@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rsi.agent.errors import AgentError, UnknownRecordError
-from rsi.agent.policy.audits import STREAM, WHOLE
+from rsi.agent.policy.audits import STREAM, WHOLE, Compared
 from rsi.agent.policy.settings import CampaignConfig, task_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignRecord, LogChunk, Step, utc_now
-from rsi.agent.store.state import latest_steps
+from rsi.agent.store.records import CampaignRecord, LogChunk, utc_now
+from rsi.agent.store.state import latest_attempt
+from rsi.agent.store.steps.facts import Admitted, Committed
 from rsi.agent.trust.ablation import (
     Ablated,
     Grain,
@@ -91,14 +92,14 @@ class _Bench:
             on_measurement=tell,
         )
         stream = f"{STREAM}{stamp}"
-        kept = {
-            "name": name,
-            "reference": self.ends[0],
-            "subject": self.ends[1],
-            "profile": self.profile.name,
-            "score": found.score,
-            "measurements": list(found.measurements),
-        }
+        kept = Compared(
+            name=name,
+            reference=self.ends[0],
+            subject=self.ends[1],
+            profile=self.profile.name,
+            score=found.score,
+            measurements=tuple(found.measurements),
+        )
         self.ledger.add_log(
             LogChunk(
                 round_id=self.round_id,
@@ -179,10 +180,11 @@ def audit_candidate(
     record = ledger.round(round_id)
     campaign = ledger.campaign(record.campaign_id)
     lineage = Lineage.open(home, campaign.lineage, create=False)
-    steps = latest_steps(ledger.steps(round_id))
-    if Step.ADMIT not in steps or steps[Step.ADMIT].outcome != "ok":
+    latest = latest_attempt(ledger.steps(round_id))
+    admitted, committed = latest.left(Admitted), latest.left(Committed)
+    if admitted is None or committed is None or not admitted.outcome.goes_on:
         raise NothingToAuditError(f"round {round_id} has no admitted candidate to take apart")
-    commit = str(steps[Step.COMMIT].payload["commit"])
+    commit = committed.commit
     parts = candidate_parts(lineage.tree(record.champion_commit), lineage.tree(commit), grain)
     if len(parts) < 2:
         raise NothingToAuditError(f"round {round_id} changes one {grain.value}: it has no parts")

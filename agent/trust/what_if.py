@@ -6,35 +6,34 @@ Does not: run anything, or change the ledger. Invariant: the rule of the campaig
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import assert_never, cast
+from typing import assert_never
 
 from rsi.agent.errors import AgentError
-from rsi.agent.policy.controls import has_passed
-from rsi.agent.policy.error_rates import rate_of
 from rsi.agent.policy.settings import task_of
-from rsi.agent.report.tally import round_label
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import DecisionAction, RoundRecord, Step, StepRecord
-from rsi.agent.store.state import RoundVerdict, round_state
+from rsi.agent.store.records import DecisionAction, Step, StepOutcome
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.state import RoundVerdict
+from rsi.agent.store.steps.facts import Committed, Decided, Opened, Reviewed
 from rsi.evals.errors import MeasurementError, TooFewPairsError
 from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.judging import judge
 from rsi.evals.judge.pairing import sort_runs
 from rsi.evals.judge.quality import breaks_limit
 from rsi.evals.judge.sequential import fixed_interval, log_ratio
-from rsi.evals.types import Measurement, Purpose, Severity, Verdict
+from rsi.evals.types import Finding, Measurement, Purpose, Severity, Verdict
 from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Direction, Profile, Task
 
 PERSON = "person:"
 FIXED_SOURCES = frozenset({"rules", "probe"})
 """Sources of findings that no model's word is in."""
-Facts = Mapping[str, object]
 
 
 class WhatIfError(AgentError, ValueError):
@@ -166,7 +165,9 @@ def what_if(ledger: Ledger, home: Home, campaign_id: str, rule: Rule) -> WhatIf:
         profile = replace(profile, quality=(), guards=())
     court = _Court(task=task, profile=profile, rule=rule)
     lineage = Lineage.open(home, campaign.lineage, create=False)
-    found = [_again(ledger, lineage, court, each) for each in ledger.rounds(campaign_id)]
+    found = [
+        _again(ledger, lineage, court, each) for each in RoundBook(ledger).of_campaign(campaign_id)
+    ]
     return WhatIf(
         campaign=campaign_id, rule=rule, rounds=tuple(each for each in found if each is not None)
     )
@@ -268,69 +269,52 @@ class _Court:
         return ""
 
 
-def _again(
-    ledger: Ledger, lineage: Lineage, court: _Court, record: RoundRecord
-) -> Redecided | None:
+def _again(ledger: Ledger, lineage: Lineage, court: _Court, view: RoundView) -> Redecided | None:
     """None for a round that is still under way."""
-    steps = ledger.steps(record.id)
-    state = round_state(steps, ledger.decisions(record.id), ledger.promotions(round_id=record.id))
-    if state.verdict is None:
+    verdict, planted = view.state.verdict, view.planted
+    if verdict is None:
         return None
-    latest = {each.step: each for each in steps if each.attempt == state.attempt}
-    opened = next(each for each in steps if each.step is Step.OPEN)
-    planted = opened.payload.get("planted")
-    facts = cast(Mapping[str, object], planted) if isinstance(planted, Mapping) else None
-    was_promoted = state.verdict is RoundVerdict.PROMOTED or (
-        facts is not None and has_passed(steps, facts)
-    )
-    ruling, why = _ruling(ledger, lineage, court, record, state.attempt, latest, opened)
-    if facts is None and ruling is Ruling.PROMOTED and _person_said(latest, DecisionAction.REJECT):
+    ruling, why = _ruling(ledger, lineage, court, view)
+    if planted is None and ruling is Ruling.PROMOTED and _person_said(view, DecisionAction.REJECT):
         ruling, why = Ruling.NOT_PROMOTED, "a person turned it down"
     return Redecided(
-        round_id=record.id,
-        label=round_label(record),
-        planted="" if facts is None else str(facts["kind"]),
-        was=state.verdict.value,
-        was_promoted=was_promoted,
+        round_id=view.id,
+        label=view.label,
+        planted="" if planted is None else planted.kind.value,
+        was=verdict.value,
+        was_promoted=verdict is RoundVerdict.PROMOTED or view.has_reached_gate,
         ruling=ruling,
         why=why,
     )
 
 
-def _ruling(
-    ledger: Ledger,
-    lineage: Lineage,
-    court: _Court,
-    record: RoundRecord,
-    attempt: int,
-    latest: Mapping[Step, StepRecord],
-    opened: StepRecord,
-) -> tuple[Ruling, str]:
-    screen = ledger.measurements(record.id, Purpose.SCREEN, attempt=attempt)
-    if not screen:
-        is_stopped = Step.ADMIT in latest and latest[Step.ADMIT].outcome == "not_admitted"
+def _ruling(ledger: Ledger, lineage: Lineage, court: _Court, view: RoundView) -> tuple[Ruling, str]:
+    opened, committed = view.left(Opened), view.left(Committed)
+    attempt = view.state.attempt
+    screen = ledger.measurements(view.id, Purpose.SCREEN, attempt=attempt)
+    if not screen or opened is None or committed is None:
+        is_stopped = view.latest.outcome(Step.ADMIT) is StepOutcome.NOT_ADMITTED
         if is_stopped and not court.rule.has_rules:
             return Ruling.UNKNOWN, "was not admitted, so it was never run"
         return Ruling.NOT_PROMOTED, "never measured"
-    alpha = rate_of(opened.payload, attempt)
-    candidate = lineage.tree(str(latest[Step.COMMIT].payload["commit"]))
-    source = source_facts(lineage.tree(record.champion_commit), candidate)
+    alpha = opened.alpha_of(attempt)
+    candidate = lineage.tree(committed.commit)
+    source = source_facts(lineage.tree(view.record.champion_commit), candidate)
     try:
         ruling, why = court.weigh(screen, Purpose.SCREEN, alpha=alpha, source=source)
-        review = latest.get(Step.REVIEW)
         if ruling is not Ruling.PROMOTED:
             return ruling, why
-        held = _held(review, court.rule.panel) if court.rule.has_rules else ""
-        if held and not _person_said(latest, DecisionAction.APPROVE):
+        held = _held(view.left(Reviewed), court.rule.panel) if court.rule.has_rules else ""
+        if held and not _person_said(view, DecisionAction.APPROVE):
             return Ruling.NOT_PROMOTED, held
         is_final = court.rule.statistic is not Statistic.SEQUENTIAL
         if is_final or not court.rule.has_confirmation:
             return ruling, why
-        confirm = ledger.measurements(record.id, Purpose.CONFIRM, attempt=attempt)
+        confirm = ledger.measurements(view.id, Purpose.CONFIRM, attempt=attempt)
         if not confirm:
             return Ruling.UNKNOWN, "would have gone to confirmation, which was never run"
         ruling, why = court.weigh(confirm, Purpose.CONFIRM, alpha=alpha, source=source)
-        whole = ledger.measurements(record.id, Purpose.BASELINE, attempt=attempt)
+        whole = ledger.measurements(view.id, Purpose.BASELINE, attempt=attempt)
         if ruling is not Ruling.PROMOTED or not whole:
             return ruling, why  # a first step has none, nor has a round of an older version
         source = source_facts(lineage.tree(lineage.baseline()), candidate)
@@ -339,50 +323,41 @@ def _ruling(
         return Ruling.UNKNOWN, str(error)
 
 
-def _held(review: StepRecord | None, panel: Panel) -> str:
+def _held(review: Reviewed | None, panel: Panel) -> str:
     """Why rules or reviewer stopped or held it; a person who let it pass all the same is the gate's business."""
     if review is None:
         return ""
     if panel is not Panel.CAMPAIGN:
-        return "; ".join(_stops(review.payload, panel))
-    if review.outcome == "rejected":
-        return str(review.payload.get("reason", "rejected in review"))
-    held = cast(Sequence[object], review.payload.get("held_by", ()))
-    return "; ".join(str(each) for each in held) if review.outcome == "held" else ""
+        return "; ".join(_stops(review, panel))
+    if review.outcome is StepOutcome.REJECTED:
+        return review.reason
+    return "; ".join(review.held_by) if review.outcome is StepOutcome.HELD else ""
 
 
-def _stops(review: Mapping[str, object], panel: Panel) -> Iterator[str]:
+def _stops(review: Reviewed, panel: Panel) -> Iterator[str]:
     """What another panel would have stopped the candidate for, and what held it besides findings."""
-    found = _findings(review)
-    for each in found:
-        if each["source"] in FIXED_SOURCES and _is_stop(each):
-            yield f"{each['rule']}: {each['message']}"
-    sayings = {f"{each['rule']}: {each['message']}" for each in found}
-    for reason in cast(Sequence[object], review.get("held_by", ())):
+    for each in review.findings:
+        if each.source in FIXED_SOURCES and _is_stop(each):
+            yield f"{each.rule}: {each.message}"
+    sayings = {f"{each.rule}: {each.message}" for each in review.findings}
+    for reason in review.held_by:
         if reason not in sayings:
-            yield str(reason)  # plausibility, lock
-    votes = [_findings(each) for each in cast(Sequence[Facts], review.get("votes", ()))]
+            yield reason  # plausibility, lock
+    votes = [each.findings for each in review.votes]
     stopping = [vote for vote in votes if any(_is_stop(each) for each in vote)]
     needed = {Panel.ANY_VOTE: 1, Panel.MAJORITY: math.ceil(len(votes) / 2)}.get(panel)
     if votes and needed is not None and len(stopping) >= needed:
-        rules = ", ".join(sorted({str(each["rule"]) for vote in stopping for each in vote}))
+        rules = ", ".join(sorted({each.rule for vote in stopping for each in vote}))
         yield f"{len(stopping)} of {len(votes)} votes would stop it: {rules}"
 
 
-def _findings(said: Facts) -> list[Facts]:
-    return list(cast(Sequence[Facts], said.get("findings", ())))
+def _is_stop(finding: Finding) -> bool:
+    return finding.severity is not Severity.NOTE
 
 
-def _is_stop(finding: Facts) -> bool:
-    return finding["severity"] != Severity.NOTE
-
-
-def _person_said(latest: Mapping[Step, StepRecord], action: DecisionAction) -> bool:
-    decided = latest.get(Step.DECIDE)
-    if decided is None:
-        return False
-    is_person = str(decided.payload.get("actor", "")).startswith(PERSON)
-    return is_person and decided.payload.get("action") == action.value
+def _person_said(view: RoundView, action: DecisionAction) -> bool:
+    decided = view.left(Decided)
+    return decided is not None and decided.actor.startswith(PERSON) and decided.action is action
 
 
 def _check(rule: Rule) -> None:

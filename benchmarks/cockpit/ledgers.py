@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rsi.agent.store.codec import encode, time_text
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     LogChunk,

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.policy.gate import case_at_gate, decide
+from rsi.agent.policy.gate import decide
 from rsi.agent.policy.settings import Autonomy, CampaignConfig
 from rsi.agent.queue.launching import launch
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
+from rsi.agent.store.rounds import case_at_gate
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.format.loader import load_task

@@ -7,10 +7,11 @@ import pytest
 from rsi.agent.cli.entry import main
 from rsi.agent.cli.parser import build_parser
 from rsi.agent.cli.verbs.running import config_from
+from rsi.agent.policy.audits import audits_in, claimed_speedup
 from rsi.agent.policy.settings import CampaignConfig, CampaignConfigError
-from rsi.agent.report.tally import cumulative_speedup, round_lines, stack_audits
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignEventKind, CampaignState
+from rsi.agent.store.round_book import RoundBook
 from rsi.evals.types import Purpose
 
 GAIN, MORE = "02_row_sums_once", ("03_score_pairs_not_positions", "04_count_in_c")
@@ -47,19 +48,21 @@ def test_an_audit_after_every_promotion_survives_kills_and_is_made_once(
         assert ledger.verify_chain().is_intact
         assert ledger.campaign_summary(campaign_id).state is CampaignState.RUNNING
     (first,) = audited(ledger, campaign_id)
-    assert cumulative_speedup(ledger, campaign_id).low > 1.0, "shown before the campaign is over"
+    assert claimed_speedup(ledger.campaign_events(campaign_id)).low > 1.0, (
+        "shown before the campaign is over"
+    )
     status, log = work()
     assert status == 0, log
 
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [lines[0].ended_as, lines[2].ended_as] == ["promoted", "promoted"]
     found = audited(ledger, campaign_id)
     assert found[0] == first
-    assert [each.payload["round_id"] for each in found] == [lines[0].record.id, lines[2].record.id]
-    assert [each.payload["champion_commit"] for each in found] == [lines[0].commit, lines[2].commit]
+    assert [each.audit.round_id for each in found] == [lines[0].record.id, lines[2].record.id]
+    assert [each.audit.champion_commit for each in found] == [lines[0].commit, lines[2].commit]
     baseline = Lineage.open(home, ledger.campaign(campaign_id).lineage).baseline()
-    assert {each.payload["baseline_commit"] for each in found} == {baseline}
+    assert {each.audit.baseline_commit for each in found} == {baseline}
     for line in (lines[0], lines[2]):
         runs = audit_runs(ledger, line.record.id)
         assert runs
@@ -68,9 +71,11 @@ def test_an_audit_after_every_promotion_survives_kills_and_is_made_once(
         assert charged_s(ledger, line.record.id, "audit") == pytest.approx(took_s)
     assert not audit_runs(ledger, lines[1].record.id)
     # The last round's audit is of the champion that the campaign ended with: not measured a second time.
-    audits = stack_audits(ledger, campaign_id)
+    audits = audits_in(ledger.campaign_events(campaign_id))
     assert [each.round_id for each in audits] == [lines[0].record.id, lines[2].record.id, None]
-    assert audits[1].effect == audits[2].effect == cumulative_speedup(ledger, campaign_id)
+    assert (
+        audits[1].effect == audits[2].effect == claimed_speedup(ledger.campaign_events(campaign_id))
+    )
     assert main(["show", lines[0].record.id]) == 0
     assert "claim       promoted: confirmed, approved" in capsys.readouterr().out
     assert main(["report", campaign_id]) == 0
@@ -89,7 +94,7 @@ def test_a_campaign_that_was_queued_without_the_setting_audits_at_the_end_alone(
     status, log = work()
     assert status == 0, log
     assert not audited(ledger, campaign_id)
-    assert [each.round_id for each in stack_audits(ledger, campaign_id)] == [None]
+    assert [each.round_id for each in audits_in(ledger.campaign_events(campaign_id))] == [None]
 
 
 def test_only_every_second_promotion_is_audited_when_asked_so(ledger, queue, work, idea):
@@ -97,7 +102,7 @@ def test_only_every_second_promotion_is_audited_when_asked_so(ledger, queue, wor
     status, log = work()
     assert status == 0, log
     (event,) = audited(ledger, campaign_id)
-    assert event.payload["round_id"] == round_lines(ledger, campaign_id)[1].record.id
+    assert event.audit.round_id == RoundBook(ledger).of_campaign(campaign_id)[1].record.id
 
 
 @pytest.mark.parametrize(("words", "every"), [((), 5), (("--audit-every", "0"), 0)])

@@ -16,8 +16,8 @@ from rsi.agent.llm.errors import UnknownPriceError
 from rsi.agent.llm.naming.prices import price_option
 from rsi.agent.llm.types import Usage
 from rsi.agent.policy.budget import charged_usd, spent
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import CampaignEventKind, CampaignState, ChargeRole, ChargeStatus
+from rsi.agent.store.round_book import RoundBook
 
 PRICE = "3/15"
 CHATTY = Usage(input_uncached_tokens=2500, output_tokens=4000)
@@ -53,7 +53,7 @@ def billed_tokens(provider):
 def reason_of(ledger, campaign_id):
     last = ledger.campaign_events(campaign_id)[-1]
     assert last.kind is CampaignEventKind.FINISHED, last
-    return str(last.payload["reason"])
+    return last.reason
 
 
 def troubled(provider, seed):
@@ -106,7 +106,7 @@ def test_the_dollar_cap_holds_through_failures_retries_and_replies_that_cannot_b
     assert billed_usd(provider) > 0.5 * cap, "the cap did not bind"
     assert "usd" in reason_of(ledger, campaign_id)
     assert all(each.status is ChargeStatus.SETTLED for each in ledger.charges(campaign_id))
-    ended = [each.ended_as for each in round_lines(ledger, campaign_id)]
+    ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
     assert ended.count("out_of_budget") == 1, "one refused call ends it; no round starts in vain"
 
 
@@ -160,7 +160,7 @@ def test_a_rounds_own_cap_ends_the_round_and_not_the_campaign(ledger, queue, wor
     provider.campaign_id = campaign_id
     status, log = work()
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines] == ["out_of_budget"] * 2
     assert all("the round's usd" in each.reason for each in lines)
     for each in lines:
@@ -181,7 +181,7 @@ calls = [{tool = "give_up", arguments = {reason = "nothing to gain"}}]
     campaign_id = queue([measures] * 3, budget_device_s=0.001)
     status, log = work()
     assert status == 0, log
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     device = [each for each in ledger.charges(campaign_id) if each.role is ChargeRole.DEVICE]
     floor, run = device
     assert floor.id == f"{line.record.id}/floor"

@@ -3,12 +3,12 @@
 import pytest
 
 from rsi.agent.cli.entry import main
-from rsi.agent.policy.error_rates import rate_of
 from rsi.agent.policy.settings import Autonomy
 from rsi.agent.report.follow import Follower
-from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.report.tally import tally
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.trust.rescoring import rescore_round
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def test_a_campaign_promotes_gains_builds_on_them_and_stops_the_rest(
     status, log = work()
     assert status == 0, log
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     ended = [each.ended_as for each in lines]
     assert ended[0] in {"refuted", "inconclusive"}
     assert ended[1:] == [
@@ -99,13 +99,13 @@ def test_a_candidate_sent_back_is_proposed_and_measured_again(
         again = gate.case(campaign_id, attempt=1)
         gate.say(again, DecisionAction.REJECT, "not worth it")
         gate.wait_for_end(campaign_id)
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "rejected"
     brief = ledger.step(again.round_id, Step.BRIEF, 1)
-    assert brief.payload["feedback"] == "say why the sums cannot change"
+    assert brief.feedback == "say why the sums cannot change"
     assert len(ledger.measurements(again.round_id, attempt=1)) >= 6
-    opened = ledger.step(again.round_id, Step.OPEN).payload
-    assert rate_of(opened, 1) < rate_of(opened, 0)
+    opened = ledger.step(again.round_id, Step.OPEN)
+    assert opened.alpha_of(1) < opened.alpha_of(0)
     # The digest covers the error rate: scored with the first attempt's, the second would not come out the same.
     rescored = rescore_round(ledger, again.round_id, home)
     assert [each.purpose for each in rescored] == ["screen", "confirm"]
@@ -120,6 +120,6 @@ def test_a_stopped_campaign_ends_without_a_decision(ledger, queue, start_worker,
             RequestKind.STOP, actor="person:ada", at=utc_now(), campaign_id=campaign_id
         )
         assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "stopped"
     assert not ledger.promotions()

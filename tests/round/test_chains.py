@@ -4,9 +4,9 @@ import difflib
 
 import pytest
 
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import Step
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.trust.rescoring import rescore_round
 from rsi.evals.types import Purpose
 from rsi.tasks.format.loader import load_task
@@ -51,7 +51,7 @@ def test_three_patches_that_fit_ever_less_text_do_not_end_beyond_the_margin(
     campaign_id = queue([idea(each, predicted=1.3) for each in less_text])
     status, log = work()
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert lines[0].ended_as == "promoted", [each.reason for each in lines]
     stopped = [each for each in lines if each.ended_as != "promoted"]
     # What follows a refused step does not fit the champion that stayed.
@@ -61,16 +61,16 @@ def test_three_patches_that_fit_ever_less_text_do_not_end_beyond_the_margin(
     margin = load_task("toy").profiles["smoke"].quality[0].margin
     for each in lines[1:]:
         review = ledger.step(each.record.id, Step.REVIEW)
-        if review is None or "baseline" not in review.payload:
+        if review is None or review.baseline is None:
             continue  # refused before it came so far
-        (kept,) = review.payload["baseline"]["quality"]
-        assert kept["margin"] == margin
-        assert kept["is_kept"] == (each.ended_as == "promoted"), each.reason
+        (kept,) = review.baseline.quality
+        assert kept.margin == margin
+        assert kept.is_kept == (each.ended_as == "promoted"), each.reason
         assert ledger.measurements(each.record.id, Purpose.BASELINE)
         purposes = [found.purpose for found in rescore_round(ledger, each.record.id, home)]
         assert purposes == ["screen", "confirm", "baseline"]
         assert all(found.is_same for found in rescore_round(ledger, each.record.id, home))
-    end = ledger.campaign_events(campaign_id)[-1].payload["score"]
-    assert all(each["is_kept"] for each in end["quality"]), end["reason"]
+    end = ledger.campaign_events(campaign_id)[-1].audit.score
+    assert all(each.is_kept for each in end.quality), end.reason
     champion = Lineage.open(home, ledger.campaign(campaign_id).lineage).champion()
     assert champion == lines[lines.index(stopped[0]) - 1].commit

@@ -16,11 +16,13 @@ from rsi.agent.policy.controls import (
     schedule,
     standing_of,
 )
-from rsi.agent.policy.gate import GateCase, case_at_gate, policy_decision
+from rsi.agent.policy.gate import policy_decision
 from rsi.agent.policy.settings import Autonomy
 from rsi.agent.report.files import write_report
-from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.report.tally import tally
 from rsi.agent.store.records import DecisionAction, Step
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.rounds import GateCase, case_at_gate
 from rsi.evals.admission.admission import admit, is_admitted
 from rsi.evals.planted.controls import Control, ControlKind
 from rsi.tasks.files.trees import read_tree
@@ -75,8 +77,8 @@ def test_a_campaign_runs_its_controls_and_promotes_none_of_them(home, ledger, qu
     campaign_id = queue([idea("02_row_sums_once", predicted=2.5)], control_every=5)
     status, log = work(timeout_s=500)
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
-    controls = {each.planted["kind"]: each for each in lines if each.record.is_control}
+    lines = RoundBook(ledger).of_campaign(campaign_id)
+    controls = {each.planted.kind: each for each in lines if each.record.is_control}
     assert set(controls) == {"null", "positive", "negative", "cheat"}
     assert controls["null"].ended_as in {"refuted", "inconclusive"}
     assert controls["negative"].ended_as == "refuted"
@@ -84,7 +86,7 @@ def test_a_campaign_runs_its_controls_and_promotes_none_of_them(home, ledger, qu
     found = controls["positive"]
     assert (found.ended_as, found.decided_by) == ("rejected", "control")
     assert found.has_reached_gate
-    assert "known gain" in ledger.step(found.record.id, Step.DECIDE).payload["reason"]
+    assert "known gain" in ledger.step(found.record.id, Step.DECIDE).reason
 
     (idea_line,) = [each for each in lines if not each.record.is_control]
     assert (idea_line.label, idea_line.ended_as) == ("1", "promoted")
@@ -99,7 +101,7 @@ def test_a_campaign_runs_its_controls_and_promotes_none_of_them(home, ledger, qu
     # Nobody reads in the words of a control what it is, and no brief tells of it.
     for each in controls.values():
         assert each.hypothesis == CLAIM
-    assert CLAIM not in ledger.step(idea_line.record.id, Step.BRIEF).payload["notebook"]
+    assert CLAIM not in ledger.step(idea_line.record.id, Step.BRIEF).notebook
 
     standing = standing_of(ledger, ledger.campaign(campaign_id))
     assert (standing.rates.false_promotions.count, standing.rates.false_promotions.total) == (0, 2)
@@ -128,7 +130,7 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
     second = queue([LARGE_GAIN], task=lying)
     status, log = work()
     assert status == 0, log
-    (line,) = round_lines(ledger, second)
+    (line,) = RoundBook(ledger).of_campaign(second)
     assert (line.ended_as, line.decided_by) == ("rejected", "policy:3")
     assert "promotions are locked" in line.reason
 
@@ -140,7 +142,7 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
         decided = gate.say(case, DecisionAction.APPROVE, "the null was mislabelled")
         until(lambda: ledger.promotions(round_id=case.round_id) or None, timeout_s=400)
     assert decided.is_override
-    assert round_lines(ledger, third)[0].ended_as == "promoted"
+    assert RoundBook(ledger).of_campaign(third)[0].ended_as == "promoted"
 
 
 @pytest.mark.slow
@@ -160,7 +162,7 @@ def test_policy_waits_for_a_person_until_controls_have_earned_it(
     )
     status, log = work()
     assert status == 0, log
-    (line,) = round_lines(ledger, granted)
+    (line,) = RoundBook(ledger).of_campaign(granted)
     assert (line.ended_as, line.decided_by) == ("promoted", "policy:3")
 
 

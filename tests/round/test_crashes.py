@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import CampaignState, Step
+from rsi.agent.store.round_book import RoundBook
 from rsi.evals.types import Purpose
 
 PLACES = [f"{step.value}:{when}" for step in Step for when in ("before", "after")]
@@ -29,7 +29,7 @@ def test_a_campaign_survives_a_kill_before_and_after_each_of_the_twelve_steps(
     assert status == 0, log
 
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "promoted"
     steps = ledger.steps(line.record.id)
     assert [each.step for each in steps] == list(Step)
@@ -68,7 +68,7 @@ def test_a_kill_in_the_middle_of_measuring_repeats_only_the_run_in_flight(
     status, log = work()
     assert status == 0, log
     assert ledger.measurements(round_id)[: len(before)] == before
-    assert round_lines(ledger, campaign_id)[0].ended_as == "promoted"
+    assert RoundBook(ledger).of_campaign(campaign_id)[0].ended_as == "promoted"
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.report.tally import tally
 from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.round_book import RoundBook
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +25,7 @@ def test_a_campaign_trains_real_models_and_promotes_a_real_gain(
     )
     status, log = work(timeout_s=800)
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines[:2]] == ["not_admitted", "crashed"]
     found = tally(ledger, campaign_id)
     assert (found.cheats, found.cheats_caught) == (1, 1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rsi.agent.report.tally import round_lines
+from rsi.agent.store.round_book import RoundBook
 from rsi.tasks.files.patches import diff_trees
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.making.new_task import create_task
@@ -41,4 +41,4 @@ def test_a_gain_on_a_new_task_is_promoted(tmp_path, ledger, queue, work, idea):
     campaign_id = queue([idea("gain.patch")], task=task.root, profile="demo")
     status, log = work()
     assert status == 0, log
-    assert [each.ended_as for each in round_lines(ledger, campaign_id)] == ["promoted"]
+    assert [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)] == ["promoted"]

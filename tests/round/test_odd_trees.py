@@ -1,12 +1,13 @@
 """Candidates that leave files which git must not keep: the round ends by a word of its own, never by our failure."""
 
 import pytest
+from tests.facts import finished, left
 
-from rsi.agent.report.tally import round_lines
 from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps.idea import commit
 from rsi.agent.store.git.lineage import Lineage
-from rsi.agent.store.records import RoundRecord, Step, StepRecord, utc_now
+from rsi.agent.store.records import RoundRecord, Step, utc_now
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.state import round_state
 from rsi.agent.store.tree_blobs import encode_tree
 from rsi.sandboxes.types import FileEntry
@@ -33,7 +34,7 @@ def test_every_spelling_of_git_is_left_behind_and_the_rest_is_judged(home, ledge
     campaign_id = queue([GITS, GITS_AND_MORE])
     status, log = work()
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines] == ["empty", "not_admitted"], log
     lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
     kept = {each.path for each in lineage.tree(lines[1].commit)}
@@ -51,23 +52,11 @@ def test_a_tree_that_git_cannot_take_ends_the_round_and_says_which_path(home, le
             id=round_id, campaign_id=campaign.id, number=1, champion_commit=base, created_at=now
         )
     )
-    facts = {
-        Step.BRIEF: {"base_commit": base},
-        Step.PROPOSE: {
-            "hypothesis": "h", "model": "m", "tree_sha256": ledger.put_blob(encode_tree(tree)),
-        },
-    }  # fmt: skip
-    for step, payload in facts.items():
-        ledger.add_step(
-            StepRecord(
-                round_id=round_id, step=step, outcome="ok", started_at=now, wall_s=0.0, payload=payload
-            )
-        )  # fmt: skip
+    handed_in = left(Step.PROPOSE, tree_sha256=ledger.put_blob(encode_tree(tree)))
+    for fact in (left(Step.BRIEF, base_commit=base), handed_in):
+        ledger.add_step(finished(fact, round_id=round_id))
     result = commit(campaign_context.context(round_id))
     assert result.outcome == "not_admitted"
-    assert "'.git/config' cannot be kept" in result.payload["reason"]
-    ended = StepRecord(
-        round_id=round_id, step=Step.COMMIT, outcome=result.outcome, started_at=now, wall_s=0.0,
-        payload=result.payload,
-    )  # fmt: skip
+    assert "'.git/config' cannot be kept" in result.reason
+    ended = finished(result, round_id=round_id)
     assert round_state([*ledger.steps(round_id), ended]).verdict == "not_admitted"

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from tests.round.scripted_server import CANARY, CLAUDE, GPT, LITELLM, playing
 
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import AgentRole, CampaignState, ChargeStatus
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.trajectory.recorded import last_recording
 
 IDEAS = (("02_row_sums_once", 2.5), ("01_edits_the_entry", 3.0), ("07_wrong_name", 1.0))
@@ -24,7 +24,7 @@ def outcomes(home, ledger, campaign_id):
     """How each round ended, the tree it handed in, and what the model said and was told on the way."""
     lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
     found = []
-    for line in round_lines(ledger, campaign_id):
+    for line in RoundBook(ledger).of_campaign(campaign_id):
         recording = last_recording(ledger.events(line.record.id, AgentRole.PROPOSER))
         tools = Counter(call.name for turn in recording.turns for call in turn.reply.tool_calls)
         tree = lineage.tree(line.commit) if line.commit else None

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rsi.agent.cli.entry import main
-from rsi.agent.report.tally import round_lines
 from rsi.agent.roles.scaffold.loading import DEFAULT
 from rsi.agent.store.records import AgentRole, CampaignState
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.trajectory.atif import from_atif, to_atif
 from rsi.agent.trajectory.recorded import last_recording
 
@@ -44,7 +44,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
     campaign_id = queue([measured, WANDERING, idea("07_wrong_name")])
     status, log = work()
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines] == ["not_admitted", "no_patch", "crashed"]
 
     for line in lines:
@@ -62,7 +62,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
     fork_id = json.loads(capfd.readouterr().out)["campaign"]
     assert fork_id != campaign_id
     assert ledger.campaign_summary(fork_id).state is CampaignState.FINISHED
-    (fork_line,) = round_lines(ledger, fork_id)
+    (fork_line,) = RoundBook(ledger).of_campaign(fork_id)
     assert fork_line.ended_as == "not_admitted"
     before, after = recording_of(ledger, forked), recording_of(ledger, fork_line.record.id)
     assert [each.is_copied for each in after.turns[:3]] == [True, True, False]
@@ -142,7 +142,7 @@ def test_a_fork_of_a_later_round_plays_on_its_entry_under_the_limits_that_drove_
     campaign_id = queue(entries, scaffold=str(scaffold))
     status, log = work()
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines] == ["not_admitted", "no_patch", "crashed"]
     refusal = "No measurements are left in this round."
 
@@ -152,7 +152,7 @@ def test_a_fork_of_a_later_round_plays_on_its_entry_under_the_limits_that_drove_
         capfd.readouterr()
         assert main(["fork", round_id, "--step", "2", "--json"]) == 0
         fork_id = json.loads(capfd.readouterr().out)["campaign"]
-        (forked,) = round_lines(ledger, fork_id)
+        (forked,) = RoundBook(ledger).of_campaign(fork_id)
         before, after = recording_of(ledger, round_id), recording_of(ledger, forked.record.id)
         assert forked.ended_as == line.ended_as
         assert [each.is_copied for each in after.turns[:3]] == [True, True, False]
@@ -174,7 +174,7 @@ def test_a_fork_goes_on_with_the_model_that_proposed_in_its_round(
     campaign_id = queue([METERED, METERED], other_proposers=(f"scripted:{other}",))
     status, log = work()
     assert status == 0, log
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     used = [recording_of(ledger, each.record.id).model for each in lines]
     assert f"scripted:{other}" in used
     assert len(set(used)) == 2
@@ -182,7 +182,7 @@ def test_a_fork_goes_on_with_the_model_that_proposed_in_its_round(
         capfd.readouterr()
         assert main(["fork", line.record.id, "--step", "1", "--json"]) == 0
         fork_id = json.loads(capfd.readouterr().out)["campaign"]
-        (forked,) = round_lines(ledger, fork_id)
+        (forked,) = RoundBook(ledger).of_campaign(fork_id)
         assert recording_of(ledger, forked.record.id).model == model
 
 
@@ -194,7 +194,7 @@ def test_every_run_of_a_round_is_exported_and_an_imported_one_is_played_again(
     entry = idea("07_wrong_name") + critique
     campaign_id = queue([entry], critic=f"scripted:{tmp_path / 'script.toml'}")
     work()
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     out = tmp_path / "all"
     words = ["export", campaign_id, "--format", "atif", "--out", str(out)]
     assert main(words) == 0
@@ -226,7 +226,7 @@ def test_every_run_of_a_round_is_exported_and_an_imported_one_is_played_again(
     again = queue([idea("07_wrong_name")], proposer=f"replay:{copy}", lineage="played")
     status, trouble = work()
     assert status == 0, trouble
-    (played,) = round_lines(ledger, again)
+    (played,) = RoundBook(ledger).of_campaign(again)
     assert played.ended_as == line.ended_as == "crashed"
     before, after = recording_of(ledger, round_id), recording_of(ledger, played.record.id)
     assert [each.blocks for each in after.replies] == [each.blocks for each in before.replies]

@@ -5,7 +5,6 @@ import shutil
 import pytest
 
 from rsi.agent.policy.settings import Autonomy
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import (
     CampaignEventKind,
     CampaignState,
@@ -13,6 +12,7 @@ from rsi.agent.store.records import (
     RequestKind,
     utc_now,
 )
+from rsi.agent.store.round_book import RoundBook
 from rsi.evals.types import Purpose
 from rsi.tasks.format.loader import load_task
 
@@ -47,7 +47,7 @@ def test_more_pairs_are_measured_while_a_candidate_waits_and_the_verdict_stays(
         assert gate.case(campaign_id) == case
         gate.say(case, DecisionAction.APPROVE)
         assert gate.wait_for_end(campaign_id) is CampaignState.FINISHED
-    assert round_lines(ledger, campaign_id)[0].ended_as == "promoted"
+    assert RoundBook(ledger).of_campaign(campaign_id)[0].ended_as == "promoted"
 
 
 def test_a_campaign_that_failed_goes_on_when_it_is_asked_to(ledger, queue, work, idea, tmp_path):
@@ -62,7 +62,7 @@ def test_a_campaign_that_failed_goes_on_when_it_is_asked_to(ledger, queue, work,
     assert work()[0] == 0
     assert handled(ledger, request).outcome == "done"
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
-    assert round_lines(ledger, campaign_id)[0].ended_as == "crashed"
+    assert RoundBook(ledger).of_campaign(campaign_id)[0].ended_as == "crashed"
 
     again = ask(ledger, RequestKind.RETRY, campaign_id)
     assert work()[0] == 0
@@ -99,4 +99,7 @@ def test_a_stopped_campaign_goes_on_with_the_rounds_it_has_left(
         assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
         ask(ledger, RequestKind.RETRY, campaign_id)
         gate.wait_for_end(campaign_id, states={CampaignState.FINISHED})
-    assert [each.ended_as for each in round_lines(ledger, campaign_id)] == ["stopped", "crashed"]
+    assert [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)] == [
+        "stopped",
+        "crashed",
+    ]

@@ -1,10 +1,11 @@
 """A campaign that goes on by request remembers by the ledger alone: what is done is passed over, not done again."""
 
 import pytest
+from tests.facts import finished, halted
 
-from rsi.agent.report.tally import round_lines
 from rsi.agent.run.campaign import run_campaign
-from rsi.agent.store.records import CampaignState, RequestKind, Step, StepRecord, utc_now
+from rsi.agent.store.records import CampaignState, RequestKind, Step, utc_now
+from rsi.agent.store.round_book import RoundBook
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,10 @@ def test_a_campaign_goes_on_after_a_promotion_from_the_new_champion(
     ask(RequestKind.RETRY, campaign_id)
     status, log = work()
     assert (status, state(ledger, campaign_id)) == (0, CampaignState.FINISHED), log
-    assert [each.ended_as for each in round_lines(ledger, campaign_id)] == ["promoted", "crashed"]
+    assert [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)] == [
+        "promoted",
+        "crashed",
+    ]
     assert ledger.rounds(campaign_id)[1].champion_commit == promotion.new_commit
     assert ledger.steps(promotion.round_id) == before
     assert ledger.promotions() == (promotion,)
@@ -69,7 +73,7 @@ def test_a_round_that_could_not_be_opened_is_not_entered_again(
     status, log = work()
     assert (status, state(ledger, campaign_id)) == (0, CampaignState.FINISHED), log
     rounds = ledger.rounds(campaign_id)
-    ended = [each.ended_as for each in round_lines(ledger, campaign_id)]
+    ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
     assert ended == ["harness_error", "harness_error", "crashed"]
     for each in rounds[:2]:
         assert [row.step for row in ledger.steps(each.id)] == [Step.OPEN, Step.REPORT]
@@ -89,17 +93,12 @@ def test_an_opening_that_failed_and_was_not_reported_ends_its_round(
         run_campaign(home, ledger, campaign_id, Forgetful({f"{campaign_id}-0001/close": break_off}))
     away.rename(script)
     (record,) = ledger.rounds(campaign_id)
-    failed = StepRecord(
-        round_id=record.id,
-        step=Step.OPEN,
-        outcome="harness_error",
-        started_at=utc_now(),
-        wall_s=0.0,
-        payload={"reason": "no script"},
-    )
+    failed = finished(halted(Step.OPEN, "harness_error", "no script"), round_id=record.id)
     ledger.add_step(failed)  # as a kill between the two rows of a close leaves it
     run_campaign(home, ledger, campaign_id, Forgetful())
-    assert [each.ended_as for each in round_lines(ledger, campaign_id)] == ["harness_error"]
+    assert [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)] == [
+        "harness_error"
+    ]
     assert [row.step for row in ledger.steps(record.id)] == [Step.OPEN, Step.REPORT]
 
 
@@ -112,4 +111,4 @@ def test_what_fails_between_rounds_ends_the_campaign_with_its_reason(home, ledge
     run_campaign(home, ledger, campaign_id, Forgetful({"next/1": fail}))
     last = ledger.campaign_events(campaign_id)[-1]
     assert state(ledger, campaign_id) is CampaignState.FAILED
-    assert "git took too long" in str(last.payload["reason"])
+    assert "git took too long" in str(last.reason)

@@ -6,11 +6,12 @@ import pytest
 from tests.agent.llm.servers import Say
 from tests.round.scripted_server import GPT, playing
 
-from rsi.agent.llm.types import ToolCall
+from rsi.agent.llm.types import ToolCall, Usage
 from rsi.agent.policy.gate import GateError
 from rsi.agent.policy.settings import Autonomy
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import ChargeRole, DecisionAction, Step
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.steps.facts import Critiqued, Proposed
 from rsi.tui.lines.evidence import vote_lines
 
 GAIN = "02_row_sums_once"
@@ -38,25 +39,22 @@ def test_the_critic_sends_a_candidate_back_once_and_withdraws_another_before_it_
     campaign_id = queue(entries, critic=f"scripted:{tmp_path / 'script.toml'}")
     status, log = work(timeout_s=900)
     assert status == 0, log
-    first, second = round_lines(ledger, campaign_id)
+    first, second = RoundBook(ledger).of_campaign(campaign_id)
     assert [first.ended_as, second.ended_as] == ["crashed", "withdrawn"]
     steps = ledger.steps(first.record.id)
     said = [each for each in steps if each.step is Step.CRITIQUE]
     assert [(each.attempt, each.outcome) for each in said] == [(0, "revise"), (1, "ok")]
-    assert all("does not exist" in str(each.payload["text"]) for each in said)
+    assert all("does not exist" in each.fact.text for each in said)
     brief = ledger.step(first.record.id, Step.BRIEF, 1)
-    assert "does not exist" in str(brief.payload["critique"])
+    assert "does not exist" in brief.critique
     assert [e.attempt for e in steps if e.step is Step.MEASURE] == [1]
     assert not ledger.measurements(second.record.id)
-    costs = [each.payload["cost"] for each in steps if "cost" in each.payload]
+    costs = [each.fact.cost for each in steps if isinstance(each.fact, (Proposed, Critiqued))]
     assert len(costs) == 4, "two attempts, each proposed and criticised"
-    (report,) = [each.payload["report"] for each in steps if each.step is Step.REPORT]
-    assert report["cost"]["calls"] == sum(each["calls"] for each in costs)
-    assert report["cost"]["usage"] == {
-        name: sum(each["usage"][name] for each in costs) for name in costs[0]["usage"]
-    }
+    assert first.report.cost.calls == sum(each.calls for each in costs)
+    assert first.report.cost.usage == sum((each.usage for each in costs), start=Usage())
     kept = ledger.step(second.record.id, Step.CRITIQUE, 0)
-    assert kept.payload["text"] == "Tried twice."
+    assert kept.text == "Tried twice."
 
 
 @pytest.mark.slow
@@ -71,7 +69,7 @@ def test_a_block_rejects_a_hold_waits_for_a_person_and_silence_promotes(
     )
     with start_worker():
         case = gate.case(campaign_id)
-        blocked, held = round_lines(ledger, campaign_id)
+        blocked, held = RoundBook(ledger).of_campaign(campaign_id)
         assert blocked.ended_as == "rejected"
         assert not ledger.decisions(blocked.record.id), "a block needs nobody's decision"
         assert case.round_id == held.record.id
@@ -81,10 +79,10 @@ def test_a_block_rejects_a_hold_waits_for_a_person_and_silence_promotes(
             gate.say(case, DecisionAction.APPROVE)
         gate.say(case, DecisionAction.REJECT, "the doubt stands")
         gate.wait_for_end(campaign_id)
-    ended = [each.ended_as for each in round_lines(ledger, campaign_id)]
+    ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
     assert ended == ["rejected", "rejected", "promoted"]
-    (finding,) = ledger.step(blocked.record.id, Step.REVIEW, 0).payload["findings"]
-    assert (finding["severity"], finding["file"], finding["line"]) == ("block", "bigram/fit.py", 3)
+    (finding,) = ledger.step(blocked.record.id, Step.REVIEW, 0).findings
+    assert (finding.severity, finding.file, finding.line) == ("block", "bigram/fit.py", 3)
 
 
 @pytest.mark.slow
@@ -111,16 +109,16 @@ def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_budget
         provider.campaign_id = campaign_id
         status, log = work(timeout_s=900)
     assert status == 0, log
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "rejected"
     review = ledger.step(line.record.id, Step.REVIEW, 0)
     assert review.outcome == "held", "one block of three is a hold, not a verdict"
-    shown = review.payload["votes"]
-    assert [each["worst"] for each in shown] == ["block", "hold", None]
-    assert len({each["voter"] for each in shown}) == 3
-    assert review.payload["agreement"] == pytest.approx(1 / 3)
-    assert "1 of 3 votes block" in review.payload["panel"]
-    at_the_gate = ["".join(text for text, _ in each) for each in vote_lines(review.payload)]
+    shown = review.votes
+    assert [each.worst for each in shown] == ["block", "hold", None]
+    assert len({each.voter for each in shown}) == 3
+    assert review.agreement == pytest.approx(1 / 3)
+    assert "1 of 3 votes block" in review.panel
+    at_the_gate = ["".join(text for text, _ in each) for each in vote_lines(review)]
     assert "1 of 3 votes block" in at_the_gate[0]
     assert [each.split()[-2:] for each in at_the_gate[1:3]] == [
         ["block", "doubtful"],
@@ -138,7 +136,6 @@ def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_budget
     assert sum(each.role is ChargeRole.REVIEWER for each in calls) == 3
     recorded = math.fsum(each.cost_usd or 0.0 for each in ledger.events(line.record.id))
     assert recorded == pytest.approx(total), "the trajectories tell the same sum"
-    (report,) = [e for e in ledger.steps(line.record.id) if e.step is Step.REPORT]
-    cost = report.payload["report"]["cost"]
-    assert (cost["usd"], cost["calls"]) == (pytest.approx(total), len(calls))
-    assert cost["wall_s"] > 0
+    cost = line.report.cost
+    assert (cost.usd, cost.calls) == (pytest.approx(total), len(calls))
+    assert cost.wall_s > 0

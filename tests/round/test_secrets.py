@@ -11,8 +11,8 @@ from tests.round.scripted_server import CANARY, GPT, playing
 
 from rsi.agent.cli.entry import main
 from rsi.agent.llm.types import Text
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import AgentRole, TrajectoryKind
+from rsi.agent.store.round_book import RoundBook
 
 MARKER = "marker-that-must-be-found"
 SPY = f"""
@@ -110,7 +110,7 @@ def test_a_key_reaches_no_sandbox_log_ledger_trajectory_report_or_git_object(
         provider.campaign_id = campaign_id
         status, log = work()
     assert status == 0, log
-    assert [each.ended_as for each in round_lines(ledger, campaign_id)] == [
+    assert [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)] == [
         "no_patch", "not_admitted", "harness_error",
     ]  # fmt: skip
     assert provider.seen, "the key was never used"
@@ -122,7 +122,7 @@ def test_a_key_reaches_no_sandbox_log_ledger_trajectory_report_or_git_object(
         words = ["export", campaign_id, "--format", form, "--out", str(out / place)]
         assert main([*words, "--with-rejected"]) == 0
     assert main(["report", campaign_id, "--out", str(out / "report")]) == 0
-    for line in round_lines(ledger, campaign_id):
+    for line in RoundBook(ledger).of_campaign(campaign_id):
         assert main(["replay", line.record.id, "--show"]) == 0
         assert main(["show", line.record.id]) == 0
     assert main(["log", campaign_id]) == 0

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import pytest
 
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignState, Step
+from rsi.agent.store.round_book import RoundBook
 
 FASTER = """
 import math
@@ -76,7 +76,7 @@ def test_two_campaigns_on_one_lineage_propose_at_once_are_timed_in_turn_and_prom
     states = {ledger.campaign_summary(each).state for each in campaigns}
     assert states == {CampaignState.FINISHED}, done.stderr
 
-    lines = [line for each in campaigns for line in round_lines(ledger, each)]
+    lines = [line for each in campaigns for line in RoundBook(ledger).of_campaign(each)]
     ids = [each.record.id for each in lines]
     assert meet(*(span(ledger, each, Step.PROPOSE) for each in ids)), "they proposed in turn"
     assert meet(*(span(ledger, each, Step.MEASURE) for each in ids)), "nothing was contended"
@@ -91,6 +91,6 @@ def test_two_campaigns_on_one_lineage_propose_at_once_are_timed_in_turn_and_prom
     (promotion,) = ledger.promotions()
     assert promotion.round_id == promoted.record.id
     assert Lineage.open(home, lineage_name, create=False).champion() == promoted.commit
-    report = ledger.step(stale.record.id, Step.REPORT).payload["report"]
-    assert (report["outcome"], report["is_promoted"]) == ("stale", False)
+    report = ledger.step(stale.record.id, Step.REPORT).report
+    assert (report.outcome, report.is_promoted) == ("stale", False)
     assert "champion" in stale.reason

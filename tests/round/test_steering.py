@@ -7,7 +7,6 @@ from tests.round.scripted_server import GPT, playing
 
 from rsi.agent.cli.entry import main
 from rsi.agent.policy.settings import Autonomy
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.records import (
     AgentRole,
     CampaignEventKind,
@@ -17,6 +16,7 @@ from rsi.agent.store.records import (
     Step,
     utc_now,
 )
+from rsi.agent.store.round_book import RoundBook
 
 LOOKS = """[[round]]
 [[round.turn]]
@@ -89,10 +89,10 @@ def test_a_paused_agent_makes_no_call_until_it_is_resumed_and_a_stopped_one_none
         ask(RequestKind.RESUME, campaign_id)
         assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
     assert len(provider.seen) == 6
-    ended = [each.ended_as for each in round_lines(ledger, campaign_id)]
+    ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
     assert ended == ["no_patch", "stopped"]
     last = ledger.campaign_events(campaign_id)[-1]
-    assert (last.kind, bool(last.payload["reason"])) == (CampaignEventKind.STOPPED, True)
+    assert (last.kind, bool(last.reason)) == (CampaignEventKind.STOPPED, True)
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_a_stop_while_measuring_ends_the_round_without_a_verdict(
         until(has_runs, timeout_s=180)
         ask(RequestKind.STOP, campaign_id)
         assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "stopped"
     assert ledger.step(line.record.id, Step.SCORE, 0) is None
     assert not ledger.promotions()
@@ -162,7 +162,7 @@ def test_a_pause_while_measuring_holds_before_the_review_and_no_review_is_paid_a
         assert ledger.step(record.id, Step.REVIEW, 0) is None
         ask(RequestKind.STOP, campaign_id)
         assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "stopped"
     assert not provider.seen
 
@@ -197,9 +197,9 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
     status, log = work()
     assert status == 0, log
     assert len(provider.seen) == 2
-    ended = [each.ended_as for each in round_lines(ledger, campaign_id)]
+    ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
     assert ended == ["out_of_budget"]
-    assert "usd" in str(ledger.campaign_events(campaign_id)[-1].payload["reason"])
+    assert "usd" in str(ledger.campaign_events(campaign_id)[-1].reason)
 
     again = queue([LOOKS] * 2, proposer=GPT, budget_usd=0.02)
     provider.campaign_id, provider.trouble = again, lambda _number, _request: None
@@ -207,6 +207,9 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
     assert main(["budget", again, "--usd", "5"]) == 0
     status, log = work()
     assert status == 0, log
-    assert [each.ended_as for each in round_lines(ledger, again)] == ["no_patch", "no_patch"]
+    assert [each.ended_as for each in RoundBook(ledger).of_campaign(again)] == [
+        "no_patch",
+        "no_patch",
+    ]
     for each in (campaign_id, again):
         assert not ledger.requests(campaign_id=each), "a limit in force is not asked for any more"

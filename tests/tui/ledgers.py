@@ -4,16 +4,18 @@ Everything in them is of the shape that the rounds write; nothing here leaves th
 """
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.facts import finished, left, report
+
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     ChargeRecord,
@@ -24,7 +26,6 @@ from rsi.agent.store.records import (
     PromotionRecord,
     RoundRecord,
     Step,
-    StepRecord,
     TrajectoryEvent,
     TrajectoryKind,
     WorkerRecord,
@@ -240,29 +241,21 @@ class Sample:
         return ids
 
     def _step(
-        self, round_id: str, step: Step, outcome: str = "ok", wall_s: float = 1.0, **payload: object
+        self, round_id: str, step: Step, outcome: str = "ok", wall_s: float = 1.0, **changes: object
     ) -> None:
         started = self.now
         self.tick(wall_s)
-        self.ledger.add_step(
-            StepRecord(
-                round_id=round_id,
-                step=step,
-                outcome=outcome,
-                started_at=started,
-                wall_s=wall_s,
-                payload=payload,
-            )
-        )
+        fact = left(step, outcome, **changes)
+        self.ledger.add_step(finished(fact, round_id=round_id, started_at=started, wall_s=wall_s))
 
     def _round(self, campaign: CampaignRecord, round_id: str, idea: Idea, champion: str) -> str:
         self._step(round_id, Step.OPEN, champion_commit=champion)
-        self._step(round_id, Step.BRIEF, base_commit=champion, notebook="", score_profile="")
+        self._step(round_id, Step.BRIEF, base_commit=champion)
         self.trajectory(round_id, idea, champion)
         if idea.ends == "propose":
             return champion
         self._step(round_id, Step.PROPOSE, wall_s=21, hypothesis=idea.title, predicted_ratio=idea.predicted,
-                   risk="numerics may drift", parts=[], model="scripted:demo", turns=6, reason="")  # fmt: skip
+                   risk="numerics may drift", model="scripted:demo", turns=6)  # fmt: skip
         tree = tuple(FileEntry(path=path, content=text.encode()) for path, text in sorted(
             {"loader.py": LOADER, "train.py": TRAIN, **dict(idea.files)}.items()))  # fmt: skip
         commit = self.lineage.commit_candidate(
@@ -276,27 +269,27 @@ class Sample:
             Step.CRITIQUE,
             text="" if idea.ends != "gate" else "Check the margin of the hidden split.",
         )
-        findings = [asdict(each) for each in idea.findings]
+        findings = idea.findings
         if idea.ends == "not_admitted":
             self._step(round_id, Step.ADMIT, "not_admitted", findings=findings)
             return self._report(round_id, idea, champion)
-        self._step(round_id, Step.ADMIT, findings=[])
+        self._step(round_id, Step.ADMIT, findings=())
         if idea.ends == "measure":
             self.measure(round_id, Purpose.SCREEN, idea.ratio, 3)
             return champion
         self.measure(round_id, Purpose.SCREEN, idea.ratio, 6)
-        self._step(round_id, Step.MEASURE, wall_s=64, runs=12, failures={})
+        self._step(round_id, Step.MEASURE, wall_s=64, runs=12)
         verdict = {"inconclusive": Verdict.INCONCLUSIVE, "refuted": Verdict.REFUTED}.get(
             idea.ends, Verdict.SUPPORTED
         )
         screen = score(idea.ratio, verdict, f"{round_id}-screen")
-        self._step(round_id, Step.SCORE, verdict.value, score=asdict(screen))
+        self._step(round_id, Step.SCORE, verdict.value, score=screen)
         if verdict is not Verdict.SUPPORTED:
             return self._report(round_id, idea, champion)
         self.measure(round_id, Purpose.CONFIRM, idea.ratio, 4)
         confirm = score(idea.ratio * 0.99, Verdict.SUPPORTED, f"{round_id}-confirm", pairs=4)
         self._step(round_id, Step.REVIEW, "held" if idea.held_by else "ok", wall_s=31, findings=findings,
-                   score_digest=confirm.digest, held_by=list(idea.held_by), confirm=asdict(confirm), tier="confirmed")  # fmt: skip
+                   score_digest=confirm.digest, held_by=idea.held_by, confirm=confirm)  # fmt: skip
         if idea.ends == "gate":
             return champion
         self.ledger.add_decision(
@@ -308,10 +301,8 @@ class Sample:
             Step.DECIDE,
             "approve",
             wall_s=0.1,
-            action="approve",
-            actor="person:ada",
-            reason="",
             commit=commit,
+            score_digest=confirm.digest,
         )
         self.lineage.move_champion(champion, commit, f"round {round_id}")
         self.ledger.add_promotion(
@@ -326,7 +317,7 @@ class Sample:
         self._step(
             round_id,
             Step.REPORT,
-            report={"lesson": idea.lesson, "why": idea.lesson, "outcome": idea.ends, "diff": ""},
+            report=report(lesson=idea.lesson, why=idea.lesson, outcome=idea.ends),
         )
         return champion
 

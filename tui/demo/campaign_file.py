@@ -19,10 +19,10 @@ from typing import TypeVar, cast
 
 from rsi.agent.errors import AgentError
 from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignRecord,
     ChargeRecord,
     DecisionRecord,
@@ -30,9 +30,9 @@ from rsi.agent.store.records import (
     PromotionRecord,
     RoundRecord,
     Step,
-    StepRecord,
     TrajectoryEvent,
 )
+from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Measurement, Purpose
 from rsi.tui.errors import CampaignFileError
 

@@ -18,10 +18,10 @@ from rsi.agent.store.records import (
     DecisionRecord,
     PromotionRecord,
     Step,
-    StepRecord,
     WorkerRecord,
     utc_now,
 )
+from rsi.agent.store.steps.record import StepRecord
 from rsi.tui.demo.campaign_file import Recording, load, unpack_code, write_row
 
 RECORDING = Path(__file__).parent / "recorded" / "campaign.tar.xz"
@@ -135,7 +135,7 @@ def first_part(recording: Recording) -> int:
         for number, row in enumerate(recording.rows, start=1)
         if isinstance(row.fact, StepRecord)
         and row.fact.step is Step.REVIEW
-        and row.fact.outcome in {"ok", "held"}
+        and row.fact.outcome.goes_on
     ]
     promoted = [
         n for n, row in enumerate(recording.rows, start=1) if isinstance(row.fact, PromotionRecord)

@@ -1,12 +1,12 @@
 """The case for and against one candidate, as lines: the same on the gate, in the notebook and in the lineage."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsi.agent.policy.claims import claim_tier, tier_text
-from rsi.agent.store.records import Json, Step
-from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score, Severity
+from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.steps.facts import Reviewed
+from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score
 from rsi.tasks.guards import unit_of
 from rsi.tui.draw.phrases import (
     interval,
@@ -19,8 +19,7 @@ from rsi.tui.draw.phrases import (
     verdict_role,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
-from rsi.tui.model import payloads
-from rsi.tui.model.view import CampaignView, RoundDetail, RoundView
+from rsi.tui.model.view import CampaignView, RoundDetail
 
 SIMILAR_SHOWN = 3
 LEAST_OVERLAP = 0.25
@@ -83,12 +82,11 @@ def case_lines(
     if best is not None:
         lines += score_lines(best, campaign)
     lines += finding_lines(view.findings)
-    lines += vote_lines(view.payload(Step.REVIEW))
+    lines += vote_lines(view.left(Reviewed))
     if detail is not None and detail.critique:
         lines.append(_labelled("critic", (detail.critique, Role.TEXT)))
-    risk = payloads.text_of(view.payload(Step.PROPOSE), "risk")
-    if risk:
-        lines.append(_labelled("own doubts", (risk, Role.TEXT)))
+    if view.proposed is not None and view.proposed.risk:
+        lines.append(_labelled("own doubts", (view.proposed.risk, Role.TEXT)))
     lines += similar_lines(view, campaign)
     lines += _facts(view, detail)
     return lines
@@ -133,19 +131,16 @@ def finding_lines(findings: Sequence[Finding]) -> list[Line]:
     return lines
 
 
-def vote_lines(review: Json) -> list[Line]:
+def vote_lines(review: Reviewed | None) -> list[Line]:
     """What each vote of the reviewer came to, so that a disagreement is seen; nothing where only rules reviewed."""
-    votes = [each for each in payloads.list_of(review, "votes") if isinstance(each, Mapping)]
-    if not votes:
+    if review is None or not review.votes:
         return []
-    agreement = payloads.number_of(review, "agreement")
-    role = Role.WARN if agreement is not None and agreement < 1.0 else Role.TEXT
-    lines = [_labelled("reviewer", (payloads.text_of(review, "panel"), role))]
-    for each in votes:
-        worst, findings = payloads.text_of(each, "worst"), payloads.findings_of(each)
-        said = severity(Severity(worst)) if worst else ("nothing", Role.DIM)
-        rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
-        voter = (f"{payloads.text_of(each, 'voter')} ", Role.DIM)
+    is_split = review.agreement is not None and review.agreement < 1.0
+    lines = [_labelled("reviewer", (review.panel, Role.WARN if is_split else Role.TEXT))]
+    for each in review.votes:
+        said = ("nothing", Role.DIM) if each.worst is None else severity(each.worst)
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in each.findings))
+        voter = (f"{each.voter} ", Role.DIM)
         lines.append(_labelled("", voter, said, (f" {rules}" if rules else "", Role.TEXT)))
     return lines
 
@@ -298,9 +293,11 @@ def _in_unit(value: float | None, unit: str) -> str:
 
 def _facts(view: RoundView, detail: RoundDetail | None) -> list[Line]:
     lines = [_labelled("bound to", *bound_to(view))]
-    tier = claim_tier(view.state.verdict, view.payload(Step.REVIEW))
-    if tier is not None:
-        spans: tuple[Span, ...] = ((tier.value, Role.STRONG), (f", {tier_text(tier)}", Role.DIM))
+    if view.tier is not None:
+        spans: tuple[Span, ...] = (
+            (view.tier.value, Role.STRONG),
+            (f", {view.tier.text}", Role.DIM),
+        )
         lines.insert(0, _labelled("claim", *spans))
     lines.append(
         _labelled("cost", (usd(view.spend_usd), Role.TEXT), (f"  {view.model or DASH}", Role.DIM))

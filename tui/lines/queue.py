@@ -2,23 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
-from rsi.agent.store.records import CampaignSummary, DecisionAction, Step
-from rsi.agent.store.state import GOES_ON
+from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
 from rsi.tui.draw.phrases import campaign_state, interval, plural, usd
 from rsi.tui.draw.styled import DASH, Line, Role, Span, line
 from rsi.tui.model import payloads
 from rsi.tui.model.view import View
 
 
-def step_after(step: Step, outcome: str | None) -> Step | None:
+def step_after(step: Step, outcome: StepOutcome) -> Step | None:
     """The step under way when a step was the last to end; None when the round is over."""
     order = tuple(Step)
     if step is order[-1]:
         return None
-    if outcome == DecisionAction.REVISE.value:
+    if outcome is StepOutcome.REVISE:
         return Step.BRIEF
     # A round that ended early still reports.
-    return order[order.index(step) + 1] if outcome in GOES_ON else Step.REPORT
+    return order[order.index(step) + 1] if outcome.goes_on else Step.REPORT
 
 
 def known_lines(view: View, campaign_id: str) -> list[Line]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from rsi.agent.store.records import CampaignState, RequestKind, Step
+from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
 from rsi.evals.types import Arm, Measurement, Purpose
 from rsi.tui.draw.phrases import clock
@@ -11,7 +12,7 @@ from rsi.tui.draw.styled import Line, Role, Span, line
 from rsi.tui.log_follower import machine_parts, trouble_parts
 from rsi.tui.model.curves import Series
 from rsi.tui.model.trajectory import SIGNS
-from rsi.tui.model.view import CampaignView, RoundDetail, RoundView
+from rsi.tui.model.view import CampaignView, RoundDetail
 
 
 def asked_spans(campaign: CampaignView) -> list[Span]:

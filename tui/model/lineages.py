@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.store.records import PromotionKind, PromotionRecord
-from rsi.tui.model.view import RoundView
+from rsi.agent.store.rounds import RoundView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsi.agent.policy.controls import has_passed
 from rsi.agent.report.campaign_report import Stage, StageTime, stage_times
+from rsi.agent.store.rounds import RoundView
 from rsi.evals.planted.controls import ControlKind
-from rsi.tui.model.view import RoundView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,12 @@ def control_word(view: RoundView) -> tuple[bool, str]:
     """Whether a planted round ended as it should, and the word for that."""
     if view.state.verdict is None:
         return True, "under way"
-    reached_gate = has_passed(view.steps, {"kind": view.planted, "expect": view.expected})
-    match ControlKind(view.planted):
+    kind = None if view.planted is None else view.planted.kind
+    reached_gate = view.has_reached_gate
+    match kind:
         case ControlKind.CHEAT:
             return not reached_gate, "✖ missed" if reached_gate else "✔ caught"
         case ControlKind.POSITIVE:
             return reached_gate, "✔ found" if reached_gate else "✖ missed"
-        case ControlKind.NULL | ControlKind.NEGATIVE:
+        case ControlKind.NULL | ControlKind.NEGATIVE | None:
             return not reached_gate, "✖ passed" if reached_gate else "✔ refused"

@@ -6,109 +6,25 @@ Invariant: a view is never changed; a newer one takes its place.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rsi.agent.policy.audits import FailedAudit
-from rsi.agent.policy.gate import GateCase
-from rsi.agent.report.tally import round_label
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import (
     AgentRole,
-    CampaignEvent,
     CampaignSummary,
     ChargeRole,
-    DecisionRecord,
     PromotionRecord,
     RequestRecord,
-    RoundRecord,
     Spend,
-    Step,
-    StepRecord,
     WorkerRecord,
 )
-from rsi.agent.store.state import RoundState
-from rsi.evals.types import Finding, Interval, Measurement, Score
+from rsi.agent.store.rounds import RoundView
+from rsi.evals.types import Interval, Measurement
 from rsi.tui.model.curves import Series
 from rsi.tui.model.diffs import Diff
 from rsi.tui.model.pairs import PairPoint
 from rsi.tui.model.trajectory import Headline
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundView:
-    """One round in a list."""
-
-    record: RoundRecord
-    state: RoundState
-    case: GateCase | None
-    """What lies at the gate; None when nothing does."""
-    steps: tuple[StepRecord, ...]
-    hypothesis: str
-    predicted_ratio: float | None
-    score: Score | None
-    """Of the pairs that the search saw."""
-    confirm: Score | None
-    """Of fresh pairs with fresh hidden data, measured before the gate."""
-    baseline: Score | None
-    """Of the candidate against the round-0 baseline, measured before the gate; None for a first step."""
-    commit: str | None
-    lesson: str
-    why: str
-    findings: tuple[Finding, ...]
-    held_by: tuple[str, ...]
-    decisions: tuple[DecisionRecord, ...]
-    promotions: tuple[PromotionRecord, ...]
-    spend_usd: float
-    model: str
-    planted: str
-    """"null" or "cheat" when this round tests the pipeline itself, else empty."""
-    planted_name: str
-    expected: tuple[str, ...]
-    """Words that a planted cheat may end with to count as caught."""
-
-    @property
-    def id(self) -> str:
-        return self.record.id
-
-    @property
-    def label(self) -> str:
-        """What people call it: "3" for the third idea, "c1" for the first control."""
-        return round_label(self.record)
-
-    @property
-    def effect(self) -> Interval | None:
-        """The confirmed effect, or the one that the search saw."""
-        best = self.confirm or self.score
-        return None if best is None else best.effect
-
-    @property
-    def is_waiting(self) -> bool:
-        """True when it lies at the gate and nobody has decided."""
-        return self.case is not None
-
-    @property
-    def last_at(self) -> datetime:
-        """When the last finished step ended; the opening when none has."""
-        ends = (each.started_at + timedelta(seconds=each.wall_s) for each in self.steps)
-        return max(ends, default=self.record.created_at)
-
-    def payload(self, step: Step) -> Mapping[str, object]:
-        """What the latest attempt of a step left, empty when it has not finished."""
-        latest = [each for each in self.steps if each.step is step]
-        return latest[-1].payload if latest else {}
-
-    def payload_text(self, step: str, key: str) -> str:
-        """A text that a step left, or ""."""
-        value = self.payload(Step(step)).get(key)
-        return value if isinstance(value, str) else ""
-
-    @property
-    def word(self) -> str:
-        """One word for where it is: a verdict, "gate", or the step under way."""
-        if self.state.verdict is not None:
-            return self.state.verdict.value
-        if self.is_waiting:
-            return "gate"
-        return "done" if self.state.step is None else self.state.step.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,13 @@ from rsi.agent.store.records import (
     PromotionKind,
     Step,
 )
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.rounds import RoundView, round_view
 from rsi.agent.store.state import ENDED_STATES
 from rsi.evals.types import Interval
 from rsi.tui.model.lineages import rolled_back
-from rsi.tui.model.view import GateItem, RoundView
+from rsi.tui.model.view import GateItem
 from rsi.tui.reading.queueing import goes_before
-from rsi.tui.reading.rounds import RoundBook, round_view
 
 SPEEDUPS_SHOWN = 200
 """Campaigns, from the newest, whose measured speedup is looked up for the list."""

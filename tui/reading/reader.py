@@ -13,14 +13,15 @@ from rsi.agent.policy.steering import asked_limits, is_pause_asked
 from rsi.agent.queue.requests import retry_refusal
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
+from rsi.agent.store.round_book import RoundBook, by_round
+from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.sql.tables import FACT_TABLES
 from rsi.tui.model import payloads
 from rsi.tui.model.code import Code
-from rsi.tui.model.view import CampaignView, RoundDetail, RoundView, View
+from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.listing import Listing, ListReader
 from rsi.tui.reading.pace import Pace
 from rsi.tui.reading.round_reader import RoundReader
-from rsi.tui.reading.rounds import RoundBook, by_round
 from rsi.tui.reading.silence import Listener
 from rsi.tui.reading.task_facts import KnownTasks, TaskFacts
 
@@ -136,14 +137,11 @@ class Reader:
     def _campaign_view(self, wanted: str) -> CampaignView:
         summary = self._ledger.campaign_summary(wanted)
         facts = self._tasks.of(summary.record)
-        steps = by_round(self._ledger.steps_of(campaign_id=wanted))
-        rounds = self._book.of_campaign(wanted, steps)
         events = self._ledger.campaign_events(wanted)
         asked = self._ledger.requests(unhandled_only=False, campaign_id=wanted)
         return CampaignView(
             summary=summary,
-            # Controls have numbers below 0; what people follow is the round that was opened last.
-            rounds=tuple(sorted(rounds, key=lambda each: each.record.created_at)),
+            rounds=self._book.of_campaign(wanted),
             spend=self._ledger.spend(wanted),
             events=events,
             cumulative=claimed_speedup(events),

@@ -9,14 +9,15 @@ from contextlib import suppress
 
 from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import AgentRole, Step
+from rsi.agent.store.records import AgentRole
+from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.steps.facts import Committed, Critiqued
 from rsi.evals.types import Measurement, Purpose
-from rsi.tui.model import payloads
 from rsi.tui.model.code import Code
 from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.pairs import PairPoint, pair_points
 from rsi.tui.model.trajectory import Headline, headline
-from rsi.tui.model.view import RoundDetail, RoundView
+from rsi.tui.model.view import RoundDetail
 from rsi.tui.reading.task_facts import TaskFacts
 from rsi.tui.reading.training import CurveReader
 
@@ -78,6 +79,7 @@ class RoundReader:
             self._curves = CurveReader(self._ledger, view.id)
         name, curves = self._curves.read(streams, measured)
         has_spoken = old is None or "trajectory" in changed
+        critique = view.left(Critiqued)
         self._latest = RoundDetail(
             view=view,
             diff=diff,
@@ -86,7 +88,7 @@ class RoundReader:
             points=points,
             curves=curves,
             curve_name=name,
-            critique=payloads.text_of(view.payload(Step.CRITIQUE), "text"),
+            critique="" if critique is None else critique.text,
             streams=streams,
             tail=self._tail(view.id) if has_spoken or old is None else old.tail,
             agents=self._agents(view.id) if has_spoken or old is None else old.agents,
@@ -140,19 +142,14 @@ class RoundReader:
 
     def _diff_text(self, view: RoundView) -> str:
         """The candidate's diff: from the ledger where it is kept there, else from the lineage's repository."""
-        payload = view.payload(Step.COMMIT)
-        digest = payloads.text_of(payload, "diff_sha256")
-        if digest:
+        committed = view.left(Committed)
+        if committed is not None:
             # A recording keeps no blobs; the repository has the same text then.
             with suppress(LedgerError):
-                return self._ledger.blob(digest).decode(errors="replace")
-        parent = payloads.text_of(payload, "parent") or view.record.champion_commit
-        if view.commit is not None:
+                return self._ledger.blob(committed.diff_sha256).decode(errors="replace")
             lineage = self._ledger.campaign(view.record.campaign_id).lineage
-            found = self._code.diff(lineage, parent, view.commit)
+            found = self._code.diff(lineage, committed.parent, committed.commit)
             if found is not None:
                 return found
-        if digest:
             log.warning("round=%s step=diff outcome=missing_blob", view.id)
-        report = payloads.mapping_of(view.payload(Step.REPORT), "report")
-        return payloads.text_of(report, "diff")
+        return "" if view.report is None else view.report.diff

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
+from rsi.agent.store.rounds import RoundView
 from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import duration, plural, ratio, round_word
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
@@ -19,7 +20,7 @@ from rsi.tui.lines.queue import autonomy_words
 from rsi.tui.model import payloads
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabouts
-from rsi.tui.model.view import RoundView, View
+from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.waiting import when_done
@@ -193,10 +194,10 @@ class ControlsScreen(CockpitScreen):
         good, verdict = control_word(each)
         return (
             (each.id, Role.DIM),
-            (each.planted, Role.TEXT),
+            (each.planted.kind.value if each.planted else "", Role.TEXT),
             round_word(each.word),
             (verdict, Role.GOOD if good else Role.BAD),
-            (each.planted_name or each.hypothesis, Role.TEXT),
+            (each.planted.name if each.planted else each.hypothesis, Role.TEXT),
         )
 
     def is_possible(self, command: Command) -> bool:

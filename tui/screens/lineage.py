@@ -10,13 +10,14 @@ from textual.widget import Widget
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary, PromotionRecord
+from rsi.agent.store.rounds import RoundView
 from rsi.tui.actions import roll_back_to
 from rsi.tui.draw.phrases import interval, ratio, round_word, short_commit, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
-from rsi.tui.model.view import RoundView, View
+from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.dialogues.diff import DiffDialogue
@@ -285,8 +286,7 @@ class LineageScreen(SteeringActions):
     def action_diff(self) -> None:
         view = self.chosen
         if view is not None and view.commit is not None:
-            parent = str(view.payload_text("commit", "parent") or view.record.champion_commit)
-            self._show_diff(parent, view.commit)
+            self._show_diff(view.parent, view.commit)
 
     def action_diff_baseline(self) -> None:
         row = self.chosen_row

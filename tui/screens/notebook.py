@@ -8,13 +8,12 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from rsi.agent.store.records import Step
+from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import interval, ratio, round_word
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.lines.evidence import finding_lines
-from rsi.tui.model import payloads
 from rsi.tui.model.commands import Command, Scope, bindings
-from rsi.tui.model.view import RoundView, View
+from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.dialogues.filtering import FilterInput
@@ -104,7 +103,7 @@ class NotebookScreen(CockpitScreen):
             round_word(each.word),
             (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
             (ratio(each.predicted_ratio), Role.DIM),
-            (_planted(each) + (each.hypothesis or each.why or DASH), Role.TEXT),
+            (_planted(each) + (each.hypothesis or each.reason or DASH), Role.TEXT),
         )
 
     def _show_lesson(self) -> None:
@@ -153,8 +152,7 @@ class NotebookScreen(CockpitScreen):
 
 def lesson_lines(view: RoundView) -> list[Line]:
     """What one round taught."""
-    report = payloads.mapping_of(view.payload(Step.REPORT), "report")
-    accuracy = payloads.text_of(report, "accuracy")
+    accuracy = "" if view.report is None else view.report.accuracy.value
     lines: list[Line] = [
         (("idea        ", Role.DIM), (_planted(view) + (view.hypothesis or DASH), Role.STRONG)),
         (
@@ -167,22 +165,21 @@ def lesson_lines(view: RoundView) -> list[Line]:
             (ratio(view.predicted_ratio), Role.TEXT),
             (f"  {accuracy}", Role.DIM),
         ),
-        (("why         ", Role.DIM), (view.why or DASH, Role.TEXT)),
+        (("why         ", Role.DIM), (view.reason or DASH, Role.TEXT)),
         (("lesson      ", Role.DIM), (view.lesson or DASH, Role.ACCENT)),
     ]
-    changed = payloads.text_of(report, "changed")
-    if changed:
-        lines.append((("changed     ", Role.DIM), (changed, Role.TEXT)))
+    if view.report is not None:
+        lines.append((("changed     ", Role.DIM), (view.report.changed, Role.TEXT)))
     if view.findings:
         lines += finding_lines(view.findings)
     return lines
 
 
 def _planted(view: RoundView) -> str:
-    return f"[planted {view.planted}] " if view.planted else ""
+    return f"[planted {view.planted.kind.value}] " if view.planted else ""
 
 
 def _text(view: RoundView) -> str:
-    parts = (view.id, view.word.replace("_", " "), view.hypothesis, view.why, view.lesson, view.planted,
+    parts = (view.id, view.word.replace("_", " "), view.hypothesis, view.reason, view.lesson, _planted(view),
              *(each.message for each in view.findings))  # fmt: skip
     return " ".join(parts).lower()

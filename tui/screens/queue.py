@@ -243,7 +243,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
         if is_silent(each, self.cockpit.view, self.cockpit.age_s):
             heard = last_heard(each, self.cockpit.view)
             return f"▲ silent {self.cockpit.age(heard)}", Role.WARN
-        if each.latest_step is None or each.state not in _OPEN:
+        is_open = each.state in _OPEN
+        if each.latest_step is None or each.latest_outcome is None or not is_open:
             return DASH, Role.DIM
         under_way = step_after(each.latest_step, each.latest_outcome)
         return ("next round", Role.DIM) if under_way is None else round_word(under_way.value)

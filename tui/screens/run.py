@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from rsi.agent.store.records import CampaignSummary, Step
+from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import campaign_state, duration, interval, ratio, round_word, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
@@ -23,7 +24,7 @@ from rsi.tui.lines.run import (
 from rsi.tui.log_follower import LogFollower
 from rsi.tui.model import payloads
 from rsi.tui.model.commands import Command, Scope, bindings
-from rsi.tui.model.view import CampaignView, RoundDetail, RoundView, View
+from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.reading.silence import is_silent, last_heard
 from rsi.tui.screens.dialogues.filtering import FilterInput

@@ -16,9 +16,10 @@ from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.policy.settings import Autonomy, CampaignConfig
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
 from rsi.agent.report.files import write_report
-from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.report.tally import tally
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.state import ENDED_STATES
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
 from rsi.sandboxes.select import AUTOMATIC, choose_backend
@@ -122,7 +123,7 @@ def _print_end(
 ) -> None:
     """Leaderboard, report and the tally as the very last line."""
     ranked = sorted(
-        round_lines(ledger, campaign_id),
+        RoundBook(ledger).of_campaign(campaign_id),
         key=lambda each: each.effect.estimate if each.effect is not None else 0.0,
         reverse=True,
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, open_to_read, writing
 from rsi.agent.errors import AgentError
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignRecord
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.trajectory.atif import to_atif
 from rsi.agent.trajectory.inspect_log import Judged, inspect_log
 from rsi.agent.trajectory.recorded import Recording, last_recording, read_recordings
@@ -51,7 +51,7 @@ def _judged(ledger: Ledger, campaign: CampaignRecord, *, is_whole: bool) -> tupl
             outcome=line.ended_as,
             explanation=line.reason,
         )
-        for line in round_lines(ledger, campaign.id)
+        for line in RoundBook(ledger).of_campaign(campaign.id)
         for recording in _recordings(ledger, line.record.id, is_whole=is_whole)
     )
 

@@ -1,18 +1,16 @@
 """Verbs that read: queue, rounds, show, log, report."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.policy.audits import failed_audit, failed_audits
-from rsi.agent.policy.claims import tier_text
 from rsi.agent.policy.controls import standing_of
-from rsi.agent.policy.gate import case_at_gate
 from rsi.agent.queue.worker import live_workers
 from rsi.agent.report.files import write_report
-from rsi.agent.report.follow import alike, describe_step
-from rsi.agent.report.tally import RoundLine, round_line, round_lines, tally
+from rsi.agent.report.follow import describe_step
+from rsi.agent.report.tally import tally
 from rsi.agent.report.wording import planted_text
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import (
@@ -22,9 +20,17 @@ from rsi.agent.store.records import (
     RequestKind,
     Spend,
     Step,
-    StepRecord,
 )
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.rounds import RoundView, case_at_gate
+from rsi.agent.store.steps.facts import Critiqued, Reported, Reviewed
+from rsi.agent.store.steps.values import RoundReport
 from rsi.evals.types import Interval
+
+SHOWN = (
+    "record", "state", "hypothesis", "predicted_ratio", "effect", "searched", "reason", "planted",
+    "commit", "decided_by", "tier", "has_reached_gate",
+)  # fmt: skip
 
 
 def queue(args: argparse.Namespace) -> int:
@@ -70,7 +76,7 @@ def rounds(args: argparse.Namespace) -> int:
     """Rounds of a campaign with verdicts and effects."""
     with open_to_read() as ledger:
         summary = chosen_campaign(ledger, args.campaign)
-        found = round_lines(ledger, summary.record.id)
+        found = RoundBook(ledger).of_campaign(summary.record.id)
         line = tally(ledger, summary.record.id).line
         spend = ledger.spend(summary.record.id)
         standing = standing_of(ledger, summary.record)
@@ -87,7 +93,7 @@ def rounds(args: argparse.Namespace) -> int:
     ]
     emit(
         args,
-        list(found),
+        [_shown(each) for each in found],
         [
             *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
             "",
@@ -103,36 +109,30 @@ def rounds(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace) -> int:
     """Everything known about one round."""
     with open_to_read() as ledger:
-        record = ledger.round(args.round)
+        view = RoundBook(ledger).one(args.round)
+        record, case = view.record, view.case
         campaign = ledger.campaign(record.campaign_id)
-        line = round_line(ledger, record)
-        steps = ledger.steps(record.id)
         measurements = ledger.measurements(record.id)
-        case = case_at_gate(steps, ledger.decisions(record.id))
         extra = [
             f"more pairs: {each.handled.detail}"
             for each in ledger.requests(unhandled_only=False, campaign_id=campaign.id)
             if each.kind is RequestKind.AUDIT and each.round_id == record.id and each.handled
         ]
     lineage = Lineage.open(home(), campaign.lineage, create=False)
-    parent = next(
-        (str(each.payload["parent"]) for each in reversed(steps) if "parent" in each.payload),
-        record.champion_commit,
-    )
-    diff = lineage.diff(parent, line.commit) if line.commit else ""
+    diff = lineage.diff(view.parent, view.commit) if view.commit else ""
     if args.diff:
         emit(args, {"diff": diff}, diff.splitlines())
         return 0
     lines = [
-        f"round {record.id}  {line.ended_as}{_mark(line)}  on {campaign.task} ({campaign.track}, "
+        f"round {record.id}  {view.ended_as}{_mark(view)}  on {campaign.task} ({campaign.track}, "
         f"{campaign.profile})",
-        f"hypothesis  {line.hypothesis}",
-        f"champion    {record.champion_commit[:12]}   candidate {str(line.commit)[:12]}",
-        f"effect      {show_interval(line.effect) or 'not measured'}",
-        *([f"claim       {line.tier.value}: {tier_text(line.tier)}"] if line.tier else []),
+        f"hypothesis  {view.hypothesis}",
+        f"champion    {record.champion_commit[:12]}   candidate {str(view.commit)[:12]}",
+        f"effect      {show_interval(view.effect) or 'not measured'}",
+        *([f"claim       {view.tier.value}: {view.tier.text}"] if view.tier else []),
         "",
-        *[f"  {describe_step(each)}" for each in steps],
-        *[f"  {each}" for each in (*_alike(steps), *_votes(steps), *extra)],
+        *[f"  {describe_step(each)}" for each in view.steps],
+        *[f"  {each}" for each in (*_alike(view), *_votes(view), *extra)],
         "",
         *table(
             ("purpose", "pair", "arm", "outcome", "CPU s", "wall s", "quality"),
@@ -162,8 +162,8 @@ def show(args: argparse.Namespace) -> int:
     emit(
         args,
         {
-            "round": line,
-            "steps": list(steps),
+            "round": _shown(view),
+            "steps": view.steps,
             "measurements": list(measurements),
             "diff": diff,
             "case": case,
@@ -177,15 +177,9 @@ def log(args: argparse.Namespace) -> int:
     """The notebook: every idea, its result and lesson."""
     with open_to_read() as ledger:
         summary = chosen_campaign(ledger, args.campaign)
-        reports = [
-            each.payload["report"]
-            for each in ledger.steps_of(campaign_id=summary.record.id, step=Step.REPORT)
-            if isinstance(each.payload.get("report"), Mapping)
-        ]
-    lines: list[str] = []
-    for each in reports:
-        if isinstance(each, Mapping):
-            lines += _report_lines(each)
+        steps = ledger.steps_of(campaign_id=summary.record.id, step=Step.REPORT)
+    reports = [each.fact.report for each in steps if isinstance(each.fact, Reported)]
+    lines = [line for each in reports for line in _report_lines(each)]
     emit(args, reports, lines or ["no round has been reported yet"])
     return 0
 
@@ -220,29 +214,26 @@ def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
     )
 
 
-def _alike(steps: Sequence[StepRecord]) -> list[str]:
+def _shown(view: RoundView) -> Mapping[str, object]:
+    """What scripts read of a round in JSON."""
+    return {name: getattr(view, name) for name in SHOWN}
+
+
+def _alike(view: RoundView) -> list[str]:
     """Failed ideas like the one of the last attempt, whole, one a line."""
-    critiques = [each for each in steps if each.step is Step.CRITIQUE]
-    return [f"tried before: {each}" for each in alike(critiques[-1])] if critiques else []
+    critique = view.left(Critiqued)
+    return [] if critique is None else [f"tried before: {each}" for each in critique.duplicates]
 
 
-def _votes(steps: Sequence[StepRecord]) -> list[str]:
+def _votes(view: RoundView) -> list[str]:
     """The reviewer's votes of the last attempt, one a line."""
-    for step in reversed(steps):
-        votes = step.payload.get("votes")
-        if step.step is Step.REVIEW and isinstance(votes, Sequence):
-            return [
-                f"vote of {each['voter']}: {each['worst'] or 'no finding'}"
-                for each in votes
-                if isinstance(each, Mapping)
-            ]
-    return []
+    review = view.left(Reviewed)
+    votes = () if review is None else review.votes
+    return [f"vote of {each.voter}: {each.worst or 'no finding'}" for each in votes]
 
 
-def _mark(line: RoundLine) -> str:
-    if line.planted is None:
-        return ""
-    return f" ({planted_text(line)})"
+def _mark(view: RoundView) -> str:
+    return "" if view.planted is None else f" ({planted_text(view)})"
 
 
 def _dollars(spend: Mapping[ChargeRole, Spend]) -> str:
@@ -258,11 +249,11 @@ def _quality(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
-def _report_lines(report: Mapping[str, object]) -> list[str]:
+def _report_lines(report: RoundReport) -> list[str]:
     return [
-        f"{report['round_id']}  {report['outcome']}  (prediction: {report['accuracy']})",
-        f"  idea     {report['hypothesis']}",
-        f"  changed  {report['changed']}",
-        f"  lesson   {report['lesson']}",
+        f"{report.round_id}  {report.outcome}  (prediction: {report.accuracy})",
+        f"  idea     {report.hypothesis}",
+        f"  changed  {report.changed}",
+        f"  lesson   {report.lesson}",
         "",
     ]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
 from rsi.agent.policy.controls import default_every, unearned
-from rsi.agent.policy.gate import case_at_gate
 from rsi.agent.policy.settings import (
     DEFAULT_AUDIT_EVERY,
     Autonomy,
@@ -20,12 +19,14 @@ from rsi.agent.policy.settings import (
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
 from rsi.agent.queue.worker import live_workers, run_worker
 from rsi.agent.report.follow import Follower
-from rsi.agent.report.tally import round_lines, tally
+from rsi.agent.report.tally import tally
 from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
 from rsi.agent.search.choose import flag_of
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
 from rsi.tasks.format.loader import load_task, profile_of
 
@@ -194,7 +195,7 @@ def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
 def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
     """Say once what waits for a person's decision, and how to give it."""
     config = CampaignConfig.from_json(ledger.campaign(campaign_id).config)
-    for line in round_lines(ledger, campaign_id)[-1:]:
+    for line in RoundBook(ledger).of_campaign(campaign_id)[-1:]:
         round_id = line.record.id
         case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
         if case is None or round_id == told:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from rsi.agent.cli.context import emit, open_to_write
 from rsi.agent.errors import AgentError
-from rsi.agent.policy.gate import case_at_gate, person
+from rsi.agent.policy.gate import person
 from rsi.agent.queue.requests import retry_refusal
 from rsi.agent.store.records import RequestKind, utc_now
+from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
 
 

@@ -16,9 +16,10 @@ from rsi.agent.llm.retry import RetryPolicy
 from rsi.agent.llm.types import ToolSpec
 from rsi.agent.roles.answers import ask
 from rsi.agent.roles.calls import Caller
-from rsi.agent.roles.reviewer.voting import Panel, Vote, panel_of
+from rsi.agent.roles.reviewer.voting import Panel, panel_of, vote_of
 from rsi.agent.roles.scaffold.loading import Scaffold
-from rsi.agent.types import AgentRole, BudgetGuard, Cost, Sink
+from rsi.agent.store.steps.values import Cost, Vote
+from rsi.agent.types import AgentRole, BudgetGuard, Sink
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.types import Task
@@ -174,7 +175,7 @@ def review(
         raise ValueError(f"a review needs a model and a vote, found {len(models)} and {votes}")
     system = scaffold.render("reviewer", data_rule=RULE)
     question = prompt(case)
-    cast_votes: list[Vote] = []
+    votes_cast: list[Vote] = []
     cost = Cost()
     for number in range(votes):
         model = models[number % len(models)]
@@ -194,9 +195,9 @@ def review(
             tokens=REPLY_TOKENS,
         )
         found = _findings(answer, model.spec)
-        cast_votes.append(Vote(voter=f"{model.spec}#{number + 1}", findings=found))
+        votes_cast.append(vote_of(f"{model.spec}#{number + 1}", found))
         cost = cost + caller.cost
-    panel = panel_of(cast_votes)
+    panel = panel_of(votes_cast)
     sink(AgentRole.REVIEWER.value, "end", {"outcome": panel.summary, "turns": votes, "reason": ""})
     return Review(findings=panel.findings, panel=panel, cost=cost)
 

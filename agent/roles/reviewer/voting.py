@@ -3,23 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rsi.agent.store.steps.values import Vote
 from rsi.evals.types import Finding, Severity
 
 _ORDER = {Severity.BLOCK: 0, Severity.HOLD: 1, Severity.NOTE: 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """What one fresh look found."""
-
-    voter: str
-    """Model name and number of the vote."""
-    findings: tuple[Finding, ...]
-
-    @property
-    def worst(self) -> Severity | None:
-        """The most severe finding; None when it found nothing."""
-        return min((f.severity for f in self.findings), key=_ORDER.__getitem__, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +32,12 @@ class Panel:
     def is_split(self) -> bool:
         """Whether the votes disagree about whether the candidate may pass."""
         return 0 < self.blocking_votes < len(self.votes)
+
+
+def vote_of(voter: str, findings: tuple[Finding, ...]) -> Vote:
+    """What one fresh look found; `voter` is the model's name and the number of the vote."""
+    worst = min((each.severity for each in findings), key=_ORDER.__getitem__, default=None)
+    return Vote(voter=voter, worst=worst, findings=findings)
 
 
 def panel_of(votes: Sequence[Vote]) -> Panel:

@@ -3,24 +3,15 @@
 The samples are kept with a round of the campaign, what they come to with one of the campaign's events.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import cast
-
 from rsi.agent.report.follow import score_line
 from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.run.steps.device_time import device_time, run_s
-from rsi.agent.store.records import (
-    CampaignEvent,
-    CampaignEventKind,
-    PromotionKind,
-    RoundRecord,
-    utc_now,
-)
+from rsi.agent.store.events import Audit, CampaignEvent
+from rsi.agent.store.records import CampaignEventKind, PromotionKind, RoundRecord, utc_now
 from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.score import score
 from rsi.evals.measure.measuring import AUDIT_ALPHA, compare
-from rsi.evals.types import Measurement, Purpose
+from rsi.evals.types import Measurement, Purpose, Score
 
 MEASURED = "measured"
 
@@ -62,24 +53,35 @@ def audit_stack(campaign_context: CampaignContext, record: RoundRecord) -> str:
     _measure(campaign_context, record.id, promoted)
     if campaign_context.steering.is_stopping():
         return "stopped"
-    facts = _facts(campaign_context, MEASURED, record.id, promoted)
-    said = score_line(cast(Mapping[str, object], facts["score"]))
+    found = _scored(campaign_context, record.id, promoted)
     campaign_context.ledger.add_campaign_event(
         CampaignEvent(
             campaign_id=campaign_context.record.id,
             kind=CampaignEventKind.AUDITED,
             at=utc_now(),
-            payload={"round_id": record.id, "reason": f"against the baseline {said}", **facts},
+            reason=f"against the baseline {score_line(found)}",
+            audit=Audit(
+                word=MEASURED,
+                baseline_commit=campaign_context.lineage.baseline(),
+                champion_commit=promoted,
+                score=found,
+                round_id=record.id,
+            ),
         )
     )
     return MEASURED
 
 
-def audit_facts(campaign_context: CampaignContext, word: str) -> Mapping[str, object]:
+def end_audit(campaign_context: CampaignContext, word: str) -> Audit:
     """What the campaign's last event says about the cumulative speedup."""
     rounds = campaign_context.ledger.rounds(campaign_context.record.id)
-    return _facts(
-        campaign_context, word, rounds[-1].id if rounds else "", campaign_context.lineage.champion()
+    champion = campaign_context.lineage.champion()
+    is_measured = word == MEASURED and bool(rounds)
+    return Audit(
+        word=word,
+        baseline_commit=campaign_context.lineage.baseline(),
+        champion_commit=champion,
+        score=_scored(campaign_context, rounds[-1].id, champion) if is_measured else None,
     )
 
 
@@ -100,25 +102,30 @@ def _due(campaign_context: CampaignContext, round_id: str) -> str | None:
 def _audit_of(campaign_context: CampaignContext, round_id: str) -> CampaignEvent | None:
     """The audit whose samples lie with a round."""
     for event in campaign_context.ledger.campaign_events(campaign_context.record.id):
-        if event.kind is CampaignEventKind.AUDITED and event.payload["round_id"] == round_id:
+        if (
+            event.kind is CampaignEventKind.AUDITED
+            and event.audit
+            and event.audit.round_id == round_id
+        ):
             return event
     return None
 
 
-def _audited_commit(campaign_context: CampaignContext, last: RoundRecord) -> object:
+def _audited_commit(campaign_context: CampaignContext, last: RoundRecord) -> str | None:
     """What the audit samples of the last round are about; None while it has none, or no word about them was written."""
     if not campaign_context.ledger.measurements(last.id, Purpose.AUDIT):
         return None
     found = _audit_of(campaign_context, last.id)
-    if found is not None:
-        return found.payload["champion_commit"]
+    if found is not None and found.audit is not None:
+        return found.audit.champion_commit
     # A campaign that ended and goes on: its end was audited with its last round of then.
     ends = [
-        each.payload["champion_commit"]
+        each.audit.champion_commit
         for each in campaign_context.ledger.campaign_events(campaign_context.record.id)
         if each.at >= last.created_at
         and each.kind is CampaignEventKind.FINISHED
-        and each.payload.get("champion_commit") != each.payload.get("baseline_commit")
+        and each.audit is not None
+        and not each.audit.is_same_code
     ]
     return ends[0] if ends else None
 
@@ -148,26 +155,15 @@ def _measure(campaign_context: CampaignContext, round_id: str, commit: str) -> N
         )
 
 
-def _facts(
-    campaign_context: CampaignContext, word: str, round_id: str, champion: str
-) -> dict[str, object]:
+def _scored(campaign_context: CampaignContext, round_id: str, champion: str) -> Score:
     baseline = campaign_context.lineage.baseline()
-    facts: dict[str, object] = {
-        "audit": word,
-        "baseline_commit": baseline,
-        "champion_commit": champion,
-        "score": None,
-    }
-    if word == MEASURED:
-        found = score(
-            campaign_context.task,
-            campaign_context.profile,
-            campaign_context.ledger.measurements(round_id, Purpose.AUDIT),
-            purpose=Purpose.AUDIT,
-            alpha=AUDIT_ALPHA,
-            source=source_facts(
-                campaign_context.lineage.tree(baseline), campaign_context.lineage.tree(champion)
-            ),
-        )
-        facts["score"] = asdict(found)
-    return facts
+    return score(
+        campaign_context.task,
+        campaign_context.profile,
+        campaign_context.ledger.measurements(round_id, Purpose.AUDIT),
+        purpose=Purpose.AUDIT,
+        alpha=AUDIT_ALPHA,
+        source=source_facts(
+            campaign_context.lineage.tree(baseline), campaign_context.lineage.tree(champion)
+        ),
+    )

@@ -1,7 +1,7 @@
 """What the proposer and the critic are told, put together from the ledger's facts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from rsi.agent.memory import brief as briefs
 from rsi.agent.memory import notebook
@@ -10,15 +10,27 @@ from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.roles.critic import Candidate, criticise
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
-from rsi.agent.run.steps.result import StepResult
-from rsi.agent.store.codec import decode, encode
-from rsi.agent.store.records import AgentRole, PromotionRecord, Step
-from rsi.agent.store.state import latest_steps, round_state
-from rsi.agent.types import Brief, BudgetExceededError, RoundReport, Stance
-from rsi.evals.types import Arm, Outcome, Purpose, QualityResult, Score
+from rsi.agent.store.records import AgentRole, PromotionRecord, Step, StepOutcome
+from rsi.agent.store.state import latest_attempt
+from rsi.agent.store.steps.facts import (
+    AnyFact,
+    Briefed,
+    Committed,
+    Critiqued,
+    Halted,
+    Proposed,
+    Reported,
+)
+from rsi.agent.store.steps.values import RoundReport, Stance
+from rsi.agent.types import Brief, BudgetExceededError
+from rsi.evals.types import Arm, Outcome, Purpose
 
 NO_CRITIC = "none"
-OUTCOME_BY_STANCE = {Stance.GO: "ok", Stance.REVISE: "revise", Stance.WITHDRAW: "withdrawn"}
+OUTCOME_BY_STANCE = {
+    Stance.GO: StepOutcome.OK,
+    Stance.REVISE: StepOutcome.REVISE,
+    Stance.WITHDRAW: StepOutcome.WITHDRAWN,
+}
 
 
 def compose_brief(context: RoundContext) -> Brief:
@@ -36,8 +48,8 @@ def compose_brief(context: RoundContext) -> Brief:
         reports=reports,
         inspirations=_inspirations(context, reports),
         last_version=_last_version(context),
-        critique=_sent_back(context, Step.CRITIQUE, "text"),
-        feedback=_sent_back(context, Step.DECIDE, "reason"),
+        critique=_critique(context),
+        feedback=_feedback(context),
     )
 
 
@@ -46,33 +58,29 @@ def search_notebook(context: RoundContext, words: str) -> str:
     return notebook.search(past_reports(context), words)
 
 
-def critique_of(context: RoundContext) -> StepResult:
+def critique_of(context: RoundContext) -> AnyFact:
     """The critic's objection to this attempt, and failed ideas that resemble it.
 
     Without a critic the round goes on, and what was tried before is still pointed out.
     """
-    campaign_context, proposed = context.campaign, context.payload(Step.PROPOSE)
-    committed = context.payload(Step.COMMIT)
+    campaign_context, proposed = context.campaign, context.left(Proposed)
+    committed = context.left(Committed)
     reports = past_reports(context)
-    hypothesis = str(proposed["hypothesis"])
-    diff = campaign_context.lineage.diff(str(committed["parent"]), str(committed["commit"]))
-    alike = [each.text for each in notebook.duplicates(reports, hypothesis=hypothesis, diff=diff)]
+    diff = campaign_context.lineage.diff(committed.parent, committed.commit)
+    found = notebook.duplicates(reports, hypothesis=proposed.hypothesis, diff=diff)
+    alike = tuple(each.text for each in found)
     # A control measures the evaluator; a critic could only keep it away from there.
     if campaign_context.config.critic == NO_CRITIC or context.record.is_control:
-        return StepResult(
-            outcome="ok",
-            payload={"stance": "go", "text": "", "model": NO_CRITIC, "duplicates": alike},
-        )
-    predicted = proposed["predicted_ratio"]
+        return Critiqued(stance=Stance.GO, text="", model=NO_CRITIC, duplicates=alike)
     candidate = Candidate(
         task=campaign_context.task.name,
         instruction=campaign_context.task.instruction,
-        hypothesis=hypothesis,
-        predicted_ratio=predicted if isinstance(predicted, float) else None,
-        risk=str(proposed["risk"]),
+        hypothesis=proposed.hypothesis,
+        predicted_ratio=proposed.predicted_ratio,
+        risk=proposed.risk,
         diff=diff,
-        score_profile=str(context.payload(Step.BRIEF)["score_profile"]),
-        notebook=notebook.search(reports, hypothesis),
+        score_profile=context.left(Briefed).score_profile,
+        notebook=notebook.search(reports, proposed.hypothesis),
         duplicates=alike,
         attempt=context.attempt,
     )
@@ -86,19 +94,20 @@ def critique_of(context: RoundContext) -> StepResult:
             scaffold=campaign_context.scaffold,
         )
     except BudgetExceededError as error:
-        return StepResult(
-            outcome="out_of_budget", payload={"reason": str(error), "refused": budget_guard.refused}
+        return Halted(
+            step=Step.CRITIQUE,
+            outcome=StepOutcome.OUT_OF_BUDGET,
+            reason=str(error),
+            refused=budget_guard.refused,
         )
-    return StepResult(
+    return Critiqued(
         outcome=OUTCOME_BY_STANCE[critique.stance],
-        payload={
-            "stance": critique.stance.value,
-            "text": critique.text,
-            "model": critique.model,
-            "duplicates": alike,
-            "findings": [asdict(each) for each in critique.findings],
-            "cost": asdict(critique.cost),
-        },
+        stance=critique.stance,
+        text=critique.text,
+        model=critique.model,
+        duplicates=alike,
+        findings=critique.findings,
+        cost=critique.cost,
     )
 
 
@@ -111,10 +120,10 @@ def past_reports(context: RoundContext) -> tuple[RoundReport, ...]:
     lineage = context.campaign.record.lineage
     steps = context.ledger.steps_of(lineage=lineage, step=Step.REPORT)
     undone = rolled_back(context.campaign.lineage, context.ledger.promotions(lineage))
-    reports = tuple(
-        decode(RoundReport, encode(each.payload["report"]))
+    reports = (
+        each.fact.report
         for each in steps
-        if "report" in each.payload and each.round_id != context.round_id
+        if isinstance(each.fact, Reported) and each.round_id != context.round_id
     )
     return tuple(
         _told(each, undone.get(each.commit or "")) for each in reports if each.round_number > 0
@@ -137,8 +146,8 @@ def _told(report: RoundReport, undone: PromotionRecord | None) -> RoundReport:
 
 def _inspirations(context: RoundContext, reports: Sequence[RoundReport]) -> tuple[RoundReport, ...]:
     """Rounds that the search strategy wants shown, in its order."""
-    plan = context.opened().get("plan")
-    wanted = plan.get("inspirations", ()) if isinstance(plan, Mapping) else ()
+    plan = context.opened().plan
+    wanted = () if plan is None else plan.inspirations
     by_id = {each.round_id: each for each in reports}
     return tuple(by_id[each] for each in wanted if each in by_id)
 
@@ -151,16 +160,16 @@ def _champion_facts(context: RoundContext, reports: Sequence[RoundReport]) -> br
         return briefs.ChampionFacts(
             promotions=len(promoted), metric_value=None, against_baseline=None, last_effect=None
         )
-    steps = context.ledger.steps(last.round_id)
-    attempt = round_state(steps).attempt
+    attempt = latest_attempt(context.ledger.steps(last.round_id))
     runs = [
         each.metric_value
-        for each in context.ledger.measurements(last.round_id, Purpose.SCREEN, attempt=attempt)
+        for each in context.ledger.measurements(
+            last.round_id, Purpose.SCREEN, attempt=attempt.number
+        )
         if each.arm is Arm.CANDIDATE
         and each.outcome is Outcome.OK
         and each.metric_value is not None
     ]
-    scored = latest_steps(steps).get(Step.SCORE)
     audited = {
         each.commit: each.effect if each.is_supported else None
         for each in audits_in(context.ledger.campaign_events(context.record.campaign_id))
@@ -170,30 +179,29 @@ def _champion_facts(context: RoundContext, reports: Sequence[RoundReport]) -> br
         metric_value=sorted(runs)[len(runs) // 2] if runs else None,
         against_baseline=audited.get(context.record.champion_commit),
         last_effect=last.effect,
-        quality=() if scored is None else _quality(scored.payload),
+        quality=() if attempt.searched is None else attempt.searched.quality,
     )
-
-
-def _quality(payload: Mapping[str, object]) -> tuple[QualityResult, ...]:
-    stored = payload.get("score")
-    return decode(Score, encode(stored)).quality if isinstance(stored, Mapping) else ()
 
 
 def _last_version(context: RoundContext) -> str | None:
     """What the attempt before this one proposed: an agent begins anew and has seen nothing of it."""
     if context.attempt == 0:
         return None
-    proposed = context.step(Step.PROPOSE, context.attempt - 1)
-    committed = context.step(Step.COMMIT, context.attempt - 1)
+    proposed = context.ledger.step(context.round_id, Step.PROPOSE, context.attempt - 1)
+    committed = context.ledger.step(context.round_id, Step.COMMIT, context.attempt - 1)
     if proposed is None or committed is None:
         return None
-    ends = (str(committed.payload[name]) for name in ("parent", "commit"))
-    return briefs.last_version(
-        str(proposed.payload["hypothesis"]), context.campaign.lineage.diff(*ends)
-    )
+    diff = context.campaign.lineage.diff(committed.parent, committed.commit)
+    return briefs.last_version(proposed.hypothesis, diff)
 
 
-def _sent_back(context: RoundContext, step: Step, key: str) -> str | None:
-    """Why the attempt before this one was sent back, by the critic or at the gate."""
-    before = context.step(step, context.attempt - 1) if context.attempt else None
-    return str(before.payload[key]) if before and before.outcome == "revise" else None
+def _critique(context: RoundContext) -> str | None:
+    """Why the critic sent the attempt before this one back; None when it did not."""
+    before = context.ledger.step(context.round_id, Step.CRITIQUE, context.attempt - 1)
+    return before.text if before and before.outcome is StepOutcome.REVISE else None
+
+
+def _feedback(context: RoundContext) -> str | None:
+    """Why the attempt before this one was sent back at the gate; None when it was not."""
+    before = context.ledger.step(context.round_id, Step.DECIDE, context.attempt - 1)
+    return before.reason if before and before.outcome is StepOutcome.REVISE else None

@@ -1,16 +1,30 @@
 """Steps 10 to 12: decide, promote, report."""
 
-from dataclasses import asdict
-
 from rsi.agent.errors import StaleChampionError
-from rsi.agent.policy.gate import GateError, case_at_gate, decision_on, policy_decision
+from rsi.agent.policy.gate import GateError, policy_decision
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.controlling import control_decision_on
 from rsi.agent.run.steps.evidence import measure_more_pairs
 from rsi.agent.run.steps.reporting import round_report
-from rsi.agent.run.steps.result import StepResult
 from rsi.agent.store.champion import move_champion, settle_champion
-from rsi.agent.store.records import DecisionAction, DecisionRecord, PromotionRecord, Step, utc_now
+from rsi.agent.store.records import (
+    DecisionAction,
+    DecisionRecord,
+    PromotionRecord,
+    Step,
+    StepOutcome,
+    utc_now,
+)
+from rsi.agent.store.rounds import case_at_gate, decision_on
+from rsi.agent.store.steps.facts import (
+    AnyFact,
+    Committed,
+    Decided,
+    Halted,
+    Promoted,
+    Reported,
+    Reviewed,
+)
 
 
 def look_at_gate(context: RoundContext) -> str:
@@ -33,31 +47,30 @@ def look_at_gate(context: RoundContext) -> str:
     return "decided"
 
 
-def decide(context: RoundContext) -> StepResult:
+def decide(context: RoundContext) -> AnyFact:
     """Write down what the gate said about exactly this commit and score; nobody said: nobody approved."""
-    commit = str(context.payload(Step.COMMIT)["commit"])
-    digest = str(context.payload(Step.REVIEW)["score_digest"])
+    commit, digest = context.left(Committed).commit, context.left(Reviewed).score_digest
     spoken = decision_on(context.ledger.decisions(context.round_id), commit, digest)
     if spoken is None:
-        return StepResult(outcome="stopped", payload={"reason": "stopped before anyone decided"})
-    return StepResult(
-        outcome=spoken.action.value,
-        payload={
-            "action": spoken.action.value,
-            "actor": spoken.actor,
-            "reason": spoken.reason,
-            "commit": spoken.commit,
-            "score_digest": spoken.score_digest,
-            "is_override": spoken.is_override,
-        },
+        return Halted(
+            step=Step.DECIDE, outcome=StepOutcome.STOPPED, reason="stopped before anyone decided"
+        )
+    return Decided(
+        outcome=StepOutcome(spoken.action.value),
+        action=spoken.action,
+        actor=spoken.actor,
+        reason=spoken.reason,
+        commit=spoken.commit,
+        score_digest=spoken.score_digest,
+        is_override=spoken.is_override,
     )
 
 
-def promote(context: RoundContext) -> StepResult:
+def promote(context: RoundContext) -> AnyFact:
     """Move the champion, bound to the commit and the score that were approved."""
-    campaign_context, decision = context.campaign, context.payload(Step.DECIDE)
-    new, old = str(decision["commit"]), context.record.champion_commit
-    if decision["action"] != DecisionAction.APPROVE.value:
+    campaign_context, decision = context.campaign, context.left(Decided)
+    new, old = decision.commit, context.record.champion_commit
+    if decision.action is not DecisionAction.APPROVE or new is None:
         raise GateError(
             f"round {context.round_id} was not approved; the champion stays where it is"
         )
@@ -66,10 +79,10 @@ def promote(context: RoundContext) -> StepResult:
         round_id=context.round_id,
         old_commit=old,
         new_commit=new,
-        score_digest=str(decision["score_digest"]),
+        score_digest=decision.score_digest,
         at=utc_now(),
-        actor=str(decision["actor"]),
-        reason=str(decision["reason"]),
+        actor=decision.actor,
+        reason=decision.reason,
     )
     try:
         settle_champion(context.ledger, campaign_context.lineage)
@@ -77,10 +90,10 @@ def promote(context: RoundContext) -> StepResult:
         if not context.ledger.promotions(round_id=context.round_id):
             move_champion(context.ledger, campaign_context.lineage, record)
     except StaleChampionError as error:
-        return StepResult(outcome="stale", payload={"reason": str(error)})
-    return StepResult(outcome="promoted", payload={"old_commit": old, "new_commit": new})
+        return Halted(step=Step.PROMOTE, outcome=StepOutcome.STALE, reason=str(error))
+    return Promoted(outcome=StepOutcome.PROMOTED, old_commit=old, new_commit=new)
 
 
-def report(context: RoundContext) -> StepResult:
+def report(context: RoundContext) -> Reported:
     """The round as the notebook keeps it, read by the next brief."""
-    return StepResult(outcome="ok", payload={"report": asdict(round_report(context))})
+    return Reported(report=round_report(context))

@@ -1,7 +1,6 @@
 """A control's part in the steps of its round: its patch in place of an idea, and its word at the gate."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.controls import (
@@ -10,60 +9,57 @@ from rsi.agent.policy.controls import (
     Slot,
     control_decision,
     control_tree,
-    planted_facts,
+    planted_by,
     schedule,
 )
-from rsi.agent.policy.gate import GateCase
 from rsi.agent.run.contexts import RoundContext
-from rsi.agent.run.steps.result import StepResult
-from rsi.agent.store.records import DecisionRecord, Step
+from rsi.agent.store.records import DecisionRecord, StepOutcome
+from rsi.agent.store.rounds import GateCase
+from rsi.agent.store.steps.facts import Briefed, Proposed
+from rsi.agent.store.steps.values import Cost, Planted
 from rsi.agent.store.tree_blobs import encode_tree
-from rsi.agent.types import Cost
+from rsi.evals.planted.controls import Control
 from rsi.tasks.errors import PatchError
 
 PREDICTED_RATIO = 1.1
 """Said of every control alike, so that the prediction gives nothing away."""
 
 
-def planted_control(context: RoundContext) -> dict[str, object]:
+def planted_control(context: RoundContext) -> Planted:
     """What this control is, written down before anything is measured."""
     slot = _slot(context)
-    if slot.control is None:
-        raise AgentError(f"round {context.round_id} is an idea, not a control")
-    return {**planted_facts(slot.control), "after_round": slot.ideas_before}
+    return planted_by(_control(context, slot), after_round=slot.ideas_before)
 
 
-def propose_control(context: RoundContext) -> StepResult:
+def propose_control(context: RoundContext) -> Proposed:
     """Hand in the control's tree under the words that every control uses."""
-    slot = _slot(context)
-    base = context.campaign.lineage.tree(str(context.payload(Step.BRIEF)["base_commit"]))
-    payload = {
-        "reason": "",
-        "hypothesis": CLAIM,
-        "predicted_ratio": PREDICTED_RATIO,
-        "risk": "none stated",
-        "parts": [],
-        "tree_sha256": None,
-        "turns": 0,
-        "model": ACTOR,
-        "scaffold_digest": "",
-        "cost": asdict(Cost()),
-    }
-    if slot.control is None:
-        raise AgentError(f"round {context.round_id} is an idea, not a control")
+    base = context.campaign.lineage.tree(context.left(Briefed).base_commit)
+    handed_in = Proposed(
+        reason="",
+        hypothesis=CLAIM,
+        predicted_ratio=PREDICTED_RATIO,
+        risk="none stated",
+        parts=(),
+        tree_sha256=None,
+        turns=0,
+        model=ACTOR,
+        scaffold_digest="",
+        cost=Cost(),
+    )
     try:
-        tree = control_tree(context.campaign.task, slot.control, base)
+        tree = control_tree(context.campaign.task, _control(context, _slot(context)), base)
     except PatchError as error:
-        return StepResult(outcome="does_not_apply", payload={**payload, "reason": str(error)})
-    sha256 = context.ledger.put_blob(encode_tree(tree))
-    return StepResult(outcome="ok", payload={**payload, "tree_sha256": sha256})
+        return replace(handed_in, outcome=StepOutcome.DOES_NOT_APPLY, reason=str(error))
+    return replace(handed_in, tree_sha256=context.ledger.put_blob(encode_tree(tree)))
 
 
 def control_decision_on(context: RoundContext, case: GateCase) -> DecisionRecord:
     """A control that came to the gate goes no further."""
-    planted = context.opened().get("planted")
+    planted = context.opened().planted
+    if planted is None:
+        raise AgentError(f"round {context.round_id} is an idea, not a control")
     return control_decision(
-        planted if isinstance(planted, Mapping) else {},
+        planted,
         case.round_id,
         case.commit,
         case.score_digest,
@@ -77,3 +73,9 @@ def _slot(context: RoundContext) -> Slot:
         if slot.number == context.record.number:
             return slot
     raise AgentError(f"round {context.round_id} is not in its campaign's schedule")
+
+
+def _control(context: RoundContext, slot: Slot) -> Control:
+    if slot.control is None:
+        raise AgentError(f"round {context.round_id} is an idea, not a control")
+    return slot.control

@@ -6,16 +6,17 @@ instances and hidden splits.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from rsi.agent.policy.controls import lock_reasons, unearned
 from rsi.agent.report.follow import score_line
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.live.live_log import LiveLog
 from rsi.agent.run.steps.device_time import device_time, run_s
-from rsi.agent.run.steps.result import StepResult
 from rsi.agent.run.steps.reviewing import review_by_model
-from rsi.agent.store.records import HandledMark, RequestKind, utc_now
+from rsi.agent.store.records import HandledMark, RequestKind, StepOutcome, utc_now
+from rsi.agent.store.steps.facts import Admitted, Measured, Reviewed, Scored
+from rsi.agent.store.steps.values import Tier
 from rsi.evals.admission.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
 from rsi.evals.judge.guards import source_facts
@@ -28,86 +29,86 @@ from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, 
 from rsi.tasks.types import Profile
 
 
-def admit(context: RoundContext) -> StepResult:
+def admit(context: RoundContext) -> Admitted:
     """Edit policy, protected files and static rules, before anything runs."""
     findings = admission_findings(
         context.campaign.task, context.champion_tree, context.candidate_tree()
     )
-    blocking = [each for each in findings if each.severity is Severity.BLOCK]
-    return StepResult(
-        outcome="not_admitted" if blocking else "ok",
-        payload={"findings": [asdict(each) for each in findings]},
+    is_blocked = any(each.severity is Severity.BLOCK for each in findings)
+    return Admitted(
+        outcome=StepOutcome.NOT_ADMITTED if is_blocked else StepOutcome.OK, findings=findings
     )
 
 
-def measure(context: RoundContext) -> StepResult:
+def measure(context: RoundContext) -> Measured:
     """Interleaved pairs in fresh sandboxes; a candidate that does not run ends here by name."""
     runs = _measure(context, Purpose.SCREEN)
     if context.campaign.steering.is_stopping():
-        return StepResult(outcome="stopped", payload={"runs": len(runs)})
+        return Measured(outcome=StepOutcome.STOPPED, runs=len(runs))
     failures = Counter(
         each.outcome
         for each in runs
         if each.arm is Arm.CANDIDATE and each.outcome is not Outcome.OK
     )
-    payload = {"runs": len(runs), "failures": {key.value: n for key, n in failures.items()}}
+    found = Measured(runs=len(runs), failures={key.value: n for key, n in failures.items()})
     finished = any(each.arm is Arm.CANDIDATE and each.outcome is Outcome.OK for each in runs)
-    if failures and not finished:
-        worst = failures.most_common(1)[0][0]
-        details = [each.detail for each in runs if each.outcome is worst]
-        return StepResult(outcome=worst.value, payload={**payload, "detail": details[-1]})
-    return StepResult(outcome="ok", payload=payload)
+    if not failures or finished:
+        return found
+    worst = failures.most_common(1)[0][0]
+    detail = [each.detail for each in runs if each.outcome is worst][-1]
+    return replace(found, outcome=StepOutcome(worst.value), detail=detail)
 
 
-def score(context: RoundContext) -> StepResult:
+def score(context: RoundContext) -> Scored:
     """A pure function of the stored measurements."""
     found = _score(context, Purpose.SCREEN)
-    return StepResult(outcome=found.verdict.value, payload={"score": asdict(found)})
+    return Scored(outcome=StepOutcome(found.verdict.value), score=found)
 
 
-def review(context: RoundContext) -> StepResult:
+def review(context: RoundContext) -> Reviewed:
     """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data."""
     screen = _score(context, Purpose.SCREEN)
     rules = _admission_findings(context)
     spoken = review_by_model(context, screen, rules)
-    findings = [*rules, *spoken.findings]
-    payload: dict[str, object] = {
-        "findings": [asdict(each) for each in findings],
-        "score_digest": screen.digest,
-        "held_by": [],
-        "tier": "screened",
-        **spoken.facts(),
-    }
-    blocking = [each for each in findings if each.severity is Severity.BLOCK]
+    found = Reviewed(
+        findings=(*rules, *spoken.findings),
+        score_digest=screen.digest,
+        held_by=(),
+        tier=Tier.SCREENED,
+        panel=spoken.summary,
+        votes=spoken.votes,
+        agreement=spoken.agreement,
+        cost=spoken.cost,
+    )
+    blocking = [each for each in found.findings if each.severity is Severity.BLOCK]
     if blocking:
         reason = "; ".join(f"{each.rule}: {each.message}" for each in blocking)
-        return StepResult(outcome="rejected", payload={**payload, "reason": reason})
-    fresh: dict[Purpose, Score] = {}
+        return replace(found, outcome=StepOutcome.REJECTED, reason=reason)
     for purpose in fresh_stages(is_first_step=context.is_first_step):
         _measure(context, purpose)
         if context.campaign.steering.is_stopping():
-            return StepResult(outcome="stopped", payload=payload)
-        fresh[purpose] = _score(context, purpose)
-        payload[purpose.value] = asdict(fresh[purpose])
-        payload["score_digest"] = fresh[Purpose.CONFIRM].digest
-        if fresh[purpose].verdict is not Verdict.SUPPORTED:
-            return StepResult(
-                outcome=fresh[purpose].verdict.value,
-                payload={**payload, "reason": _why_not(purpose, fresh[purpose])},
-            )
-    held_by = _held_by(findings, (screen, fresh[Purpose.CONFIRM]))
+            return replace(found, outcome=StepOutcome.STOPPED)
+        fresh = _score(context, purpose)
+        found = found.with_stage(purpose, fresh)
+        if fresh.verdict is not Verdict.SUPPORTED:
+            reason = _why_not(purpose, fresh)
+            return replace(found, outcome=StepOutcome(fresh.verdict.value), reason=reason)
+    held_by, missing = _held_by(found.findings, (screen, found.confirm)), tuple[str, ...]()
     if not context.record.is_control:
         # The lock is about promotions; a control is judged as if there were none.
         held_by += lock_reasons(context.ledger, context.campaign.record)
-        payload["unearned"] = unearned(
+        missing = unearned(
             context.ledger,
             context.campaign.record,
             context.campaign.config,
             context.campaign.profile,
         )
-    return StepResult(
-        outcome="held" if held_by else "ok",
-        payload={**payload, "tier": "confirmed", "held_by": held_by},
+    return replace(
+        found,
+        outcome=StepOutcome.HELD if held_by else StepOutcome.OK,
+        tier=Tier.CONFIRMED,
+        held_by=held_by,
+        unearned=missing,
     )
 
 
@@ -136,7 +137,7 @@ def measure_more_pairs(context: RoundContext) -> None:
         except MeasurementError as error:
             outcome, detail = "refused", str(error)
         else:
-            outcome, detail = "done", score_line(asdict(found))
+            outcome, detail = "done", score_line(found)
         context.ledger.mark_handled(
             HandledMark(
                 request_id=request.id,
@@ -153,11 +154,12 @@ def _why_not(purpose: Purpose, found: Score) -> str:
     return where + found.reason
 
 
-def _held_by(findings: Sequence[Finding], scores: Sequence[Score]) -> list[str]:
-    reasons = [
-        f"{each.rule}: {each.message}" for each in findings if each.severity is not Severity.NOTE
-    ]
-    return reasons + [each.plausibility for each in scores if not each.is_plausible]
+def _held_by(findings: Sequence[Finding], scores: Sequence[Score | None]) -> tuple[str, ...]:
+    doubts = (each for each in findings if each.severity is not Severity.NOTE)
+    return (
+        *(f"{each.rule}: {each.message}" for each in doubts),
+        *(each.plausibility for each in scores if each and not each.is_plausible),
+    )
 
 
 def _admission_findings(context: RoundContext) -> tuple[Finding, ...]:

@@ -1,7 +1,6 @@
 """Steps 1 to 5: open, brief, propose, commit, critique."""
 
-from dataclasses import asdict, replace
-from typing import cast
+from dataclasses import replace
 
 from rsi.agent.errors import LineageTreeError
 from rsi.agent.llm.scripted.script import load_script
@@ -20,15 +19,17 @@ from rsi.agent.run.steps.models import (
     script_number,
     sink_of,
 )
-from rsi.agent.run.steps.result import StepResult
 from rsi.agent.run.steps.searching import plan_round
-from rsi.agent.store.records import AgentRole, Step
+from rsi.agent.store.records import AgentRole, Step, StepOutcome
+from rsi.agent.store.steps.facts import AnyFact, Briefed, Committed, Halted, Opened, Proposed
+from rsi.agent.store.steps.values import Planted
 from rsi.agent.store.tree_blobs import encode_tree
 from rsi.agent.trajectory.forking import fork
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.evals.measure.floor import measure_floor
 from rsi.evals.measure.machine import usable_gpus
+from rsi.evals.planted.controls import ControlKind
 from rsi.sandboxes.machine.ceilings import lowered
 from rsi.sandboxes.types import FileTree, Sandbox, SandboxSpec
 from rsi.tasks.types import Profile, Task
@@ -38,27 +39,21 @@ AGENT_MEMORY_BYTES = 4 << 30
 MAX_MESSAGE_CHARS = 400
 
 
-def open_round(context: RoundContext) -> StepResult:
+def open_round(context: RoundContext) -> Opened:
     """Fix what the round starts from; its seeds derive from the campaign's master seed."""
-    lineage = context.campaign.lineage
-    return StepResult(
-        outcome="ok",
-        payload={
-            "champion_commit": context.record.champion_commit,
-            "baseline_commit": lineage.baseline(),
-            **context.planned_rates(),
-            "floor_s": floor_of(context),
-            "backend": context.campaign.backend.name,
-            "assurance": context.campaign.backend.assurance.value,
-            "planted": planted_entry(context),
-            "plan": None if context.record.is_control else _plan(context),
-        },
-    )
-
-
-def _plan(context: RoundContext) -> dict[str, object]:
-    return asdict(
-        plan_round(context.campaign, context.record.number, context.record.champion_commit)
+    first, *later = context.planned_rates()
+    return Opened(
+        champion_commit=context.record.champion_commit,
+        baseline_commit=context.campaign.lineage.baseline(),
+        alpha=first,
+        revised_alphas=tuple(later),
+        floor_s=floor_of(context),
+        backend=context.campaign.backend.name,
+        assurance=context.campaign.backend.assurance.value,
+        planted=planted_entry(context),
+        plan=None
+        if context.record.is_control
+        else plan_round(context.campaign, context.record.number, context.record.champion_commit),
     )
 
 
@@ -66,8 +61,8 @@ def floor_of(context: RoundContext) -> float | None:
     """Seconds of a run that does the least it must, measured once a campaign; None where no host clock decides."""
     for record in context.ledger.rounds(context.campaign.record.id):
         opened = context.ledger.step(record.id, Step.OPEN)
-        if opened is not None and "floor_s" in opened.payload:
-            return cast(float | None, opened.payload["floor_s"])
+        if opened is not None:
+            return opened.floor_s
     campaign_context = context.campaign
     baseline = campaign_context.lineage.tree(campaign_context.lineage.baseline())
     begun_s = context.monotonic_s()
@@ -84,7 +79,7 @@ def floor_of(context: RoundContext) -> float | None:
         )
 
 
-def planted_entry(context: RoundContext) -> dict[str, object] | None:
+def planted_entry(context: RoundContext) -> Planted | None:
     """What a control or a script plants in this round to test the pipeline, named before anything is measured.
 
     Known only to the ledger: no later step reads it, so a planted cheat is judged like any candidate.
@@ -101,32 +96,29 @@ def planted_entry(context: RoundContext) -> dict[str, object] | None:
     label = script.rounds[number - 1].label
     for cheat in campaign_context.task.cheats:
         if cheat.name == label:
-            return {"kind": "cheat", "name": label, "expect": list(cheat.expect)}
+            return Planted(kind=ControlKind.CHEAT, name=label, expect=cheat.expect)
     for solution in campaign_context.task.solutions:
         if solution.name == label and solution.expect == "same":
-            return {"kind": "null", "name": label}
+            return Planted(kind=ControlKind.NULL, name=label)
     return None
 
 
-def write_brief(context: RoundContext) -> StepResult:
+def write_brief(context: RoundContext) -> Briefed:
     """What the proposer is told: instruction, the champion's profile, the notebook."""
     brief = compose_brief(context)
-    return StepResult(
-        outcome="ok",
-        payload={
-            "base_commit": brief.base_commit,
-            "score_profile": brief.score_profile,
-            "notebook": brief.notebook,
-            "inspirations": list(brief.inspirations),
-            "last_version": brief.last_version,
-            "critique": brief.critique,
-            "feedback": brief.feedback,
-            "instruction_chars": len(brief.instruction),
-        },
+    return Briefed(
+        base_commit=brief.base_commit,
+        score_profile=brief.score_profile,
+        notebook=brief.notebook,
+        inspirations=brief.inspirations,
+        last_version=brief.last_version,
+        critique=brief.critique,
+        feedback=brief.feedback,
+        instruction_chars=len(brief.instruction),
     )
 
 
-def propose(context: RoundContext) -> StepResult:
+def propose(context: RoundContext) -> AnyFact:
     """The agent edits in its own sandbox and hands in a tree with a hypothesis."""
     campaign_context = context.campaign
     if context.record.is_control:
@@ -153,63 +145,58 @@ def propose(context: RoundContext) -> StepResult:
         )
     is_submitted = proposal.outcome is ProposalOutcome.SUBMITTED
     tree_sha256 = context.ledger.put_blob(encode_tree(proposal.tree)) if is_submitted else None
-    return StepResult(
-        outcome="ok" if is_submitted else proposal.outcome.value,
-        payload={
-            "reason": proposal.reason,
-            "hypothesis": proposal.hypothesis,
-            "predicted_ratio": proposal.predicted_ratio,
-            "risk": proposal.risk,
-            "parts": list(proposal.parts),
-            "tree_sha256": tree_sha256,
-            "turns": proposal.turns,
-            "model": proposal.model,
-            "scaffold_digest": proposal.scaffold_digest,
-            "cost": asdict(proposal.cost),
-            "refused": budget_guard.refused,
-        },
+    return Proposed(
+        outcome=StepOutcome.OK if is_submitted else StepOutcome(proposal.outcome.value),
+        reason=proposal.reason,
+        hypothesis=proposal.hypothesis,
+        predicted_ratio=proposal.predicted_ratio,
+        risk=proposal.risk,
+        parts=proposal.parts,
+        tree_sha256=tree_sha256,
+        turns=proposal.turns,
+        model=proposal.model,
+        scaffold_digest=proposal.scaffold_digest,
+        cost=proposal.cost,
+        refused=budget_guard.refused,
     )
 
 
-def commit(context: RoundContext) -> StepResult:
+def commit(context: RoundContext) -> AnyFact:
     """Keep the candidate for ever, whatever becomes of it."""
-    campaign_context, proposed = context.campaign, context.payload(Step.PROPOSE)
-    base = str(context.payload(Step.BRIEF)["base_commit"])
+    campaign_context, proposed = context.campaign, context.left(Proposed)
+    base = context.left(Briefed).base_commit
     tree = context.proposed_tree()
     if _as_dict(tree) == _as_dict(campaign_context.lineage.tree(base)):
-        return StepResult(outcome="empty", payload={"reason": "the candidate changes nothing"})
-    hypothesis = str(proposed["hypothesis"])
+        return Halted(
+            step=Step.COMMIT, outcome=StepOutcome.EMPTY, reason="the candidate changes nothing"
+        )
     try:
         candidate = campaign_context.lineage.commit_candidate(
             context.round_id,
             base,
             tree,
-            hypothesis[:MAX_MESSAGE_CHARS],
-            {"Round": context.round_id, "Model": str(proposed["model"])},
+            proposed.hypothesis[:MAX_MESSAGE_CHARS],
+            {"Round": context.round_id, "Model": proposed.model},
             at=context.record.created_at,
             attempt=context.attempt,
         )
     except LineageTreeError as error:
         # What a candidate is made of is the candidate's doing, so it ends the round and not the campaign.
-        return StepResult(outcome="not_admitted", payload={"reason": str(error)})
+        return Halted(step=Step.COMMIT, outcome=StepOutcome.NOT_ADMITTED, reason=str(error))
     stats = campaign_context.lineage.diff_stat(base, candidate)
-    return StepResult(
-        outcome="ok",
-        payload={
-            "commit": candidate,
-            "parent": base,
-            # In the ledger too, so that a cockpit on another machine can show it.
-            "diff_sha256": context.ledger.put_blob(
-                campaign_context.lineage.diff(base, candidate).encode("utf-8", "backslashreplace")
-            ),
-            "files": [asdict(each) for each in stats],
-            "lines_added": sum(each.added_lines or 0 for each in stats),
-            "lines_removed": sum(each.removed_lines or 0 for each in stats),
-        },
+    return Committed(
+        commit=candidate,
+        parent=base,
+        diff_sha256=context.ledger.put_blob(
+            campaign_context.lineage.diff(base, candidate).encode("utf-8", "backslashreplace")
+        ),
+        files=stats,
+        lines_added=sum(each.added_lines or 0 for each in stats),
+        lines_removed=sum(each.removed_lines or 0 for each in stats),
     )
 
 
-def critique(context: RoundContext) -> StepResult:
+def critique(context: RoundContext) -> AnyFact:
     """Another model objects before money is spent; it may send the candidate back once."""
     return critique_of(context)
 
@@ -249,22 +236,21 @@ def _fork_start(context: RoundContext, sandbox: Sandbox) -> Start | None:
 
 
 def _stored_brief(context: RoundContext) -> Brief:
-    stored = context.payload(Step.BRIEF)
-    base = str(stored["base_commit"])
+    stored = context.left(Briefed)
     return Brief(
         round_id=context.round_id,
         round_number=context.record.number,
         task=context.campaign.task.name,
         profile=context.campaign.profile.name,
         instruction=context.campaign.task.instruction,
-        base_commit=base,
-        base_tree=context.campaign.lineage.tree(base),
-        score_profile=str(stored["score_profile"]),
-        notebook=str(stored["notebook"]),
-        inspirations=tuple(cast(list[str], stored["inspirations"])),
-        last_version=cast(str | None, stored.get("last_version")),
-        critique=cast(str | None, stored["critique"]),
-        feedback=cast(str | None, stored["feedback"]),
+        base_commit=stored.base_commit,
+        base_tree=context.campaign.lineage.tree(stored.base_commit),
+        score_profile=stored.score_profile,
+        notebook=stored.notebook,
+        inspirations=stored.inspirations,
+        last_version=stored.last_version,
+        critique=stored.critique,
+        feedback=stored.feedback,
     )
 
 

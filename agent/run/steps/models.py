@@ -1,8 +1,6 @@
 """The models and the money of one round."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.redaction import redacting
@@ -17,6 +15,7 @@ from rsi.agent.run.live.log_stream import LogStream, unused_name
 from rsi.agent.run.recorder import Recorder
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
+from rsi.agent.store.steps.facts import Halted, Opened, Proposed
 from rsi.agent.trajectory.atif import read_atif
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Sink
@@ -44,15 +43,15 @@ def model_of(context: RoundContext, role: AgentRole, spec: str) -> Model:
     return AudibleModel(model, open_stream, context.campaign.keys.redactor())
 
 
-def proposer_of(config: CampaignConfig, opened: Mapping[str, object]) -> str:
+def proposer_of(config: CampaignConfig, opened: Opened | None) -> str:
     """The model that proposes in a round: the one that its search chose, else the campaign's.
 
     Args:
         config: Of the round's campaign.
-        opened: What the round's opening left.
+        opened: What the round's opening left; None when it left nothing.
     """
-    plan = cast(Mapping[str, object], opened.get("plan") or {})
-    return str(plan.get("model") or config.proposer)
+    plan = None if opened is None else opened.plan
+    return (plan and plan.model) or config.proposer
 
 
 def script_number(ledger: Ledger, record: RoundRecord) -> int:
@@ -105,10 +104,9 @@ def refused_limit(campaign_context: CampaignContext) -> str | None:
     ]
     limits = budget_now(campaign_context.ledger, campaign_context.record.id).limits()
     for step in campaign_context.ledger.steps(ideas[-1].id) if ideas else ():
-        refused = cast(Mapping[str, object] | None, step.payload.get("refused"))
+        refused = step.fact.refused if isinstance(step.fact, (Proposed, Halted)) else None
         if refused is not None:
-            limit, before = str(refused["limit"]), cast(float | None, refused["allowed"])
-            now = limits.get(limit)
-            if now is not None and before is not None and now <= before:
-                return limit
+            now = limits.get(refused.limit)
+            if now is not None and refused.allowed is not None and now <= refused.allowed:
+                return refused.limit
     return None

@@ -1,45 +1,57 @@
 """The structured report of one round: what was tried, what was predicted, what was measured, why."""
 
 import math
-from collections.abc import Mapping
-from typing import cast
 
 from rsi.agent.llm.types import Usage
 from rsi.agent.memory.notebook import accuracy_of, lesson_of
 from rsi.agent.policy.budget import charged_usd, usage_of
-from rsi.agent.policy.claims import claimed_effect
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import ChargeRole, Step, StepRecord
-from rsi.agent.types import Cost, RoundReport
+from rsi.agent.store.records import ChargeRole, Step, StepOutcome
+from rsi.agent.store.state import Attempt
+from rsi.agent.store.steps.facts import (
+    Admitted,
+    AnyFact,
+    Committed,
+    Critiqued,
+    Decided,
+    Halted,
+    Measured,
+    Promoted,
+    Proposed,
+    Reviewed,
+    Scored,
+)
+from rsi.agent.store.steps.values import Cost, RoundReport
+from rsi.evals.types import Severity
 
 
 def round_report(context: RoundContext) -> RoundReport:
     """Put the round's steps together for the notebook."""
-    steps = {
-        each.step: each
-        for each in context.ledger.steps(context.round_id)
-        if each.attempt == context.attempt
-    }
-    proposed = steps[Step.PROPOSE].payload if Step.PROPOSE in steps else {}
-    committed = steps[Step.COMMIT].payload if Step.COMMIT in steps else {}
-    commit = cast(str | None, committed.get("commit"))
-    outcome = context.ended_as()
-    effect = claimed_effect(steps)
-    predicted = cast(float | None, proposed.get("predicted_ratio"))
-    why = _why(steps)
-    base = str(committed.get("parent") or context.record.champion_commit)
+    latest = Attempt(
+        number=context.attempt,
+        steps={
+            each.step: each
+            for each in context.ledger.steps(context.round_id)
+            if each.attempt == context.attempt
+        },
+    )
+    proposed, committed = latest.left(Proposed), latest.left(Committed)
+    outcome, effect, why = context.ended_as(), latest.effect, _why(latest)
+    predicted = None if proposed is None else proposed.predicted_ratio
+    commit = None if committed is None else committed.commit
+    base = context.record.champion_commit if committed is None else committed.parent
     return RoundReport(
         round_id=context.round_id,
         round_number=context.record.number,
         task=context.campaign.task.name,
         outcome=outcome,
-        hypothesis=str(proposed.get("hypothesis", "")),
+        hypothesis="" if proposed is None else proposed.hypothesis,
         changed=_changed(committed),
         diff=context.campaign.lineage.diff(base, commit) if commit else "",
         predicted_ratio=predicted,
         effect=effect,
-        verdict=steps[Step.SCORE].outcome if Step.SCORE in steps else None,
+        verdict=latest.outcome(Step.SCORE),
         why=why,
         lesson=lesson_of(outcome, predicted, effect, why),
         accuracy=accuracy_of(predicted, effect),
@@ -61,49 +73,51 @@ def round_cost(ledger: Ledger, round_id: str) -> Cost:
     ]
     usd = [charged_usd(each) for each in charges]
     known = [each for each in usd if each is not None]
-    costs = [
-        cast(Mapping[str, float], each.payload["cost"])
+    thinking_s = (
+        each.fact.cost.wall_s
         for each in ledger.steps(round_id)
-        if "cost" in each.payload
-    ]
+        if isinstance(each.fact, (Proposed, Critiqued, Reviewed)) and each.fact.cost is not None
+    )
     return Cost(
         usd=math.fsum(known) if len(known) == len(usd) else None,
         usage=sum((usage_of(each) for each in charges), start=Usage()),
         calls=len(charges),
-        wall_s=math.fsum(each["wall_s"] for each in costs),
+        wall_s=math.fsum(thinking_s),
     )
 
 
-def _changed(committed: Mapping[str, object]) -> str:
-    files = cast(list[Mapping[str, object]], committed.get("files", []))
-    if not files:
+def _changed(committed: Committed | None) -> str:
+    if committed is None or not committed.files:
         return "nothing"
-    names = ", ".join(str(each["path"]) for each in files)
-    return f"{names}: +{committed['lines_added']} -{committed['lines_removed']} lines"
+    names = ", ".join(each.path for each in committed.files)
+    return f"{names}: +{committed.lines_added} -{committed.lines_removed} lines"
 
 
-def _why(steps: Mapping[Step, StepRecord]) -> str:
+def _why(latest: Attempt) -> str:
     """The last step's own words about how it ended."""
     for step in reversed(Step):
-        record = steps.get(step)
-        if record is None or record.outcome in {"ok", "supported"}:
-            continue
-        payload = record.payload
-        if step is Step.ADMIT:
-            blocking = [
-                each for each in _mappings(payload, "findings") if each["severity"] == "block"
-            ]
-            return "; ".join(f"{each['rule']}: {each['message']}" for each in blocking[:3])
-        if step is Step.SCORE:
-            return str(cast(Mapping[str, object], payload["score"])["reason"])
-        for key in ("reason", "detail", "text"):
-            if payload.get(key):
-                return str(payload[key])
-        if step is Step.PROMOTE:
-            return str(steps[Step.DECIDE].payload["reason"])
-        return record.outcome
+        outcome = latest.outcome(step)
+        if outcome not in {None, StepOutcome.OK, StepOutcome.SUPPORTED}:
+            fact = latest.steps[step].fact
+            return _words(fact, latest) or ("" if isinstance(fact, Promoted) else str(outcome))
     return ""
 
 
-def _mappings(payload: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
-    return cast(list[Mapping[str, object]], payload.get(key, []))
+def _words(fact: AnyFact, latest: Attempt) -> str:
+    match fact:
+        case Admitted():
+            blocking = [each for each in fact.findings if each.severity is Severity.BLOCK]
+            return "; ".join(f"{each.rule}: {each.message}" for each in blocking[:3])
+        case Scored():
+            return fact.score.reason
+        case Measured():
+            return fact.detail
+        case Critiqued():
+            return fact.text
+        case Halted() | Proposed() | Reviewed() | Decided():
+            return fact.reason
+        case Promoted():
+            decided = latest.left(Decided)
+            return "" if decided is None else decided.reason
+        case _:
+            return ""

@@ -1,7 +1,7 @@
 """The reviewer's part of step 9: a model with fresh context that must try to refute the hypothesis."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from rsi.agent.report.follow import score_line
 from rsi.agent.roles.reviewer.injection import injection_findings
@@ -9,8 +9,10 @@ from rsi.agent.roles.reviewer.panel import ReviewCase, case_of, review
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
 from rsi.agent.store.codec import encode
-from rsi.agent.store.records import AgentRole, Step
-from rsi.agent.types import BudgetExceededError, Cost
+from rsi.agent.store.records import AgentRole
+from rsi.agent.store.steps.facts import Committed, Proposed
+from rsi.agent.store.steps.values import Cost, Vote
+from rsi.agent.types import BudgetExceededError
 from rsi.evals.types import Arm, Finding, Score, Severity
 
 RULES_ONLY = "rules"
@@ -25,29 +27,18 @@ class ModelReview:
     findings: tuple[Finding, ...]
     summary: str
     """The votes in words; empty when only rules reviewed."""
-    votes: tuple[Mapping[str, object], ...] = ()
-    """Each vote by itself, so that a disagreement stays visible: voter, its worst severity, its findings."""
+    votes: tuple[Vote, ...] = ()
     agreement: float | None = None
     """Share of votes that say the most common thing; None without votes."""
     cost: Cost = field(default_factory=Cost)
-
-    def facts(self) -> dict[str, object]:
-        """What the step's row keeps of it."""
-        return {
-            "panel": self.summary,
-            "votes": list(self.votes),
-            "agreement": self.agreement,
-            "cost": asdict(self.cost),
-        }
 
 
 def review_by_model(
     context: RoundContext, score: Score, rule_findings: Sequence[Finding]
 ) -> ModelReview:
     """Findings about words addressed to a reviewer, and those of the campaign's reviewer model."""
-    diff = context.campaign.lineage.diff(
-        str(context.payload(Step.COMMIT)["parent"]), str(context.payload(Step.COMMIT)["commit"])
-    )
+    committed = context.left(Committed)
+    diff = context.campaign.lineage.diff(committed.parent, committed.commit)
     printed = _printed(context)
     findings = injection_findings(diff, printed)
     spec = context.campaign.config.reviewer
@@ -76,14 +67,7 @@ def review_by_model(
     return ModelReview(
         findings=(*findings, *panel.findings),
         summary=panel.panel.summary,
-        votes=tuple(
-            {
-                "voter": each.voter,
-                "worst": each.worst,
-                "findings": [asdict(finding) for finding in each.findings],
-            }
-            for each in panel.panel.votes
-        ),
+        votes=panel.panel.votes,
         agreement=panel.panel.agreement,
         cost=panel.cost,
     )
@@ -115,7 +99,7 @@ def _case(
         context.campaign.task,
         context.champion_tree,
         context.candidate_tree(),
-        claim=f"{context.payload(Step.PROPOSE)['hypothesis']}\nMeasured: {score_line(asdict(score))}",
+        claim=f"{context.left(Proposed).hypothesis}\nMeasured: {score_line(score)}",
         evidence=encode(score),
         diff=diff,
         rule_findings=rules,

@@ -5,15 +5,15 @@ Invariant: a function of finished facts, so that it says the same again after a 
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from typing import cast
 
-from rsi.agent.policy.claims import claimed_effect
 from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.search.types import Facts, Node, Plan
-from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepRecord
-from rsi.agent.store.state import latest_steps
+from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepOutcome
+from rsi.agent.store.state import Attempt, latest_attempt
+from rsi.agent.store.steps.facts import Committed, Opened, Proposed
+from rsi.agent.store.steps.record import StepRecord
 from rsi.agent.trajectory.recorded import last_recording
 
 
@@ -69,64 +69,52 @@ def _node(
         values: Of the commits before it.
         undone: Commits that were rolled back.
     """
-    latest = latest_steps(steps)
-    committed = latest[Step.COMMIT].payload if Step.COMMIT in latest else {}
-    opened = latest[Step.OPEN].payload if Step.OPEN in latest else {}
-    proposed = latest[Step.PROPOSE].payload if Step.PROPOSE in latest else {}
-    plan = cast(Mapping[str, object], opened.get("plan") or {})
-    commit = cast(str | None, committed.get("commit"))
-    parent = str(committed.get("parent") or record.parent_commit or record.champion_commit)
+    latest = latest_attempt(steps)
+    opened, proposed = latest.left(Opened), latest.left(Proposed)
+    committed = latest.left(Committed)
+    plan = None if opened is None else opened.plan
+    commit = None if committed is None else committed.commit
+    parent = record.parent_commit or record.champion_commit
+    if committed is not None:
+        parent = committed.parent
     # What stands on a commit that was rolled back holds its code.
     is_undone = any(each in undone for each in (commit, parent, record.champion_commit))
     gain = None if is_undone or _is_turned_down(latest) else _gain(latest)
     # A commit from before this campaign has no value here; its own value counts as the champion's 0.
     start = values.get(record.champion_commit, 0.0)
-    files = cast(list[Mapping[str, object]], committed.get("files") or [])
+    # A proposal that failed on our side names no model; the opening does, and the model counts as tried.
+    model = (proposed and proposed.model) or (plan and plan.model) or ""
     return Node(
         round_id=record.id,
         number=record.number,
         commit=commit,
         parent=parent,
         value=None if gain is None else start + gain,
-        is_open=Step.REPORT not in latest,
-        is_promoted=commit not in undone
-        and Step.PROMOTE in latest
-        and latest[Step.PROMOTE].outcome == "promoted",
+        is_open=Step.REPORT not in latest.steps,
+        is_promoted=commit not in undone and latest.outcome(Step.PROMOTE) is StepOutcome.PROMOTED,
         gain=gain,
         cost_usd=_proposing_usd(steps),
-        # A proposal that failed on our side names no model; the opening does, and the model counts as tried.
-        model=str(proposed.get("model") or plan.get("model") or ""),
-        island=cast(int, plan.get("island", 0)),
-        niche=str(files[0]["path"]) if files else "",
+        model=model,
+        island=0 if plan is None else plan.island,
+        niche=committed.files[0].path if committed is not None and committed.files else "",
     )
 
 
 def _proposing_usd(steps: Sequence[StepRecord]) -> float | None:
     """What proposing cost in all attempts; None when a price is unknown, or nothing was proposed yet."""
-    costs = [
-        cast(Mapping[str, object], each.payload["cost"]).get("usd")
-        for each in steps
-        if each.step is Step.PROPOSE and "cost" in each.payload
-    ]
-    known = [each for each in costs if isinstance(each, (int, float))]
+    costs = [each.fact.cost.usd for each in steps if isinstance(each.fact, Proposed)]
+    known = [each for each in costs if each is not None]
     return math.fsum(known) if known and len(known) == len(costs) else None
 
 
-def _is_turned_down(latest: Mapping[Step, StepRecord]) -> bool:
+def _is_turned_down(latest: Attempt) -> bool:
     """Whether review or gate refused it: nothing is built on a candidate that may be a cheat."""
-    review, decided = latest.get(Step.REVIEW), latest.get(Step.DECIDE)
-    return (review is not None and review.outcome not in {"ok", "held"}) or (
-        decided is not None and decided.outcome != "approve"
-    )
+    words = (latest.outcome(Step.REVIEW), latest.outcome(Step.DECIDE))
+    return any(each is not None and not each.goes_on for each in words)
 
 
-def _gain(latest: Mapping[Step, StepRecord]) -> float | None:
-    effect = claimed_effect(latest)
-    if effect is None:
+def _gain(latest: Attempt) -> float | None:
+    effect, searched = latest.effect, latest.searched
+    if effect is None or searched is None:
         return None
-    quality = cast(list[Mapping[str, object]], _score(latest[Step.SCORE]).get("quality") or [])
-    return math.log(effect.estimate) if all(each["is_kept"] for each in quality) else None
-
-
-def _score(scored: StepRecord) -> Mapping[str, object]:
-    return cast(Mapping[str, object], scored.payload.get("score") or {})
+    return math.log(effect.estimate) if all(each.is_kept for each in searched.quality) else None

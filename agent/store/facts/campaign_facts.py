@@ -1,13 +1,15 @@
 """The ledger's campaigns and rounds: what was asked for, and how far it got."""
 
+from dataclasses import replace
+
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.engine import RowMapping
 
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.facts.inserting import FactStore, Key, checked_id, decode_kept, insert_once
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     CampaignSummary,
@@ -24,6 +26,7 @@ from rsi.agent.store.sql.tables import (
     steps,
 )
 from rsi.agent.store.state import campaign_state_after
+from rsi.agent.store.steps.record import outcome_of
 
 
 class CampaignFacts(FactStore):
@@ -55,7 +58,7 @@ class CampaignFacts(FactStore):
             )
             if latest is not None:
                 stored = decode(CampaignEvent, latest)
-                if (stored.kind, stored.payload) == (event.kind, event.payload):
+                if replace(stored, at=event.at) == event:
                     return False
             key = Key(
                 columns={"campaign_id": event.campaign_id},
@@ -254,5 +257,7 @@ def _summary(row: RowMapping) -> CampaignSummary:
         spend_usd=float(row["spend_usd"] or 0.0),
         latest_round_id=row["round_id"],
         latest_step=None if row["step"] is None else Step(row["step"]),
-        latest_outcome=row["outcome"],
+        latest_outcome=None
+        if row["outcome"] is None
+        else outcome_of(row["outcome"], row["round_id"], row["step"]),
     )

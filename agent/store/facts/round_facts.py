@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal, overload
 
 from sqlalchemy import ScalarSelect, func, select
 
 from rsi.agent.errors import LedgerValueError, UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
 from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
-from rsi.agent.store.records import AgentRole, LogChunk, Step, StepRecord, TrajectoryEvent
+from rsi.agent.store.records import AgentRole, LogChunk, Step, TrajectoryEvent
 from rsi.agent.store.sql.tables import (
     blobs,
     campaigns,
@@ -19,6 +20,22 @@ from rsi.agent.store.sql.tables import (
     steps,
     trajectory,
 )
+from rsi.agent.store.steps.facts import (
+    Admitted,
+    Briefed,
+    Committed,
+    Critiqued,
+    Decided,
+    Measured,
+    Opened,
+    Promoted,
+    Proposed,
+    Reported,
+    Reviewed,
+    Scored,
+    StepFact,
+)
+from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Measurement, Purpose
 
 BLOB_LIMIT_BYTES = 32 << 20
@@ -51,8 +68,57 @@ class RoundFacts(FactStore):
         with self._database.read() as connection:
             return tuple(decode(StepRecord, body) for body in connection.scalars(query))
 
-    def step(self, round_id: str, step: Step, attempt: int = 0) -> StepRecord | None:
-        """One finished step; None when it has not finished."""
+    @overload
+    def step(self, round_id: str, step: Literal[Step.OPEN], attempt: int = 0) -> Opened | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.BRIEF], attempt: int = 0
+    ) -> Briefed | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.PROPOSE], attempt: int = 0
+    ) -> Proposed | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.COMMIT], attempt: int = 0
+    ) -> Committed | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.CRITIQUE], attempt: int = 0
+    ) -> Critiqued | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.ADMIT], attempt: int = 0
+    ) -> Admitted | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.MEASURE], attempt: int = 0
+    ) -> Measured | None: ...
+    @overload
+    def step(self, round_id: str, step: Literal[Step.SCORE], attempt: int = 0) -> Scored | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.REVIEW], attempt: int = 0
+    ) -> Reviewed | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.DECIDE], attempt: int = 0
+    ) -> Decided | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.PROMOTE], attempt: int = 0
+    ) -> Promoted | None: ...
+    @overload
+    def step(
+        self, round_id: str, step: Literal[Step.REPORT], attempt: int = 0
+    ) -> Reported | None: ...
+    def step(self, round_id: str, step: Step, attempt: int = 0) -> StepFact | None:
+        """What a step left; None when it has not finished, or left only why the round goes no further."""
+        record = self.step_record(round_id, step, attempt)
+        return record.fact if record is not None and isinstance(record.fact, StepFact) else None
+
+    def step_record(self, round_id: str, step: Step, attempt: int = 0) -> StepRecord | None:
+        """A finished step however it ended; None when it has not finished."""
         query = select(steps.c.body).where(
             steps.c.round_id == round_id,
             steps.c.step == step.value,

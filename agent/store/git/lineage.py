@@ -30,6 +30,7 @@ from rsi.agent.errors import (
 from rsi.agent.store.git.plumbing import CLEAN_VARIABLES, NO_COMMIT, GitDir, failed
 from rsi.agent.store.git.trees import read_tree, write_tree
 from rsi.agent.store.home import Home
+from rsi.agent.store.steps.values import FileStat
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.files.diff_reading import cut_note
 
@@ -77,17 +78,6 @@ class LineageCommit:
     trailers: Mapping[str, str]
     author: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStat:
-    """How much of one file a diff changes."""
-
-    path: str
-    """As git quotes it when it holds odd characters."""
-    added_lines: int | None
-    """None for a binary file."""
-    removed_lines: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

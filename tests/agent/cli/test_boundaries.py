@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from tests.facts import finished, left
 
 from rsi.agent.cli.context import OutputError, require_writable
 from rsi.agent.cli.entry import EXIT_BAD_INPUT, SafeFormatter, _explain, main
@@ -17,7 +18,7 @@ from rsi.agent.policy.gate import GateError, StaleDecisionError, decide, person
 from rsi.agent.policy.settings import CampaignConfig, TaskChangedError, queue_campaign
 from rsi.agent.queue.launching import launch
 from rsi.agent.roles.scaffold.loading import DEFAULT, ScaffoldError, load_scaffold
-from rsi.agent.store.records import DecisionAction, RoundRecord, Step, StepRecord
+from rsi.agent.store.records import DecisionAction, RoundRecord, Step
 from rsi.agent.trust.rescoring import rescore_round
 from rsi.agent.trust.what_if import Rule, what_if
 from rsi.tasks.format.loader import load_task
@@ -42,16 +43,8 @@ def at_gate(ledger):
             id=round_id, campaign_id=campaign.id, number=1, champion_commit="0" * 40, created_at=AT
         )
     )
-    for step, payload in (
-        (Step.COMMIT, {"commit": COMMIT}),
-        (Step.REVIEW, {"score_digest": SCORE}),
-    ):
-        ledger.add_step(
-            StepRecord(
-                round_id=round_id, step=step, outcome="ok", started_at=AT, wall_s=1.0,
-                payload=payload,
-            )
-        )  # fmt: skip
+    for fact in (left(Step.COMMIT, commit=COMMIT), left(Step.REVIEW, score_digest=SCORE)):
+        ledger.add_step(finished(fact, round_id=round_id))
     return round_id
 
 

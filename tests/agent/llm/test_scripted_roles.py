@@ -12,7 +12,7 @@ from rsi.agent.llm.types import Reasoning, Text, ToolCall, ToolResult
 from rsi.agent.roles.critic import criticise
 from rsi.agent.roles.reviewer.panel import review
 from rsi.agent.roles.scaffold.loading import ScaffoldError, load_scaffold
-from rsi.agent.types import Stance
+from rsi.agent.store.steps.values import Stance
 from rsi.evals.types import Severity
 
 SCRIPT = """

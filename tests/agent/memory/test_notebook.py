@@ -4,7 +4,7 @@ import pytest
 
 from rsi.agent.memory import notebook
 from rsi.agent.memory.similarity import diff_similarity, words
-from rsi.agent.types import Accuracy, Cost, RoundReport
+from rsi.agent.store.steps.values import Accuracy, Cost, RoundReport
 from rsi.evals.types import Interval
 
 DIFF = """--- a/train.py

@@ -8,10 +8,10 @@ from rsi.agent.queue.reconciling import LOST, reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.queue.worker import Housekeeping, engine_url, live_workers
 from rsi.agent.run.engine import EngineClient
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     CampaignState,
@@ -72,9 +72,9 @@ def campaign(ledger):
     return go
 
 
-def say(ledger, campaign_id, kind, **payload):
+def say(ledger, campaign_id, kind, **more):
     ledger.add_campaign_event(
-        CampaignEvent(campaign_id=campaign_id, kind=kind, at=utc_now(), payload=payload)
+        CampaignEvent(campaign_id=campaign_id, kind=kind, at=utc_now(), **more)
     )
 
 
@@ -96,7 +96,7 @@ def test_what_the_engine_lacks_is_queued_or_closed_and_the_rest_is_left_alone(le
     engine = FakeEngine({waits, runs})
     reconcile(ledger, engine)
     assert engine.queued == [never_queued]
-    assert ledger.campaign_events(lost)[-1].payload == {"reason": LOST}
+    assert ledger.campaign_events(lost)[-1].reason == LOST
     states = [state(ledger, each) for each in (waits, runs, never_queued, lost, ended)]
     assert [each.value for each in states] == ["queued", "running", "queued", "failed", "failed"]
 

@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from tests.facts import finished, left
 
 from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.report.follow import Follower
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     ChargeRecord,
@@ -16,7 +17,6 @@ from rsi.agent.store.records import (
     RequestKind,
     RoundRecord,
     Step,
-    StepRecord,
     round_id_of,
     utc_now,
 )
@@ -71,11 +71,7 @@ def spend(ledger):
         )  # fmt: skip
         ledger.settle(f"{round_id}/x", actual_usd=usd, at=utc_now(), device_s=device_s)
         for step in (Step.OPEN, Step.REPORT):
-            ledger.add_step(
-                StepRecord(
-                    round_id=round_id, step=step, outcome="ok", started_at=utc_now(), wall_s=0.0
-                )
-            )
+            ledger.add_step(finished(left(step), round_id=round_id))
 
     return go
 

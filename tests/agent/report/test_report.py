@@ -1,23 +1,24 @@
 """A report tells every round, hides no failure, and cannot be made to do anything by what it shows."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from tests.facts import finished, interval, left, score
+from tests.facts import report as reported
 
 from rsi.agent.errors import HomeError, UnknownRecordError
-from rsi.agent.policy.claims import Tier, claim_tier
 from rsi.agent.report.campaign_report import Against, Stage, build_report, stage_times
 from rsi.agent.report.files import write_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     ChargeRecord,
@@ -27,18 +28,20 @@ from rsi.agent.store.records import (
     PromotionRecord,
     RoundRecord,
     Step,
-    StepRecord,
     round_id_of,
 )
+from rsi.agent.store.rounds import round_view
 from rsi.agent.store.state import RoundVerdict
+from rsi.agent.store.steps.facts import AnyFact
+from rsi.agent.store.steps.record import StepRecord
+from rsi.agent.store.steps.values import Planted, Tier
+from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import (
     Arm,
     Disturbance,
-    Interval,
     Measurement,
     Outcome,
     Purpose,
-    Score,
     Verdict,
 )
 from rsi.sandboxes.types import FileEntry
@@ -50,30 +53,6 @@ HOSTILE = (
     '</td><script>alert(1)</script><img src="http://evil/x"> `**[a](http://evil)**` | @all #1 '
     "\x1b[31m\u202e\ud800\n# Heading\n&amp; 'x' \"y\""
 )
-
-
-def interval(estimate: float) -> Interval:
-    return Interval(
-        estimate=estimate, low=estimate * 0.9, high=estimate * 1.1, confidence=0.95, pairs=4
-    )
-
-
-def score(verdict: Verdict, estimate: float) -> dict[str, object]:
-    found = Score(
-        verdict=verdict,
-        reason="as measured",
-        effect=interval(estimate),
-        wall_effect=None,
-        quality=(),
-        guards=(),
-        pairs_used=4,
-        pairs_invalid=0,
-        outcomes={"ok": 4},
-        is_plausible=True,
-        plausibility=f"{estimate:.2f}x of at most 25x believed in one step",
-        digest="5" * 64,
-    )
-    return asdict(found)
 
 
 class Story:
@@ -103,9 +82,10 @@ class Story:
     def file(number: int) -> FileEntry:
         return FileEntry(path="train.py", content=f"x = {number}\n".encode())
 
-    def say(self, kind: CampaignEventKind, **payload: object) -> None:
+    def say(self, kind: CampaignEventKind, **audit: object) -> None:
+        found = Audit(word="measured", **audit) if audit else None
         self.ledger.add_campaign_event(
-            CampaignEvent(campaign_id="c1", kind=kind, at=AT, payload=payload)
+            CampaignEvent(campaign_id="c1", kind=kind, at=AT, audit=found)
         )
 
     def round(
@@ -114,7 +94,7 @@ class Story:
         outcome: str,
         *,
         estimate: float | None = None,
-        planted: dict[str, object] | None = None,
+        planted: Planted | None = None,
         hypothesis: str = "an idea",
         is_promoted: bool = False,
     ) -> str:
@@ -132,46 +112,33 @@ class Story:
         commit = self.lineage.commit_candidate(
             round_id, self.champion, (self.file(self.number),), hypothesis, at=AT
         )
-        payloads: dict[Step, dict[str, object]] = {
-            Step.OPEN: {"baseline_commit": self.baseline, "planted": planted, "floor_s": 0.5},
+        changes: dict[Step, dict[str, object]] = {
+            Step.OPEN: {
+                "champion_commit": self.champion, "baseline_commit": self.baseline,
+                "planted": planted, "floor_s": 0.5,
+            },
             Step.PROPOSE: {"hypothesis": hypothesis, "predicted_ratio": 1.5},
             Step.COMMIT: {"commit": commit, "parent": self.champion},
-        }
+        }  # fmt: skip
         if estimate is not None:
             verdict = Verdict.SUPPORTED if is_promoted else Verdict.REFUTED
-            payloads[Step.SCORE] = {"score": score(verdict, estimate)}
-        if is_promoted and estimate is not None:
-            payloads[Step.REVIEW] = {
-                "confirm": score(Verdict.SUPPORTED, estimate),
-                "tier": "confirmed",
-            }
+            changes[Step.SCORE] = {"score": score(verdict, estimate)}
+            changes[Step.REVIEW] = {"confirm": score(Verdict.SUPPORTED, estimate)}
         for position, step in enumerate(Step):
-            is_last = step is ending
-            self.step(
-                round_id, step, outcome if is_last else "ok", position, payloads.get(step, {})
-            )
-            if is_last:
+            word = outcome if step is ending else "ok"
+            self.step(round_id, position, left(step, word, **changes.get(step, {})))
+            if step is ending:
                 break
         if is_promoted:
             self.promote(round_id, commit)
-        why = {"report": {"why": f"why {hypothesis}", "lesson": "a lesson", "changed": "train.py"}}
-        self.step(round_id, Step.REPORT, "ok", 11, why)
+        why = reported(why=f"why {hypothesis}", lesson="a lesson", changed="train.py")
+        self.step(round_id, 11, left(Step.REPORT, report=why))
         return commit
 
-    def step(
-        self, round_id: str, step: Step, outcome: str, position: int, payload: dict[str, object]
-    ) -> None:
-        seconds = {Step.MEASURE: 60.0, Step.PROPOSE: 5.0}.get(step, 0.5)
-        self.ledger.add_step(
-            StepRecord(
-                round_id=round_id,
-                step=step,
-                outcome=outcome,
-                started_at=AT + timedelta(minutes=self.number * 30 + position * 2),
-                wall_s=seconds,
-                payload=payload,
-            )
-        )
+    def step(self, round_id: str, position: int, fact: AnyFact) -> None:
+        at = AT + timedelta(minutes=self.number * 30 + position * 2)
+        seconds = {Step.MEASURE: 60.0, Step.PROPOSE: 5.0}.get(fact.step, 0.5)
+        self.ledger.add_step(finished(fact, round_id=round_id, started_at=at, wall_s=seconds))
 
     def promote(self, round_id: str, commit: str) -> None:
         self.ledger.add_decision(
@@ -212,13 +179,15 @@ def story(home: Home):
 
 
 def tell(story: Story) -> None:
-    cheat = {"kind": "cheat", "name": "forges", "expect": ["not_admitted"]}
-    story.round(Step.SCORE, "refuted", estimate=1.0, planted={"kind": "null", "name": "same"})
+    cheat = Planted(kind=ControlKind.CHEAT, name="forges", expect=("not_admitted",))
+    story.round(
+        Step.SCORE, "refuted", estimate=1.0, planted=Planted(kind=ControlKind.NULL, name="same")
+    )
     story.round(Step.PROMOTE, "promoted", estimate=1.6, hypothesis="vectorise", is_promoted=True)
     story.round(Step.SCORE, "refuted", estimate=0.7, hypothesis="slower")
     story.round(Step.MEASURE, "crashed", hypothesis=HOSTILE)
     story.round(Step.ADMIT, "not_admitted", planted=cheat)
-    story.round(Step.SCORE, "refuted", estimate=40.0, planted={**cheat, "name": "slips"})
+    story.round(Step.SCORE, "refuted", estimate=40.0, planted=replace(cheat, name="slips"))
     story.round(Step.PROMOTE, "promoted", estimate=1.3, hypothesis="fuse", is_promoted=True)
     story.ledger.reserve(
         ChargeRecord(
@@ -385,19 +354,24 @@ def test_each_claim_has_its_tier_and_what_can_be_reached_at_best(story: Story):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "review", "tier"),
+    ("verdict", "said", "tier"),
     [
-        (None, {}, None),
-        (RoundVerdict.REFUTED, {}, None),
-        (RoundVerdict.REFUTED, {"tier": "screened"}, Tier.SCREENED),
-        (None, {"tier": "confirmed"}, Tier.CONFIRMED),
-        (RoundVerdict.REJECTED, {"tier": "confirmed"}, Tier.CONFIRMED),
-        (RoundVerdict.PROMOTED, {"tier": "confirmed"}, Tier.PROMOTED),
-        (RoundVerdict.PROMOTED, {}, Tier.PROMOTED),
+        (None, None, None),
+        (RoundVerdict.REFUTED, None, None),
+        (RoundVerdict.REFUTED, Tier.SCREENED, Tier.SCREENED),
+        (None, Tier.CONFIRMED, Tier.CONFIRMED),
+        (RoundVerdict.REJECTED, Tier.CONFIRMED, Tier.CONFIRMED),
+        (RoundVerdict.PROMOTED, Tier.CONFIRMED, Tier.PROMOTED),
+        (RoundVerdict.PROMOTED, None, Tier.PROMOTED),
     ],
 )
-def test_a_claim_is_worth_what_stands_behind_it(verdict, review, tier):
-    assert claim_tier(verdict, review) is tier
+def test_a_claim_is_worth_what_stands_behind_it(verdict, said, tier):
+    record = RoundRecord(
+        id="c1-0001", campaign_id="c1", number=1, champion_commit="a" * 40, created_at=AT
+    )
+    steps = [] if said is None else [finished(left(Step.REVIEW, tier=said))]
+    view = round_view(record, steps)
+    assert replace(view, state=replace(view.state, verdict=verdict)).tier is tier
 
 
 def test_nothing_shown_becomes_markup_or_reaches_out(story: Story):
@@ -476,13 +450,7 @@ def test_both_files_are_written_and_an_unwritable_folder_is_named(
 
 def test_time_is_told_by_stage_with_waiting_apart():
     def step(name: Step, at_s: float, wall_s: float) -> StepRecord:
-        return StepRecord(
-            round_id="r",
-            step=name,
-            outcome="ok",
-            started_at=AT + timedelta(seconds=at_s),
-            wall_s=wall_s,
-        )
+        return finished(left(name), started_at=AT + timedelta(seconds=at_s), wall_s=wall_s)
 
     steps = [
         step(Step.DECIDE, 100, 0.0),

@@ -5,7 +5,7 @@ from tests.agent.puppet import OpenBudgetGuard, Puppet
 
 from rsi.agent.roles.critic import Candidate, criticise, prompt
 from rsi.agent.roles.scaffold.loading import load_scaffold
-from rsi.agent.types import Stance
+from rsi.agent.store.steps.values import Stance
 
 SCAFFOLD = load_scaffold()
 

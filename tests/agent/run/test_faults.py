@@ -14,12 +14,12 @@ from tests.agent.run import scripted
 
 from rsi.agent.queue.reconciling import reconcile
 from rsi.agent.queue.requests import serve_queue_requests
-from rsi.agent.report.tally import round_lines
 from rsi.agent.store.champion import Standing, look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, RequestKind, Step, utc_now
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.sql.database import ledger_url
 from rsi.agent.store.state import ENDED_STATES
 from rsi.evals.types import Purpose
@@ -145,7 +145,7 @@ def check_end(home: Home, ledger: Ledger, campaign_id: str) -> None:
     assert ledger.verify_chain().is_intact
     assert not ledger.storage_problems()
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
-    (line,) = round_lines(ledger, campaign_id)
+    (line,) = RoundBook(ledger).of_campaign(campaign_id)
     has_moved = lineage.champion() != lineage.baseline()
     assert line.ended_as == ("promoted" if has_moved else "harness_error")
     assert len(ledger.promotions()) == has_moved

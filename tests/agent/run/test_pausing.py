@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rsi.agent.policy.limits import worked_s
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind
+from rsi.agent.store.events import CampaignEvent
+from rsi.agent.store.records import CampaignEventKind
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 QUEUED, STARTED, PAUSED, RESUMED, AUDITED, FINISHED = (

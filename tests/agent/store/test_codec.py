@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rsi.agent.errors import LedgerCorruptError, LedgerSchemaError, LedgerValueError
 from rsi.agent.store.codec import decode, encode, stored_text, time_text
-from rsi.agent.store.records import AgentRole, CampaignSummary, Json, StepRecord
+from rsi.agent.store.records import AgentRole, CampaignSummary, Json
+from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Arm, Interval, Outcome, QualityResult, Score, Verdict
 
 ANY_TEXT = st.text(st.characters(blacklist_categories=()), max_size=20)

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
+from tests.facts import finished, left
 
 from rsi.agent.errors import LedgerConflictError, LedgerError, UnknownRecordError
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
-    CampaignEvent,
     CampaignEventKind,
     ChargeRecord,
     ChargeRole,
@@ -21,7 +22,6 @@ from rsi.agent.store.records import (
     PromotionRecord,
     RequestKind,
     Step,
-    StepRecord,
     TrajectoryEvent,
     TrajectoryKind,
 )
@@ -158,9 +158,7 @@ def filled(chained: Ledger) -> Ledger:
     chained.add_campaign_event(
         CampaignEvent(campaign_id="c1", kind=CampaignEventKind.STARTED, at=AT)
     )
-    chained.add_step(
-        StepRecord(round_id="c1-0001", step=Step.OPEN, outcome="ok", started_at=AT, wall_s=1.0)
-    )
+    chained.add_step(finished(left(Step.OPEN)))
     chained.add_measurement("c1-0001", measurement())
     chained.add_events(
         [
@@ -257,9 +255,7 @@ def test_an_end_that_was_cut_off_shows_in_the_step_that_carried_it_out(
     started.add_decision(decision(DecisionAction.REVISE))
     started.add_decision(decision(DecisionAction.REJECT, commit=C))
     started.add_promotion(promotion())
-    started.add_step(
-        StepRecord(round_id="c1-0001", step=step, outcome=outcome, started_at=AT, wall_s=0.1)
-    )
+    started.add_step(finished(left(step, outcome)))
     assert started.verify_chain().is_intact
     tamper(place, "DELETE FROM gate WHERE position > 1")
     report = started.verify_chain()
@@ -270,10 +266,7 @@ def test_an_end_that_was_cut_off_shows_in_the_step_that_carried_it_out(
 def test_a_second_word_of_the_same_kind_that_was_cut_off_shows(started: Ledger, place: str):
     for attempt, commit in enumerate((B, C)):
         started.add_decision(decision(DecisionAction.REVISE, commit=commit))
-        started.add_step(
-            StepRecord(round_id="c1-0001", step=Step.DECIDE, outcome="revise", attempt=attempt,
-                       started_at=AT, wall_s=0.1)
-        )  # fmt: skip
+        started.add_step(finished(left(Step.DECIDE, "revise"), attempt=attempt))
     assert started.verify_chain().is_intact
     tamper(place, "DELETE FROM gate WHERE position = 2")
     assert "cut off" in started.verify_chain().reason

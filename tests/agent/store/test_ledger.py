@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.facts import halted, left
 
 from rsi.agent.errors import LedgerConflictError, LedgerValueError, UnknownRecordError
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
-    CampaignEvent,
     CampaignEventKind,
     CampaignState,
     ChargeRecord,
@@ -20,11 +21,12 @@ from rsi.agent.store.records import (
     LogChunk,
     RequestKind,
     Step,
-    StepRecord,
     TrajectoryEvent,
     TrajectoryKind,
     WorkerRecord,
 )
+from rsi.agent.store.steps.facts import AnyFact
+from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 
 AT = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -56,15 +58,11 @@ def measurement(pair: int = 0, arm: Arm = Arm.CANDIDATE, **changes: object) -> M
     return Measurement(**{**values, **changes})
 
 
-def step(name: Step = Step.OPEN, outcome: str = "ok", **changes: object) -> StepRecord:
-    values: dict = {
-        "round_id": ROUND,
-        "step": name,
-        "outcome": outcome,
-        "started_at": AT,
-        "wall_s": 0.5,
-        "payload": {"text": HOSTILE, "list": [1, 2.5, None, {"a": True}]},
-    }
+def step(
+    name: Step = Step.OPEN, outcome: str = "ok", *, fact: AnyFact | None = None, **changes: object
+) -> StepRecord:
+    plain = left(name, outcome, backend=HOSTILE) if name is Step.OPEN else left(name, outcome)
+    values: dict = {"round_id": ROUND, "started_at": AT, "wall_s": 0.5, "fact": fact or plain}
     return StepRecord(**{**values, **changes})
 
 
@@ -132,7 +130,7 @@ def test_another_fact_under_the_same_key_is_refused_and_the_first_stands(
     with pytest.raises(LedgerConflictError):
         started.add_round(new_round(id="other-id"))
     with pytest.raises(LedgerConflictError, match=r"step open \(attempt 0\)"):
-        started.add_step(step(outcome="empty"))
+        started.add_step(step(fact=left(Step.OPEN, alpha=0.5)))
     with pytest.raises(LedgerConflictError, match="pair 0 candidate"):
         started.add_measurement(ROUND, measurement(metric_value=4.0))
     assert started.steps(ROUND) == (step(),)
@@ -199,8 +197,8 @@ def test_measurements_are_found_by_purpose_and_attempt(started: Ledger):
 def test_numbers_that_are_none_are_refused_by_name(started: Ledger, value: float):
     with pytest.raises(LedgerValueError, match=r"Measurement\.quality\.loss is"):
         started.add_measurement(ROUND, measurement(quality={"loss": value}))
-    with pytest.raises(LedgerValueError, match=r"StepRecord\.payload\.x\[1\] is"):
-        started.add_step(step(payload={"x": [1, value]}))
+    with pytest.raises(LedgerValueError, match=r"StepRecord\.payload\.revised_alphas\[1\] is"):
+        started.add_step(step(fact=left(Step.OPEN, revised_alphas=(1.0, value))))
     assert started.measurements(ROUND) == ()
 
 
@@ -215,14 +213,15 @@ def test_steps_are_found_by_round_campaign_and_lineage(started: Ledger, new_camp
     for campaign_id in ("c2", "c3"):
         started.add_round(new_round(campaign_id))
     records = [
-        step(round_id=f"{campaign_id}-0001", payload={"lesson": campaign_id})
+        step(round_id=f"{campaign_id}-0001", fact=left(Step.OPEN, backend=campaign_id))
         for campaign_id in ("c1", "c2", "c3")
     ]
     records.append(step(Step.REPORT))
     for record in records:
         started.add_step(record)
     assert started.steps(ROUND) == (records[0], records[3])
-    assert started.step(ROUND, Step.REPORT) == records[3]
+    assert started.step_record(ROUND, Step.REPORT) == records[3]
+    assert started.step(ROUND, Step.REPORT) == records[3].fact
     assert started.step(ROUND, Step.REPORT, attempt=1) is None
     assert started.steps_of(campaign_id="c2") == (records[1],)
     assert started.steps_of(lineage="toy-main", step=Step.OPEN) == tuple(records[:2])
@@ -249,14 +248,14 @@ def test_a_batch_with_one_conflicting_event_stores_none_of_it(started: Ledger):
 
 
 def test_repeating_the_latest_campaign_event_is_no_change(started: Ledger):
-    def say(kind: CampaignEventKind, **payload: object) -> bool:
+    def say(kind: CampaignEventKind, reason: str = "") -> bool:
         return started.add_campaign_event(
-            CampaignEvent(campaign_id="c1", kind=kind, at=AT, payload=payload)
+            CampaignEvent(campaign_id="c1", kind=kind, at=AT, reason=reason)
         )
 
     assert say(CampaignEventKind.STARTED)
     assert not say(CampaignEventKind.STARTED)
-    assert say(CampaignEventKind.PAUSED, why="budget")
+    assert say(CampaignEventKind.PAUSED, "budget")
     assert say(CampaignEventKind.STARTED)
     kinds = [item.kind.value for item in started.campaign_events("c1")]
     assert kinds == ["started", "paused", "started"]
@@ -276,7 +275,7 @@ def test_the_campaign_list_tells_state_rounds_spend_and_latest_step(
     started.add_round(new_round(number=2))
     started.add_step(step(Step.REPORT))
     started.add_step(step(round_id="c1-0002"))
-    started.add_step(step(Step.BRIEF, "out_of_budget", round_id="c1-0002"))
+    started.add_step(step(fact=halted(Step.BRIEF, "out_of_budget"), round_id="c1-0002"))
     started.reserve(charge("k1"))
     started.reserve(charge("k2"))
     started.settle("k2", actual_usd=0.125, at=AT)

@@ -5,17 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert
+from tests.facts import finished, left
 
 from rsi.agent.store.codec import encode
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import (
-    CampaignEvent,
-    CampaignEventKind,
-    ChargeRecord,
-    ChargeRole,
-    Step,
-    StepRecord,
-)
+from rsi.agent.store.records import CampaignEventKind, ChargeRecord, ChargeRole, Step
 from rsi.agent.store.sql.database import Database, ledger_url
 from rsi.agent.store.sql.tables import campaign_events, campaigns, charges, rounds, steps
 
@@ -55,7 +50,7 @@ def fill(place: str, new_campaign, new_round) -> None:
                 for r in opened
             ],
         )
-        done = StepRecord(round_id="", step=Step.OPEN, outcome="ok", started_at=AT, wall_s=1.0)
+        done = finished(left(Step.OPEN), round_id="")
         connection.execute(
             insert(steps),
             [

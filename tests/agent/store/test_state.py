@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
+from tests.facts import finished, left
 
 from rsi.agent.store.records import (
     CampaignEventKind,
@@ -12,18 +13,17 @@ from rsi.agent.store.records import (
     DecisionRecord,
     PromotionRecord,
     Step,
-    StepRecord,
 )
 from rsi.agent.store.state import RoundPhase, RoundVerdict, campaign_state_after, round_state
+from rsi.agent.store.steps.record import StepRecord
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 ORDER = tuple(Step)
 
 
 def record(step: Step, outcome: str = "ok", attempt: int = 0) -> StepRecord:
-    return StepRecord(
-        round_id="r", step=step, outcome=outcome, started_at=AT, wall_s=1.0, attempt=attempt
-    )
+    changes = {"score_digest": "d"} if step is Step.REVIEW and attempt == 0 else {}
+    return finished(left(step, outcome, **changes), round_id="r", attempt=attempt)
 
 
 def until(step: Step, outcome: str = "ok", attempt: int = 0) -> list[StepRecord]:
@@ -80,7 +80,7 @@ def test_a_round_waits_for_a_decision_until_somebody_speaks():
         (Step.COMMIT, "empty", RoundVerdict.EMPTY),
         (Step.COMMIT, "does_not_apply", RoundVerdict.DOES_NOT_APPLY),
         (Step.CRITIQUE, "withdrawn", RoundVerdict.WITHDRAWN),
-        (Step.ADMIT, "not_admitted(protected_file)", RoundVerdict.NOT_ADMITTED),
+        (Step.ADMIT, "not_admitted", RoundVerdict.NOT_ADMITTED),
         (Step.MEASURE, "tampered", RoundVerdict.TAMPERED),
         (Step.MEASURE, "oom", RoundVerdict.OOM),
         (Step.SCORE, "refuted", RoundVerdict.REFUTED),
@@ -144,7 +144,7 @@ def test_an_override_goes_on_past_the_score_but_never_past_admission():
     scored = round_state(until(Step.SCORE, "inconclusive"), [override])
     assert scored.verdict is None
     assert scored.step is Step.REVIEW
-    refused = round_state(until(Step.ADMIT, "not_admitted(x)"), [override])
+    refused = round_state(until(Step.ADMIT, "not_admitted"), [override])
     assert refused.verdict is RoundVerdict.NOT_ADMITTED
 
 

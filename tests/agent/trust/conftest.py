@@ -3,19 +3,21 @@
 from datetime import timedelta
 
 import pytest
+from tests.facts import finished, left
 
 from rsi.agent.policy.settings import CampaignConfig, queue_campaign
+from rsi.agent.roles.reviewer.voting import vote_of
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
+    DecisionAction,
     RoundRecord,
     Step,
-    StepRecord,
     round_id_of,
     utc_now,
 )
-from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
+from rsi.evals.types import Arm, Disturbance, Finding, Measurement, Outcome, Purpose, Severity
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import patched_tree
@@ -96,20 +98,20 @@ class Past:
             self._step(round_id, Step.SCORE, verdict)
         if review is not None:
             said = [
-                [] if worst is None else [
-                    {"rule": "doubt", "severity": worst, "file": None, "line": None,
-                     "message": "x", "source": "model"}
-                ]
+                () if worst is None else (
+                    Finding(rule="doubt", severity=Severity(worst), file=None, line=None,
+                            message="x", source="model"),
+                )
                 for worst in votes
             ]  # fmt: skip
             self._step(
-                round_id, Step.REVIEW, review[0], score_digest="d", held_by=list(review[1:]),
-                findings=[each for vote in said for each in vote][:1],
-                votes=[{"voter": f"#{n}", "findings": each} for n, each in enumerate(said)],
+                round_id, Step.REVIEW, review[0], score_digest="d", held_by=tuple(review[1:]),
+                findings=tuple(each for vote in said for each in vote)[:1],
+                votes=tuple(vote_of(f"#{n}", each) for n, each in enumerate(said)),
             )  # fmt: skip
         if ended in {"promoted", "rejected"}:
-            action = "approve" if ended == "promoted" else "reject"
-            self._step(round_id, Step.DECIDE, action, action=action, actor="policy:3", reason="")
+            action = DecisionAction.APPROVE if ended == "promoted" else DecisionAction.REJECT
+            self._step(round_id, Step.DECIDE, action, action=action, actor="policy:3")
             if ended == "promoted":
                 self._step(round_id, Step.PROMOTE, "promoted", new_commit=commit)
                 self._promote(round_id, base, commit)
@@ -135,14 +137,10 @@ class Past:
             at=utc_now(), attempt=attempt,
         )  # fmt: skip
 
-    def _step(self, round_id, step, outcome, *, attempt=0, **payload):
+    def _step(self, round_id, step, outcome, *, attempt=0, **changes):
         at = utc_now() + timedelta(seconds=list(Step).index(step))
-        self.ledger.add_step(
-            StepRecord(
-                round_id=round_id, step=step, outcome=outcome, started_at=at, wall_s=1.0,
-                attempt=attempt, payload=payload,
-            )
-        )  # fmt: skip
+        fact = left(step, outcome, **changes)
+        self.ledger.add_step(finished(fact, round_id=round_id, started_at=at, attempt=attempt))
 
     def _pair(self, round_id, purpose, pair, ratio, excess, *, attempt=0, seconds=1.0):
         arms = ((Arm.CHAMPION, ratio * seconds), (Arm.CANDIDATE, seconds))

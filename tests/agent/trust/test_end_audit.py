@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 from rsi.agent.run.steps.audit import audit_champion
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind, utc_now
+from rsi.agent.store.events import Audit, CampaignEvent
+from rsi.agent.store.records import CampaignEventKind, utc_now
 from rsi.evals.types import Purpose
 from rsi.sandboxes.types import FileEntry
 
@@ -17,12 +18,9 @@ def test_an_end_that_was_audited_says_nothing_of_a_champion_that_came_later(past
             campaign_id=past.campaign.id,
             kind=CampaignEventKind.FINISHED,
             at=utc_now(),
-            payload={
-                "audit": "measured",
-                "baseline_commit": baseline,
-                "champion_commit": audited,
-                "score": None,
-            },
+            audit=Audit(
+                word="measured", baseline_commit=baseline, champion_commit=audited, score=None
+            ),
         )
     )
     tree = (*past.lineage.tree(audited), FileEntry(path="part.txt", content=b"more\n"))

@@ -1,6 +1,6 @@
 """An audit that does not support the champion: no headline, a lock, a warning everywhere, and the way back."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,8 +14,8 @@ from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
 from rsi.agent.report.tally import tally
 from rsi.agent.store.codec import encode
+from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     LogChunk,
     PromotionRecord,
@@ -75,10 +75,10 @@ def audited(past, commit, verdict, kind=CampaignEventKind.AUDITED):
     past.ledger.add_campaign_event(
         CampaignEvent(
             campaign_id=past.campaign.id, kind=kind, at=utc_now(),
-            payload={
-                "round_id": past.rounds[0], "baseline_commit": past.lineage.baseline(), "champion_commit": commit,
-                "score": asdict(replace(SCORE, verdict=verdict, reason=reason)),
-            },
+            audit=Audit(
+                word="measured", round_id=past.rounds[0], baseline_commit=past.lineage.baseline(),
+                champion_commit=commit, score=replace(SCORE, verdict=verdict, reason=reason),
+            ),
         )
     )  # fmt: skip
 

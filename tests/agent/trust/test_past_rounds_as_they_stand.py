@@ -1,31 +1,28 @@
 """What lists, reports, briefs and the search say of a round after it was sent back, or its promotion undone."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
+from tests.facts import report, score
 
 from rsi.agent.memory import notebook
 from rsi.agent.policy.rollbacks import roll_back, rolled_back
 from rsi.agent.report.campaign_report import build_report
-from rsi.agent.report.tally import round_line
 from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps.briefing import compose_brief, past_reports
 from rsi.agent.run.steps.searching import plan_round
-from rsi.agent.store.records import RoundRecord, Step, utc_now
+from rsi.agent.store.records import DecisionAction, RoundRecord, Step, utc_now
+from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.steps.values import Accuracy, Cost, RoundReport
 from rsi.agent.trust.stack_audit import NothingToAuditError, audit_candidate
-from rsi.agent.types import Accuracy, Cost, RoundReport
-from rsi.evals.types import Interval, Purpose, Score, Verdict
+from rsi.evals.types import Finding, Interval, Purpose, Severity
 from rsi.tui.model.code import Code
 from rsi.tui.reading.reader import Interest, Reader
-from rsi.tui.reading.rounds import round_view
 
 FAST = Interval(estimate=1.84, low=1.8, high=1.88, confidence=0.95, pairs=4)
-SCORE = asdict(
-    Score(
-        verdict=Verdict.SUPPORTED, reason="fast", effect=FAST, wall_effect=None, quality=(), guards=(),
-        pairs_used=4, pairs_invalid=0, outcomes={"ok": 4}, is_plausible=True, plausibility="believed",
-        digest="5" * 64,
-    )
+SCORE = score(effect=FAST)
+IMPORTS_OS = Finding(
+    rule="imports", severity=Severity.BLOCK, file="run.py", line=1, message="imports os", source="rules"
 )  # fmt: skip
 
 
@@ -43,18 +40,19 @@ def next_context(past, campaign_context, number):
             champion_commit=past.lineage.champion(), created_at=utc_now(),
         )
     )  # fmt: skip
+    past._step(round_id, Step.OPEN, "ok", floor_s=0.1)
     return campaign_context.context(round_id)
 
 
 def praise(past, round_id, hypothesis, commit):
     """What a promoted round left for the notebook."""
-    report = RoundReport(
+    praised = RoundReport(
         round_id=round_id, round_number=1, task="toy", outcome="promoted", hypothesis=hypothesis,
         changed="solve.py: +1 -1 lines", diff="", predicted_ratio=1.5, effect=FAST, verdict="supported",
         why="", lesson="promoted. Measured 1.84x.", accuracy=Accuracy.UNDERSHOOT, cost=Cost(),
         base_commit=past.lineage.baseline(), commit=commit, is_promoted=True,
     )  # fmt: skip
-    past._step(round_id, Step.REPORT, "ok", report=asdict(report))
+    past._step(round_id, Step.REPORT, "ok", report=praised)
 
 
 @pytest.fixture
@@ -63,12 +61,11 @@ def promoted(past, campaign_context):
     context = next_context(past, campaign_context, 1)
     base = past.lineage.baseline()
     commit = past.commit(context.round_id, "02_row_sums_once")
-    past._step(context.round_id, Step.OPEN, "ok", planted=None)
     past._step(context.round_id, Step.PROPOSE, "ok", hypothesis="sum the rows in one go")
     past._step(context.round_id, Step.COMMIT, "ok", commit=commit, parent=base)
     past._step(context.round_id, Step.SCORE, "supported", score=SCORE)
     past._pair(context.round_id, Purpose.SCREEN, 0, 2.0, 0.003)
-    past._step(context.round_id, Step.DECIDE, "approve", action="approve", actor="policy:3")
+    past._step(context.round_id, Step.DECIDE, "approve", actor="policy:3")
     past._step(context.round_id, Step.PROMOTE, "promoted", new_commit=commit)
     past._promote(context.round_id, base, commit)
     praise(past, context.round_id, "sum the rows in one go", commit)
@@ -124,20 +121,18 @@ def sent_back(past, campaign_context):
     context = next_context(past, campaign_context, 1)
     base, round_id = past.lineage.baseline(), context.round_id
     first = past.commit(round_id, "02_row_sums_once")
-    past._step(round_id, Step.OPEN, "ok", planted=None, floor_s=0.1)
     past._step(
         round_id, Step.PROPOSE, "ok", hypothesis="sum the rows in one go", predicted_ratio=1.5
     )
     past._step(round_id, Step.COMMIT, "ok", commit=first, parent=base)
-    past._step(round_id, Step.ADMIT, "ok", findings=[])
+    past._step(round_id, Step.ADMIT, "ok", findings=())
     past._step(round_id, Step.SCORE, "supported", score=SCORE)
     past._step(
-        round_id, Step.REVIEW, "ok", confirm=SCORE, score_digest="5" * 64, tier="confirmed",
-        held_by=["too good"], findings=[],
+        round_id, Step.REVIEW, "ok", confirm=SCORE, score_digest="5" * 64, held_by=("too good",), findings=(),
     )  # fmt: skip
     past._pair(round_id, Purpose.SCREEN, 0, 1.84, 0.003)
     past._step(
-        round_id, Step.DECIDE, "revise", action="revise", actor="person:ada",
+        round_id, Step.DECIDE, "revise", action=DecisionAction.REVISE, actor="person:ada",
         reason="use the standard library",
     )  # fmt: skip
     return context
@@ -150,30 +145,26 @@ def fail_again(past, context):
         context.round_id, Step.PROPOSE, "ok", attempt=1, hypothesis="math.fsum", predicted_ratio=1.2
     )
     past._step(context.round_id, Step.COMMIT, "ok", attempt=1, commit=second, parent=base)
-    past._step(
-        context.round_id, Step.ADMIT, "not_admitted", attempt=1, findings=[], reason="imports os"
-    )
-    past._step(context.round_id, Step.REPORT, "ok", attempt=1)
+    past._step(context.round_id, Step.ADMIT, "not_admitted", attempt=1, findings=(IMPORTS_OS,))
+    past._step(context.round_id, Step.REPORT, "ok", attempt=1, report=report(why="imports os"))
     return second
 
 
 def test_what_was_sent_back_is_no_fact_of_the_round_that_failed_after_it(past, ledger, sent_back):
     record = sent_back.record
     second = fail_again(past, sent_back)
-    line = round_line(ledger, record)
+    line = RoundBook(ledger).one(record.id)
     assert (line.ended_as, line.commit, line.hypothesis) == ("not_admitted", second, "math.fsum")
     assert (line.effect, line.tier, line.decided_by) == (None, None, None)
     (reported,) = build_report(ledger, past.lineage, record.campaign_id).rounds
     assert (reported.confirm, reported.plausibility) == (None, "")
-    view = round_view(record, ledger.steps(record.id))
-    assert (view.effect, view.held_by, view.commit) == (None, (), second)
-    assert view.why == "imports os"
+    assert (line.held_by, line.findings, line.reason) == ((), (IMPORTS_OS,), "imports os")
     with pytest.raises(NothingToAuditError, match="no admitted candidate"):
         audit_candidate(sent_back.campaign.home, ledger, record.id)
 
 
 def test_an_idea_keeps_its_words_while_its_next_version_is_written(ledger, sent_back):
-    line = round_line(ledger, sent_back.record)
+    line = RoundBook(ledger).one(sent_back.record.id)
     assert (line.state.attempt, line.hypothesis, line.effect) == (1, "sum the rows in one go", None)
 
 
@@ -192,7 +183,7 @@ def test_the_champions_facts_are_those_of_the_version_that_was_promoted(
 ):
     context, base = sent_back, past.lineage.baseline()
     commit = past.commit(context.round_id, "03_score_pairs_not_positions", attempt=1)
-    slow = {**SCORE, "effect": {**asdict(FAST), "estimate": 1.2}}
+    slow = score(effect=replace(FAST, estimate=1.2))
     past._step(context.round_id, Step.COMMIT, "ok", attempt=1, commit=commit, parent=base)
     past._step(context.round_id, Step.SCORE, "supported", attempt=1, score=slow)
     past._pair(context.round_id, Purpose.SCREEN, 0, 3.0, 0.003, attempt=1, seconds=7.0)

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+from tests.facts import finished, halted, left
+
 from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.run.steps.searching import plan_round
-from rsi.agent.store.records import RoundRecord, Step, StepRecord, round_id_of, utc_now
+from rsi.agent.store.records import RoundRecord, Step, round_id_of, utc_now
 
 DEAD, LIVING = "scripted:dead", "scripted:living"
 
@@ -31,19 +33,10 @@ def test_a_model_whose_first_proposal_failed_on_our_side_counts_as_tried(past):
             created_at=utc_now(),
         )
     )
-    for step, outcome, payload in (
-        (Step.OPEN, "ok", {"plan": {"model": DEAD}}),
-        (Step.PROPOSE, "harness_error", {"reason": "401"}),
-        (Step.REPORT, "harness_error", {"reason": "401"}),
+    for fact in (
+        left(Step.OPEN, plan=first),
+        halted(Step.PROPOSE, "harness_error", "401"),
+        halted(Step.REPORT, "harness_error", "401"),
     ):
-        past.ledger.add_step(
-            StepRecord(
-                round_id=round_id,
-                step=step,
-                outcome=outcome,
-                started_at=utc_now(),
-                wall_s=0.0,
-                payload=payload,
-            )
-        )
+        past.ledger.add_step(finished(fact, round_id=round_id))
     assert plan_round(campaign_context, 2, baseline).model == LIVING

@@ -2,7 +2,9 @@
 
 import pytest
 
+from rsi.agent.store.steps.values import Planted
 from rsi.agent.trust.what_if import Panel, Rule, Ruling, Statistic, WhatIfError, what_if
+from rsi.evals.planted.controls import ControlKind
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +93,7 @@ def test_another_reviewer_counts_the_stored_votes_in_another_way(
 
 
 def test_planted_patches_are_counted_by_themselves(past, home):
-    planted = {"kind": "null", "name": "null", "expect": ["refuted"]}
+    planted = Planted(kind=ControlKind.NULL, name="null", expect=("refuted",))
     past.round("01_null", "refuted", ratios=LUCKY, planted=planted)
     past.round("02_row_sums_once", "promoted", ratios=CLEAR, confirm=CLEAR, review=("ok",))
     found = ask(past, home, statistic=Statistic.KEEP_IF_BETTER)

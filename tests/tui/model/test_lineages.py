@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from tests.facts import finished, left
 from tests.tui.ledgers import LINEAGE, START
 
-from rsi.agent.store.records import PromotionKind, PromotionRecord
+from rsi.agent.store.records import PromotionKind, PromotionRecord, Step
+from rsi.agent.store.rounds import RoundView, round_view
 from rsi.tui.model.lineages import champion_of, rolled_back, tree_rows
-from rsi.tui.model.view import RoundView
-from rsi.tui.reading.rounds import round_view
 
 
 def move(old: str, new: str, kind: PromotionKind = PromotionKind.PROMOTE) -> PromotionRecord:
@@ -20,7 +20,13 @@ def move(old: str, new: str, kind: PromotionKind = PromotionKind.PROMOTE) -> Pro
 def candidate(sample, parent: str, commit: str) -> RoundView:
     record = sample.ledger.round("c1120-4f2a-0005")
     view = round_view(replace(record, champion_commit=parent), sample.ledger.steps(record.id))
-    return replace(view, commit=commit)
+    return with_commit(view, commit)
+
+
+def with_commit(view: RoundView, commit: str, **changes) -> RoundView:
+    made = finished(left(Step.COMMIT, commit=commit))
+    latest = replace(view.latest, steps={**view.latest.steps, Step.COMMIT: made})
+    return replace(view, latest=latest, **changes)
 
 
 def test_thousands_of_promotions_are_drawn_flat(sample):
@@ -28,8 +34,8 @@ def test_thousands_of_promotions_are_drawn_flat(sample):
     rounds, moves = [first], [move("base", "k0")]
     for number in range(1, 3_000):
         record = replace(first.record, champion_commit=f"k{number - 1}")
-        rounds.append(replace(first, record=record, commit=f"x{number}"))
-        rounds.append(replace(first, record=record, commit=f"k{number}"))
+        rounds.append(with_commit(first, f"x{number}", record=record))
+        rounds.append(with_commit(first, f"k{number}", record=record))
         moves.append(move(f"k{number - 1}", f"k{number}"))
     rows = tree_rows(rounds, moves)
     assert len(rows) == 1 + len(rounds)
@@ -41,7 +47,7 @@ def test_thousands_of_promotions_are_drawn_flat(sample):
 def test_a_long_chain_of_unpromoted_candidates_needs_no_recursion(sample):
     first = candidate(sample, "base", "k0")
     rounds = [
-        replace(first, record=replace(first.record, parent_commit=f"k{n - 1}"), commit=f"k{n}")
+        with_commit(first, f"k{n}", record=replace(first.record, parent_commit=f"k{n - 1}"))
         for n in range(1, 1_500)
     ]
     assert len(tree_rows([first, *rounds], ())) == 1_501

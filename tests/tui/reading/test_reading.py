@@ -214,11 +214,10 @@ def test_what_costs_much_to_read_is_read_less_often_but_in_the_end(sample, monke
 def test_a_diff_that_the_repository_has_is_missed_nowhere(sample, caplog):
     view = Reader(sample.ledger, Code(sample.home)).read(Interest(campaign_id=CAMPAIGN)).campaign
     found = view.round_by_id(WAITING)
-    steps = tuple(
-        replace(each, payload={**each.payload, "diff_sha256": "0" * 64}) if each.step is Step.COMMIT else each
-        for each in found.steps
-    )  # fmt: skip
-    without = replace(found, steps=steps)
+    committed = found.latest.steps[Step.COMMIT]
+    lacking = replace(committed, fact=replace(committed.fact, diff_sha256="0" * 64))
+    steps = {**found.latest.steps, Step.COMMIT: lacking}
+    without = replace(found, latest=replace(found.latest, steps=steps))
     assert "autocast" in RoundReader(sample.ledger, Code(sample.home))._diff_text(without)
     assert not caplog.records
     RoundReader(sample.ledger, Code(None))._diff_text(without)

@@ -6,7 +6,8 @@ import pytest
 from tests.tui.conftest import until
 from tests.tui.ledgers import START, Sample
 
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind, RequestKind
+from rsi.agent.store.events import CampaignEvent
+from rsi.agent.store.records import CampaignEventKind, RequestKind
 from rsi.tui.app import CockpitApp
 from rsi.tui.model.commands import BY_ID, COMMANDS, Command, Scope
 from rsi.tui.screens.base import CockpitScreen

@@ -13,7 +13,9 @@ from textual.widgets import Input
 
 from rsi.agent.report.campaign_report import Stage
 from rsi.agent.store.codec import encode
-from rsi.agent.store.records import CampaignEvent, CampaignEventKind, RequestKind, RoundRecord
+from rsi.agent.store.events import CampaignEvent
+from rsi.agent.store.records import CampaignEventKind, RequestKind, RoundRecord
+from rsi.agent.store.rounds import round_view
 from rsi.agent.store.sql.tables import campaigns
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw.styled import line
@@ -22,7 +24,6 @@ from rsi.tui.model.commands import BY_ID, COMMANDS, Scope
 from rsi.tui.model.lineages import leaderboard, tree_rows
 from rsi.tui.model.round_statistics import whereabouts
 from rsi.tui.model.settings import load_settings, settings_path
-from rsi.tui.reading.rounds import round_view
 from rsi.tui.screens.controls import time_lines
 from rsi.tui.screens.dialogues.asking import AskText, Confirm, Show
 from rsi.tui.screens.dialogues.diff import DiffDialogue

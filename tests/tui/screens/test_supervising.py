@@ -15,8 +15,8 @@ from textual.widgets import Input
 from rsi.agent.errors import LedgerError
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.queue.requests import urgencies
+from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.records import (
-    CampaignEvent,
     CampaignEventKind,
     CampaignRecord,
     CampaignState,
@@ -64,9 +64,13 @@ def ask(sample: Sample, kind: RequestKind, campaign_id: str = CAMPAIGN, **payloa
     )
 
 
-def happens(sample: Sample, kind: CampaignEventKind, campaign_id: str = CAMPAIGN, **payload):
+def audit(found) -> Audit:
+    return Audit(word="measured", baseline_commit="a" * 40, champion_commit="b" * 40, score=found)
+
+
+def happens(sample: Sample, kind: CampaignEventKind, campaign_id: str = CAMPAIGN, **more):
     sample.ledger.add_campaign_event(
-        CampaignEvent(campaign_id=campaign_id, kind=kind, at=sample.tick(), payload=payload)
+        CampaignEvent(campaign_id=campaign_id, kind=kind, at=sample.tick(), **more)
     )
 
 
@@ -187,12 +191,12 @@ async def test_while_a_campaign_runs_only_its_last_step_is_claimed(sample):
         await until(pilot, lambda: f"↑1.41{TIMES}" in screen_text(app))
         await until(pilot, lambda: "over the champion before it" in screen_text(app))
         await until(pilot, lambda: "the whole is measured at an audit" in screen_text(app))
-        audited = dataclasses.asdict(score(1.39, Verdict.SUPPORTED, "audit"))
-        happens(sample, CampaignEventKind.AUDITED, score=audited)
+        audited = audit(score(1.39, Verdict.SUPPORTED, "audit"))
+        happens(sample, CampaignEventKind.AUDITED, audit=audited)
         await until(pilot, lambda: f"1.39{TIMES}" in screen_text(app))
         await until(pilot, lambda: "was measured at the last audit" in screen_text(app))
-        total = dataclasses.asdict(score(1.37, Verdict.SUPPORTED, "total"))
-        happens(sample, CampaignEventKind.FINISHED, score=total)
+        total = audit(score(1.37, Verdict.SUPPORTED, "total"))
+        happens(sample, CampaignEventKind.FINISHED, audit=total)
         await until(pilot, lambda: "last step" not in screen_text(app))
         await until(pilot, lambda: f"1.37{TIMES}" in screen_text(app))
         assert "↑" not in screen_text(app)
@@ -202,8 +206,8 @@ async def test_the_queue_and_the_leaderboard_sort_by_what_their_help_names(sampl
     for name, ratio, usd in (("c1120-000a", 1.5, 1.0), ("c1120-000b", 3.0, 0.5)):
         like(sample, name)
         happens(sample, CampaignEventKind.STARTED, name)
-        total = dataclasses.asdict(score(ratio, Verdict.SUPPORTED, name))
-        happens(sample, CampaignEventKind.FINISHED, name, score=total)
+        total = audit(score(ratio, Verdict.SUPPORTED, name))
+        happens(sample, CampaignEventKind.FINISHED, name, audit=total)
         pay(sample, name, None, usd)
     for number, usd in ((1, 0.1), (4, 0.9), (2, 0.3)):
         pay(sample, CAMPAIGN, f"{CAMPAIGN}-{number:04d}", usd)

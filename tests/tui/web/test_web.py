@@ -315,7 +315,7 @@ async def test_who_holds_the_token_approves_in_a_browser_only_where_decisions_ar
             await asyncio.sleep(1)  # longer than the moment in which keys typed ahead are not meant
             await press("a")
             if may_decide:
-                commit = sample.ledger.step("c1120-4f2a-0005", Step.COMMIT, 0).payload["commit"]
+                commit = sample.ledger.step("c1120-4f2a-0005", Step.COMMIT, 0).commit
                 await chromium.see("cancel (default)")
                 assert commit[:10] in await chromium.see(commit[:10])
                 await asyncio.sleep(1)

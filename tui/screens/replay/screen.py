@@ -11,11 +11,12 @@ from textual.widget import Widget
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignSummary, TrajectoryEvent
+from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import clock, count, round_word, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Role, Span, line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.trajectory import SIGNS, Group, event_lines
-from rsi.tui.model.view import RoundView, View
+from rsi.tui.model.view import View
 from rsi.tui.reading.event_store import PAGE_EVENTS, EventStore, PositionIds
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.filtering import FilterInput

@@ -5,7 +5,7 @@ from tests.agent.puppet import OpenBudgetGuard, Puppet
 
 from rsi.agent.roles.reviewer.injection import injection_findings
 from rsi.agent.roles.reviewer.panel import ReviewCase, prompt, review
-from rsi.agent.roles.reviewer.voting import Vote, panel_of
+from rsi.agent.roles.reviewer.voting import panel_of, vote_of
 from rsi.agent.roles.scaffold.loading import load_scaffold
 from rsi.evals.types import Finding, Severity
 
@@ -161,8 +161,8 @@ def test_findings_are_sorted_by_severity():
         return Finding(rule="r", severity=severity, file="a", line=line, message="m", source="s")
 
     votes = [
-        Vote(voter="1", findings=(finding(Severity.NOTE, 1), finding(Severity.BLOCK, 2))),
-        Vote(voter="2", findings=(finding(Severity.HOLD, 3),)),
+        vote_of("1", (finding(Severity.NOTE, 1), finding(Severity.BLOCK, 2))),
+        vote_of("2", (finding(Severity.HOLD, 3),)),
     ]
     assert [f.severity for f in panel_of(votes).findings] == [
         Severity.BLOCK, Severity.HOLD, Severity.NOTE,
