@@ -53,7 +53,7 @@ BACKENDS: tuple[BackendKind, ...] = (
         make=BubblewrapBackend,
         is_automatic=True,
     ),
-    BackendKind(name="process", meaning="no walls: for code of your own", make=ProcessBackend),
+    BackendKind(name="process", meaning="without walls, for code of your own", make=ProcessBackend),
 )
 """The backends of rsi's own, strongest first."""
 AUTOMATIC = tuple(each.name for each in BACKENDS if each.is_automatic)

@@ -13,7 +13,7 @@ from rsi.sandboxes.types import Environment, ExecResult, FileTree, Limits
 
 
 class Option(StrEnum):
-    """One of the words that a key of task.toml may have, with what it means; FORMAT.md prints both."""
+    """A word that can be chosen, with what it means; help and FORMAT.md print both."""
 
     meaning: str
 

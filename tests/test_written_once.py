@@ -3,11 +3,20 @@
 `RSI_TABLES=write pytest tests/test_written_once.py` writes the parts of pages that are made.
 """
 
+import importlib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from rsi.agent.cli.grammar import Verb
+from rsi.agent.cli.parser import VERBS, build_parser
+from rsi.agent.llm.providers import PROVIDERS, Hosting
+from rsi.agent.llm.resolve import provider_forms
+from rsi.agent.search.choose import choose_strategy, strategy_kinds
+from rsi.sandboxes.select import backend_kinds, backend_names
 from rsi.tasks.guards import GUARDS
 from rsi.tasks.types import Clock, Device, MetricKind, Option, Pattern
 
@@ -67,3 +76,74 @@ def test_every_word_says_what_it_means():
     for _, options in WORDS:
         for each in options:
             assert each.meaning, each
+
+
+EVERY_VERB = [*((verb.name, verb) for verb in VERBS if not verb.words),
+              *((f"{verb.name} {word.name}", word) for verb in VERBS for word in verb.words)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "verb"), EVERY_VERB, ids=lambda each: str(each)[:30])
+def test_every_verb_is_a_function_whose_help_can_be_read(words: str, verb: Verb, capsys):
+    module = importlib.import_module(f"rsi.agent.cli.verbs.{verb.module}")
+    assert callable(getattr(module, verb.function))
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args([*words.split(), "--help"])
+    assert ended.value.code == 0
+    assert f"rsi {words}" in capsys.readouterr().out
+
+
+def help_of(*words: str, capsys) -> str:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([*words, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_names_every_verb_provider_backend_and_strategy(capsys):
+    shown = help_of(capsys=capsys)
+    assert all(f" {verb.name} " in shown for verb in VERBS)
+    run = help_of("run", capsys=capsys)
+    assert ", ".join(provider_forms()) in run
+    assert all(f"{each.name}: {each.meaning}" in run for each in backend_kinds())
+    assert ", ".join(each.name for each in strategy_kinds()) in run
+
+
+def test_the_readme_names_every_verb():
+    listed = re.findall(
+        r"^\| (`.*?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    named = {word for row in listed for word in re.findall(r"[a-z][a-z-]+", row)}
+    missing = {verb.name for verb in VERBS} - named
+    assert not missing, f"README.md's table of verbs has no {sorted(missing)}"
+
+
+def choices() -> Iterator[str]:
+    yield "\n| option | words |\n|---|---|\n"
+    shown = [
+        f"`{each.form}`" + (f" ({each.meaning})" if each.meaning else "") for each in PROVIDERS
+    ]
+    yield f"| `--model`, `--critic`, `--reviewer` | {', '.join(shown)} |\n"
+    shown = [
+        "`auto` (the best that runs here)",
+        *(f"`{each.name}` ({each.meaning})" for each in backend_kinds()),
+    ]
+    yield f"| `--sandbox` | {', '.join(shown)} |\n"
+    shown = [f"`{each.name}` ({each.meaning.rstrip('.')})" for each in strategy_kinds()]
+    yield f"| `--strategy` | {', '.join(shown)} |\n\n"
+
+
+def test_the_readme_lists_what_can_be_chosen():
+    part_of_page(ROOT / "README.md", "choices", "".join(choices()))
+
+
+def test_every_strategy_that_is_listed_can_be_chosen():
+    for each in strategy_kinds():
+        assert each.meaning
+        assert choose_strategy(each.name).name.partition(":")[0] == each.name
+    assert len({*backend_names()}) == len(backend_names())
+
+
+def test_every_providers_sdk_is_kept_out_of_the_other_rooms():
+    contracts = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for each in PROVIDERS:
+        if isinstance(each.make, Hosting) and each.make.sdk is not None:
+            assert re.search(rf'forbidden_modules = \[.*"{each.make.sdk}"', contracts), each.name

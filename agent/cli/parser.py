@@ -1,10 +1,9 @@
 """The words of the command line, and which function each verb is."""
 
 import argparse
-from collections.abc import Callable
-from keyword import iskeyword
 
-from rsi.agent.cli.task_words import add_task
+from rsi.agent.cli.grammar import Verb, add_sandbox, add_verbs, model_names, strategy_names
+from rsi.agent.cli.task_words import TASK_WORDS
 
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
@@ -17,14 +16,12 @@ environment: RSI_HOME (where data is kept), RSI_CACHE (where environments are ke
              RSI_MAX_LIMITS (what a sandbox may use at most, such as "memory_mb=8192 wall_s=3600"),
              RSI_LEASE_DIR (one folder for the locks of all who measure on this machine),
              RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE, RSI_WHEEL_DIR (where images come from),
-             ANTHROPIC_API_KEY, OPENAI_API_KEY and the keys of other providers
+             <PROVIDER>_API_KEY, such as ANTHROPIC_API_KEY (keys of model providers)
 """
-
-Add = Callable[[argparse.ArgumentParser], None]
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole grammar; cheap, because verbs are named by module and imported when run."""
+    """The whole grammar; cheap, because a verb's words are added when it is chosen and its module is imported when it runs."""
     parser = argparse.ArgumentParser(
         prog="rsi",
         description="Measured, reviewed, human-gated improvement of small training repos.",
@@ -34,15 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print it and exit")
     parser.add_argument("--verbose", action="store_true", help="log what happens to stderr")
     parser.set_defaults(module="rsi.agent.cli.entry", function="no_verb")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
-    for name, module, text, add in VERBS:
-        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        function = f"{name}_" if iskeyword(name) else name.replace("-", "_")
-        verb.set_defaults(module=f"rsi.agent.cli.verbs.{module}", function=function)
-        verb.add_argument("--json", action="store_true", help="print JSON, one document")
-        add(verb)
-    add_task(verbs)
-    _add_images(verbs)
+    add_verbs(parser, VERBS, title="verbs", metavar="VERB")
     return parser
 
 
@@ -56,15 +45,14 @@ class _PrintVersion(argparse.Action):
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", help="name of a task, or the folder of yours")
+    _task(parser)
     parser.add_argument("--track", help="track of the task (default: its own default)")
     parser.add_argument("--profile", help="size of the task: smoke, demo, full, ...")
     parser.add_argument("--rounds", type=int, default=8, help="ideas to try (default: %(default)s)")
     parser.add_argument(
         "--model",
         action="append",
-        help="who proposes: anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME, scripted:FILE, "
-        "replay:ROUND or replay:FILE (ATIF); several are chosen from by gain per dollar (default: scripted:demo)",
+        help=f"who proposes: {model_names()}; several are chosen from by gain per dollar (default: scripted:demo)",
     )
     parser.add_argument("--critic", default="none", help="model that objects before measuring")
     parser.add_argument("--reviewer", default="rules", help="model that reviews besides the rules")
@@ -86,13 +74,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let low-risk or policy decide before controls on this task have earned it",
     )
-    parser.add_argument(
-        "--sandbox",
-        default="auto",
-        help="auto, docker, docker+runsc (gVisor), bubblewrap or process",
-    )
+    add_sandbox(parser, "where untrusted code runs")
     parser.add_argument("--lineage", help="whose champion to start from and to move")
-    parser.add_argument("--strategy", help="search strategy (default: the scaffold's, else greedy)")
+    parser.add_argument(
+        "--strategy",
+        help=f"search strategy: {strategy_names()}, with settings after a colon (default: the scaffold's, else the first)",
+    )
     parser.add_argument("--scaffold", help="folder with prompts, tools and search settings")
     parser.add_argument("--budget-usd", type=float, help="dollars that the models may cost")
     parser.add_argument("--budget-tokens", type=int, help="tokens that the models may use")
@@ -130,6 +117,10 @@ def _round(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("round", help="id of a round, such as c1120-4f2a-0003")
 
 
+def _task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", help="name of a task, or the folder of yours")
+
+
 def _reason(parser: argparse.ArgumentParser) -> None:
     _round(parser)
     parser.add_argument("--reason", default="", help="why, in words")
@@ -154,10 +145,6 @@ def _worker(parser: argparse.ArgumentParser) -> None:
         "--exit-when-idle", action="store_true", help="end when nothing is queued or under way"
     )
     parser.add_argument("--concurrency", type=int, default=1, help="campaigns at once")
-
-
-def _nothing(_: argparse.ArgumentParser) -> None:
-    """A verb without words of its own."""
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -225,6 +212,8 @@ def _report(parser: argparse.ArgumentParser) -> None:
 
 
 def _what_if(parser: argparse.ArgumentParser) -> None:
+    from rsi.agent.trust.what_if import Panel, Statistic
+
     _campaign_optional(parser)
     parser.add_argument(
         "--minimum-effect", type=float, help="smallest gain that counts, 0.02 is 2 %%"
@@ -232,20 +221,18 @@ def _what_if(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alpha", type=float, help="one-sided error rate of one stage")
     parser.add_argument(
         "--statistic",
-        choices=("sequential", "fixed-n", "keep-if-better"),
-        default="sequential",
-        help="sequential: as campaigns decide; fixed-n: so many pairs and one look; keep-if-better: one run of "
-        "each (default: %(default)s)",
+        choices=[each.value for each in Statistic],
+        default=Statistic.SEQUENTIAL.value,
+        help="; ".join(f"{each}: {each.meaning}" for each in Statistic) + " (default: %(default)s)",
     )
     parser.add_argument(
         "--pairs", type=int, help="pairs of fixed-n (default: the plan's smallest number)"
     )
     parser.add_argument(
         "--reviewer",
-        choices=("campaign", "rules", "any-vote", "majority"),
-        default="campaign",
-        help="campaign: as it was; rules: without any model's word; any-vote, majority: with the stored votes of "
-        "the reviewer counted so (default: %(default)s)",
+        choices=[each.value for each in Panel],
+        default=Panel.CAMPAIGN.value,
+        help="; ".join(f"{each}: {each.meaning}" for each in Panel) + " (default: %(default)s)",
     )
     parser.add_argument(
         "--no-rules", action="store_true", help="without rules, reviewer, plausibility"
@@ -265,8 +252,7 @@ def _reviewer_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="tasks to take (default: all)")
     parser.add_argument(
         "--model",
-        help="model that reviews besides the rules: anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME, "
-        "scripted:FILE (default: rules alone)",
+        help=f"model that reviews besides the rules: {model_names()} (default: rules alone)",
     )
     parser.add_argument(
         "--votes", type=int, default=1, help="fresh looks at each patch (default: %(default)s)"
@@ -279,7 +265,7 @@ def _reviewer_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _remeasured(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sandbox", help="backend to run in (default: the campaign's)")
+    add_sandbox(parser, "backend to run in (default: the campaign's)", default=None)
     parser.add_argument("--pairs", type=int, help="pairs of each comparison (default: the plan's)")
 
 
@@ -318,7 +304,7 @@ def _budget(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sandbox", default="auto", help="backend to examine")
+    add_sandbox(parser, "backend to examine")
     parser.add_argument("--quick", action="store_true", help="leave the conformance checks out")
 
 
@@ -327,84 +313,76 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         "--decide", choices=("person", "policy"), help="who decides (default: you on a terminal)"
     )
     parser.add_argument("--plain", action="store_true", help="plain progress, no cockpit")
-    parser.add_argument(
-        "--sandbox",
-        default="auto",
-        help="auto, docker, docker+runsc (gVisor), bubblewrap or process",
-    )
+    add_sandbox(parser, "where untrusted code runs")
     parser.add_argument("--profile", default="demo", help=argparse.SUPPRESS)
     parser.add_argument("--task", default="lm_training", help=argparse.SUPPRESS)
 
 
-VERBS: tuple[tuple[str, str, str, Add], ...] = (
-    ("run", "running", "queue a campaign, start a worker if none runs, and follow it", _run),
-    ("worker", "running", "run queued campaigns until told to stop", _worker),
-    ("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),
-    ("queue", "reading", "campaigns with their state, and what waits for a decision", _nothing),
-    ("rounds", "reading", "rounds of a campaign with verdicts and effects", _campaign_optional),
-    ("show", "reading", "everything known about one round", _show),
-    ("log", "reading", "the notebook: every idea, its result and lesson", _campaign_optional),
-    ("approve", "deciding", "promote the candidate of a round at the gate", _reason),
-    ("reject", "deciding", "turn the candidate of a round down", _reason),
-    ("revise", "deciding", "send the candidate of a round back with a note", _reason),
-    ("rollback", "deciding", "move a lineage's champion back", _rollback),
-    ("pause", "steering", "let a campaign finish its step, then wait", _campaign),
-    ("resume", "steering", "go on with a paused campaign", _campaign),
-    ("stop", "steering", "end a campaign now, keeping everything", _campaign),
-    ("message", "steering", "say something to the agent at its next turn", _message),
-    ("budget", "steering", "change what a running campaign may use", _budget),
-    (
+VERBS: tuple[Verb, ...] = (
+    Verb("run", "running", "queue a campaign, start a worker if none runs, and follow it", _run),
+    Verb("worker", "running", "run queued campaigns until told to stop", _worker),
+    Verb("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),
+    Verb("queue", "reading", "campaigns with their state, and what waits for a decision"),
+    Verb("rounds", "reading", "rounds of a campaign with verdicts and effects", _campaign_optional),
+    Verb("show", "reading", "everything known about one round", _show),
+    Verb("log", "reading", "the notebook: every idea, its result and lesson", _campaign_optional),
+    Verb("approve", "deciding", "promote the candidate of a round at the gate", _reason),
+    Verb("reject", "deciding", "turn the candidate of a round down", _reason),
+    Verb("revise", "deciding", "send the candidate of a round back with a note", _reason),
+    Verb("rollback", "deciding", "move a lineage's champion back", _rollback),
+    Verb("pause", "steering", "let a campaign finish its step, then wait", _campaign),
+    Verb("resume", "steering", "go on with a paused campaign", _campaign),
+    Verb("stop", "steering", "end a campaign now, keeping everything", _campaign),
+    Verb("message", "steering", "say something to the agent at its next turn", _message),
+    Verb("budget", "steering", "change what a running campaign may use", _budget),
+    Verb(
         "retry",
         "steering",
         "let a campaign go on that failed, was stopped or ran out of its budget",
         _campaign,
     ),
-    ("sooner", "steering", "let a queued campaign run before the others", _campaign),
-    ("later", "steering", "let a queued campaign run after the others", _campaign),
-    ("more-pairs", "steering", "measure more pairs of a candidate at the gate", _round),
-    (
+    Verb("sooner", "steering", "let a queued campaign run before the others", _campaign),
+    Verb("later", "steering", "let a queued campaign run after the others", _campaign),
+    Verb("more-pairs", "steering", "measure more pairs of a candidate at the gate", _round),
+    Verb(
         "replay",
         "replaying",
         "run the tool calls of a round's proposer again and compare, or --show what was said",
         _replay,
     ),
-    ("fork", "replaying", "go on from the middle of a recorded round", _fork),
-    ("import", "importing", "check an ATIF file, show its steps, make it one of ours", _import),
-    ("export", "exporting", "write trajectories in other tools' formats", _export),
-    ("rescore", "replaying", "compute a round's score again from stored samples", _round),
-    ("controls", "trusting", "what planted controls say about the evaluator", _campaign_optional),
-    (
+    Verb("fork", "replaying", "go on from the middle of a recorded round", _fork),
+    Verb("import", "importing", "check an ATIF file, show its steps, make it one of ours", _import),
+    Verb("export", "exporting", "write trajectories in other tools' formats", _export),
+    Verb("rescore", "replaying", "compute a round's score again from stored samples", _round),
+    Verb(
+        "controls", "trusting", "what planted controls say about the evaluator", _campaign_optional
+    ),
+    Verb(
         "what-if",
         "trusting",
         "decide a campaign again under another rule, from stored samples",
         _what_if,
     ),
-    (
+    Verb(
         "reviewer-check",
         "trusting",
         "count what a reviewer catches of planted cheats and holds up of honest patches",
         _reviewer_check,
     ),
-    ("audit", "trusting", "measure a lineage's champion against its baseline again", _audit),
-    ("ablate", "trusting", "measure a candidate without each of its parts", _ablate),
-    ("report", "reading", "write a campaign's report as HTML and Markdown", _report),
-    ("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
-    ("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
+    Verb("audit", "trusting", "measure a lineage's champion against its baseline again", _audit),
+    Verb("ablate", "trusting", "measure a candidate without each of its parts", _ablate),
+    Verb("report", "reading", "write a campaign's report as HTML and Markdown", _report),
+    Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
+    Verb("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
+    Verb("task", "task.tasks", "list, show, check and make tasks", words=TASK_WORDS),
+    Verb(
+        "images",
+        "images",
+        "build, list and prune Docker images of tasks",
+        words=(
+            Verb("list", "images", "images that rsi built"),
+            Verb("build", "images", "build a task's image, or find it in the cache", _task),
+            Verb("prune", "images", "remove images that newer ones replaced"),
+        ),
+    ),
 )
-
-
-def _add_images(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    images = verbs.add_parser("images", help="build, list and prune Docker images of tasks")
-    images.set_defaults(module="rsi.agent.cli.verbs.images", function="list_", json=False)
-    words = images.add_subparsers(title="words", metavar="WORD")
-    for name, text in (
-        ("build", "build a task's image, or find it in the cache"),
-        ("list", "images that rsi built"),
-        ("prune", "remove images that newer ones replaced"),
-    ):
-        word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        function = "list_" if name == "list" else name
-        word.set_defaults(module="rsi.agent.cli.verbs.images", function=function)
-        word.add_argument("--json", action="store_true", help="print JSON, one document")
-        if name == "build":
-            word.add_argument("task", help="name of a task, or the folder of yours")

@@ -2,6 +2,8 @@
 
 import argparse
 
+from rsi.agent.cli.grammar import Verb, add_sandbox
+
 NEW_EPILOG = """\
 example: rsi task new speedy --repo ~/nanolm --entry "python train.py" --editable "src/**" \\
                   --quality val_loss --limit 2.1 --margin 0.02
@@ -10,61 +12,36 @@ globs: * and ? stay inside one folder level, ** crosses levels; quote them
 """
 
 
-def add_task(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `task` and its words to the verbs."""
-    task = verbs.add_parser("task", help="list, show, check and make tasks", description="Tasks.")
-    task.set_defaults(module="rsi.agent.cli.verbs.task.tasks", function="list_", json=False)
-    words = task.add_subparsers(title="words", metavar="WORD")
-    for name, text in (
-        ("list", "tasks that are known here"),
-        ("show", "one task: metric, rules, profiles, solutions, cheats"),
-        ("check", "load a task, run its baseline, apply its patches"),
-        ("instance", "write what a run needs into a folder, to repeat a measurement by hand"),
-    ):
-        word = words.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        word.set_defaults(
-            module="rsi.agent.cli.verbs.task.by_hand"
-            if name == "instance"
-            else "rsi.agent.cli.verbs.task.tasks",
-            function="list_" if name == "list" else name,
-        )
-        word.add_argument("--json", action="store_true", help="print JSON, one document")
-        if name != "list":
-            word.add_argument("task", help="name of a task, or the folder of yours")
-            word.add_argument("--track", help="track of the task")
-        if name == "instance":
-            word.add_argument("--profile", help="size (default: the smallest)")
-            word.add_argument("--sandbox", default="auto", help="backend that makes the instance")
-            word.add_argument("--out", required=True, metavar="FOLDER", help="an empty folder")
-            word.add_argument("--seed", type=int, default=1, help="training seed (default: 1)")
-        if name == "check":
-            word.add_argument("--profile", help="size to run (default: the smallest)")
-            word.add_argument("--sandbox", default="auto", help="backend to run in")
-            word.add_argument(
-                "--deep",
-                action="store_true",
-                help="also measure noise, smallest detectable effect and headroom, and run every cheat",
-            )
-            word.add_argument(
-                "--pairs", type=int, default=8, help="pairs of the same code (default: %(default)s)"
-            )
-            word.add_argument(
-                "--write", metavar="FILE", help="with --deep: keep the numbers as JSON"
-            )
-    _add_new(words)
+def _one(word: argparse.ArgumentParser) -> None:
+    word.add_argument("task", help="name of a task, or the folder of yours")
+    word.add_argument("--track", help="track of the task")
 
 
-def _add_new(words: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "make a task of your own training repo"
-    word = words.add_parser(
-        "new",
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}: copies it, writes a grader, says what to do next.",
-        epilog=NEW_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _check(word: argparse.ArgumentParser) -> None:
+    _one(word)
+    word.add_argument("--profile", help="size to run (default: the smallest)")
+    add_sandbox(word, "backend to run in")
+    word.add_argument(
+        "--deep",
+        action="store_true",
+        help="also measure noise, smallest detectable effect and headroom, and run every cheat",
     )
-    word.set_defaults(module="rsi.agent.cli.verbs.task.new_task", function="new")
-    word.add_argument("--json", action="store_true", help="print JSON, one document")
+    word.add_argument(
+        "--pairs", type=int, default=8, help="pairs of the same code (default: %(default)s)"
+    )
+    word.add_argument("--write", metavar="FILE", help="with --deep: keep the numbers as JSON")
+
+
+def _instance(word: argparse.ArgumentParser) -> None:
+    _one(word)
+    word.add_argument("--profile", help="size (default: the smallest)")
+    add_sandbox(word, "backend that makes the instance")
+    word.add_argument("--out", required=True, metavar="FOLDER", help="an empty folder")
+    word.add_argument("--seed", type=int, default=1, help="training seed (default: 1)")
+
+
+def _new(word: argparse.ArgumentParser) -> None:
+    word.epilog, word.formatter_class = NEW_EPILOG, argparse.RawDescriptionHelpFormatter
     word.add_argument("name", metavar="NAME", help="of the task, and of its folder")
     word.add_argument("--repo", required=True, metavar="FOLDER_OR_URL", help="your training repo")
     word.add_argument("--commit", metavar="REV", help="commit, branch or tag (default: HEAD)")
@@ -135,3 +112,22 @@ def _several(
         metavar="GLOB",
         help=text,
     )
+
+
+TASK_WORDS = (
+    Verb("list", "task.tasks", "tasks that are known here"),
+    Verb("show", "task.tasks", "one task: metric, rules, profiles, solutions, cheats", _one),
+    Verb("check", "task.tasks", "load a task, run its baseline, apply its patches", _check),
+    Verb(
+        "instance",
+        "task.by_hand",
+        "write what a run needs into a folder, to repeat a measurement by hand",
+        _instance,
+    ),
+    Verb(
+        "new",
+        "task.new_task",
+        "make a task of your own training repo: copies it, writes a grader, says what to do next",
+        _new,
+    ),
+)

@@ -29,7 +29,7 @@ from rsi.evals.judge.quality import breaks_limit
 from rsi.evals.judge.sequential import fixed_interval, log_ratio
 from rsi.evals.types import Finding, Measurement, Purpose, Severity, Verdict
 from rsi.tasks.guards import SourceFacts
-from rsi.tasks.types import Direction, Profile, Task
+from rsi.tasks.types import Direction, Option, Profile, Task
 
 PERSON = "person:"
 FIXED_SOURCES = frozenset({"rules", "probe"})
@@ -40,28 +40,27 @@ class WhatIfError(AgentError, ValueError):
     """The rule cannot be applied to this campaign."""
 
 
-class Statistic(StrEnum):
+class Statistic(Option):
     """How runs become a verdict."""
 
-    SEQUENTIAL = "sequential"
-    """The campaign's own: pairs until the boundary is crossed, then fresh ones to confirm."""
-    FIXED_N = "fixed-n"
-    """A number of pairs fixed beforehand, one look, nothing confirmed."""
-    KEEP_IF_BETTER = "keep-if-better"
-    """One run of each; keep what was faster."""
+    SEQUENTIAL = (
+        "sequential",
+        "pairs until the boundary is crossed, then fresh ones, as campaigns decide",
+    )
+    FIXED_N = "fixed-n", "a number of pairs fixed beforehand, one look, nothing confirmed"
+    KEEP_IF_BETTER = "keep-if-better", "one run of each; what was faster is kept"
 
 
-class Panel(StrEnum):
+class Panel(Option):
     """Whose findings stop a candidate for a person."""
 
-    CAMPAIGN = "campaign"
-    """As it was: rules, and the votes as they were put together then."""
-    RULES = "rules"
-    """The deterministic rules alone."""
-    ANY_VOTE = "any-vote"
-    """Rules, and whatever any one vote of the reviewer would stop."""
-    MAJORITY = "majority"
-    """Rules, and the reviewer where at least half of its votes would stop the candidate."""
+    CAMPAIGN = "campaign", "rules, and votes put together as they were then"
+    RULES = "rules", "the deterministic rules alone"
+    ANY_VOTE = "any-vote", "rules, and whatever any one stored vote of the reviewer would stop"
+    MAJORITY = (
+        "majority",
+        "rules, and the reviewer where at least half of its stored votes would stop",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

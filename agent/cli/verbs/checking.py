@@ -1,10 +1,11 @@
 """`rsi doctor`: may a campaign start on this machine?"""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rsi.agent.cli.context import emit, home, note
 from rsi.agent.errors import AgentError, UnknownCommitError
+from rsi.agent.plugins import TriedPlugin, tried_plugins
 from rsi.agent.queue.worker import live_workers
 from rsi.agent.store.champion import look_at_champion
 from rsi.agent.store.git.lineage import Lineage
@@ -22,11 +23,17 @@ def doctor(args: argparse.Namespace) -> int:
         note("trying every guarantee of the sandbox; --quick leaves that out")
     report = examine(args.sandbox, with_conformance=not args.quick)
     ledger = _ledger_facts()
+    plugins = tried_plugins()
     is_ready = report.may_start and not ledger.get("problem")
     emit(
         args,
-        {"may_start": is_ready, "sandbox": report, "ledger": ledger},
-        [*_sandbox_lines(report), *_ledger_lines(ledger), _verdict(is_ready=is_ready)],
+        {"may_start": is_ready, "sandbox": report, "ledger": ledger, "plugins": plugins},
+        [
+            *_sandbox_lines(report),
+            *_plugin_lines(plugins),
+            *_ledger_lines(ledger),
+            _verdict(is_ready=is_ready),
+        ],
     )
     return 0 if is_ready else 1
 
@@ -93,6 +100,11 @@ def _sandbox_lines(report: DoctorReport) -> Iterator[str]:
     for finding in report.findings:
         word = "STOP" if finding.severity is Severity.BLOCKER else "note"
         yield f"  {word}    {finding.text}"
+
+
+def _plugin_lines(plugins: Sequence[TriedPlugin]) -> Iterator[str]:
+    for each in plugins:
+        yield f"  plug-in {each.plugin.origin}: {each.problem or 'ok'}"
 
 
 def _gpu_state(health: GpuHealth) -> str:
