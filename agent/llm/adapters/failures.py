@@ -5,7 +5,6 @@ type or by words alone, and some say it with status 200. So status, codes and wo
 """
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import cast
 
 from rsi.agent.llm.adapters.deadline import Deadline
 from rsi.agent.llm.adapters.event_stream import QUOTED_CHARS, BrokenEventError
+from rsi.agent.llm.adapters.overflow import is_overflow, told_context_tokens
 from rsi.agent.llm.errors import (
     ContextOverflowError,
     ModelAuthError,
@@ -39,47 +39,6 @@ _NO_KEY_SENT = (
     "write &key_env=<VARIABLE> to name the key for this server"
 )
 
-_OVERFLOW_CODES = frozenset(
-    {
-        "context_length_exceeded",
-        "context_window_exceeded",
-        "exceed_context_size_error",
-        "model_context_window_exceeded",
-        "request_too_large",
-        "string_above_max_length",
-        "model_max_prompt_tokens_exceeded",
-    }
-)
-_OVERFLOW_WORDS = re.compile(
-    r"prompt is too long|input is too long|(?:prompt|input|request|message)s? (?:is|are) too (?:long|large)"
-    r"|request too large|request entity too large|payload too large|too many (?:input )?tokens"
-    r"|max(?:imum)? (?:model |allowed )?(?:context|prompt|input|sequence) (?:length|size|window)"
-    r"|context[ _](?:length|window|size|limit)s? ?(?:is |was |has been )?exceeded"
-    r"|exceed\w* (?:the |your |this |its )?(?:model(?:'s)? |available |configured |maximum |max )*"
-    r"(?:context|token limit|number of tokens|sequence length|prompt length)"
-    r"|(?:larger|longer|greater|more|bigger) than (?:the |this )?(?:model(?:'s)? |maximum |max )*"
-    r"(?:context|sequence length)"
-    r"|context (?:the )?overflow|loaded with context length of only"
-    r"|token count \(?\d[\d,]*\)? ?exceeds|exceeds the limit of \d+"
-    r"|reduce (?:the length of the messages|your prompt|the prompt|the input)"
-    r"|n_keep\D+\d+\)?\s*>=\s*n_ctx|`inputs` (?:tokens|must have)|max_(?:completion_)?tokens\W.{0,60}too large"
-    r"|exceed context limit|context window|token limit exceeded|exceeded model token limit",
-)
-"""Measured on the bodies of llama.cpp, Ollama, LM Studio, TGI, vLLM, SGLang, Gemini, Anthropic, OpenAI, OpenRouter, Groq,
-xAI, Mistral and Bedrock; `tests/agent/llm/overflows.py` has one of each."""
-_CONTEXT_SIZES = (
-    re.compile(r"n_ctx\W+(\d+)"),
-    re.compile(
-        r"(?:context|prompt|sequence|input) (?:length|size|window)(?: limit)?(?: is| of|:)?(?: only)? \(?(\d+)"
-    ),
-    re.compile(r"\d+ tokens? > (\d+) max"),
-    re.compile(r"(?:maximum|limit) (?:number of tokens allowed |of )\(?(\d+)"),
-    re.compile(r"must be <= (\d+)"),
-    re.compile(r"less than (\d+) tokens"),
-    re.compile(r"token limit: (\d+)"),
-    re.compile(r"\blimit (\d+)"),
-    re.compile(r"exceed context limit: \d+ \+ \d+ > (\d+)"),
-)
 _QUOTA = (
     "insufficient_quota",
     "billing_error",
@@ -206,7 +165,7 @@ def failure(
         may_have_cost=kind.may_have_cost or has_started,
     )
     if isinstance(made, ContextOverflowError):
-        made.context_tokens = _context_tokens(words)
+        made.context_tokens = told_context_tokens(words)
     return made
 
 
@@ -297,10 +256,7 @@ def _kind(
         return found
     if any(word in words for word in _QUOTA):
         return ModelAuthError
-    if status == 413 or codes & _OVERFLOW_CODES:
-        return ContextOverflowError
-    is_limit_of_rate = status == 429 or codes & {"rate_limit_error", "rate_limit_exceeded"}
-    if _OVERFLOW_WORDS.search(words) and (not is_limit_of_rate or "too large" in words):
+    if is_overflow(status, codes, words):
         return ContextOverflowError
     if issubclass(found, ModelRefusedError):
         return found
@@ -367,14 +323,6 @@ def _said(body: object) -> str:
             break
         found = inner
     return found if isinstance(found, str) else json.dumps(found, default=str, ensure_ascii=False)
-
-
-def _context_tokens(words: str) -> int | None:
-    """The size of the context that an overflow's words tell; None when they tell none."""
-    for pattern in _CONTEXT_SIZES:
-        if match := pattern.search(words.replace(",", "")):
-            return int(match[1]) or None
-    return None
 
 
 def _number(text: str | None) -> float | None:

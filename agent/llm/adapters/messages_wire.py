@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import assert_never
 
+from rsi.agent.llm.adapters.tool_calls import safe_id, safe_name
 from rsi.agent.llm.naming.options import ModelOptions
 from rsi.agent.llm.types import Block, Message, Reasoning, Request, Role, Text, ToolCall, ToolResult
 
@@ -79,11 +80,12 @@ def _block(block: Block) -> dict[str, object] | None:
             return dict(block.payload) if block.provider == PROVIDER else None
         case ToolCall():
             arguments = dict(block.arguments)
-            return {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
+            name, call_id = safe_name(block.name), safe_id(block.id)
+            return {"type": "tool_use", "id": call_id, "name": name, "input": arguments}
         case ToolResult():
             return {
                 "type": "tool_result",
-                "tool_use_id": block.call_id,
+                "tool_use_id": safe_id(block.call_id),
                 "content": block.text or "(no output)",
                 "is_error": block.is_error,
             }

@@ -155,7 +155,7 @@ def _count(value: object) -> int:
     """
     try:
         number = float(cast(float, value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _NonsenseError(f"{value!r}") from error
     if isinstance(value, bool) or not math.isfinite(number):
         raise _NonsenseError(f"{value!r}")

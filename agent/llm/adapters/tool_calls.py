@@ -117,7 +117,7 @@ class CallPieces:
             return not repeats
         if call.pieces:
             return text.lstrip().startswith("{") and not text.startswith("".join(call.pieces))
-        return call.name in self._tools and not self._continues(call.name, name)
+        return name != call.name in self._tools and not self._continues(call.name, name)
 
     def _is_next_of(self, call: _Open, text: str) -> bool:
         if not (call.is_named_again and text):

@@ -12,7 +12,7 @@ from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.retry import RetryPolicy
 from rsi.agent.llm.types import Reply, Request
 from rsi.agent.roles.calls import Caller
-from rsi.agent.types import AgentRole
+from rsi.agent.types import AgentRole, BudgetGuard
 
 CANARY = "sk-canary-5b1f0c7e9a2d4468b3f1"
 
@@ -74,12 +74,12 @@ class Bill:
 def pay(make, provider):
     """Asks once, as every role does: with six attempts, reserved and settled one by one."""
 
-    def pay(request: Request, **options: object) -> Bill:
-        guard = OpenBudgetGuard()
+    def pay(request: Request, guard: BudgetGuard | None = None, **options: object) -> Bill:
+        open_guard = OpenBudgetGuard()
         caller = Caller(
             model=make(**options),
             role=AgentRole.PROPOSER,
-            budget_guard=guard,
+            budget_guard=guard or open_guard,
             sink=lambda *_: None,
             policy=RetryPolicy(attempts=6, base_s=0.0),
         )
@@ -88,7 +88,7 @@ def pay(make, provider):
             reply = caller.complete(request)
         except ModelError as caught:
             error = caught
-        usages = [usage for _, usage, _ in guard.settled]
+        usages = [usage for _, usage, _ in open_guard.settled]
         return Bill(
             reply=reply,
             error=error,
