@@ -11,14 +11,17 @@ from rsi.agent.llm.errors import ModelError
 from rsi.agent.policy.controls import default_every
 from rsi.agent.policy.gate import decide, person
 from rsi.agent.policy.rollbacks import roll_back
-from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfig
+from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY
 from rsi.agent.queue.forks import queue_fork
 from rsi.agent.queue.launching import ensure_worker, launch
 from rsi.agent.queue.requests import retry_refusal
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
+    Asked,
     CampaignRecord,
     DecisionAction,
     DecisionRecord,
@@ -62,7 +65,7 @@ def request(
     *,
     campaign_id: str | None = None,
     round_id: str | None = None,
-    payload: Mapping[str, object] | None = None,
+    payload: Asked | None = None,
 ) -> int:
     """Write a wish for a worker; returns its number.
 
@@ -111,7 +114,7 @@ def queue(
             "control_every": default_every(chosen),
             "audit_every": DEFAULT_AUDIT_EVERY,
         }
-        config = CampaignConfig.from_json({**defaults, **settings})
+        config = decode(CampaignConfig, encode({**defaults, **settings}))
         record = launch(
             home.create(), ledger, loaded, profile=chosen.name, config=config, lineage=lineage
         ).campaign

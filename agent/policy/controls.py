@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.audits import failed_audit
-from rsi.agent.policy.settings import Autonomy, CampaignConfig
+from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     CampaignRecord,
@@ -265,8 +265,7 @@ def unearned(
 
 
 def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> ControlStanding:
-    declared = campaign.config.get("campaign_alpha", 0.01)
-    alpha = alpha_for(1, declared if isinstance(declared, float) else 0.01)
+    alpha = alpha_for(1, campaign.config.campaign_alpha)
     return ControlStanding(
         lineage=campaign.lineage,
         task=campaign.task,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rsi.agent.llm.types import Price, Usage
 from rsi.agent.policy.budget import Budget, spent
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord, ChargeRecord
 from rsi.agent.store.steps.record import StepRecord
@@ -82,7 +81,7 @@ def past_rounds(ledger: Ledger, *, task: str, profile: str, model: str) -> PastR
         each
         for each in ledger.campaigns(limit=200)
         if (each.record.task, each.record.profile) == (task, profile)
-        and each.record.config.get("proposer") == model
+        and each.record.config.proposer == model
         and each.rounds
     ][:LATEST]
     rounds = sum(each.rounds for each in past)
@@ -107,7 +106,7 @@ def expectation(ledger: Ledger, campaign: CampaignRecord, price: Price | None) -
         campaign: The campaign that is about to start.
         price: Of the dearest proposer; None when it is unknown.
     """
-    config = CampaignConfig.from_json(campaign.config)
+    config = campaign.config
     past = past_rounds(ledger, task=campaign.task, profile=campaign.profile, model=config.proposer)
     ideas = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     if past.campaigns:

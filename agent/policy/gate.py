@@ -8,7 +8,7 @@ import getpass
 import os
 
 from rsi.agent.errors import AgentError
-from rsi.agent.policy.settings import Autonomy
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     DecisionAction,

@@ -3,26 +3,31 @@
 Does not: refuse anything; `rsi.agent.policy.budget` says what is exhausted, the budget guard refuses calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rsi.agent.policy.budget import Budget, Spent, spent
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, utc_now
 
 
 def budget_now(ledger: Ledger, campaign_id: str) -> Budget:
-    """The campaign's limits, with what a person changed since under the settings' own names."""
-    config = CampaignConfig.from_json(ledger.campaign(campaign_id).config)
+    """The campaign's limits, with what a person changed since."""
     wishes = CampaignSteering(ledger, campaign_id).budgets()
+    return budget_of(ledger.campaign(campaign_id).config, wishes)
+
+
+def budget_of(config: CampaignConfig, wishes: Mapping[str, float | None]) -> Budget:
+    """The limits of some settings, with other wishes under the settings' own names."""
+    tokens = wishes.get("budget_tokens", config.budget_tokens)
     return Budget(
-        usd=_number(wishes.get("budget_usd", config.budget_usd)),
-        tokens=_whole(wishes.get("budget_tokens", config.budget_tokens)),
-        wall_s=_number(wishes.get("budget_wall_s", config.budget_wall_s)),
-        device_s=_number(wishes.get("budget_device_s", config.budget_device_s)),
+        usd=wishes.get("budget_usd", config.budget_usd),
+        tokens=None if tokens is None else int(tokens),
+        wall_s=wishes.get("budget_wall_s", config.budget_wall_s),
+        device_s=wishes.get("budget_device_s", config.budget_device_s),
     )
 
 
@@ -51,11 +56,3 @@ def worked_s(events: Sequence[CampaignEvent], now: datetime) -> float:
             case _:
                 pass
     return total if since is None else total + (now - since).total_seconds()
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else None

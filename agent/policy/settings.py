@@ -6,14 +6,12 @@ lineage's repository and the task's folder.
 
 import hashlib
 import secrets
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import replace
 from datetime import datetime
-from enum import IntEnum
 from pathlib import Path
-from typing import cast
 
 from rsi.agent.errors import AgentError
+from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignRecord, utc_now
@@ -25,85 +23,12 @@ DEFAULT_AUDIT_EVERY = 5
 undone by one rollback, and one more measurement for some thirty of the same size."""
 
 
-class Autonomy(IntEnum):
-    """Who decides at the gate. Level 0, a person's word before each measurement, does not exist yet."""
-
-    PERSON = 1
-    """A person approves each promotion."""
-    LOW_RISK = 2
-    """Policy promotes candidates without findings; a person sees the others."""
-    POLICY = 3
-    """Policy promotes; a person audits afterwards."""
-
-
 class CampaignConfigError(AgentError, ValueError):
     """The settings of a campaign contradict each other or the task."""
 
 
 class TaskChangedError(AgentError):
     """The task on disk is not the one that the campaign was queued with."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignConfig:
-    """Settings of one campaign; stored whole in its record."""
-
-    task_root: str
-    """Folder of the task; a worker loads it from there and compares the digest."""
-    rounds: int
-    proposer: str
-    """Model spec, such as "scripted:demo" or "anthropic:<model>"."""
-    other_proposers: tuple[str, ...] = ()
-    """More models to choose from, round by round, by gain per dollar."""
-    fork_of: str | None = None
-    """Round whose proposer's run the first round goes on from; None starts afresh."""
-    fork_step: int = 0
-    """Turn of that run after which it goes on."""
-    fork_say: str | None = None
-    """Words for the agent at that point."""
-    critic: str = "none"
-    reviewer: str = "rules"
-    """"rules" reviews by the deterministic rules alone; a model spec adds votes."""
-    autonomy: int = Autonomy.PERSON
-    is_autonomy_granted: bool = False
-    """Policy decides at levels 2 and 3 although no controls have earned it yet."""
-    backend: str = "auto"
-    strategy: str = "greedy"
-    scaffold: str | None = None
-    """Folder of the scaffold; None means the one that ships with rsi."""
-    budget_usd: float | None = None
-    budget_tokens: int | None = None
-    budget_wall_s: float | None = None
-    budget_device_s: float | None = None
-    """Seconds of timed runs, the agent's own included."""
-    round_budget_usd: float | None = None
-    """Dollars that the models may cost in any one round, all its attempts together."""
-    review_votes: int = 1
-    """Independent looks of the reviewer model."""
-    is_unknown_price_allowed: bool = False
-    campaign_alpha: float = 0.01
-    """Chance of any false promotion in the whole campaign."""
-    control_every: int = 0
-    """Ideas between two control times, the first one before any idea; 0 plans none. `rsi run` asks for some by
-    default; this default is for campaigns that were queued when there were none, which must go on as begun."""
-    audit_every: int = 0
-    """Promotions of this campaign after which its champion is measured against the baseline again, and so on; 0 only at
-    the end. `rsi run` asks for some by default; this default is for campaigns that were queued without the setting."""
-    seed: str = field(default_factory=lambda: secrets.token_hex(16))
-    """Master seed, hex; every instance and training seed derives from it. Never enters a sandbox."""
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, object]) -> "CampaignConfig":
-        """Read back what `to_json` wrote; unknown keys of newer versions are ignored."""
-        known = {each.name for each in fields(cls)}
-        read = {key: value for key, value in stored.items() if key in known}
-        # JSON has lists only.
-        read["other_proposers"] = tuple(cast(list[str], read.get("other_proposers", [])))
-        return cls(**read)  # type: ignore[arg-type]  # JSON that `to_json` wrote
-
-    def to_json(self) -> dict[str, object]:
-        """Plain JSON for the ledger."""
-        return asdict(self)
 
 
 def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
@@ -144,7 +69,7 @@ def task_of(campaign: CampaignRecord) -> Task:
         TaskChangedError: Its folder holds another version now.
         TaskError: It cannot be loaded any more.
     """
-    config = CampaignConfig.from_json(campaign.config)
+    config = campaign.config
     task = load_task(Path(config.task_root), track=campaign.track)
     if task.digest != campaign.task_digest:
         raise TaskChangedError(
@@ -179,6 +104,7 @@ def queue_campaign(
     """
     check_config(config, task, profile)
     at = now or utc_now()
+    config = replace(config, seed=config.seed or secrets.token_hex(16))
     record = CampaignRecord(
         id=new_campaign_id(at),
         created_at=at,
@@ -188,7 +114,7 @@ def queue_campaign(
         profile=profile,
         lineage=lineage,
         seed_commitment=hashlib.sha256(bytes.fromhex(config.seed)).hexdigest(),
-        config=config.to_json(),
+        config=config,
     )
     ledger.add_campaign(record)
     ledger.add_campaign_event(

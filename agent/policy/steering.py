@@ -4,7 +4,7 @@ Invariant: a request counts from the moment it is written; handling it only mark
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import HandledMark, RequestKind, RequestRecord, utc_now
@@ -29,12 +29,12 @@ def is_stop_asked(requests: Sequence[RequestRecord]) -> bool:
     return _latest(requests, {RequestKind.STOP, RequestKind.RETRY}) is RequestKind.STOP
 
 
-def asked_limits(requests: Sequence[RequestRecord]) -> dict[str, object]:
+def asked_limits(requests: Sequence[RequestRecord]) -> Mapping[str, float | None]:
     """Latest wish for each limit, by its setting's name such as "budget_usd"."""
-    wishes: dict[str, object] = {}
+    wishes: dict[str, float | None] = {}
     for each in requests:
         if each.kind is RequestKind.BUDGET:
-            wishes.update(each.payload)
+            wishes.update(each.payload.limits)
     return wishes
 
 
@@ -88,11 +88,11 @@ class CampaignSteering:
         for each in self._requests():
             if each.kind is RequestKind.MESSAGE and self._is_due(each):
                 self._given.add(each.id)
-                yield str(each.payload.get("text", ""))
+                yield each.payload.text
                 # Not before: a kill while it is being written down must not lose it.
                 self._take(each, "delivered", self._proposal)
 
-    def budgets(self) -> dict[str, object]:
+    def budgets(self) -> Mapping[str, float | None]:
         """See `asked_limits`."""
         return asked_limits(self._requests())
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsi.agent.errors import AgentError
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.queue.launching import Launch, launch
 from rsi.agent.run.steps.models import proposer_of
 from rsi.agent.store.home import Home
@@ -53,7 +52,7 @@ def queue_fork(
             f"round {round_id} has turns 1 to {len(recording.turns)}; --step {step} is none of "
             "them (0 starts over with the same brief)"
         )
-    before = CampaignConfig.from_json(campaign.config)
+    before = campaign.config
     opened = ledger.step(round_id, Step.OPEN)
     config = replace(
         before,

@@ -14,7 +14,6 @@ from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Price
 from rsi.agent.policy.forecast import expectation, usd_before_start
 from rsi.agent.policy.settings import (
-    CampaignConfig,
     CampaignConfigError,
     check_config,
     default_lineage,
@@ -28,6 +27,7 @@ from rsi.agent.run.steps.briefing import NO_CRITIC
 from rsi.agent.run.steps.models import recorded_replies
 from rsi.agent.run.steps.reviewing import RULES_ONLY
 from rsi.agent.search.choose import choose_strategy
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import checked_name
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger

@@ -68,9 +68,9 @@ def retry_refusal(ledger: Ledger, campaign_id: str) -> str:
         return ""
     if state not in {CampaignState.FINISHED, CampaignState.STOPPED}:
         return f"it is {state.value}; only one that has ended can go on"
-    planned = ledger.campaign(campaign_id).config.get("rounds")
+    planned = ledger.campaign(campaign_id).config.rounds
     done = sum(not each.is_control for each in ledger.rounds(campaign_id))
-    if isinstance(planned, int) and done < planned:
+    if done < planned:
         return ""
     return "all its rounds are done; clone it to run the same again"
 
@@ -101,5 +101,4 @@ def _retry(ledger: Ledger, client: EngineClient, request: RequestRecord) -> str:
 
 
 def _places(request: RequestRecord) -> int:
-    by = request.payload.get("by", 0)
-    return by if isinstance(by, int) else 0
+    return request.payload.by

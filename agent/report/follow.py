@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from rsi.agent.policy.budget import Budget, warnings
 from rsi.agent.policy.forecast import rounds_paid_for
 from rsi.agent.policy.limits import budget_now, spent_now
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.safe import safe_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step
@@ -84,7 +83,7 @@ class Follower:
         left = rounds_paid_for(
             self._ledger.charges(campaign.id),
             rounds_done=sum(each.round_id in ideas for each in ended),
-            rounds_planned=CampaignConfig.from_json(campaign.config).rounds,
+            rounds_planned=campaign.config.rounds,
             budget=budget,
         )
         return "" if left is None else f"; as the rounds went so far, it pays for {left} more"

@@ -12,11 +12,12 @@ from pathlib import Path
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.policy.error_rates import planned_rates
-from rsi.agent.policy.settings import CampaignConfig, task_of
+from rsi.agent.policy.settings import task_of
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.roles.scaffold.loading import DEFAULT as DEFAULT_SCAFFOLD
 from rsi.agent.roles.scaffold.loading import Scaffold, load_scaffold
 from rsi.agent.store.champion import open_lineage, require_commit, settle_champion
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -81,7 +82,7 @@ def open_campaign_context(
         LineageBehindError: This home's repository lacks what the ledger says was committed or promoted.
         TaskError, SandboxError, AgentError: As the parts raise them.
     """
-    config = CampaignConfig.from_json(campaign.config)
+    config = campaign.config
     task = task_of(campaign)
     lineage = open_lineage(home, ledger, campaign.lineage)
     _require_candidates(ledger, lineage, campaign.id)

@@ -72,7 +72,7 @@ def decode(cls: type[T], text: str) -> T:
 
 
 def value_of(cls: type[T], raw: object) -> T:
-    """The value of an object that came out of stored JSON; errors are those of `decode`."""
+    """The value of what came out of stored JSON; errors are those of `decode`."""
     value: T = _converter(cls)(raw)
     return value
 
@@ -86,6 +86,12 @@ def stored_fields(value: Any) -> dict[str, object]:
         for each, item in values.items()
         if not (is_sparse and _is_default(each, item))
     }
+
+
+def own_fields(cls: type[T], raw: object) -> T:
+    """A dataclass read field by field, whatever its own `from_stored` does besides."""
+    value: T = _dataclass(cls)(raw)
+    return value
 
 
 def time_text(moment: datetime) -> str:

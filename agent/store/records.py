@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from rsi.agent.store.codec import Stored, own_fields
+from rsi.agent.store.config import CampaignConfig
+
 Json = Mapping[str, object]
 
 
@@ -41,8 +44,7 @@ class CampaignRecord:
     """Name of the git repository whose champion this campaign moves."""
     seed_commitment: str
     """sha256 of the campaign's master seed."""
-    config: Json = field(default_factory=dict)
-    """models by role, strategy, rounds, budgets, autonomy level, backend name."""
+    config: CampaignConfig
 
 
 class CampaignEventKind(StrEnum):
@@ -284,6 +286,30 @@ class HandledMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Stored):
+    """What a request says besides its kind; a limit is stored under its setting's name."""
+
+    text: str = ""
+    """Words for the agent."""
+    by: int = 0
+    """Places to move up in the queue; below 0 to move down."""
+    limits: Mapping[str, float | None] = field(default_factory=dict)
+    """New limits by their setting's name, such as "budget_usd"; None lifts one."""
+
+    def to_stored(self) -> Json:
+        words = {"text": self.text} if self.text else {}
+        return {**words, **({"by": self.by} if self.by else {}), **self.limits}
+
+    @classmethod
+    def from_stored(cls, raw: object) -> "Asked":
+        if not isinstance(raw, Mapping):
+            return own_fields(cls, raw)
+        said = dict(raw)
+        words = {name: said.pop(name) for name in ("text", "by") if name in said}
+        return own_fields(cls, {**words, "limits": said})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
     """One wish, written by the CLI or the TUI, taken by a worker."""
 
@@ -294,7 +320,7 @@ class RequestRecord:
     at: datetime
     campaign_id: str | None = None
     round_id: str | None = None
-    payload: Json = field(default_factory=dict)
+    payload: Asked = field(default_factory=Asked)
     handled: HandledMark | None = None
     """None while nobody took it."""
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.policy.audits import STREAM, WHOLE, Compared
-from rsi.agent.policy.settings import CampaignConfig, task_of
+from rsi.agent.policy.settings import task_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
@@ -227,7 +227,7 @@ def _bench(
     *,
     is_transfer: bool = False,
 ) -> _Bench:
-    config = CampaignConfig.from_json(campaign.config)
+    config = campaign.config
     task = task_of(campaign)
     profile = task.profiles[campaign.profile]
     if is_transfer:

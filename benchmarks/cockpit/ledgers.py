@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rsi.agent.store.codec import encode, time_text
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -30,7 +31,7 @@ def campaign(number: int = 0) -> CampaignRecord:
     return CampaignRecord(
         id=f"c{number:05d}", created_at=datetime.now(UTC), task="lm_training", task_digest="d" * 64, track="fixed_model",
         profile="demo", lineage="bench", seed_commitment="e" * 64,
-        config={"rounds": 8, "proposer": "scripted:demo", "autonomy": 1},
+        config=CampaignConfig(rounds=8, proposer="scripted:demo"),
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rsi.agent.policy.gate import decide
-from rsi.agent.policy.settings import Autonomy, CampaignConfig
 from rsi.agent.queue.launching import launch
+from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState

@@ -8,7 +8,9 @@ from rsi.agent.cli.entry import main
 from rsi.agent.cli.parser import build_parser
 from rsi.agent.cli.verbs.running import config_from
 from rsi.agent.policy.audits import audits_in, claimed_speedup
-from rsi.agent.policy.settings import CampaignConfig, CampaignConfigError
+from rsi.agent.policy.settings import CampaignConfigError
+from rsi.agent.store.codec import decode
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignEventKind, CampaignState
 from rsi.agent.store.round_book import RoundBook
@@ -87,9 +89,8 @@ def test_an_audit_after_every_promotion_survives_kills_and_is_made_once(
 def test_a_campaign_that_was_queued_without_the_setting_audits_at_the_end_alone(
     ledger, queue, work, idea
 ):
-    stored = CampaignConfig(task_root="/t", rounds=1, proposer="scripted:x").to_json()
-    del stored["audit_every"]
-    assert CampaignConfig.from_json(stored).audit_every == 0
+    stored = decode(CampaignConfig, '{"task_root":"/t","rounds":1,"proposer":"scripted:x"}')
+    assert stored.audit_every == 0
     campaign_id = queue([idea(GAIN, predicted=2.5)])
     status, log = work()
     assert status == 0, log

@@ -3,9 +3,9 @@
 import pytest
 
 from rsi.agent.cli.entry import main
-from rsi.agent.policy.settings import Autonomy
 from rsi.agent.report.follow import Follower
 from rsi.agent.report.tally import tally
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
 from rsi.agent.store.round_book import RoundBook

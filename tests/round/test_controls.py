@@ -17,9 +17,9 @@ from rsi.agent.policy.controls import (
     standing_of,
 )
 from rsi.agent.policy.gate import policy_decision
-from rsi.agent.policy.settings import Autonomy
 from rsi.agent.report.files import write_report
 from rsi.agent.report.tally import tally
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import DecisionAction, Step
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import GateCase, case_at_gate

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from rsi.agent.cli.entry import main
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.queue.launching import launch
+from rsi.agent.store.config import CampaignConfig
 from rsi.tasks.format.loader import load_task
 
 GIVES_UP = '[[round]]\ngive_up = "nothing to gain"\n'

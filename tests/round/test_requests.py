@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from rsi.agent.policy.settings import Autonomy
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import (
+    Asked,
     CampaignEventKind,
     CampaignState,
     DecisionAction,
@@ -73,7 +74,7 @@ def test_a_campaign_that_failed_goes_on_when_it_is_asked_to(ledger, queue, work,
 def test_a_campaign_that_was_asked_for_sooner_comes_first(ledger, queue, work, idea):
     first, second, third = (queue([idea("07_wrong_name")], lineage=name) for name in "abc")
     for campaign_id, by in ((third, 1), (first, -1)):
-        ask(ledger, RequestKind.PRIORITY, campaign_id, payload={"by": by})
+        ask(ledger, RequestKind.PRIORITY, campaign_id, payload=Asked(by=by))
     assert work()[0] == 0
     started = [
         (event.at, each)
@@ -82,7 +83,7 @@ def test_a_campaign_that_was_asked_for_sooner_comes_first(ledger, queue, work, i
         if event.kind is CampaignEventKind.STARTED
     ]
     assert [each for _, each in sorted(started)] == [third, second, first]
-    late = ask(ledger, RequestKind.PRIORITY, first, payload={"by": 5})
+    late = ask(ledger, RequestKind.PRIORITY, first, payload=Asked(by=5))
     assert work()[0] == 0
     assert handled(ledger, late).outcome == "refused"
 

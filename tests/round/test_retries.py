@@ -27,9 +27,7 @@ class Forgetful:
 @pytest.fixture
 def ask(ledger):
     def go(kind, campaign_id):
-        return ledger.add_request(
-            kind, actor="person:ada", at=utc_now(), campaign_id=campaign_id, payload={}
-        )
+        return ledger.add_request(kind, actor="person:ada", at=utc_now(), campaign_id=campaign_id)
 
     return go
 

@@ -8,7 +8,7 @@ from tests.round.scripted_server import GPT, playing
 
 from rsi.agent.llm.types import ToolCall, Usage
 from rsi.agent.policy.gate import GateError
-from rsi.agent.policy.settings import Autonomy
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import ChargeRole, DecisionAction, Step
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.steps.facts import Critiqued, Proposed

@@ -6,9 +6,10 @@ import pytest
 from tests.round.scripted_server import GPT, playing
 
 from rsi.agent.cli.entry import main
-from rsi.agent.policy.settings import Autonomy
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import (
     AgentRole,
+    Asked,
     CampaignEventKind,
     CampaignState,
     DecisionAction,
@@ -40,9 +41,9 @@ def provider(tmp_path, ledger, monkeypatch):
 
 @pytest.fixture
 def ask(ledger):
-    def go(kind, campaign_id, **payload):
+    def go(kind, campaign_id, **said):
         ledger.add_request(
-            kind, actor="person:ada", at=utc_now(), campaign_id=campaign_id, payload=payload
+            kind, actor="person:ada", at=utc_now(), campaign_id=campaign_id, payload=Asked(**said)
         )
 
     return go
@@ -191,7 +192,7 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
 
     def trouble(number, _request):
         if number == 2:
-            ask(RequestKind.BUDGET, campaign_id, budget_usd=0.02)
+            ask(RequestKind.BUDGET, campaign_id, limits={"budget_usd": 0.02})
 
     provider.trouble = trouble
     status, log = work()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.facts import finished, left, report
 
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
@@ -209,8 +210,7 @@ class Sample:
         record = CampaignRecord(
             id=name, created_at=self.tick(), task=task, task_digest="d" * 64, track="fixed", profile="demo",
             lineage=LINEAGE, seed_commitment="e" * 64,
-            config={"task_root": "", "rounds": rounds, "proposer": "scripted:demo", "critic": "none",
-                    "reviewer": "rules", "strategy": "greedy", "autonomy": 1, "budget_usd": 5.0},
+            config=CampaignConfig(rounds=rounds, proposer="scripted:demo", budget_usd=5.0, seed="ab" * 16),
         )  # fmt: skip
         self.ledger.add_campaign(record)
         for kind in (CampaignEventKind.QUEUED, CampaignEventKind.STARTED):

@@ -75,7 +75,7 @@ def test_a_word_to_the_agent_and_a_command_of_the_palette_in_one_burst(busy):
     finally:
         code = terminal.close()
     assert code == 0
-    assert [each.payload["text"] for each in busy.ledger.requests()] == ["px stop it"]
+    assert [each.payload.text for each in busy.ledger.requests()] == ["px stop it"]
 
 
 @pytest.mark.slow

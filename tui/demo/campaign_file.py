@@ -42,8 +42,6 @@ FORMAT = 1
 ROWS = "rows.jsonl"
 BUNDLE = "lineage.bundle"
 HEAD = "recording.json"
-SECRET_SETTINGS = frozenset({"seed", "task_root", "scaffold"})
-"""Left out: the master seed of a campaign and places on the machine that ran it."""
 
 
 Fact = (
@@ -97,7 +95,7 @@ def record(ledger: Ledger, home: Home, campaign_id: str) -> Recording:
     """
     campaign = ledger.campaign(campaign_id)
     start = campaign.created_at
-    config = {key: value for key, value in campaign.config.items() if key not in SECRET_SETTINGS}
+    config = dataclasses.replace(campaign.config, seed="", task_root="", scaffold=None)
     campaign = dataclasses.replace(campaign, config=config)
     rows = [RecordedRow(at_s=0.0, fact=campaign)]
     rows += [_row(each, each.at, start) for each in ledger.campaign_events(campaign_id)]

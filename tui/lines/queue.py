@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
 from rsi.tui.draw.phrases import campaign_state, interval, plural, usd
 from rsi.tui.draw.styled import DASH, Line, Role, Span, line
-from rsi.tui.model import payloads
 from rsi.tui.model.view import View
 
 
@@ -63,12 +62,12 @@ def about_lines(
         ("state", campaign_state(summary.state)),
         ("task", (f"{record.task} · {record.track} · {record.profile}", Role.TEXT)),
         ("lineage", (record.lineage, Role.TEXT)),
-        ("proposer", (payloads.text_of(config, "proposer") or DASH, Role.TEXT)),
-        ("critic", (payloads.text_of(config, "critic") or DASH, Role.TEXT)),
-        ("reviewer", (payloads.text_of(config, "reviewer") or DASH, Role.TEXT)),
-        ("strategy", (payloads.text_of(config, "strategy") or DASH, Role.TEXT)),
-        ("autonomy", (autonomy_words(payloads.int_of(config, "autonomy", 1)), Role.TEXT)),
-        ("rounds", (f"{summary.rounds} of {payloads.int_of(config, 'rounds', 0)}", Role.TEXT)),
+        ("proposer", (config.proposer or DASH, Role.TEXT)),
+        ("critic", (config.critic or DASH, Role.TEXT)),
+        ("reviewer", (config.reviewer or DASH, Role.TEXT)),
+        ("strategy", (config.strategy or DASH, Role.TEXT)),
+        ("autonomy", (autonomy_words(config.autonomy), Role.TEXT)),
+        ("rounds", (f"{summary.rounds} of {config.rounds}", Role.TEXT)),
         ("promoted", (plural(summary.promoted, "candidate"), Role.TEXT)),
         (
             "spend",

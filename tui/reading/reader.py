@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rsi.agent.policy.audits import claimed_speedup
+from rsi.agent.policy.limits import budget_of
 from rsi.agent.policy.steering import asked_limits, is_pause_asked
 from rsi.agent.queue.requests import retry_refusal
 from rsi.agent.store.ledger import Ledger
@@ -16,7 +17,6 @@ from rsi.agent.store.records import utc_now
 from rsi.agent.store.round_book import RoundBook, by_round
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.sql.tables import FACT_TABLES
-from rsi.tui.model import payloads
 from rsi.tui.model.code import Code
 from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.listing import Listing, ListReader
@@ -153,9 +153,7 @@ class Reader:
             is_lower_better=facts.is_lower_better,
             minimum_effect=facts.minimum_effect,
             plausible_ratio=facts.plausible_ratio,
-            budget_usd=payloads.number_of(
-                {**summary.record.config, **asked_limits(asked)}, "budget_usd"
-            ),
+            budget_usd=budget_of(summary.record.config, asked_limits(asked)).usd,
             is_pause_asked=is_pause_asked(asked),
             retry_refusal=retry_refusal(self._ledger, wanted),
         )

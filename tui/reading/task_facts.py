@@ -8,7 +8,6 @@ from rsi.evals.judge.pairing import DISTURBED_CLOCKS
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.types import Direction
-from rsi.tui.model import payloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ class KnownTasks:
 
     def of(self, record: CampaignRecord) -> TaskFacts:
         """What the task of a campaign declares."""
-        root = payloads.text_of(record.config, "task_root")
+        root = record.config.task_root
         key = f"{root}:{record.track}"
         if key not in self._facts:
             self._facts[key] = load_task_facts(root, record.track)

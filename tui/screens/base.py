@@ -16,7 +16,6 @@ from rsi.sandboxes.process import ProcessBackend
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import usd
 from rsi.tui.draw.styled import DASH, Role, Span
-from rsi.tui.model import payloads
 from rsi.tui.model.commands import BY_ID, Command, Scope, in_scope
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
@@ -195,7 +194,7 @@ class CockpitScreen(Screen[None]):
     def _wall_spans(self, view: View) -> list[Span]:
         """A word of warning while the chosen campaign runs its candidates without a sandbox."""
         chosen = view.summary(self.cockpit.campaign_id)
-        if chosen is None or payloads.text_of(chosen.record.config, "backend") != NO_WALL:
+        if chosen is None or chosen.record.config.backend != NO_WALL:
             return []
         return [(" ▲ process: no isolation ", Role.BAD)]
 

@@ -17,7 +17,6 @@ from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import duration, plural, ratio, round_word
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.lines.queue import autonomy_words
-from rsi.tui.model import payloads
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabouts
 from rsi.tui.model.view import View
@@ -143,7 +142,7 @@ class ControlsScreen(CockpitScreen):
             self.table.set_rows([each.id for each in self._planted], self._row)
         found = self._found
         summary = view.summary(self.cockpit.campaign_id)
-        level = 1 if summary is None else payloads.int_of(summary.record.config, "autonomy", 1)
+        level = 1 if summary is None else summary.record.config.autonomy
         if summary is not None:
             ended = sum(each.state.verdict is not None for each in self._planted)
             self._ask_standing(summary.record.id, ended)

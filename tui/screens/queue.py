@@ -9,15 +9,10 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from rsi.agent.store.records import (
-    CampaignState,
-    CampaignSummary,
-    RequestKind,
-)
+from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.tui.draw.phrases import campaign_state, interval, ratio, round_word, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.queue import about_lines, known_lines, step_after
-from rsi.tui.model import payloads
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, View
 from rsi.tui.reading.reader import Interest
@@ -207,7 +202,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
     def _row(self, index: int) -> Row:
         each = self._shown[index]
         record = each.record
-        rounds = payloads.int_of(record.config, "rounds", 0)
+        rounds = record.config.rounds
         return (
             campaign_state(each.state),
             (record.id, Role.DIM),
@@ -256,11 +251,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
             paper.set_lines([])
             return
         campaign = self.campaign
-        limit = (
-            payloads.number_of(summary.record.config, "budget_usd")
-            if campaign is None
-            else campaign.budget_usd
-        )
+        limit = summary.record.config.budget_usd if campaign is None else campaign.budget_usd
         lines = about_lines(summary, self.cockpit.age, limit)
         lines[1:1] = known_lines(view, summary.record.id)
         if campaign is not None:
@@ -320,7 +311,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
     def action_priority(self, by: int) -> None:
         if self.steered is not None:
             word = "sooner" if by > 0 else "later"
-            self.write_request(RequestKind.PRIORITY, self.steered, word, {"by": by})
+            self.write_request(RequestKind.PRIORITY, self.steered, word, Asked(by=by))
 
     def _keeps(self, each: CampaignSummary) -> bool:
         if not self._pattern:

@@ -22,7 +22,6 @@ from rsi.tui.lines.run import (
     step_words,
 )
 from rsi.tui.log_follower import LogFollower
-from rsi.tui.model import payloads
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.reader import Interest
@@ -208,7 +207,7 @@ class RunScreen(SteeringActions):
             return [(" no campaign chosen", Role.DIM)], []
         summary = campaign.summary
         record = summary.record
-        rounds = payloads.int_of(record.config, "rounds", 0)
+        rounds = record.config.rounds
         left: list[Span] = [
             (f" {record.id} ", Role.TITLE),
             (f"{record.task}·{record.track}·{record.profile}  ", Role.TEXT),

@@ -13,10 +13,10 @@ from rsi.agent.cli.context import emit, home, note, table
 from rsi.agent.cli.verbs.reading import show_interval
 from rsi.agent.cli.verbs.running import end_on_sigterm, end_worker, follow_to_end
 from rsi.agent.llm.scripted.script import load_script
-from rsi.agent.policy.settings import Autonomy, CampaignConfig
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
 from rsi.agent.report.files import write_report
 from rsi.agent.report.tally import tally
+from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.round_book import RoundBook

@@ -90,7 +90,7 @@ def _write(
     log = inspect_log(
         judged,
         task=campaign.task,
-        model=str(campaign.config.get("proposer", "")),
+        model=campaign.config.proposer,
         campaign=campaign.id,
         at=campaign.created_at,
     )

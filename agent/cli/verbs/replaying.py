@@ -8,7 +8,6 @@ from pathlib import Path
 from rsi.agent.cli.context import emit, home, note, open_to_read
 from rsi.agent.cli.verbs.running import from_anywhere, see_through
 from rsi.agent.errors import UnknownRecordError
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.queue.forks import queue_fork
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.run.contexts import scaffold_of
@@ -40,7 +39,7 @@ def replay(args: argparse.Namespace) -> int:
 
 def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecord) -> int:
     """Run the proposer's tool calls again in a fresh sandbox; exit status 1 when an answer differs."""
-    config = CampaignConfig.from_json(campaign.config)
+    config = campaign.config
     task = load_task(Path(config.task_root), track=campaign.track)
     lineage = Lineage.open(home(), campaign.lineage, create=False)
     recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))

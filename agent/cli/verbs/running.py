@@ -10,18 +10,14 @@ from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
 from rsi.agent.policy.controls import default_every, unearned
-from rsi.agent.policy.settings import (
-    DEFAULT_AUDIT_EVERY,
-    Autonomy,
-    CampaignConfig,
-    CampaignConfigError,
-)
+from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfigError
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
 from rsi.agent.queue.worker import live_workers, run_worker
 from rsi.agent.report.follow import Follower
 from rsi.agent.report.tally import tally
 from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
 from rsi.agent.search.choose import flag_of
+from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
@@ -57,7 +53,7 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
         f"sandbox {queued.sandbox}"
     )
     note(queued.expected)
-    config = CampaignConfig.from_json(campaign.config)
+    config = campaign.config
     if lacking := unearned(ledger, campaign, config, queued.profile):
         note(
             f"each promotion waits for you until controls have earned policy its word on this task: that {'; that '.join(lacking)} "
@@ -194,7 +190,7 @@ def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
 
 def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
     """Say once what waits for a person's decision, and how to give it."""
-    config = CampaignConfig.from_json(ledger.campaign(campaign_id).config)
+    config = ledger.campaign(campaign_id).config
     for line in RoundBook(ledger).of_campaign(campaign_id)[-1:]:
         round_id = line.record.id
         case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))

@@ -1,13 +1,12 @@
 """Verbs that steer campaigns: pause, resume, stop, message, budget, retry, sooner, later; and more pairs for a round."""
 
 import argparse
-from collections.abc import Mapping
 
 from rsi.agent.cli.context import emit, open_to_write
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.gate import person
 from rsi.agent.queue.requests import retry_refusal
-from rsi.agent.store.records import RequestKind, utc_now
+from rsi.agent.store.records import Asked, RequestKind, utc_now
 from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
 
@@ -45,7 +44,7 @@ def stop(args: argparse.Namespace) -> int:
 
 def message(args: argparse.Namespace) -> int:
     """Say something to the agent at its next turn."""
-    return _ask(args, RequestKind.MESSAGE, "hears it at its next turn", {"text": args.text})
+    return _ask(args, RequestKind.MESSAGE, "hears it at its next turn", Asked(text=args.text))
 
 
 def budget(args: argparse.Namespace) -> int:
@@ -60,10 +59,10 @@ def budget(args: argparse.Namespace) -> int:
         "budget_wall_s": None if args.hours is None else args.hours * 3600,
         "budget_device_s": None if args.device_hours is None else args.device_hours * 3600,
     }
-    limits: dict[str, object] = {name: limit for name, limit in named.items() if limit is not None}
+    limits = {name: limit for name, limit in named.items() if limit is not None}
     if not limits or any(limit is not None and not limit > 0 for limit in named.values()):
         raise NoBudgetError("name a limit above zero: --usd, --tokens, --hours or --device-hours")
-    return _ask(args, RequestKind.BUDGET, "is bound by it at its next call", limits)
+    return _ask(args, RequestKind.BUDGET, "is bound by it at its next call", Asked(limits=limits))
 
 
 def retry(args: argparse.Namespace) -> int:
@@ -85,12 +84,12 @@ def retry(args: argparse.Namespace) -> int:
 
 def sooner(args: argparse.Namespace) -> int:
     """Let a queued campaign run before those of its urgency."""
-    return _ask(args, RequestKind.PRIORITY, "comes sooner", {"by": 1})
+    return _ask(args, RequestKind.PRIORITY, "comes sooner", Asked(by=1))
 
 
 def later(args: argparse.Namespace) -> int:
     """Let a queued campaign run after those of its urgency."""
-    return _ask(args, RequestKind.PRIORITY, "comes later", {"by": -1})
+    return _ask(args, RequestKind.PRIORITY, "comes later", Asked(by=-1))
 
 
 def more_pairs(args: argparse.Namespace) -> int:
@@ -118,7 +117,7 @@ def _ask(
     args: argparse.Namespace,
     kind: RequestKind,
     effect: str,
-    payload: Mapping[str, object] | None = None,
+    payload: Asked | None = None,
 ) -> int:
     with open_to_write() as ledger:
         summary = ledger.campaign_summary(args.campaign)

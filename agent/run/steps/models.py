@@ -8,11 +8,11 @@ from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Reply
 from rsi.agent.policy.budget import Budget, LedgerBudgetGuard
 from rsi.agent.policy.limits import budget_now
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.run.contexts import CampaignContext, RoundContext
 from rsi.agent.run.live.live_speech import AudibleModel
 from rsi.agent.run.live.log_stream import LogStream, unused_name
 from rsi.agent.run.recorder import Recorder
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
 from rsi.agent.store.steps.facts import Halted, Opened, Proposed
@@ -56,7 +56,7 @@ def proposer_of(config: CampaignConfig, opened: Opened | None) -> str:
 
 def script_number(ledger: Ledger, record: RoundRecord) -> int:
     """Which entry of a script a round plays: its own number, or the one of the round that it is a fork of."""
-    config = CampaignConfig.from_json(ledger.campaign(record.campaign_id).config)
+    config = ledger.campaign(record.campaign_id).config
     if config.fork_of is None or record.number != 1:
         return record.number
     return script_number(ledger, ledger.round(config.fork_of))

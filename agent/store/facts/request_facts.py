@@ -11,8 +11,8 @@ from rsi.agent.errors import UnknownRecordError
 from rsi.agent.store.codec import decode, encode, stored_text, time_text
 from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
 from rsi.agent.store.records import (
+    Asked,
     HandledMark,
-    Json,
     RequestKind,
     RequestRecord,
     WorkerRecord,
@@ -29,7 +29,7 @@ class _Wish:
     at: datetime
     campaign_id: str | None
     round_id: str | None
-    payload: Json
+    payload: Asked
 
 
 class RequestFacts(FactStore):
@@ -43,7 +43,7 @@ class RequestFacts(FactStore):
         at: datetime,
         campaign_id: str | None = None,
         round_id: str | None = None,
-        payload: Json | None = None,
+        payload: Asked | None = None,
         key: str | None = None,
     ) -> RequestRecord:
         """Write a wish down; returns it with the id the ledger gave it.
@@ -66,7 +66,7 @@ class RequestFacts(FactStore):
             at=at,
             campaign_id=campaign_id,
             round_id=round_id,
-            payload=payload or {},
+            payload=payload or Asked(),
         )
         unique = key or uuid.uuid4().hex
         columns = {"kind": kind.value, "campaign_id": campaign_id, "round_id": round_id}

@@ -15,9 +15,10 @@ from rsi.agent.cli.entry import EXIT_BAD_INPUT, SafeFormatter, _explain, main
 from rsi.agent.cli.verbs.running import from_anywhere
 from rsi.agent.errors import LineageNameError
 from rsi.agent.policy.gate import GateError, StaleDecisionError, decide, person
-from rsi.agent.policy.settings import CampaignConfig, TaskChangedError, queue_campaign
+from rsi.agent.policy.settings import TaskChangedError, queue_campaign
 from rsi.agent.queue.launching import launch
 from rsi.agent.roles.scaffold.loading import DEFAULT, ScaffoldError, load_scaffold
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.records import DecisionAction, RoundRecord, Step
 from rsi.agent.trust.rescoring import rescore_round
 from rsi.agent.trust.what_if import Rule, what_if

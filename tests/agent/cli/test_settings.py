@@ -6,8 +6,9 @@ import pytest
 
 from rsi.agent.cli.parser import build_parser
 from rsi.agent.cli.verbs.running import config_from
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.roles.scaffold.loading import DEFAULT
+from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.config import CampaignConfig
 
 
 @pytest.fixture
@@ -27,9 +28,9 @@ def test_a_scaffolds_search_settings_hold_unless_a_strategy_is_named(config, tmp
     )
     settings.write_text(told)
     words = ("--scaffold", str(folder))
-    stored = config(*words).to_json()
+    stored = encode(config(*words))
     settings.unlink()
-    after_a_crash = CampaignConfig.from_json(stored)
+    after_a_crash = decode(CampaignConfig, stored)
     assert after_a_crash.strategy == "archive:islands=2,temperature=0.3"
     assert config(*words, "--strategy", "tree").strategy == "tree"
     assert config().strategy == "greedy"

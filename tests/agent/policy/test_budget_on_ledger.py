@@ -9,6 +9,7 @@ import pytest
 
 from rsi.agent.llm.types import Usage
 from rsi.agent.policy.budget import Budget, LedgerBudgetGuard, exhausted, spent
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord, ChargeRole, RoundRecord, round_id_of
 from rsi.agent.types import AgentRole, BudgetExceededError
@@ -40,7 +41,7 @@ def place(tmp_path):
     ledger.add_campaign(
         CampaignRecord(
             id="c1", created_at=NOW, task="t", task_digest="0" * 64, track="main", profile="smoke",
-            lineage="l", seed_commitment="0" * 64,
+            lineage="l", seed_commitment="0" * 64, config=CampaignConfig(rounds=3, proposer="scripted:demo"),
         )
     )  # fmt: skip
     ledger.add_round(

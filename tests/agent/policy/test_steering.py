@@ -3,9 +3,10 @@
 import pytest
 
 from rsi.agent.policy.steering import CampaignSteering, asked_limits, is_pause_asked
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignRecord, RequestKind, utc_now
+from rsi.agent.store.records import Asked, CampaignRecord, RequestKind, utc_now
 
 CAMPAIGN = "c1120-4f2a"
 
@@ -15,16 +16,16 @@ def ledger(tmp_path):
     with Ledger.open(Home(root=tmp_path).create()) as opened:
         opened.add_campaign(
             CampaignRecord(id=CAMPAIGN, created_at=utc_now(), task="toy", task_digest="d" * 64, track="fixed",
-                           profile="smoke", lineage="toy", seed_commitment="e" * 64)
+                           profile="smoke", lineage="toy", seed_commitment="e" * 64, config=CampaignConfig(rounds=3, proposer="scripted:demo"))
         )  # fmt: skip
         yield opened
 
 
 @pytest.fixture
 def ask(ledger):
-    def go(kind, **payload):
+    def go(kind, **said):
         ledger.add_request(
-            kind, actor="person:ada", at=utc_now(), campaign_id=CAMPAIGN, payload=payload
+            kind, actor="person:ada", at=utc_now(), campaign_id=CAMPAIGN, payload=Asked(**said)
         )
 
     return go
@@ -74,8 +75,8 @@ def test_a_stop_counts_at_once_and_is_marked_when_the_campaign_is_over(ledger, a
 
 def test_limits_are_marked_by_whoever_is_bound_by_them_and_messages_stay(ledger, ask):
     steering = CampaignSteering(ledger, CAMPAIGN)
-    ask(RequestKind.BUDGET, budget_usd=5.0, budget_tokens=100)
-    ask(RequestKind.BUDGET, budget_usd=7.5)
+    ask(RequestKind.BUDGET, limits={"budget_usd": 5.0, "budget_tokens": 100})
+    ask(RequestKind.BUDGET, limits={"budget_usd": 7.5})
     ask(RequestKind.MESSAGE, text="smaller batch")
     assert steering.budgets() == {"budget_usd": 7.5, "budget_tokens": 100}
     assert [outcome for _, outcome in marks(ledger)] == [None, None, None]

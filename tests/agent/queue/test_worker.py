@@ -8,6 +8,7 @@ from rsi.agent.queue.reconciling import LOST, reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.queue.worker import Housekeeping, engine_url, live_workers
 from rsi.agent.run.engine import EngineClient
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -63,7 +64,7 @@ def campaign(ledger):
         campaign_id = f"c1120-{number:04x}"
         ledger.add_campaign(
             CampaignRecord(id=campaign_id, created_at=utc_now(), task="toy", task_digest="d" * 64, track="fixed",
-                           profile="smoke", lineage="toy", seed_commitment="e" * 64)
+                           profile="smoke", lineage="toy", seed_commitment="e" * 64, config=CampaignConfig(rounds=3, proposer="scripted:demo"))
         )  # fmt: skip
         for kind in kinds:
             say(ledger, campaign_id, kind)

@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from tests.facts import finished, left
 
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.report.follow import Follower
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
+    Asked,
     CampaignEventKind,
     CampaignRecord,
     ChargeRecord,
@@ -40,7 +41,7 @@ def begin(ledger):
         ledger.add_campaign(
             CampaignRecord(
                 id=CAMPAIGN, created_at=started_at, task="t", task_digest="0" * 64, track="main",
-                profile="smoke", lineage="l", seed_commitment="0" * 64, config=config.to_json(),
+                profile="smoke", lineage="l", seed_commitment="0" * 64, config=config,
             )
         )  # fmt: skip
         ledger.add_campaign_event(
@@ -98,14 +99,14 @@ def test_a_budget_that_was_raised_counts_at_once(ledger, begin, spend):
     begin(budget_usd=10.0)
     ledger.add_request(
         RequestKind.BUDGET, actor="person:ada", at=utc_now(), campaign_id=CAMPAIGN,
-        payload={"budget_usd": 100.0},
+        payload=Asked(limits={"budget_usd": 100.0}),
     )  # fmt: skip
     follower = Follower(ledger, CAMPAIGN)
     spend(1, 9.0)
     assert budget_lines(follower) == []
     ledger.add_request(
         RequestKind.BUDGET, actor="person:ada", at=utc_now(), campaign_id=CAMPAIGN,
-        payload={"budget_usd": 11.0},
+        payload=Asked(limits={"budget_usd": 11.0}),
     )  # fmt: skip
     assert budget_lines(follower)[0].startswith("80% of the dollars are used: $9.00 of $11")
 

@@ -14,6 +14,7 @@ from rsi.agent.report.campaign_report import Against, Stage, build_report, stage
 from rsi.agent.report.files import write_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
@@ -74,6 +75,7 @@ class Story:
                 profile="smoke",
                 lineage="toy-main",
                 seed_commitment="s",
+                config=CampaignConfig(rounds=3, proposer="scripted:demo"),
             )
         )
         self.say(CampaignEventKind.STARTED)

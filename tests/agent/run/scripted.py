@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rsi.agent.policy.settings import Autonomy, CampaignConfig, queue_campaign
+from rsi.agent.policy.settings import queue_campaign
 from rsi.agent.run.campaign import run_campaign
 from rsi.agent.run.contexts import open_campaign_context
+from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.sql.database import Database
 from rsi.sandboxes.types import (

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -148,7 +149,7 @@ def make_campaign(campaign_id: str = "c1", **changes: object) -> CampaignRecord:
         "profile": "smoke",
         "lineage": "toy-main",
         "seed_commitment": "s" * 64,
-        "config": {"models": {"proposer": "scripted:x"}, "rounds": 3, "budget_usd": 1.5},
+        "config": CampaignConfig(rounds=3, proposer="scripted:x", budget_usd=1.5),
     }
     return CampaignRecord(**{**values, **changes})
 

@@ -8,10 +8,12 @@ import pytest
 from tests.facts import halted, left
 
 from rsi.agent.errors import LedgerConflictError, LedgerValueError, UnknownRecordError
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
+    Asked,
     CampaignEventKind,
     CampaignState,
     ChargeRecord,
@@ -94,7 +96,7 @@ def charge(charge_id: str = "k1", **changes: object) -> ChargeRecord:
 
 
 def test_a_campaign_and_its_rounds_read_back_equal(ledger: Ledger, new_campaign, new_round):
-    record = new_campaign(config={"models": {"proposer": HOSTILE}, "rounds": 3})
+    record = new_campaign(config=CampaignConfig(rounds=3, proposer=HOSTILE))
     assert ledger.add_campaign(record)
     opened = new_round(is_control=True, parent_commit="b" * 40)
     assert ledger.add_round(opened)
@@ -296,7 +298,7 @@ def test_the_campaign_list_tells_state_rounds_spend_and_latest_step(
 
 def test_a_request_is_taken_once(started: Ledger):
     wish = started.add_request(
-        RequestKind.MESSAGE, actor="person:a", at=AT, campaign_id="c1", payload={"text": HOSTILE}
+        RequestKind.MESSAGE, actor="person:a", at=AT, campaign_id="c1", payload=Asked(text=HOSTILE)
     )
     other = started.add_request(RequestKind.STOP, actor="person:b", at=AT)
     assert started.requests() == (wish, other)
@@ -314,7 +316,7 @@ def test_a_request_is_taken_once(started: Ledger):
 def test_a_request_with_a_key_is_one_request(started: Ledger):
     def ask(text: str) -> int:
         return started.add_request(
-            RequestKind.MESSAGE, actor="a", at=AT, payload={"text": text}, key="k"
+            RequestKind.MESSAGE, actor="a", at=AT, payload=Asked(text=text), key="k"
         ).id
 
     assert ask("x") == ask("x")

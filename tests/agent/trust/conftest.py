@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from tests.facts import finished, left
 
-from rsi.agent.policy.settings import CampaignConfig, queue_campaign
+from rsi.agent.policy.settings import queue_campaign
 from rsi.agent.roles.reviewer.voting import vote_of
+from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import (

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 from tests.facts import finished, halted, left
 
-from rsi.agent.policy.settings import CampaignConfig
 from rsi.agent.run.steps.searching import plan_round
 from rsi.agent.store.records import RoundRecord, Step, round_id_of, utc_now
 
@@ -13,7 +12,7 @@ DEAD, LIVING = "scripted:dead", "scripted:living"
 
 
 def test_a_model_whose_first_proposal_failed_on_our_side_counts_as_tried(past):
-    config = CampaignConfig.from_json(past.campaign.config)
+    config = past.campaign.config
     campaign_context = SimpleNamespace(
         ledger=past.ledger,
         lineage=past.lineage,

@@ -141,7 +141,7 @@ def test_a_task_folder_that_may_not_be_read_leaves_its_facts_out(sample, monkeyp
         raise PermissionError("no way in")
 
     summary = sample.ledger.campaign_summary(CAMPAIGN)
-    record = replace(summary.record, config={**summary.record.config, "task_root": "/root/own"})
+    record = replace(summary.record, config=replace(summary.record.config, task_root="/root/own"))
     monkeypatch.setattr(Path, "is_file", refused)
     facts = KnownTasks().of(record)
     assert facts.metric == ""

@@ -95,7 +95,7 @@ async def test_it_asks_or_can_be_taken_back(three, command, monkeypatch, tmp_pat
     if "pause" in command.id:
         assert [each.kind for each in asked] == [RequestKind.PAUSE, RequestKind.RESUME]
     elif command.undo:
-        assert sum(each.payload["by"] for each in asked) == 0
+        assert sum(each.payload.by for each in asked) == 0
     else:
         assert not asked
 

@@ -8,7 +8,8 @@ from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import IDEAS, Sample
 from textual.widgets import Input
 
-from rsi.agent.policy.settings import CampaignConfig, default_lineage, queue_campaign
+from rsi.agent.policy.settings import default_lineage, queue_campaign
+from rsi.agent.store.config import CampaignConfig
 from rsi.evals.planted.controls import EVERY_ROUNDS
 from rsi.tasks.format.loader import load_task
 from rsi.tui.actions import queue
@@ -33,13 +34,13 @@ def wanted(**settings) -> dict[str, object]:
 
 
 def config_of(sample: Sample, campaign_id: str) -> CampaignConfig:
-    return CampaignConfig.from_json(sample.ledger.campaign(campaign_id).config)
+    return sample.ledger.campaign(campaign_id).config
 
 
 def newest(sample: Sample, *, besides: int) -> CampaignConfig:
     campaigns = sample.ledger.campaigns()
     assert len(campaigns) == besides + 1
-    return CampaignConfig.from_json(campaigns[0].record.config)
+    return campaigns[0].record.config
 
 
 @pytest.mark.parametrize(("profile", "every"), [("large", EVERY_ROUNDS), ("smoke", 0)])
@@ -111,7 +112,9 @@ async def test_a_clone_moved_to_another_size_leaves_the_champion_of_the_first_al
 async def test_a_clone_keeps_a_strategy_that_the_form_does_not_offer(sample, tmp_path):
     config = {"strategy": "tree:pick=softmax", "autonomy": 0}
     before = sample.ledger.campaign("c1120-4f2a")
-    odd = dataclasses.replace(before, id="c1120-odd", config={**before.config, **config})
+    odd = dataclasses.replace(
+        before, id="c1120-odd", config=dataclasses.replace(before.config, **config)
+    )
     sample.ledger.add_campaign(odd)
     app = cockpit(sample)
     async with app.run_test(size=(100, 40)) as pilot:
@@ -164,7 +167,7 @@ async def test_the_form_starts_with_the_budget_of_the_settings(sample):
 
 async def test_a_fork_goes_on_after_the_turn_under_the_cursor(sample):
     task = load_task("toy")
-    before = CampaignConfig.from_json(wanted(task_root=str(task.root), budget_usd=4.0))
+    before = CampaignConfig(**wanted(task_root=str(task.root), budget_usd=4.0))
     record = queue_campaign(sample.ledger, task, profile="smoke", lineage="of-ada", config=before)
     ids = sample.play(record, IDEAS[-1:])
     app = cockpit(sample, "replay", campaign_id=record.id)

@@ -361,11 +361,11 @@ async def test_a_message_and_a_budget_reach_the_ledger(sample):
         await pilot.press("b", "backspace", *"7.5", "enter")
         await until(pilot, lambda: len(sample.ledger.requests()) == 2)
         message, budget = sample.ledger.requests()
-        assert (message.kind, message.payload["text"]) == (
+        assert (message.kind, message.payload.text) == (
             RequestKind.MESSAGE,
             "try a smaller batch",
         )
-        assert (budget.kind, budget.payload["budget_usd"]) == (RequestKind.BUDGET, 7.5)
+        assert (budget.kind, budget.payload.limits["budget_usd"]) == (RequestKind.BUDGET, 7.5)
 
 
 async def test_a_silent_worker_is_said_in_words(template, tmp_path):

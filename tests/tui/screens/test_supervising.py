@@ -17,6 +17,7 @@ from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.queue.requests import urgencies
 from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.records import (
+    Asked,
     CampaignEventKind,
     CampaignRecord,
     CampaignState,
@@ -58,9 +59,9 @@ async def read(pilot, mode: str):
     return app.screen
 
 
-def ask(sample: Sample, kind: RequestKind, campaign_id: str = CAMPAIGN, **payload) -> None:
+def ask(sample: Sample, kind: RequestKind, campaign_id: str = CAMPAIGN, **said) -> None:
     sample.ledger.add_request(
-        kind, actor="person:ada", at=sample.tick(), campaign_id=campaign_id, payload=payload
+        kind, actor="person:ada", at=sample.tick(), campaign_id=campaign_id, payload=Asked(**said)
     )
 
 
@@ -77,7 +78,7 @@ def happens(sample: Sample, kind: CampaignEventKind, campaign_id: str = CAMPAIGN
 def like(sample: Sample, name: str, **changes) -> CampaignRecord:
     """Another campaign, queued and not started."""
     before = sample.ledger.campaign(CAMPAIGN)
-    config = {**before.config, **changes.pop("config", {})}
+    config = dataclasses.replace(before.config, **changes.pop("config", {}))
     record = dataclasses.replace(before, id=name, created_at=sample.tick(), config=config, **changes)  # fmt: skip
     sample.ledger.add_campaign(record)
     happens(sample, CampaignEventKind.QUEUED, name)
@@ -88,7 +89,7 @@ def like(sample: Sample, name: str, **changes) -> CampaignRecord:
 
 
 async def test_the_limit_in_force_is_shown_wherever_a_limit_is_shown(sample):
-    ask(sample, RequestKind.BUDGET, budget_usd=7.5)
+    ask(sample, RequestKind.BUDGET, limits={"budget_usd": 7.5})
     app = cockpit(sample, "run")
     async with app.run_test(size=(120, 36)) as pilot:
         await read(pilot, "run")

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from rsi.agent.policy.forecast import PastRounds, past_rounds
+from rsi.agent.store.codec import stored_fields
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.tasks.errors import TaskError
@@ -22,7 +23,6 @@ from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import duration, plural, usd
 from rsi.tui.draw.safe import safe_line
 from rsi.tui.draw.styled import Line, Role, line
-from rsi.tui.model import payloads
 from rsi.tui.model.settings import Settings
 from rsi.tui.screens.dialogues.asking import SafeInput
 from rsi.tui.waiting import when_done
@@ -75,7 +75,7 @@ def kept_settings(record: CampaignRecord) -> dict[str, object]:
     """Settings of another campaign that the form does not show and a clone keeps; its seed is its own."""
     return {
         name: value
-        for name, value in record.config.items()
+        for name, value in stored_fields(record.config).items()
         if name not in _IN_THE_FORM and name != "seed"
     }
 
@@ -85,14 +85,13 @@ def form_values(record: CampaignRecord) -> dict[str, str]:
     config = record.config
     # A task of the person's own is not among those that ship; its folder names it.
     is_known = any(each.name == record.task for each in list_tasks())
-    task = record.task if is_known else payloads.text_of(config, "task_root") or record.task
+    task = record.task if is_known else config.task_root or record.task
     values = {"task": task, "track": record.track, "profile": record.profile}
     for name in ("proposer", "critic", "reviewer", "strategy", "backend"):
-        values[name] = payloads.text_of(config, name)
-    values["rounds"] = str(payloads.int_of(config, "rounds", 8))
-    values["autonomy"] = str(payloads.int_of(config, "autonomy", 1))
-    budget = payloads.number_of(config, "budget_usd")
-    hours = payloads.number_of(config, "budget_wall_s")
+        values[name] = str(getattr(config, name))
+    values["rounds"] = str(config.rounds)
+    values["autonomy"] = str(config.autonomy)
+    budget, hours = config.budget_usd, config.budget_wall_s
     values["budget_usd"] = "" if budget is None else f"{budget:g}"
     values["budget_hours"] = "" if hours is None else f"{hours / 3600:g}"
     return {name: safe_line(value) for name, value in values.items() if value}

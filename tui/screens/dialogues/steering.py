@@ -1,13 +1,12 @@
 """Pause, resume, stop, requeue, a word to the agent, another budget: what a person asks of a campaign, the same on every screen that shows one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignState, CampaignSummary, RequestKind
+from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.tui.actions import request
 from rsi.tui.draw.phrases import usd
 from rsi.tui.draw.styled import DASH, Line, Role, line
-from rsi.tui.model import payloads
 from rsi.tui.model.view import CampaignView
 from rsi.tui.screens.base import CockpitScreen
 from rsi.tui.screens.dialogues.asking import AskText, Confirm
@@ -52,7 +51,7 @@ class SteeringActions(CockpitScreen):
         campaign = self.steered
         if campaign is None:
             return
-        asked = payloads.int_of(campaign.record.config, "rounds", 0)
+        asked = campaign.record.config.rounds
         lines: list[Line] = [
             line(
                 f"{campaign.record.id}: {campaign.record.task}, {campaign.rounds} of {asked or DASH} rounds so far."
@@ -74,7 +73,7 @@ class SteeringActions(CockpitScreen):
         def answered(text: str | None) -> None:
             if text:
                 self.write_request(
-                    RequestKind.MESSAGE, campaign, "will read it at its next turn", {"text": text}
+                    RequestKind.MESSAGE, campaign, "will read it at its next turn", Asked(text=text)
                 )
 
         lines: list[Line] = [
@@ -99,7 +98,10 @@ class SteeringActions(CockpitScreen):
                 self.cockpit.say(f"{text!r} is no amount in dollars above 0", is_problem=True)
                 return
             self.write_request(
-                RequestKind.BUDGET, campaign, f"may cost {usd(limit)}", {"budget_usd": limit}
+                RequestKind.BUDGET,
+                campaign,
+                f"may cost {usd(limit)}",
+                Asked(limits={"budget_usd": limit}),
             )
 
         lines: list[Line] = [
@@ -115,7 +117,7 @@ class SteeringActions(CockpitScreen):
         kind: RequestKind,
         campaign: CampaignSummary,
         said: str,
-        payload: Mapping[str, object] | None = None,
+        payload: Asked | None = None,
         *,
         round_id: str | None = None,
     ) -> None:
