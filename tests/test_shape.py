@@ -60,3 +60,66 @@ def test_no_file_of_the_project_names_a_place_of_one_machine():
         text = path.read_text(encoding="utf-8", errors="replace")
         found = [place for place in places if place in text]
         assert not found, f"{name} names {found}"
+
+
+CASTS_ALLOWED = {
+    "agent/llm/": "what a provider's SDK or a foreign server says has no type of ours",
+    "agent/search/choose.py": "a strategy that another distribution adds",
+    "tui/screens/base.py": "Textual does not say which application a screen belongs to",
+    "tui/palette.py": "the same",
+}
+TRAJECTORY_READERS = (
+    "agent/store/",
+    "agent/llm/",
+    "agent/trajectory/",
+    "agent/run/recorder.py",
+    "agent/cli/verbs/replaying.py",
+    "tui/model/payloads.py",
+    "tui/model/trajectory.py",
+    "tui/reading/event_store.py",
+    "tui/screens/replay/views.py",
+)
+"""Where JSON is read by key: the ledger's codec, and what agents said, which may be of any version and is shown whole."""
+HOLDERS_OF_JSON = {"payload", "body", "config"}
+
+
+def guesses(path: Path) -> list[str]:
+    """Places where a module tells the type checker what it cannot know, or picks JSON by a key."""
+    name = str(path.relative_to(ROOT))
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name(id="cast")):
+                if not name.startswith(tuple(CASTS_ALLOWED)):
+                    found.append(f"{name}:{node.lineno} casts")
+            case (
+                ast.Subscript(value=holder, slice=ast.Constant(value=str()))
+                | ast.Call(func=ast.Attribute(value=holder, attr="get"), args=[ast.Constant(), *_])
+            ):
+                held = holder.attr if isinstance(holder, ast.Attribute) else None
+                held = holder.id if isinstance(holder, ast.Name) else held
+                if held in HOLDERS_OF_JSON and not name.startswith(TRAJECTORY_READERS):
+                    found.append(f"{name}:{node.lineno} reads {held} by key")
+    return found
+
+
+def test_what_the_ledger_keeps_is_read_by_type_and_never_by_key():
+    for room in ("agent", "tui"):
+        assert not [each for path in (ROOT / room).rglob("*.py") for each in guesses(path)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = cast(str, y)",
+        'x = step.payload["commit"]',
+        'x = payload.get("commit", "")',
+        'body["x"]',
+    ],
+)
+def test_a_cast_or_a_key_would_be_found(line, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_shape.ROOT", tmp_path)
+    path = tmp_path / "agent" / "report" / "new.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(line + "\n", encoding="utf-8")
+    assert len(guesses(path)) == 1

@@ -6,7 +6,6 @@ that says nothing usable stops nothing, since the measurement decides anyway.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.fence import RULE, cut, fence
@@ -15,6 +14,7 @@ from rsi.agent.llm.types import ToolSpec
 from rsi.agent.roles.answers import ask
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.scaffold.loading import Scaffold
+from rsi.agent.store.codec import value_of
 from rsi.agent.store.steps.values import Stance
 from rsi.agent.types import AgentRole, BudgetGuard, Critique, Sink
 from rsi.evals.types import Finding, Severity
@@ -103,10 +103,10 @@ def criticise(
     )
     if answer is None:
         text = "The critic gave no usable answer; the candidate goes on."
-        stance, objections = Stance.GO, list[dict[str, object]]()
+        stance, objections = Stance.GO, tuple[_Objection, ...]()
     else:
         stance, text = Stance(str(answer["stance"])), str(answer["text"])
-        objections = cast(list[dict[str, object]], answer.get("objections", []))
+        objections = value_of(tuple[_Objection, ...], answer.get("objections", []))
         if stance is Stance.REVISE and candidate.attempt > 0:
             stance = Stance.GO
             text += " (It was sent back once already, so it goes on.)"
@@ -134,13 +134,21 @@ def prompt(candidate: Candidate) -> str:
     )
 
 
-def _finding(objection: dict[str, object], source: str) -> Finding:
-    file, line = objection.get("file"), objection.get("line")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Objection:
+    """One objection as the critic's tool takes it."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+
+def _finding(objection: _Objection, source: str) -> Finding:
     return Finding(
         rule="critic",
         severity=Severity.NOTE,
-        file=None if file is None else str(file),
-        line=None if line is None else cast(int, line),
-        message=str(objection["message"]),
+        file=objection.file,
+        line=objection.line,
+        message=objection.message,
         source=source,
     )

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rsi.agent.llm.codec import block_from_json, block_to_json, usage_to_json
 from rsi.agent.llm.types import Block, Reply, StopReason, Text, ToolCall, ToolSpec, Usage
@@ -197,7 +197,7 @@ def _definition(tool: ToolSpec) -> Json:
 def _read(document: Mapping[str, Any]) -> Recording:
     agent = document["agent"]
     about = agent.get("extra") or {}
-    extra = dict(document.get("extra") or {})
+    extra: dict[str, Any] = dict(document.get("extra") or {})
     steps: Sequence[Mapping[str, Any]] = document["steps"]
     first = next((i for i, s in enumerate(steps) if s["source"] == "agent"), len(steps))
     systems = [_plain(s["message"]) for s in steps[:first] if s["source"] == "system"]
@@ -211,7 +211,7 @@ def _read(document: Mapping[str, Any]) -> Recording:
         tools=tuple(_tool(definition) for definition in agent.get("tool_definitions") or ()),
         brief=tuple(_plain(s["message"]) for s in steps[:first] if s["source"] == "user"),
         turns=_turns(steps[first:]),
-        outcome=cast(str | None, extra.pop("outcome", None)),
+        outcome=extra.pop("outcome", None),
         reason=str(extra.pop("reason", "") or ""),
         base_commit=str(extra.pop("base_commit", "") or ""),
         at=_time(steps[0].get("timestamp")) if steps else None,

@@ -7,7 +7,6 @@ sent before any compaction, so a replay or a fork starts from the same words.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
 
 from rsi.agent.llm.codec import block_from_json, usage_from_json
 from rsi.agent.llm.types import (
@@ -22,6 +21,7 @@ from rsi.agent.llm.types import (
     ToolResult,
     ToolSpec,
 )
+from rsi.agent.store.codec import value_of
 from rsi.agent.store.records import TrajectoryEvent, TrajectoryKind
 
 
@@ -167,7 +167,7 @@ def tool_from_json(value: Mapping[str, object]) -> ToolSpec:
     return ToolSpec(
         name=str(value["name"]),
         description=str(value["description"]),
-        parameters=cast(Mapping[str, object], value["parameters"]),
+        parameters=value_of(dict[str, object], value["parameters"]),
     )
 
 
@@ -211,7 +211,7 @@ def _run(events: Sequence[TrajectoryEvent]) -> Recording:
         system=str(system.get("system", "")),
         tools=tuple(
             tool_from_json(tool)
-            for tool in cast(list[Mapping[str, object]], system.get("tools", []))
+            for tool in value_of(tuple[dict[str, object], ...], system.get("tools", []))
         ),
         brief=tuple(brief),
         turns=tuple(
@@ -227,7 +227,7 @@ def _run(events: Sequence[TrajectoryEvent]) -> Recording:
 
 def _is_whole(events: Sequence[TrajectoryEvent]) -> bool:
     """Whether every block that a reply's layout names was written down."""
-    layout = cast(list[str], events[0].payload["layout"])
+    layout = value_of(tuple[str, ...], events[0].payload["layout"])
     kinds = [event.kind for event in events]
     return kinds.count(TrajectoryKind.TOOL_CALL) >= layout.count("tool_call") and kinds.count(
         TrajectoryKind.THINKING
@@ -236,13 +236,13 @@ def _is_whole(events: Sequence[TrajectoryEvent]) -> bool:
 
 def _turn(events: Sequence[TrajectoryEvent], number: int) -> Turn:
     head = events[0].payload
-    usage = cast(Mapping[str, object] | None, head.get("usage"))
+    usage = head.get("usage")
     request_id = head.get("request_id")
     usd = head.get("usd")
     reply = Reply(
         blocks=_blocks(events, number),
         stop_reason=StopReason(str(head["stop_reason"])),
-        usage=None if usage is None else usage_from_json(usage),
+        usage=usage_from_json(usage) if isinstance(usage, Mapping) else None,
         request_id=None if request_id is None else str(request_id),
         model=str(head.get("model", "")),
         latency_s=float(str(head.get("latency_s", 0.0))),
@@ -257,7 +257,7 @@ def _turn(events: Sequence[TrajectoryEvent], number: int) -> Turn:
                 tool=str(event.payload["tool"]),
                 text=str(event.payload["text"]),
                 is_error=bool(event.payload["is_error"]),
-                facts=cast(Mapping[str, object] | None, event.payload.get("facts")),
+                facts=facts if isinstance(facts := event.payload.get("facts"), Mapping) else None,
             )
             for event in events
             if event.kind is TrajectoryKind.TOOL_RESULT
@@ -273,12 +273,12 @@ def _turn(events: Sequence[TrajectoryEvent], number: int) -> Turn:
 def _blocks(events: Sequence[TrajectoryEvent], number: int) -> tuple[Block, ...]:
     """The reply's blocks in the order that its layout names."""
     head = events[0].payload
-    texts = iter(cast(list[str], head["texts"]))
+    texts = iter(value_of(tuple[str, ...], head["texts"]))
     thinking = (e.payload for e in events if e.kind is TrajectoryKind.THINKING)
     calls = (e.payload for e in events if e.kind is TrajectoryKind.TOOL_CALL)
     blocks: list[Block] = []
     try:
-        for kind in cast(list[str], head["layout"]):
+        for kind in value_of(tuple[str, ...], head["layout"]):
             match kind:
                 case "text":
                     blocks.append(Text(text=next(texts)))

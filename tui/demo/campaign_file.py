@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from rsi.agent.errors import AgentError
-from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.codec import decode, encode, value_of
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -203,7 +203,7 @@ def load(path: Path) -> Recording:
             raise CampaignFileError(
                 f"{path}: recordings of format {head.get('format')!r} are not known here"
             )
-        rows = tuple(_row_from_json(json.loads(each)) for each in parts[ROWS].decode().split("\n"))
+        rows = tuple(_row_from_json(each) for each in parts[ROWS].decode().split("\n"))
     except (OSError, tarfile.TarError, ValueError, KeyError, AgentError) as error:
         raise CampaignFileError(f"{path}: no recording can be read there ({error})") from error
     campaign = next(each.fact for each in rows if isinstance(each.fact, CampaignRecord))
@@ -219,42 +219,59 @@ def _member(file: tarfile.TarFile, name: str) -> bytes:
 
 def _row_to_json(row: RecordedRow) -> dict[str, object]:
     fact = row.fact
-    if isinstance(fact, LogChunk):
-        text = fact.content.decode(errors="replace")
-        body: object = {
-            "round_id": fact.round_id,
-            "stream": fact.stream,
-            "seq": fact.seq,
-            "text": text,
-        }
-        return {"s": row.at_s, "kind": "log", "body": body}
-    if isinstance(fact, RecordedMeasurement):
-        body = {
-            "round_id": fact.round_id,
-            "attempt": fact.attempt,
-            "value": json.loads(encode(fact.measurement)),
-        }
-        return {"s": row.at_s, "kind": "measurement", "body": body}
-    kind = next(name for name, each in _KINDS.items() if type(fact) is each)
-    return {"s": row.at_s, "kind": kind, "body": json.loads(encode(fact))}
+    body: object = fact
+    match fact:
+        case LogChunk():
+            kind, text = "log", fact.content.decode(errors="replace")
+            body = _LogBody(round_id=fact.round_id, stream=fact.stream, seq=fact.seq, text=text)
+        case RecordedMeasurement():
+            kind = "measurement"
+            body = _RunBody(round_id=fact.round_id, attempt=fact.attempt, value=fact.measurement)
+        case _:
+            kind = next(name for name, each in _KINDS.items() if type(fact) is each)
+    return {"s": row.at_s, "kind": kind, "body": json.loads(encode(body))}
 
 
-def _row_from_json(raw: Mapping[str, object]) -> RecordedRow:
-    at_s, kind = float(cast(float, raw["s"])), str(raw["kind"])
-    body = cast(dict[str, object], raw["body"])
-    if kind == "log":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One line of the file."""
+
+    s: float
+    kind: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LogBody:
+    round_id: str
+    stream: str
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunBody:
+    round_id: str
+    attempt: int
+    value: Measurement
+
+
+def _row_from_json(text: str) -> RecordedRow:
+    row = decode(_Row, text)
+    if row.kind == "log":
+        log = value_of(_LogBody, row.body)
         chunk = LogChunk(
-            round_id=str(body["round_id"]), stream=str(body["stream"]), seq=int(str(body["seq"])),
-            at=datetime.fromtimestamp(0).astimezone(), content=str(body["text"]).encode(),
+            round_id=log.round_id, stream=log.stream, seq=log.seq,
+            at=datetime.fromtimestamp(0).astimezone(), content=log.text.encode(),
         )  # fmt: skip
-        return RecordedRow(at_s=at_s, fact=chunk)
-    if kind == "measurement":
-        value = decode(Measurement, json.dumps(body["value"]))
+        return RecordedRow(at_s=row.s, fact=chunk)
+    if row.kind == "measurement":
+        run = value_of(_RunBody, row.body)
         fact = RecordedMeasurement(
-            round_id=str(body["round_id"]), attempt=int(str(body["attempt"])), measurement=value
+            round_id=run.round_id, attempt=run.attempt, measurement=run.value
         )
-        return RecordedRow(at_s=at_s, fact=fact)
-    return RecordedRow(at_s=at_s, fact=decode(_KINDS[kind], json.dumps(body)))
+        return RecordedRow(at_s=row.s, fact=fact)
+    return RecordedRow(at_s=row.s, fact=value_of(_KINDS[row.kind], row.body))
 
 
 # --- writing it into a ledger ------------------------------------------------------------

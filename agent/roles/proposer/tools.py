@@ -7,13 +7,13 @@ in the scaffold's `tools`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from rsi.agent.llm.fence import fence
 from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.edits import EditError, occurrences, replace_once
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.workspace import Workspace, WorkspaceError, relative
+from rsi.agent.store.codec import value_of
 from rsi.agent.types import Measure, SearchNotebook
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileTree
@@ -72,10 +72,10 @@ def view(bench: Bench, arguments: Arguments) -> Answer:
     if isinstance(found, str):
         return Answer(text=fence(found, source="view"))
     lines = _lines(found.text)
-    first = max(1, cast(int, arguments.get("first_line", 1)))
+    first = max(1, value_of(int, arguments.get("first_line", 1)))
     if lines and first > len(lines):
         return Answer(text=f"{path} has only {len(lines)} lines.", is_error=True)
-    last = min(len(lines), cast(int, arguments.get("last_line", len(lines))))
+    last = min(len(lines), value_of(int, arguments.get("last_line", len(lines))))
     last = min(last, first + bench.limits.view_lines - 1)
     body = "\n".join(f"{n:6}\t{lines[n - 1]}" for n in range(first, last + 1))
     where = f"{relative(path)}, lines {first}-{last} of {len(lines)}" if lines else f"{path}: empty"
@@ -114,8 +114,8 @@ def write(bench: Bench, arguments: Arguments) -> Answer:
 
 def shell(bench: Bench, arguments: Arguments) -> Answer:
     """Run a command in the repo's folder."""
-    asked = cast(float, arguments.get("timeout_s", 60))
-    wall_s = max(1.0, min(float(asked), bench.limits.shell_wall_s))
+    asked_s = value_of(float, arguments.get("timeout_s", 60))
+    wall_s = max(1.0, min(float(asked_s), bench.limits.shell_wall_s))
     result = bench.workspace.shell(str(arguments["command"]), wall_s)
     ends = {
         "timeout": f"stopped after {wall_s:.0f} s; run something shorter or set timeout_s",
@@ -137,7 +137,7 @@ def shell(bench: Bench, arguments: Arguments) -> Answer:
 def read_output(bench: Bench, arguments: Arguments) -> Answer:
     """A further part of an output that was cut."""
     name = str(arguments["output"])
-    part = bench.outputs.read(name, max(0, cast(int, arguments.get("offset", 0))))
+    part = bench.outputs.read(name, max(0, value_of(int, arguments.get("offset", 0))))
     if part is None:
         known = ", ".join(bench.outputs.names) or "none"
         return Answer(text=f"There is no output {name!r}. Kept outputs: {known}.", is_error=True)
@@ -169,7 +169,7 @@ def search_notebook(bench: Bench, arguments: Arguments) -> Answer:
 
 def submit(bench: Bench, arguments: Arguments) -> Answer:
     """Hand the repo over as it is now."""
-    predicted = float(cast(float, arguments["predicted_ratio"]))
+    predicted = float(value_of(float, arguments["predicted_ratio"]))
     if not 0.0 < predicted < 1e6:
         return Answer(
             text="predicted_ratio must be positive: 1.10 means 10 percent better.", is_error=True
@@ -178,13 +178,12 @@ def submit(bench: Bench, arguments: Arguments) -> Answer:
         tree = bench.workspace.snapshot()
     except FileTreeError as error:
         return Answer(text=with_shown("The repo cannot be handed over:", str(error)), is_error=True)
-    parts = cast(list[object], arguments.get("parts", []))
     ending = Submission(
         tree=tree,
         hypothesis=str(arguments["hypothesis"]),
         predicted_ratio=predicted,
         risk=str(arguments["risk"]),
-        parts=tuple(str(part) for part in parts),
+        parts=value_of(tuple[str, ...], arguments.get("parts", [])),
         reason="",
     )
     return Answer(text="Submitted.", ending=ending)

@@ -8,10 +8,10 @@ import json
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.inside import SOURCE
+from rsi.agent.store.codec import value_of
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.inside.filetree import without_git
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree, Sandbox
@@ -160,11 +160,12 @@ class Workspace:
         if result.outcome is ExecOutcome.OOM:
             return ShellResult(state="oom", exit_code=None, output="", wall_s=result.wall_s)
         head, body = _parse(result, _SHELL_HEADS)
+        code = head["code"]
         return ShellResult(
             state=str(head["state"]),
-            exit_code=cast(int | None, head["code"]),
+            exit_code=code if isinstance(code, int) else None,
             output=body.decode("utf-8", "replace"),
-            wall_s=float(cast(float, head["wall_s"])),
+            wall_s=value_of(float, head["wall_s"]),
         )
 
     def snapshot(self) -> FileTree:

@@ -8,7 +8,6 @@ what the rules found, so talking it into silence gains nothing but its silence.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.fence import RULE, cut, fence
@@ -18,6 +17,7 @@ from rsi.agent.roles.answers import ask
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.reviewer.voting import Panel, panel_of, vote_of
 from rsi.agent.roles.scaffold.loading import Scaffold
+from rsi.agent.store.codec import value_of
 from rsi.agent.store.steps.values import Cost, Vote
 from rsi.agent.types import AgentRole, BudgetGuard, Sink
 from rsi.evals.types import Finding, Severity
@@ -243,18 +243,28 @@ def _findings(answer: Mapping[str, object] | None, source: str) -> tuple[Finding
                 source=source,
             ),
         )
-    found = cast(list[dict[str, object]], answer["findings"])
     return tuple(
         Finding(
-            rule=str(item.get("rule", RULE_NAME)),
-            severity=Severity(str(item["severity"])),
-            file=None if item.get("file") is None else str(item["file"]),
-            line=None if item.get("line") is None else cast(int, item["line"]),
-            message=str(item["message"]),
+            rule=each.rule,
+            severity=each.severity,
+            file=each.file,
+            line=each.line,
+            message=each.message,
             source=source,
         )
-        for item in found
+        for each in value_of(tuple[_Doubt, ...], answer["findings"])
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubt:
+    """One finding as the reviewer's tool takes it."""
+
+    severity: Severity
+    message: str
+    rule: str = RULE_NAME
+    file: str | None = None
+    line: int | None = None
 
 
 def _line(finding: Finding) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import cast
 
 DEFAULT = Path(__file__).parent / "default"
 REQUIRED_PROMPTS = ("proposer", "task", "critic", "reviewer")
@@ -81,8 +80,9 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
     tools = settings["tools"]
     if not isinstance(tools, list) or not all(isinstance(name, str) for name in tools):
         raise ScaffoldError(f"{settings_path}: tools must be a list of names, found {tools!r}")
-    for key in ("proposer", "search"):
-        if not isinstance(settings.get(key, {}), dict):
+    proposer, search = settings.get("proposer", {}), settings.get("search", {})
+    for key, table in (("proposer", proposer), ("search", search)):
+        if not isinstance(table, dict):
             raise ScaffoldError(f"{settings_path}: {key} must be a table, written [{key}]")
     prompts = {path.stem: _prompt(path) for path in sorted((folder / "prompts").glob("*.md"))}
     if absent := [name for name in REQUIRED_PROMPTS if name not in prompts]:
@@ -93,8 +93,8 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
         digest=folder_digest(folder),
         prompts=prompts,
         tools=tuple(tools),
-        proposer=cast(Mapping[str, float], settings.get("proposer", {})),
-        search=cast(Mapping[str, object], settings.get("search", {})),
+        proposer=proposer,
+        search=search,
     )
 
 
