@@ -19,6 +19,11 @@ from rsi.agent.search.choose import choose_strategy, strategy_kinds
 from rsi.sandboxes.select import backend_kinds, backend_names
 from rsi.tasks.guards import GUARDS
 from rsi.tasks.types import Clock, Device, MetricKind, Option, Pattern
+from rsi.tui.app import CockpitApp
+from rsi.tui.demo.screenshots import SHOTS
+from rsi.tui.model.commands import COMMANDS, SCREENS, Scope
+from rsi.tui.screens.base import CockpitScreen, screen_of
+from rsi.tui.start import start
 
 ROOT = Path(__file__).parent.parent
 FORMAT = ROOT / "tasks" / "format" / "FORMAT.md"
@@ -147,3 +152,48 @@ def test_every_providers_sdk_is_kept_out_of_the_other_rooms():
     for each in PROVIDERS:
         if isinstance(each.make, Hosting) and each.make.sdk is not None:
             assert re.search(rf'forbidden_modules = \[.*"{each.make.sdk}"', contracts), each.name
+
+
+def screens() -> Iterator[str]:
+    yield "\n| key | screen | |\n|---|---|---|\n"
+    for key, each in SCREENS.items():
+        yield f"| {key} | [{each.label}](docs/screenshots/{each.value}.svg) | {each.purpose} |\n"
+    yield "\n"
+
+
+def test_the_readme_lists_every_screen():
+    part_of_page(ROOT / "README.md", "screens", "".join(screens()))
+
+
+@pytest.mark.parametrize("scope", SCREENS.values(), ids=str)
+def test_every_screen_is_drawn_from_its_entry(scope: Scope):
+    screen = CockpitApp.MODES[scope.value]
+    assert screen is screen_of(scope)
+    assert (screen.scope, screen.mode) == (scope, scope.value)
+    assert screen.purpose, "its help begins with what it is for"
+    assert scope.value in {each.name for each in SHOTS}, "make screenshots draws it"
+    assert (ROOT / "docs" / "screenshots" / f"{scope.value}.svg").is_file()
+    ((key, command),) = (
+        (each.keys, each) for each in COMMANDS if each.action == f"mode('{scope.value}')"
+    )
+    assert SCREENS[key] is scope
+    assert (command.title, command.help) == (scope.label, scope.purpose)
+
+
+def test_every_screen_class_of_the_room_has_an_entry():
+    for path in (ROOT / "tui" / "screens").rglob("*.py"):
+        module = ".".join(("rsi", *path.relative_to(ROOT).with_suffix("").parts))
+        for found in vars(importlib.import_module(module)).values():
+            if (
+                isinstance(found, type)
+                and issubclass(found, CockpitScreen)
+                and found.__module__ == module
+            ):
+                assert any(issubclass(each, found) for each in CockpitApp.MODES.values()), found
+    assert list(CockpitApp.MODES) == [each.value for each in SCREENS.values()]
+
+
+def test_the_command_line_opens_the_cockpit_on_any_screen(capsys):
+    with pytest.raises(SystemExit):
+        start(["tui", "--help"])
+    assert "{" + ",".join(each.value for each in SCREENS.values()) + "}" in capsys.readouterr().out

@@ -36,23 +36,15 @@ from rsi.tui.draw.safe import is_inert, safe_line, safe_text, without_active
 from rsi.tui.draw.theme import MONO_NAME, THEME_NAMES, textual_themes
 from rsi.tui.held_keys import HeldKeys, Typed
 from rsi.tui.model.code import Code
-from rsi.tui.model.commands import Command, Scope, bindings
+from rsi.tui.model.commands import SCREENS, Command, Scope, bindings
 from rsi.tui.model.settings import Settings, save_settings, settings_path
 from rsi.tui.model.view import View
 from rsi.tui.palette import CommandProvider
 from rsi.tui.reading.feed import Feed
 from rsi.tui.reading.reader import Interest
-from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.controls import ControlsScreen
+from rsi.tui.screens.base import CockpitScreen, screen_of
 from rsi.tui.screens.dialogues.asking import Show
 from rsi.tui.screens.dialogues.help import HELP_INDENT, help_lines
-from rsi.tui.screens.gate import GateScreen
-from rsi.tui.screens.lineage import LineageScreen
-from rsi.tui.screens.notebook import NotebookScreen
-from rsi.tui.screens.queue import QueueScreen
-from rsi.tui.screens.replay.screen import ReplayScreen
-from rsi.tui.screens.run import RunScreen
-from rsi.tui.screens.settings import SettingsScreen
 from rsi.tui.widgets.vtable import VTable
 
 T = TypeVar("T")
@@ -96,16 +88,9 @@ class CockpitApp(App[None]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS = {CommandProvider}  # noqa: RUF012 - declared so by Textual
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "queue": QueueScreen,
-        "run": RunScreen,
-        "gate": GateScreen,
-        "replay": ReplayScreen,
-        "lineage": LineageScreen,
-        "notebook": NotebookScreen,
-        "controls": ControlsScreen,
-        "settings": SettingsScreen,
+        each.value: screen_of(each) for each in SCREENS.values()
     }
-    DEFAULT_MODE = "queue"
+    DEFAULT_MODE = Scope.QUEUE.value
     CSS = """
     Screen { color: $foreground; }
     Toast { background: $panel; }
@@ -221,7 +206,7 @@ class CockpitApp(App[None]):
         waiting = frozenset(f"{each.round.id}:{each.round.commit}" for each in view.gate)
         arrived = [] if self._known_gate is None else sorted(waiting - self._known_gate)
         if arrived:
-            if self.current_mode != GateScreen.mode:
+            if self.current_mode != Scope.GATE.value:
                 # There the inbox says it, and a toast would cover the code.
                 self.say(f"{plural(len(arrived), 'candidate')} at the gate: press 3 to look")
             if self.settings.bell:

@@ -15,7 +15,6 @@ from rsi.tui.opening import open_ledger, require_terminal
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 5
 EXIT_BAD_INPUT = 6
-MODES = ("queue", "run", "gate", "replay", "lineage", "notebook", "controls", "settings")
 
 
 def start(words: Sequence[str]) -> int:
@@ -44,6 +43,8 @@ def start(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from rsi.tui.model.commands import SCREENS
+
     parser = argparse.ArgumentParser(prog="rsi", description="The cockpit.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     tui = verbs.add_parser("tui", help="open the cockpit in this terminal")
@@ -53,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     tui.add_argument(
         "--demo", action="store_true", help="play a recorded campaign; nothing is written"
     )
-    tui.add_argument("--screen", choices=MODES, default="queue", help="the screen to open with")
+    modes = [each.value for each in SCREENS.values()]
+    tui.add_argument("--screen", choices=modes, default=modes[0], help="the screen to open with")
     tui.add_argument(
         "--keys", action="store_true", help="print every command with its keys and exit"
     )

@@ -6,26 +6,63 @@ Invariant: an id names one action in one scope; two actions never share a key wi
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from textual.binding import Binding, BindingType
 
 
 class Scope(StrEnum):
-    """Where a command works."""
+    """Where a command works: everywhere, in panes of a kind, or on one screen, which then has its whole entry here."""
+
+    label: str
+    purpose: str
+    target: str
+    """Module and class of the screen; empty where this is none."""
+
+    def __new__(cls, word: str, label: str = "", purpose: str = "", target: str = "") -> Self:
+        member = str.__new__(cls, word)
+        member._value_, member.label, member.purpose, member.target = word, label, purpose, target
+        return member
 
     GLOBAL = "everywhere"
     LIST = "lists"
     DIFF = "diff"
     CURVE = "curves"
     LOG = "log"
-    QUEUE = "queue"
-    RUN = "run"
-    GATE = "gate"
-    REPLAY = "replay"
-    LINEAGE = "lineage"
-    NOTEBOOK = "notebook"
-    CONTROLS = "controls"
-    SETTINGS = "settings"
+    QUEUE = "queue", "Queue", "Campaigns and what waits for you.", "queue:QueueScreen"
+    RUN = "run", "Run", "One campaign, live.", "run:RunScreen"
+    GATE = "gate", "Gate", "Decide about candidates.", "gate:GateScreen"
+    REPLAY = "replay", "Replay", "An agent's steps, one by one.", "replay.screen:ReplayScreen"
+    LINEAGE = (
+        "lineage",
+        "Lineage",
+        "Champions, candidates and the leaderboard.",
+        "lineage:LineageScreen",
+    )
+    NOTEBOOK = (
+        "notebook",
+        "Notebook",
+        "Every idea with its result and lesson.",
+        "notebook:NotebookScreen",
+    )
+    CONTROLS = (
+        "controls",
+        "Controls",
+        "How far the pipeline itself can be trusted.",
+        "controls:ControlsScreen",
+    )
+    SETTINGS = (
+        "settings",
+        "Settings",
+        "Keys, theme, workers and keys that are set.",
+        "settings:SettingsScreen",
+    )
+
+
+SCREENS: Mapping[str, Scope] = {
+    str(number): each for number, each in enumerate((one for one in Scope if one.target), start=1)
+}
+"""The cockpit's screens by the key that opens each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +99,10 @@ def _c(
 
 COMMANDS: tuple[Command, ...] = (
     # --- everywhere ---
-    _c(Scope.GLOBAL, "queue", "1", "Queue", "Campaigns and what waits for you.", "mode('queue')", footer=False),
-    _c(Scope.GLOBAL, "run", "2", "Run", "One campaign, live.", "mode('run')", footer=False),
-    _c(Scope.GLOBAL, "gate", "3", "Gate", "Decide about candidates.", "mode('gate')", footer=False),
-    _c(Scope.GLOBAL, "replay", "4", "Replay", "An agent's steps, one by one.", "mode('replay')", footer=False),
-    _c(Scope.GLOBAL, "lineage", "5", "Lineage", "Champions, candidates and the leaderboard.", "mode('lineage')", footer=False),
-    _c(Scope.GLOBAL, "notebook", "6", "Notebook", "Every idea with its result and lesson.", "mode('notebook')", footer=False),
-    _c(Scope.GLOBAL, "controls", "7", "Controls", "How far the pipeline itself can be trusted.", "mode('controls')", footer=False),
-    _c(Scope.GLOBAL, "settings", "8", "Settings", "Keys, theme, workers and keys that are set.", "mode('settings')", footer=False),
+    *(
+        _c(Scope.GLOBAL, each.value, key, each.label, each.purpose, f"mode('{each.value}')", footer=False)
+        for key, each in SCREENS.items()
+    ),
     _c(Scope.GLOBAL, "help", "question_mark,f1", "Help", "What can be done here, and with which key.", "help"),
     _c(Scope.GLOBAL, "palette", "colon,ctrl+p", "Commands", "Find any command, campaign or round by name.", "command_palette", footer=False),
     _c(Scope.GLOBAL, "next_gate", "exclamation_mark", "Next waiting", "Go to the candidate with the least doubts and most to gain.", "next_gate", footer=False),

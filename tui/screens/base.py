@@ -5,7 +5,8 @@ Invariant: a screen draws from the view it was handed; it owns no facts.
 
 import time
 from collections.abc import Iterable
-from typing import ClassVar, cast
+from importlib import import_module
+from typing import Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,7 +17,7 @@ from rsi.sandboxes.process import ProcessBackend
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import usd
 from rsi.tui.draw.styled import DASH, Role, Span
-from rsi.tui.model.commands import BY_ID, Command, Scope, in_scope
+from rsi.tui.model.commands import BY_ID, SCREENS, Command, Scope, in_scope
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
@@ -28,17 +29,6 @@ STALE_AFTER_S = 30.0
 HINT_S = 3.0
 """How long the state line says why a key did nothing."""
 
-TABS: tuple[tuple[str, str, str], ...] = (
-    ("queue", "1", "Queue"),
-    ("run", "2", "Run"),
-    ("gate", "3", "Gate"),
-    ("replay", "4", "Replay"),
-    ("lineage", "5", "Lineage"),
-    ("notebook", "6", "Notebook"),
-    ("controls", "7", "Controls"),
-    ("settings", "8", "Settings"),
-)
-
 
 class CockpitScreen(Screen[None]):
     """A screen with tabs above, state and keys below."""
@@ -49,8 +39,13 @@ class CockpitScreen(Screen[None]):
 
     scope: ClassVar[Scope] = Scope.GLOBAL
     mode: ClassVar[str] = ""
+    """Name of the screen, as the application switches to it."""
     purpose: ClassVar[str] = ""
     """What the screen is for, shown on top of its help."""
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - Textual's own
+        super().__init_subclass__(**options)
+        cls.mode = cls.scope.value
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,8 +155,14 @@ class CockpitScreen(Screen[None]):
             return
         view = self.cockpit.view
         tabs = [
-            (mode, key, f"{title}({len(view.gate)})" if mode == "gate" and view.gate else title)
-            for mode, key, title in TABS
+            (
+                each.value,
+                key,
+                f"{each.label}({len(view.gate)})"
+                if each is Scope.GATE and view.gate
+                else each.label,
+            )
+            for key, each in SCREENS.items()
         ]
         self.query_one(TabBar).set_tabs(tabs, self.mode, self._right_spans(view))
         left = [*self._worker_spans(view), *self.state_spans()]
@@ -223,3 +224,10 @@ class CockpitScreen(Screen[None]):
             await self.app.run_action(event.command.action, self.app)
         elif self.can_do(event.command):
             await self.run_action(event.command.action)
+
+
+def screen_of(scope: Scope) -> type[CockpitScreen]:
+    """The class of a screen, from the entry of its scope."""
+    module, _, name = scope.target.partition(":")
+    found: type[CockpitScreen] = getattr(import_module(f"{__package__}.{module}"), name)
+    return found

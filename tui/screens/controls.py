@@ -52,7 +52,6 @@ class ControlsScreen(CockpitScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONTROLS)
     scope = Scope.CONTROLS
-    mode = "controls"
     purpose = "Null patches must not be promoted, planted cheats must be caught; autonomy is earned by that."
 
     def __init__(self) -> None:

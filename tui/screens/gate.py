@@ -56,7 +56,6 @@ class GateScreen(GateDecisions):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.GATE)
     scope = Scope.GATE
-    mode = "gate"
     purpose = "Candidates that wait for a decision, least doubtful and largest gain first."
 
     def __init__(self) -> None:

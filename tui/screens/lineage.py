@@ -62,7 +62,6 @@ class LineageScreen(SteeringActions):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LINEAGE)
     scope = Scope.LINEAGE
-    mode = "lineage"
     purpose = "Each candidate below the champion that it started from; the leaderboard compares single steps."
 
     def __init__(self) -> None:

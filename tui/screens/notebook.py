@@ -40,7 +40,6 @@ class NotebookScreen(CockpitScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.NOTEBOOK)
     scope = Scope.NOTEBOOK
-    mode = "notebook"
     purpose = (
         "What was tried on this lineage and what it taught. The agent reads it before each idea."
     )

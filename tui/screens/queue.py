@@ -68,7 +68,6 @@ class QueueScreen(SteeringActions, CockpitScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
     scope = Scope.QUEUE
-    mode = "queue"
     purpose = (
         "Every campaign. What is under the cursor is described at the right on wide terminals. A speedup is over the "
         "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it."

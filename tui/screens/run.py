@@ -60,7 +60,6 @@ class RunScreen(SteeringActions):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN)
     scope = Scope.RUN
-    mode = "run"
     purpose = (
         "One campaign, live. The panes below the rounds follow the round under the cursor. Each round's twelve signs "
         f"are its steps: {', '.join(Step)}. ● done, ◐ under way, ▲ waits for you, ✖ ended here, · not reached."

@@ -60,7 +60,6 @@ class SettingsScreen(CockpitScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SETTINGS)
     scope = Scope.SETTINGS
-    mode = "settings"
     purpose = "Enter changes what is under the cursor. Keys of every command can be changed."
 
     def __init__(self) -> None:

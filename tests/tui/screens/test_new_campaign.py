@@ -1,24 +1,29 @@
 """What the form queues: defaults as on the command line, clones that lose nothing, forks that really go on."""
 
 import dataclasses
+import sys
 from concurrent.futures import Future
 
 import pytest
+from tests.plugins.installing import install
 from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import IDEAS, Sample
 from textual.widgets import Input
 
 from rsi.agent.policy.settings import default_lineage, queue_campaign
+from rsi.agent.search.choose import strategy_kinds
 from rsi.agent.store.config import CampaignConfig
 from rsi.evals.planted.controls import EVERY_ROUNDS
+from rsi.sandboxes.select import backend_names
 from rsi.tasks.format.loader import load_task
 from rsi.tui.actions import queue
 from rsi.tui.app import CockpitApp
 from rsi.tui.errors import ActionRefusedError
 from rsi.tui.model.settings import Settings, load_settings, settings_path
 from rsi.tui.screens.dialogues.asking import AskText
-from rsi.tui.screens.dialogues.new_campaign import NewCampaign
+from rsi.tui.screens.dialogues.new_campaign import FIELDS, NewCampaign
 from rsi.tui.screens.replay.views import turn_of
+from rsi.tui.widgets.choice import Choice
 
 pytestmark = pytest.mark.slow
 
@@ -202,3 +207,46 @@ def test_an_event_of_no_proposer_is_refused_in_a_sentence(sample):
     assert turn_of(sample.ledger, ROUND, 15) == 1
     with pytest.raises(ActionRefusedError, match="cannot be gone on from here"):
         turn_of(sample.ledger, ROUND, 99)
+
+
+def words_of(app: CockpitApp) -> str:
+    """What the screen says, whatever line it is on."""
+    return " ".join(screen_text(app).replace("│", " ").split())
+
+
+async def test_the_form_offers_every_backend_and_strategy_that_can_be_named(sample, monkeypatch, tmp_path):  # fmt: skip
+    entries = (
+        "[rsi.backends]\nwalled = good_walls:Walled\n[rsi.strategies]\nby_hand = good_walls:X\n"
+    )
+    install(tmp_path, "good-walls", entries)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    app = cockpit(sample)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: bool(app.view.campaigns))
+        await pilot.press("n")
+        form = app.screen
+        for name, words in (
+            ("backend", backend_names()),
+            ("strategy", tuple(each.name for each in strategy_kinds())),
+        ):
+            field = form.query_one(f"#field-{name}", Choice)
+            field.focus()
+            met = [field.value]
+            for _ in words[1:]:
+                await pilot.press("right")
+                met.append(field.value)
+            assert tuple(met) == words
+            assert met[-1] in {"walled", "by_hand"}
+            await until(pilot, lambda: "of good-walls 1.0" in words_of(app).lower())
+        assert "docker+runsc" in backend_names()
+        form.query_one("#field-proposer").focus()
+        await pilot.pause()
+        assert "replay:<round or ATIF file>" in words_of(app)
+        assert "^s queue it" in screen_text(app), "the notes have room for it"
+    assert "good_walls" not in sys.modules
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda each: each.name)
+def test_every_field_of_the_form_fills_a_setting_that_exists(field):
+    known = {each.name for each in dataclasses.fields(CampaignConfig)} | {"track", "profile"}
+    assert field.setting in known

@@ -20,7 +20,7 @@ from rsi.agent.store.sql.tables import campaigns
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw.styled import line
 from rsi.tui.lines.run import step_strip
-from rsi.tui.model.commands import BY_ID, COMMANDS, Scope
+from rsi.tui.model.commands import BY_ID, COMMANDS, SCREENS, Scope
 from rsi.tui.model.lineages import leaderboard, tree_rows
 from rsi.tui.model.round_statistics import whereabouts
 from rsi.tui.model.settings import load_settings, settings_path
@@ -39,7 +39,7 @@ HEADINGS = {
     "queue": "Campaigns", "run": "Effect, pair by pair", "gate": "Case", "replay": "Step 0: system", "lineage": "Leaderboard",
     "notebook": "Lesson", "controls": "Controls, one by one", "settings": "This cockpit",
 }  # fmt: skip
-MODES = tuple(HEADINGS)
+MODES = tuple(each.value for each in SCREENS.values())
 
 
 def cockpit(sample: Sample, mode: str = "queue", **options) -> CockpitApp:

@@ -34,8 +34,8 @@ from rsi.tui.app import CockpitApp
 from rsi.tui.draw.styled import TIMES
 from rsi.tui.lines.run import machine_line
 from rsi.tui.log_follower import LogFollower
+from rsi.tui.model.commands import SCREENS
 from rsi.tui.reading.queueing import goes_before
-from rsi.tui.screens.base import TABS
 from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.lineage import SORTINGS as BOARD_SORTINGS
 from rsi.tui.screens.queue import SORTINGS
@@ -287,14 +287,14 @@ async def test_every_screen_warns_while_the_chosen_campaign_has_no_sandbox(
     app = cockpit(sample, "queue", campaign_id=open_.id)
     async with app.run_test(size=size) as pilot:
         screen = await read(pilot, "queue")
-        for mode, key, _ in TABS:
+        for key, mode in SCREENS.items():
             await pilot.press(key)
             await until(pilot, lambda mode=mode: app.screen.mode == mode)
             await until(pilot, lambda: "▲ process: no isolation" in screen_text(app))
         await pilot.press("1")
         screen.table.select_id(CAMPAIGN)
         await until(pilot, lambda: app.campaign_id == CAMPAIGN)
-        for _, key, _ in TABS:
+        for key in SCREENS:
             await pilot.press(key)
             await pilot.pause(0.05)
             assert "no isolation" not in screen_text(app)

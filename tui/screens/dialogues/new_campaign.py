@@ -1,6 +1,6 @@
 """The form that queues a campaign, with a forecast from campaigns of the same kind."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,10 +11,13 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from rsi.agent.llm.resolve import provider_forms
 from rsi.agent.policy.forecast import PastRounds, past_rounds
+from rsi.agent.search.choose import DEFAULT, strategy_kinds
 from rsi.agent.store.codec import stored_fields
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
+from rsi.sandboxes.select import AUTO, backend_kinds
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import list_tasks, load_task
 from rsi.tasks.types import Task
@@ -30,6 +33,9 @@ from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.choice import Choice
 from rsi.tui.widgets.paper import Paper
 
+Words = Mapping[str, str]
+"""What may be chosen, and what each means."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
@@ -38,45 +44,58 @@ class Field:
     name: str
     label: str
     hint: str
+    setting: str
+    """Field of `CampaignConfig` that it fills; a campaign's own field for track and size."""
     text: str = ""
-    choices: tuple[str, ...] = ()
-    """When not empty, one of these."""
+    words: Callable[[], Words] = dict
+    """Looked up when the form opens; when not empty, one of these is chosen."""
     empty: str = ""
     """What an empty field means, shown in it."""
 
 
+def _models() -> str:
+    return ", ".join(each for each in provider_forms() if not each.startswith("scripted:"))
+
+
+def _strategies() -> Words:
+    return {each.name: each.meaning for each in strategy_kinds()}
+
+
+def _backends() -> Words:
+    return {
+        AUTO: "the best that runs here",
+        **{each.name: each.meaning for each in backend_kinds()},
+    }
+
+
 FIELDS: tuple[Field, ...] = (
-    Field(name="task", label="task", hint="←→ chooses; the folder of your own task can be given to `rsi run`"),
-    Field(name="track", label="track", hint="←→ chooses among the task's tracks"),
-    Field(name="profile", label="size", hint="←→ chooses; smaller sizes are quicker and claim less"),
-    Field(name="proposer", label="model", text="scripted:demo",
-          hint="scripted:demo needs no key; anthropic:NAME, openai:NAME, litellm:PROVIDER/NAME"),
-    Field(name="critic", label="critic", text="none", hint="a model that objects before money is spent, or none"),
-    Field(name="reviewer", label="reviewer", text="rules", hint="rules, or a model that reviews besides them"),
-    Field(name="strategy", label="strategy", choices=("greedy", "best_of_n", "tree", "archive"),
-          text="greedy", hint="←→ how the next idea's starting point is chosen"),
-    Field(name="rounds", label="rounds", text="8", hint="ideas to try"),
-    Field(name="autonomy", label="autonomy", choices=("1", "2", "3"), text="1",
-          hint="1: you approve each promotion; 2: only risky ones; 3: none. 2 and 3 are earned by controls"),
-    Field(name="budget_usd", label="budget $", empty="no limit", hint="dollars that the models may cost; empty for no limit"),
-    Field(name="budget_hours", label="hours", empty="no limit", hint="wall hours of the whole campaign; empty for no limit"),
-    Field(name="backend", label="sandbox", choices=("auto", "docker", "bubblewrap", "process"),
-          text="auto", hint="←→ how untrusted code is walled in; process walls in nothing"),
+    Field(name="task", label="task", setting="task_root", hint="chooses; the folder of your own task can be given to `rsi run`"),
+    Field(name="track", label="track", setting="track", hint="chooses among the task's tracks"),
+    Field(name="profile", label="size", setting="profile", hint="chooses; smaller sizes are quicker and claim less"),
+    Field(name="proposer", label="model", setting="proposer", text="scripted:demo", hint="scripted:demo needs no key; {models}"),
+    Field(name="critic", label="critic", setting="critic", text="none", hint="a model that objects before money is spent, or none"),
+    Field(name="reviewer", label="reviewer", setting="reviewer", text="rules", hint="rules, or a model that reviews besides them"),
+    Field(name="strategy", label="strategy", setting="strategy", words=_strategies, text=DEFAULT,
+          hint="how the next idea's starting point is chosen"),
+    Field(name="rounds", label="rounds", setting="rounds", text="8", hint="ideas to try"),
+    Field(name="autonomy", label="autonomy", setting="autonomy", text="1",
+          words=lambda: {"1": "you approve each promotion", "2": "you see only risky ones", "3": "you see none"},
+          hint="2 and 3 are earned by controls"),
+    Field(name="budget_usd", label="budget $", setting="budget_usd", empty="no limit", hint="dollars that the models may cost; empty for no limit"),
+    Field(name="budget_hours", label="hours", setting="budget_wall_s", empty="no limit", hint="wall hours of the whole campaign; empty for no limit"),
+    Field(name="backend", label="sandbox", setting="backend", words=_backends, text=AUTO, hint="how untrusted code is walled in"),
 )  # fmt: skip
-
-
-_IN_THE_FORM = frozenset(
-    {"task_root", "proposer", "critic", "reviewer", "strategy", "rounds", "autonomy", "budget_usd",
-     "budget_wall_s", "backend"}
-)  # fmt: skip
+_FROM_THE_TASK = frozenset({"task", "track", "profile"})
+"""Fields whose words the tasks give."""
 
 
 def kept_settings(record: CampaignRecord) -> dict[str, object]:
     """Settings of another campaign that the form does not show and a clone keeps; its seed is its own."""
+    shown = {each.setting for each in FIELDS}
     return {
         name: value
         for name, value in stored_fields(record.config).items()
-        if name not in _IN_THE_FORM and name != "seed"
+        if name not in shown and name != "seed"
     }
 
 
@@ -116,7 +135,7 @@ class NewCampaign(ModalScreen[None]):
     NewCampaign .row .label { width: 11; background: $background; }
     NewCampaign .row Input { height: 1; border: none; background: $surface; padding: 0 1; }
     NewCampaign .row Input:focus { border: none; background: $panel; }
-    NewCampaign #notes { height: 4; margin: 1 0 0 0; }
+    NewCampaign #notes { height: 5; margin: 1 0 0 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
@@ -138,6 +157,8 @@ class NewCampaign(ModalScreen[None]):
         self._values = (
             budget_values(cockpit.settings) if original is None else form_values(original)
         )
+        self._words = {each.name: each.words() for each in FIELDS}
+        self._models = _models()
         self._loaded: Task | None = None
         self._task_problem = ""
         self._forecast: PastRounds | None = None
@@ -151,9 +172,9 @@ class NewCampaign(ModalScreen[None]):
                 with Horizontal(classes="row"):
                     yield Bar(dom_id=f"label-{field.name}", classes="label")
                     text = self._values.get(field.name, field.text)
-                    if field.choices or field.name in {"task", "track", "profile"}:
+                    if self._words[field.name] or field.name in _FROM_THE_TASK:
                         # A clone keeps a value that the form does not offer, such as tree:pick=softmax.
-                        choices = tuple(dict.fromkeys((*field.choices, text)))
+                        choices = tuple(dict.fromkeys((*self._words[field.name], text)))
                         yield Choice(choices, text, dom_id=f"field-{field.name}")
                     else:
                         yield SafeInput(
@@ -211,8 +232,7 @@ class NewCampaign(ModalScreen[None]):
     def _draw_notes(self) -> None:
         focused = self.focused
         name = (focused.id or "").removeprefix("field-") if focused is not None else ""
-        hint = next((each.hint for each in FIELDS if each.name == name), "")
-        lines: list[Line] = [line(hint, Role.DIM), self._forecast_line()]
+        lines: list[Line] = [line(self._hint(name), Role.DIM), self._forecast_line()]
         problem = self._problem or self._task_problem
         if self._is_queueing:
             lines.append(line("… queueing, and starting a worker when none runs", Role.ACCENT))
@@ -224,6 +244,16 @@ class NewCampaign(ModalScreen[None]):
                  (" fields    ", Role.TEXT), ("esc", Role.KEY), (" cancel", Role.TEXT))
             )  # fmt: skip
         self.query_one("#notes", Paper).set_lines(lines)
+
+    def _hint(self, name: str) -> str:
+        """What the field in focus is for, and what its chosen word means."""
+        field = next((each for each in FIELDS if each.name == name), None)
+        if field is None:
+            return ""
+        hint = field.hint.format(models=self._models)
+        meaning = self._words[name].get(self._value(name), "").rstrip(".")
+        arrows = "←→ " if self._words[name] or name in _FROM_THE_TASK else ""
+        return f"{arrows}{hint}; {self._value(name)}: {meaning}" if meaning else f"{arrows}{hint}"
 
     def _forecast_line(self) -> Line:
         found, rounds = self._forecast, _whole(self._value("rounds"))
@@ -263,6 +293,7 @@ class NewCampaign(ModalScreen[None]):
             self._values = {}
             self._fill_task()
         self._problem = ""
+        self._draw_notes()
         self._refresh_forecast()
 
     @on(Input.Changed)

@@ -61,7 +61,6 @@ class ReplayScreen(ReplaySearch):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.REPLAY)
     scope = Scope.REPLAY
-    mode = "replay"
     purpose = "An agent's steps in one round. h and l step, 0 and $ go to the ends, H and L change the round."
 
     def __init__(self) -> None:
