@@ -7,6 +7,7 @@ AgentError
 │   ├── LedgerSchemaError        written by a newer version of rsi, or needs migrating
 │   ├── LedgerConflictError      a fact is there already and says something else
 │   ├── LedgerFullError          the disk is full
+│   ├── CampaignLostError        another worker took the campaign; this one writes nothing more about it
 │   ├── LedgerValueError         the value cannot be stored (NaN, not JSON, too large); also a ValueError
 │   └── UnknownRecordError       no such campaign, round, request, charge or blob; also a LookupError
 ├── LineageError
@@ -47,6 +48,10 @@ class LedgerConflictError(LedgerError):
 
 class LedgerFullError(LedgerError):
     """The disk is full; the write was undone as a whole."""
+
+
+class CampaignLostError(LedgerError):
+    """Another worker runs the campaign by now; the write was undone as a whole."""
 
 
 class LedgerValueError(LedgerError, ValueError):

@@ -19,7 +19,8 @@ from rsi.agent.policy.settings import (
     default_lineage,
     queue_campaign,
 )
-from rsi.agent.queue.worker import engine_url, live_workers
+from rsi.agent.queue.liveness import live_workers
+from rsi.agent.queue.worker import engine_url
 from rsi.agent.roles.proposer.prompt import check_scaffold
 from rsi.agent.roles.scaffold.loading import load_scaffold
 from rsi.agent.run.engine import EngineClient

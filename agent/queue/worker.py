@@ -6,16 +6,14 @@ Does not: know the steps of a round. Any number of workers may share one ledger 
 import logging
 import os
 import signal
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 
-from rsi.agent.errors import LedgerError
+from rsi.agent.errors import CampaignLostError, LedgerError
+from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, this_worker
 from rsi.agent.queue.reconciling import reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.run.campaign import run_campaign
@@ -28,12 +26,9 @@ from rsi.agent.store.records import (
     RequestKind,
     Step,
     WorkerRecord,
-    utc_now,
 )
 
 HEARTBEAT_S = 5.0
-DEAD_AFTER_S = 60.0
-"""A worker on another host that was silent for so long is taken for dead."""
 OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
 
 log = logging.getLogger(__name__)
@@ -75,7 +70,8 @@ def run_worker(
         serve_queue_requests(ledger, client, keeper.worker.id)  # before the first campaign is taken
 
         def run(campaign_id: str, durable: Durable) -> None:
-            run_campaign(home, ledger, campaign_id, durable)
+            with keeper.holding(campaign_id) as fenced:
+                run_campaign(home, fenced, campaign_id, durable)
 
         try:
             serve(
@@ -94,18 +90,6 @@ def run_worker(
     os._exit(0)
 
 
-def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:
-    """Workers that beat lately, or whose process lives on this host, and that do not leave."""
-    return tuple(each for each in ledger.workers() if is_alive(each) and not each.is_leaving)
-
-
-def is_alive(worker: WorkerRecord, now: datetime | None = None) -> bool:
-    """Whether a worker is there: its process on this host, its heartbeat elsewhere."""
-    if worker.host == socket.gethostname():
-        return worker.id == _worker_id(worker.host, worker.pid)
-    return (now or utc_now()) - worker.heartbeat_at < timedelta(seconds=DEAD_AFTER_S)
-
-
 @dataclass(slots=True)
 class _Mark:
     at_s: float = 0.0
@@ -122,20 +106,16 @@ class Housekeeping:
     """What a worker does between campaigns' steps, a few times a second."""
 
     def __init__(self, ledger: Ledger, client: EngineClient, *, exit_when_idle: bool) -> None:
-        host, pid, now = socket.gethostname(), os.getpid(), utc_now()
-        self.worker = WorkerRecord(
-            id=_worker_id(host, pid) or f"{host}-{pid}",
-            host=host,
-            pid=pid,
-            started_at=now,
-            heartbeat_at=now,
-            version=version("rsi-lab"),
-        )
+        self.worker = this_worker(ledger.now())
         self._ledger, self._client = ledger, client
         self._exit_when_idle = exit_when_idle
         self._is_told_to_end = False
         self._beat, self._adopt, self._idle = _Mark(), _Mark(), _Mark(time.monotonic())
         self._cursor = ""
+        self._held: list[str] = []
+        """Campaigns that threads of this process run."""
+        self._still: set[str] = set()
+        """Those that none of them ran at the last look."""
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         log.info("signal %d: ending; campaigns go on when a worker starts again", number)
@@ -163,8 +143,7 @@ class Housekeeping:
         return not self._is_told_to_end
 
     def beat(self, *, is_leaving: bool = False) -> None:
-        now = datetime.now(UTC)
-        self._ledger.heartbeat(replace(self.worker, heartbeat_at=now, is_leaving=is_leaving))
+        self._ledger.heartbeat(replace(self.worker, is_leaving=is_leaving))
 
     def _has_work(self) -> bool:
         """Whether anything is left to do."""
@@ -181,11 +160,57 @@ class Housekeeping:
 
     def adopt(self) -> None:
         """Give back to the queue what dead workers had begun, and see to what the engine lost."""
-        dead = [each.id for each in self._ledger.workers() if not is_alive(each)]
-        for campaign_id in self._client.unfinished(dead):
-            log.info("campaign=%s adopted from a dead worker", campaign_id)
-            self._client.adopt(campaign_id)
+        dead = {each.id: each for each in dead_workers(self._ledger)}
+        for campaign_id, executor_id in self._client.unfinished(list(dead)):
+            if self._take_over(campaign_id, dead[executor_id], dead.keys()):
+                log.info("campaign=%s adopted from a dead worker", campaign_id)
+                self._client.adopt(campaign_id)
+        self._revive()
         reconcile(self._ledger, self._client)
+
+    @contextmanager
+    def holding(self, campaign_id: str) -> Iterator[Ledger]:
+        """The ledger of a campaign that this worker runs; its writes end when another takes the campaign.
+
+        Raises:
+            CampaignLostError: The engine gave it to another meanwhile.
+        """
+        self._held.append(campaign_id)
+        try:
+            yield self._ledger.fenced(campaign_id, self._take(campaign_id))
+        finally:
+            self._held.remove(campaign_id)
+
+    def _take(self, campaign_id: str) -> int:
+        while True:
+            seen = self._ledger.holder(campaign_id)
+            # After the look: who takes it from now on changes the epoch.
+            if not self._client.is_run_by(campaign_id, self.worker.id):
+                raise CampaignLostError(f"campaign {campaign_id} was given to another worker")
+            epoch = self._ledger.take_campaign(campaign_id, self.worker.id, after_epoch=seen.epoch)
+            if epoch is not None:
+                return epoch
+
+    def _revive(self) -> None:
+        """Give back to the queue what this worker has begun and no thread of it runs any more."""
+        own = {campaign_id for campaign_id, _ in self._client.unfinished([self.worker.id])}
+        still = own - set(self._held)
+        for campaign_id in (
+            still & self._still
+        ):  # seen twice: at first its thread may not have begun
+            log.warning("campaign=%s stands still in this worker; taken up again", campaign_id)
+            self._client.adopt(campaign_id)
+        self._still = still
+
+    def _take_over(self, campaign_id: str, dead: WorkerRecord, all_dead: Collection[str]) -> bool:
+        """Take a campaign from a dead worker, unless another did or it lives after all."""
+        seen = self._ledger.holder(campaign_id)
+        if seen.worker_id not in {None, self.worker.id, *all_dead}:
+            return False  # another is about to give it back to the queue
+        epoch = self._ledger.take_campaign(
+            campaign_id, self.worker.id, after_epoch=seen.epoch, from_dead=dead
+        )
+        return epoch is not None
 
     def wake(self) -> None:
         """Answer the queue's requests; tell waiting campaigns that somebody decided, asked, resumed or stopped."""
@@ -205,13 +230,3 @@ class Housekeeping:
                 for decision in self._ledger.decisions(round_id):
                     key = f"{decision.action}-{decision.commit}-{decision.is_override}"
                     self._client.wake(campaign_id, round_id, key)
-
-
-def _worker_id(host: str, pid: int) -> str | None:
-    """Host, pid and start tick of a process here, so that a reused pid is another worker; None if gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    started = stat.rpartition(")")[2].split()[19]
-    return f"{host}-{pid}-{started}"

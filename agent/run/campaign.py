@@ -7,6 +7,7 @@ row end the campaign; one between rounds ends it at once. Nothing of it is held 
 import logging
 from collections.abc import Callable
 
+from rsi.agent.errors import CampaignLostError
 from rsi.agent.policy.budget import exhausted
 from rsi.agent.policy.controls import Slot, schedule
 from rsi.agent.policy.limits import spent_now
@@ -63,6 +64,8 @@ def run_campaign(
     durable.step("start", lambda: _event(ledger, campaign_id, CampaignEventKind.STARTED))
     try:
         campaign_context = open_context(home, ledger, ledger.campaign(campaign_id))
+    except CampaignLostError:
+        raise
     except Exception as error:
         log.exception("campaign=%s cannot start", campaign_id)
         reason = str(error)
@@ -77,6 +80,8 @@ def run_campaign(
                 lambda: _audited(campaign_context, lambda: audit_champion(campaign_context)),
             )
         durable.step("end", lambda: _end(campaign_context, kind, reason, word))
+    except CampaignLostError:
+        raise  # what becomes of it is another worker's to say
     except Exception as error:
         log.exception("campaign=%s failed between its rounds", campaign_id)
         reason = f"{type(error).__name__}: {error}"
@@ -120,6 +125,8 @@ def _run_one(campaign_context: CampaignContext, durable: Durable, round_id: str)
     context, reason = campaign_context.context(round_id), ""
     try:
         ended = run_round(context, durable)
+    except CampaignLostError:
+        raise
     except Exception as error:
         log.exception("round=%s harness error", round_id)
         reason = f"{type(error).__name__}: {error}"
@@ -194,6 +201,8 @@ def _audited(campaign_context: CampaignContext, audit: Callable[[], str]) -> str
     """Measure the champion against the round-0 baseline again; never multiply steps up."""
     try:
         return audit()
+    except CampaignLostError:
+        raise
     except Exception as error:
         log.exception("campaign=%s audit failed", campaign_context.record.id)
         return f"failed: {error}"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rsi.agent.errors import CampaignLostError
+
 APP_VERSION = "rsi-1"
 """Pinned by us: by default an upgrade of the source would strand campaigns that were under way."""
 QUEUE = "campaigns"
@@ -86,14 +88,22 @@ class EngineClient:
         """Wake a campaign that waits on `topic`; the same key twice is one call."""
         self._client.send(campaign_id, key, topic, idempotency_key=f"{campaign_id}/{topic}/{key}")
 
-    def unfinished(self, executor_ids: Sequence[str]) -> tuple[str, ...]:
-        """Campaigns that these executors had begun and not ended."""
+    def unfinished(self, executor_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Campaigns that these executors had begun and not ended, each with its executor."""
         if not executor_ids:
             return ()
         found = self._client.list_workflows(
             status="PENDING", executor_id=list(executor_ids), load_input=False, load_output=False
         )
-        return tuple(each.workflow_id for each in found)
+        return tuple((each.workflow_id, str(each.executor_id)) for each in found)
+
+    def is_run_by(self, campaign_id: str, executor_id: str) -> bool:
+        """Whether a campaign is under way and this executor's."""
+        found = self._client.list_workflows(
+            workflow_ids=[campaign_id], status="PENDING", executor_id=[executor_id], load_input=False,
+            load_output=False,
+        )  # fmt: skip
+        return bool(found)
 
     def adopt(self, campaign_id: str) -> None:
         """Give a dead worker's campaign back to the queue; finished steps are not run again."""
@@ -111,6 +121,10 @@ class EngineClient:
         self._client.destroy()
 
 
+class _Lost(BaseException):
+    """Ends the thread of a campaign that another worker took, past everything that would write its end down."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DbosDurable:
     on_step: Callable[[str], None]
@@ -121,7 +135,11 @@ class _DbosDurable:
 
         def observed() -> str:
             self.on_step(f"{name}:before")
-            word = work()
+            try:
+                word = work()
+            except CampaignLostError as error:
+                log.warning("%s", error)
+                raise _Lost from error
             self.on_step(f"{name}:after")
             return word
 
@@ -169,7 +187,11 @@ def serve(
 
     @DBOS.workflow(name=WORKFLOW)
     def campaign(campaign_id: str) -> str:
-        run_campaign(campaign_id, _DbosDurable(on_step=on_step))
+        try:
+            run_campaign(campaign_id, _DbosDurable(on_step=on_step))
+        except CampaignLostError as error:
+            log.warning("%s", error)
+            raise _Lost from error
         return campaign_id
 
     DBOS.launch()

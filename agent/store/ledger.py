@@ -4,6 +4,7 @@ Does not: hold code (git does), decide what runs next (the engine does), derive 
 Invariant: what a call acknowledged survives a kill at any later moment; nothing is ever changed.
 """
 
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,13 +17,14 @@ from rsi.agent.store.facts.charge_facts import ChargeFacts
 from rsi.agent.store.facts.gate_facts import GateFacts
 from rsi.agent.store.facts.request_facts import RequestFacts
 from rsi.agent.store.facts.round_facts import RoundFacts
+from rsi.agent.store.facts.worker_facts import WorkerFacts, require_epoch
 from rsi.agent.store.home import Home
 from rsi.agent.store.sql.database import Database, ledger_url
 from rsi.agent.store.sql.migrations import migrate, pending
 from rsi.agent.store.sql.tables import FACT_TABLES, schema_migrations, workers
 
 
-class Ledger(CampaignFacts, RoundFacts, GateFacts, RequestFacts, ChargeFacts):
+class Ledger(CampaignFacts, RoundFacts, GateFacts, RequestFacts, ChargeFacts, WorkerFacts):
     """One open ledger; threads may share it, every process opens its own."""
 
     @classmethod
@@ -58,6 +60,11 @@ class Ledger(CampaignFacts, RoundFacts, GateFacts, RequestFacts, ChargeFacts):
     @property
     def is_read_only(self) -> bool:
         return self._database.is_read_only
+
+    def fenced(self, campaign_id: str, epoch: int) -> Self:
+        """The same ledger for who runs a campaign: every write is refused once another took it (`CampaignLostError`)."""
+        guard = partial(require_epoch, campaign_id=campaign_id, epoch=epoch)
+        return type(self)(self._database.guarded(guard))
 
     def close(self) -> None:
         """Give the connections back; using the ledger again opens new ones."""

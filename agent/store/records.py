@@ -333,11 +333,21 @@ class WorkerRecord:
     """A worker and its last sign of life."""
 
     id: str
+    """Host, pid and a random part, so that no two workers ever share one."""
     host: str
+    """Its name, for people; two machines may share it."""
     pid: int
+    """Within its PID namespace."""
     started_at: datetime
     heartbeat_at: datetime
+    """By the database's clock."""
     version: str
+    boot_id: str = ""
+    """Of the running kernel; empty in records of older versions."""
+    pid_namespace: str = ""
+    """In which `pid` means something; empty in records of older versions."""
+    start_tick: int | None = None
+    """When the process started, in clock ticks since boot: tells a reused pid."""
     is_leaving: bool = False
     """It takes nothing new; what is queued from now on needs another."""
 

@@ -201,7 +201,8 @@ class Sample:
                 started_at=moment,
                 heartbeat_at=moment,
                 version="0.1.0",
-            )
+            ),
+            at=moment,
         )
 
     def campaign(

@@ -124,7 +124,8 @@ class Player:
                 started_at=now,
                 heartbeat_at=now,
                 version="recorded",
-            )
+            ),
+            at=now,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from rsi.agent.cli.context import emit, home, note
 from rsi.agent.errors import AgentError, UnknownCommitError
 from rsi.agent.plugins import TriedPlugin, tried_plugins
-from rsi.agent.queue.worker import live_workers
+from rsi.agent.queue.liveness import live_workers
 from rsi.agent.store.champion import look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home

@@ -7,7 +7,7 @@ from pathlib import Path
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
 from rsi.agent.policy.audits import failed_audit, failed_audits
 from rsi.agent.policy.controls import standing_of
-from rsi.agent.queue.worker import live_workers
+from rsi.agent.queue.liveness import live_workers
 from rsi.agent.report.files import write_report
 from rsi.agent.report.follow import describe_step
 from rsi.agent.report.tally import tally

@@ -12,7 +12,8 @@ from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_rea
 from rsi.agent.policy.controls import default_every, unearned
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfigError
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
-from rsi.agent.queue.worker import live_workers, run_worker
+from rsi.agent.queue.liveness import live_workers
+from rsi.agent.queue.worker import run_worker
 from rsi.agent.report.follow import Follower
 from rsi.agent.report.tally import tally
 from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold

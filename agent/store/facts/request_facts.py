@@ -1,23 +1,21 @@
-"""The ledger's requests and workers: who wants something, and who is there to do it."""
+"""The ledger's requests: who wants what, who took it and how it ended."""
 
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rsi.agent.errors import UnknownRecordError
-from rsi.agent.store.codec import decode, encode, stored_text, time_text
+from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
 from rsi.agent.store.records import (
     Asked,
     HandledMark,
     RequestKind,
     RequestRecord,
-    WorkerRecord,
 )
-from rsi.agent.store.sql.tables import request_marks, requests, workers
+from rsi.agent.store.sql.tables import request_marks, requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +31,7 @@ class _Wish:
 
 
 class RequestFacts(FactStore):
-    """Requests with their marks, and the workers' signs of life."""
+    """Requests with their marks."""
 
     def add_request(
         self,
@@ -128,29 +126,6 @@ class RequestFacts(FactStore):
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return tuple(_request(row[0], row[1], row[2]) for row in rows)
-
-    def heartbeat(self, record: WorkerRecord) -> None:
-        """Say that a worker lives; the one row that is overwritten."""
-        values = {
-            "heartbeat_at": time_text(record.heartbeat_at),
-            "body": encode(record),
-        }
-        with self._database.write(workers) as connection:
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            statement = dialect.insert(workers).values(
-                id=stored_text(record.id, "worker id"), beats=1, **values
-            )
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["id"], set_={**values, "beats": workers.c.beats + 1}
-                )
-            )
-
-    def workers(self) -> tuple[WorkerRecord, ...]:
-        """Every worker that ever beat, latest sign of life first."""
-        query = select(workers.c.body).order_by(workers.c.heartbeat_at.desc(), workers.c.id)
-        with self._database.read() as connection:
-            return tuple(decode(WorkerRecord, body) for body in connection.scalars(query))
 
 
 def _request(number: int, body: str, mark: str | None) -> RequestRecord:

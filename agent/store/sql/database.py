@@ -5,8 +5,9 @@ Does not: know what is stored. Every driver error leaves here as a `LedgerError`
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,13 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.label = url.database if self.is_sqlite else url.render_as_string(hide_password=True)
         self._engine = self._sqlite() if self.is_sqlite else self._postgresql()
+        self._guard: Callable[[Connection], None] | None = None
+
+    def guarded(self, guard: Callable[[Connection], None]) -> "Database":
+        """The same database for a writer who may lose the right to write: `guard` refuses, inside each transaction."""
+        made = copy(self)
+        made._guard = guard
+        return made
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -105,6 +113,8 @@ class Database:
                             text("SELECT pg_advisory_xact_lock(:area, :number)"),
                             {"area": _LOCK_CLASS, "number": number},
                         )
+                if self._guard is not None:
+                    self._guard(connection)
                 yield connection
 
     def close(self) -> None:

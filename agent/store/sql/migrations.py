@@ -165,4 +165,13 @@ def _protect_postgresql(names: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-MIGRATIONS = (Migration(name="0001_facts", statements=_facts),)
+def _holders(_: str) -> tuple[str, ...]:
+    return (
+        "CREATE TABLE holders (campaign_id TEXT PRIMARY KEY, worker_id TEXT NOT NULL, epoch BIGINT NOT NULL)",
+    )
+
+
+MIGRATIONS = (
+    Migration(name="0001_facts", statements=_facts),
+    Migration(name="0002_holders", statements=_holders),
+)

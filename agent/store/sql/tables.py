@@ -1,8 +1,8 @@
 """The ledger's tables, as SQLAlchemy Core sees them; `migrations` creates them.
 
 Every fact has `body`, its record as canonical JSON; the other columns repeat what is searched by.
-Invariant: insert-only, enforced by triggers in both databases, except `workers`: a heartbeat is a sign
-of life with no history worth keeping, and a row per beat would bury the facts.
+Invariant: insert-only, enforced by triggers in both databases, except `workers` and `holders`: a sign of life, and who
+runs a campaign now, have no history worth keeping, and a row per beat would bury the facts.
 """
 
 from sqlalchemy import (
@@ -183,6 +183,14 @@ workers = Table(
     _int("beats"),
     _text("heartbeat_at"),
     _body(),
+)
+
+holders = Table(
+    "holders",
+    metadata,
+    Column("campaign_id", Text, primary_key=True),
+    _text("worker_id"),
+    _int("epoch"),
 )
 
 schema_migrations = Table(

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
+from rsi.agent.queue.liveness import live_workers
 from rsi.agent.queue.reconciling import LOST, reconcile
 from rsi.agent.queue.requests import serve_queue_requests
-from rsi.agent.queue.worker import Housekeeping, engine_url, live_workers
+from rsi.agent.queue.worker import Housekeeping, engine_url
 from rsi.agent.run.engine import EngineClient
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent

@@ -90,6 +90,9 @@ class ScriptedSandbox:
             if path.startswith(below)
         )
 
+    def survey(self, source="/work", *, skipped="", max_entries):
+        return {}
+
     def exec(self, argv, *, cwd="/work", stdin=b"", wall_s=None, variables=None, time_slot=None, on_output=None):  # fmt: skip
         try:
             return self._exec(list(argv), cwd, stdin)

@@ -399,14 +399,28 @@ def test_a_heartbeat_overwrites_itself_and_moves_the_cursor(ledger: Ledger):
     worker = WorkerRecord(
         id="w1", host="box", pid=1, started_at=AT, heartbeat_at=AT, version="0.1.0"
     )
-    later = replace(worker, heartbeat_at=AT + timedelta(seconds=5))
-    other = replace(worker, id="w2", heartbeat_at=AT + timedelta(seconds=2))
-    ledger.heartbeat(worker)
+    later, between = AT + timedelta(seconds=5), AT + timedelta(seconds=2)
+    ledger.heartbeat(worker, at=AT)
     before = ledger.cursor()
-    ledger.heartbeat(later)
-    ledger.heartbeat(other)
+    ledger.heartbeat(worker, at=later)
+    ledger.heartbeat(replace(worker, id="w2"), at=between)
     assert ledger.cursor() != before
-    assert ledger.workers() == (later, other)
+    assert ledger.workers() == (
+        replace(worker, heartbeat_at=later),
+        replace(worker, id="w2", heartbeat_at=between),
+    )
+
+
+def test_a_heartbeat_is_told_by_the_databases_clock(ledger: Ledger):
+    far_off = AT - timedelta(days=900)
+    worker = WorkerRecord(
+        id="w1", host="box", pid=1, started_at=AT, heartbeat_at=far_off, version="0.1.0"
+    )
+    before = ledger.now()
+    ledger.heartbeat(worker)
+    (stored,) = ledger.workers()
+    assert before <= stored.heartbeat_at <= ledger.now()
+    assert abs(datetime.now(UTC) - before) < timedelta(seconds=5)
 
 
 def test_the_cursor_changes_with_every_write_and_with_nothing_else(place: str, new_campaign):
