@@ -12,6 +12,7 @@ AgentError
 │   └── UnknownRecordError       no such campaign, round, request, charge or blob; also a LookupError
 ├── LineageError
 │   ├── LineageNameError         a name that cannot be a lineage or a round; also a ValueError
+│   ├── LineageFullError         the disk of the lineages is full
 │   ├── LineageTreeError         a path that cannot be kept in git; also a ValueError
 │   ├── LineageConflictError     the baseline or candidate is there already and is different
 │   ├── StaleChampionError       the champion moved since it was looked at
@@ -68,6 +69,10 @@ class LineageError(AgentError):
 
 class LineageNameError(LineageError, ValueError):
     """A name that cannot be a lineage or a round."""
+
+
+class LineageFullError(LineageError):
+    """The disk is full; git wrote nothing that anybody sees."""
 
 
 class LineageTreeError(LineageError, ValueError):

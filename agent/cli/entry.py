@@ -32,6 +32,7 @@ CODES_BY_ERROR = (
     ("rsi.agent.errors", "LineageNameError", EXIT_BAD_INPUT),
     ("rsi.agent.errors", "LedgerError", EXIT_UNAVAILABLE),
     ("rsi.agent.errors", "HomeError", EXIT_UNAVAILABLE),
+    ("rsi.agent.run.engine", "EngineUnavailableError", EXIT_UNAVAILABLE),
     ("rsi.agent.errors", "AgentError", EXIT_BAD_INPUT),
     ("rsi.agent.llm.errors", "ModelSpecError", EXIT_BAD_INPUT),
     ("rsi.agent.llm.errors", "ModelError", EXIT_UNAVAILABLE),

@@ -140,6 +140,14 @@ def _campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("campaign", help="id of a campaign")
 
 
+def _retry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target",
+        metavar="CAMPAIGN_OR_ROUND",
+        help="id of a campaign that ended, or of a round of it that failed on our side (harness_error)",
+    )
+
+
 def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit-when-idle", action="store_true", help="end when nothing is queued or under way"
@@ -338,8 +346,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "retry",
         "steering",
-        "let a campaign go on that failed, was stopped or ran out of its budget",
-        _campaign,
+        "let a campaign go on that failed, was stopped or ran out of its budget; or run one round again",
+        _retry,
     ),
     Verb("sooner", "steering", "let a queued campaign run before the others", _campaign),
     Verb("later", "steering", "let a queued campaign run after the others", _campaign),

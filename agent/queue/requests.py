@@ -15,10 +15,16 @@ from rsi.agent.store.records import (
     CampaignEventKind,
     CampaignState,
     HandledMark,
+    Reopening,
     RequestKind,
     RequestRecord,
+    Step,
+    StepOutcome,
     utc_now,
 )
+from rsi.agent.store.state import ENDED_STATES, round_state
+from rsi.agent.store.steps.facts import Halted
+from rsi.agent.store.steps.record import StepRecord
 
 QUEUE_KINDS = frozenset({RequestKind.PRIORITY, RequestKind.RETRY})
 
@@ -61,18 +67,36 @@ def urgencies(requests: Sequence[RequestRecord]) -> Mapping[str, int]:
     return places
 
 
-def retry_refusal(ledger: Ledger, campaign_id: str) -> str:
-    """Why a campaign cannot go on; empty when it can."""
+def retry_refusal(ledger: Ledger, campaign_id: str, round_id: str | None = None) -> str:
+    """Why a campaign cannot go on, with one of its rounds run again where one is named; empty when it can."""
     state = ledger.campaign_summary(campaign_id).state
+    if state not in ENDED_STATES:
+        return f"it is {state.value}; only one that has ended can go on"
+    if round_id is not None:
+        return _reopen_refusal(ledger, round_id)
     if state is CampaignState.FAILED:
         return ""
-    if state not in {CampaignState.FINISHED, CampaignState.STOPPED}:
-        return f"it is {state.value}; only one that has ended can go on"
     planned = ledger.campaign(campaign_id).config.rounds
     done = sum(not each.is_control for each in ledger.rounds(campaign_id))
     if done < planned:
         return ""
     return "all its rounds are done; clone it to run the same again"
+
+
+def _reopen_refusal(ledger: Ledger, round_id: str) -> str:
+    if broken_step(ledger, round_id) is not None:
+        return ""
+    state = round_state(
+        ledger.steps(round_id), ledger.decisions(round_id), ledger.promotions(round_id=round_id)
+    )
+    ended = "is not over" if state.verdict is None else f"ended as {state.verdict.value}"
+    return f"round {round_id} {ended}; only one that failed on our side can be run again"
+
+
+def broken_step(ledger: Ledger, round_id: str) -> StepRecord | None:
+    """Where a round that is over failed on our side; None when it did not."""
+    broken = [each for each in ledger.steps(round_id) if each.outcome is StepOutcome.HARNESS_ERROR]
+    return broken[0] if any(each.step is Step.REPORT for each in broken) else None
 
 
 def _reorder(ledger: Ledger, client: EngineClient, campaign_id: str) -> str:
@@ -85,19 +109,41 @@ def _retry(ledger: Ledger, client: EngineClient, request: RequestRecord) -> str:
     campaign_id = str(request.campaign_id)
     # A kill between the event and the mark leaves the request open although it was granted.
     last = ledger.campaign_events(campaign_id)[-1]
-    refusal = "" if last.request_id == request.id else retry_refusal(ledger, campaign_id)
-    if not refusal:
-        ledger.add_campaign_event(
-            CampaignEvent(
-                campaign_id=campaign_id,
-                kind=CampaignEventKind.QUEUED,
-                at=utc_now(),
-                reason=f"{request.actor} asked for it to go on",
-                request_id=request.id,
-            )
+    is_granted = last.request_id == request.id
+    refusal = "" if is_granted else retry_refusal(ledger, campaign_id, request.round_id)
+    if refusal:
+        return refusal
+    what = (
+        "it to go on" if request.round_id is None else f"round {request.round_id} to be run again"
+    )
+    ledger.add_campaign_event(
+        CampaignEvent(
+            campaign_id=campaign_id,
+            kind=CampaignEventKind.QUEUED,
+            at=utc_now(),
+            reason=f"{request.actor} asked for {what}",
+            request_id=request.id,
         )
-        client.requeue(campaign_id, urgency(ledger, campaign_id))
-    return refusal
+    )
+    if request.round_id is not None:
+        _reopen(ledger, request.round_id, request)
+    client.requeue(campaign_id, urgency(ledger, campaign_id))
+    return ""
+
+
+def _reopen(ledger: Ledger, round_id: str, request: RequestRecord) -> None:
+    broken = broken_step(ledger, round_id)
+    if broken is None:
+        return  # reopened before a kill
+    ledger.reopen(
+        Reopening(
+            round_id=round_id,
+            number=len(ledger.reopenings(round_id)) + 1,
+            actor=request.actor,
+            at=utc_now(),
+            reason=f"{broken.step.value}: {broken.fact.reason if isinstance(broken.fact, Halted) else ''}",
+        )
+    )
 
 
 def _places(request: RequestRecord) -> int:

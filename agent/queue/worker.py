@@ -17,7 +17,8 @@ from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, this_worker
 from rsi.agent.queue.reconciling import reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.run.campaign import run_campaign
-from rsi.agent.run.engine import Durable, EngineClient, serve
+from rsi.agent.run.engine import Durable, EngineClient, EngineUnavailableError, serve
+from rsi.agent.run.parking import patient_ledger
 from rsi.agent.run.pausing import RESUME_TOPIC
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -29,7 +30,9 @@ from rsi.agent.store.records import (
 )
 
 HEARTBEAT_S = 5.0
-OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
+RETRY_S = 1.0
+"""Between two looks while the stores are away or full."""
+OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.PARKED})
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +113,9 @@ class Housekeeping:
         self._ledger, self._client = ledger, client
         self._exit_when_idle = exit_when_idle
         self._is_told_to_end = False
-        self._beat, self._adopt, self._idle = _Mark(), _Mark(), _Mark(time.monotonic())
-        self._cursor = ""
+        self._beat, self._adopt, self._retry = _Mark(), _Mark(), _Mark()
+        self._idle = _Mark(time.monotonic())
+        self._cursor = self._trouble = ""
         self._held: list[str] = []
         """Campaigns that threads of this process run."""
         self._still: set[str] = set()
@@ -123,24 +127,39 @@ class Housekeeping:
 
     def tick(self) -> bool:
         """One look around; False ends the worker."""
+        if self._trouble and not self._retry.is_due(RETRY_S):
+            return not self._is_told_to_end
         try:
-            if self._is_told_to_end:
-                self.beat(is_leaving=True)
-                return False
-            if self._beat.is_due(HEARTBEAT_S):
-                self.beat()
-            if self._adopt.is_due(DEAD_AFTER_S / 4):
-                self.adopt()
-            cursor = self._ledger.cursor()
-            if cursor != self._cursor:
-                self._cursor = cursor
-                self.wake()
-            if self._exit_when_idle and self._idle.is_due(1.0):
-                return self._has_work()
-        except LedgerError as error:
-            # A busy or unreachable ledger passes; the campaigns' own steps report it if it does not.
-            log.warning("housekeeping: %s", error)
+            is_needed = self._look_around()
+        except (LedgerError, EngineUnavailableError) as error:
+            # A store that is away or full comes back; campaigns wait for it by themselves.
+            self._say_trouble(str(error))
+            self._beat = _Mark()  # the first thing to be tried again: it shows that writing works
+            return not self._is_told_to_end
+        self._say_trouble("")
+        return is_needed
+
+    def _look_around(self) -> bool:
+        if self._is_told_to_end:
+            self.beat(is_leaving=True)
+            return False
+        if self._beat.is_due(HEARTBEAT_S):
+            self.beat()
+        if self._adopt.is_due(DEAD_AFTER_S / 4):
+            self.adopt()
+        cursor = self._ledger.cursor()
+        if cursor != self._cursor:
+            self.wake()
+            self._cursor = cursor
+        if self._exit_when_idle and self._idle.is_due(1.0):
+            return self._has_work()
         return not self._is_told_to_end
+
+    def _say_trouble(self, trouble: str) -> None:
+        """Once when it begins and once when it is over, not at every look."""
+        if bool(trouble) != bool(self._trouble):
+            log.warning("housekeeping: %s", trouble or "the stores answer again")
+        self._trouble = trouble
 
     def beat(self, *, is_leaving: bool = False) -> None:
         self._ledger.heartbeat(replace(self.worker, is_leaving=is_leaving))
@@ -177,7 +196,8 @@ class Housekeeping:
         """
         self._held.append(campaign_id)
         try:
-            yield self._ledger.fenced(campaign_id, self._take(campaign_id))
+            fenced = self._ledger.fenced(campaign_id, self._take(campaign_id))
+            yield patient_ledger(fenced, campaign_id)
         finally:
             self._held.remove(campaign_id)
 

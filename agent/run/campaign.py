@@ -5,6 +5,7 @@ row end the campaign; one between rounds ends it at once. Nothing of it is held 
 """
 
 import logging
+import time
 from collections.abc import Callable
 
 from rsi.agent.errors import CampaignLostError
@@ -14,6 +15,7 @@ from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.run.contexts import CampaignContext, open_campaign_context
 from rsi.agent.run.engine import Durable
+from rsi.agent.run.parking import ParkingDurable
 from rsi.agent.run.pausing import wait_while_paused
 from rsi.agent.run.round import record_step, run_round
 from rsi.agent.run.steps.audit import audit_champion, audit_stack, end_audit
@@ -51,6 +53,7 @@ def run_campaign(
     durable: Durable,
     *,
     open_context: OpenContext = open_campaign_context,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Run a campaign to its end: all rounds done, a budget spent, stopped, or broken.
 
@@ -60,10 +63,16 @@ def run_campaign(
         campaign_id: A queued campaign.
         durable: Remembers finished steps through crashes.
         open_context: Opens the campaign's tools.
+        sleep: Waits while something on our side keeps the campaign from going on.
     """
+    durable = parking = ParkingDurable(
+        durable=durable, home=home, ledger=ledger, campaign_id=campaign_id, sleep=sleep
+    )
     durable.step("start", lambda: _event(ledger, campaign_id, CampaignEventKind.STARTED))
     try:
-        campaign_context = open_context(home, ledger, ledger.campaign(campaign_id))
+        campaign_context = parking.through(
+            lambda: open_context(home, ledger, ledger.campaign(campaign_id))
+        )
     except CampaignLostError:
         raise
     except Exception as error:
@@ -234,10 +243,10 @@ def _close_as_harness_error(
 
     A champion that moved stays moved: such a round is promoted, whatever failed on our side afterwards.
     """
+    context = campaign_context.context(round_id)
+    context.attempt = attempt
     settle_champion(campaign_context.ledger, campaign_context.lineage)
     if campaign_context.ledger.promotions(round_id=round_id):
-        context = campaign_context.context(round_id)
-        context.attempt = attempt
         record_step(context, Step.PROMOTE, promote)
     steps = [each for each in campaign_context.ledger.steps(round_id) if each.attempt == attempt]
     done = {each.step for each in steps}
@@ -256,6 +265,7 @@ def _close_as_harness_error(
                 wall_s=0.0,
                 attempt=attempt,
                 fact=Halted(step=step, outcome=StepOutcome.HARNESS_ERROR, reason=reason),
+                retry=context.retry,
             )
         )
     return "closed"

@@ -130,6 +130,8 @@ class RoundContext:
         self.record = record
         self.attempt = 0
         """0-based; rises when the critic or the gate sends the candidate back."""
+        self.retry = len(campaign_context.ledger.reopenings(record.id))
+        """How often the round was reopened after failing on our side."""
 
     @property
     def round_id(self) -> str:

@@ -8,11 +8,15 @@ Does not: know what a step does. Only ids and short words cross into the engine'
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rsi.agent.errors import CampaignLostError
+from rsi.agent.errors import AgentError, CampaignLostError
+
+if TYPE_CHECKING:
+    from dbos import WorkflowStatus
 
 APP_VERSION = "rsi-1"
 """Pinned by us: by default an upgrade of the source would strand campaigns that were under way."""
@@ -39,28 +43,38 @@ class Durable(Protocol):
         ...
 
 
+class EngineUnavailableError(AgentError):
+    """The engine's store cannot be used now; what was asked of it may be asked again."""
+
+
 class EngineClient:
-    """Queue, wake and adopt campaigns from any process; the tables are made when missing."""
+    """Queue, wake and adopt campaigns from any process; the tables are made when missing.
+
+    Every call raises EngineUnavailableError when the engine's store is away or its disk is full.
+    """
 
     def __init__(self, url: str) -> None:
         from dbos import DBOS, DBOSClient
 
         _quiet()
-        DBOS.migrate(url)
-        self._client = DBOSClient(system_database_url=url)
+        with _clear_errors():
+            DBOS.migrate(url)
+            # An unreachable store is an error here: whoever asks decides whether to wait.
+            self._client = DBOSClient(system_database_url=url, retry_connection_errors=False)
 
     def queue(self, campaign_id: str, sooner: int = 0) -> None:
         """Put a campaign at the end of those as urgent as it; the same id twice is one entry."""
-        self._client.enqueue(
-            {
-                "queue_name": QUEUE,
-                "workflow_name": WORKFLOW,
-                "workflow_id": campaign_id,
-                "app_version": APP_VERSION,
-                "priority": NORMAL_PRIORITY - sooner,
-            },
-            campaign_id,
-        )
+        with _clear_errors():
+            self._client.enqueue(
+                {
+                    "queue_name": QUEUE,
+                    "workflow_name": WORKFLOW,
+                    "workflow_id": campaign_id,
+                    "app_version": APP_VERSION,
+                    "priority": NORMAL_PRIORITY - sooner,
+                },
+                campaign_id,
+            )
 
     def requeue(self, campaign_id: str, sooner: int = 0) -> None:
         """Queue a campaign again that has ended; what it did is remembered by the ledger alone.
@@ -68,7 +82,8 @@ class EngineClient:
         One that is queued or under way is left as it is, so that the same call again is no change.
         """
         if campaign_id not in self.under_way():
-            self._client.delete_workflow(campaign_id)
+            with _clear_errors():
+                self._client.delete_workflow(campaign_id)
             self.queue(campaign_id, sooner)
 
     def reorder(self, campaign_id: str, sooner: int) -> bool:
@@ -76,7 +91,7 @@ class EngineClient:
         # The engine has no call for it; one statement, so that a worker cannot take it in between.
         store = self._client._sys_db
         status = store.tables.workflow_status
-        with store.engine.begin() as connection:
+        with _clear_errors(), store.engine.begin() as connection:
             changed = connection.execute(
                 status.update()
                 .where(status.c.workflow_uuid == campaign_id, status.c.status == "ENQUEUED")
@@ -86,43 +101,45 @@ class EngineClient:
 
     def wake(self, campaign_id: str, topic: str, key: str) -> None:
         """Wake a campaign that waits on `topic`; the same key twice is one call."""
-        self._client.send(campaign_id, key, topic, idempotency_key=f"{campaign_id}/{topic}/{key}")
+        with _clear_errors():
+            self._client.send(
+                campaign_id, key, topic, idempotency_key=f"{campaign_id}/{topic}/{key}"
+            )
 
     def unfinished(self, executor_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """Campaigns that these executors had begun and not ended, each with its executor."""
         if not executor_ids:
             return ()
-        found = self._client.list_workflows(
-            status="PENDING", executor_id=list(executor_ids), load_input=False, load_output=False
-        )
+        found = self._listed(status="PENDING", executor_id=list(executor_ids))
         return tuple((each.workflow_id, str(each.executor_id)) for each in found)
 
     def is_run_by(self, campaign_id: str, executor_id: str) -> bool:
         """Whether a campaign is under way and this executor's."""
-        found = self._client.list_workflows(
-            workflow_ids=[campaign_id], status="PENDING", executor_id=[executor_id], load_input=False,
-            load_output=False,
-        )  # fmt: skip
-        return bool(found)
+        return bool(
+            self._listed(workflow_ids=[campaign_id], status="PENDING", executor_id=[executor_id])
+        )
 
     def adopt(self, campaign_id: str) -> None:
         """Give a dead worker's campaign back to the queue; finished steps are not run again."""
-        self._client.resume_workflow(campaign_id, queue_name=QUEUE)
+        with _clear_errors():
+            self._client.resume_workflow(campaign_id, queue_name=QUEUE)
 
     def under_way(self) -> frozenset[str]:
         """Campaigns that are queued or run."""
-        found = self._client.list_workflows(
-            status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
-        )
+        found = self._listed(status=["ENQUEUED", "PENDING"])
         return frozenset(each.workflow_id for each in found)
+
+    def _listed(self, **wanted: Any) -> "list[WorkflowStatus]":  # noqa: ANN401  the engine's own filters
+        with _clear_errors():
+            return self._client.list_workflows(**wanted, load_input=False, load_output=False)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.destroy()
 
 
-class _Lost(BaseException):
-    """Ends the thread of a campaign that another worker took, past everything that would write its end down."""
+class _Ended(BaseException):
+    """Ends the thread of a campaign past everything that would write its end down: it is another's, or goes on later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,22 +150,68 @@ class _DbosDurable:
     def step(self, name: str, work: Callable[[], str]) -> str:
         from dbos import DBOS
 
+        failed: list[Exception] = []
+
         def observed() -> str:
             self.on_step(f"{name}:before")
             try:
                 word = work()
             except CampaignLostError as error:
-                log.warning("%s", error)
-                raise _Lost from error
+                raise _ended(error) from error
+            except Exception as error:
+                failed.append(error)
+                raise
             self.on_step(f"{name}:after")
             return word
 
-        return DBOS.run_step({"name": name}, observed)
+        with _interrupted(failed):
+            return DBOS.run_step({"name": name}, observed)
 
     def wait(self, topic: str) -> None:
         from dbos import DBOS
 
-        DBOS.recv(topic, timeout_seconds=NEVER_S)
+        with _interrupted():
+            DBOS.recv(topic, timeout_seconds=NEVER_S)
+
+
+@contextmanager
+def _interrupted(failed: Sequence[Exception] = ()) -> Iterator[None]:
+    """End a campaign's thread when the engine cannot remember: it is taken up again from what it remembers then.
+
+    Args:
+        failed: What the campaign's own work raised, which is not the engine's trouble.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if error in failed:
+            raise
+        raise _ended(error) from error
+
+
+def _ended(error: Exception) -> _Ended:
+    log.warning("a campaign's thread ends: %s", _first_line(error))
+    return _Ended()
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """One sentence of ours for what the engine's store says."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        said = _first_line(error.__cause__ or error)
+        raise EngineUnavailableError(
+            f"the engine's store cannot be used ({said}); campaigns stand still until it can"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def serve(
@@ -190,8 +253,7 @@ def serve(
         try:
             run_campaign(campaign_id, _DbosDurable(on_step=on_step))
         except CampaignLostError as error:
-            log.warning("%s", error)
-            raise _Lost from error
+            raise _ended(error) from error
         return campaign_id
 
     DBOS.launch()

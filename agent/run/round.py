@@ -94,6 +94,7 @@ def record_step(context: RoundContext, name: Step, work: Callable[[RoundContext]
             wall_s=context.monotonic_s() - started_s,
             attempt=context.attempt,
             fact=fact,
+            retry=context.retry,
         )
     )
     context.log_step(name, fact.outcome)

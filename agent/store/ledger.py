@@ -63,8 +63,11 @@ class Ledger(CampaignFacts, RoundFacts, GateFacts, RequestFacts, ChargeFacts, Wo
 
     def fenced(self, campaign_id: str, epoch: int) -> Self:
         """The same ledger for who runs a campaign: every write is refused once another took it (`CampaignLostError`)."""
+        return type(self)(self._fenced(campaign_id, epoch))
+
+    def _fenced(self, campaign_id: str, epoch: int) -> Database:
         guard = partial(require_epoch, campaign_id=campaign_id, epoch=epoch)
-        return type(self)(self._database.guarded(guard))
+        return self._database.guarded(guard)
 
     def close(self) -> None:
         """Give the connections back; using the ledger again opens new ones."""

@@ -54,6 +54,8 @@ class CampaignEventKind(StrEnum):
     STARTED = "started"
     PAUSED = "paused"
     RESUMED = "resumed"
+    PARKED = "parked"
+    """Something on our side keeps it from going on, such as a full disk; it goes on by itself when that passed."""
     AUDITED = "audited"
     """The champion was measured against the baseline between two rounds; the campaign goes on."""
     STOPPED = "stopped"
@@ -141,6 +143,19 @@ _GOES_ON = frozenset(
         StepOutcome.PROMOTED,
     }
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopening:
+    """A round that failed on our side is run again: where it broke counts no more, what it did before counts on."""
+
+    round_id: str
+    number: int
+    """1-based within the round."""
+    actor: str
+    at: datetime
+    reason: str
+    """Where and why it had failed."""
 
 
 class AgentRole(StrEnum):
@@ -414,6 +429,7 @@ class CampaignState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
+    PARKED = "parked"
     STOPPED = "stopped"
     FINISHED = "finished"
     FAILED = "failed"

@@ -128,6 +128,8 @@ def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:
             return CampaignState.RUNNING
         case CampaignEventKind.PAUSED:
             return CampaignState.PAUSED
+        case CampaignEventKind.PARKED:
+            return CampaignState.PARKED
         case CampaignEventKind.STOPPED:
             return CampaignState.STOPPED
         case CampaignEventKind.FINISHED:

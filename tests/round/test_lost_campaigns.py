@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rsi.agent.queue.worker import engine_url
-from rsi.agent.report.tally import round_lines
 from rsi.agent.run.engine import EngineClient
 from rsi.agent.store.records import CampaignState, Step
+from rsi.agent.store.round_book import RoundBook
 
 WORKER = Path(__file__).parent / "worker_with_fault.py"
 LOST = "by now; this worker writes nothing more about it"
@@ -59,7 +59,7 @@ def runs_of(ledger, campaign_id):
 
 def check(ledger, campaign_id):
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines] == ["promoted", "refuted"]
     for line in lines:
         steps = [each.step for each in ledger.steps(line.record.id)]

@@ -10,6 +10,7 @@ _CAMPAIGN = {
     CampaignState.QUEUED: ("○ queued", Role.DIM),
     CampaignState.RUNNING: ("● running", Role.ACCENT),
     CampaignState.PAUSED: ("‖ paused", Role.WARN),
+    CampaignState.PARKED: ("▲ parked", Role.WARN),
     CampaignState.STOPPED: ("■ stopped", Role.DIM),
     CampaignState.FINISHED: ("✔ finished", Role.GOOD),
     CampaignState.FAILED: ("✖ failed", Role.BAD),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rsi.agent.store.records import CampaignState, CampaignSummary
 
-UNDER_WAY = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
+UNDER_WAY = frozenset({CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.PARKED})
 """States in which a campaign holds its worker; a paused one does so too."""
 
 

@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
+from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import campaign_state, interval, ratio, round_word, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.queue import about_lines, known_lines, step_after
@@ -40,7 +41,7 @@ COLUMNS = (
 )
 ABOUT_CELLS = 116
 """From this width on there is room for what the campaign under the cursor is about, beside the table."""
-_OPEN = frozenset({CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED})
+_OPEN = frozenset(CampaignState) - ENDED_STATES
 
 SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]]], ...] = (
     ("newest first", lambda each, _: (-each.record.created_at.timestamp(), 0.0)),

@@ -8,13 +8,13 @@ from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, tab
 from rsi.agent.policy.audits import failed_audit, failed_audits
 from rsi.agent.policy.controls import standing_of
 from rsi.agent.queue.liveness import live_workers
+from rsi.agent.queue.standstill import Standstill, standstills, state_text
 from rsi.agent.report.files import write_report
 from rsi.agent.report.follow import describe_step
 from rsi.agent.report.tally import tally
 from rsi.agent.report.wording import planted_text
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import (
-    CampaignState,
     CampaignSummary,
     ChargeRole,
     RequestKind,
@@ -39,6 +39,7 @@ def queue(args: argparse.Namespace) -> int:
         found = ledger.campaigns(limit=200)
         workers = live_workers(ledger)
         failed = failed_audits(ledger, found)
+        still = standstills(ledger, found, home())
         waiting = [
             each.latest_round_id
             for each in found
@@ -50,21 +51,20 @@ def queue(args: argparse.Namespace) -> int:
         ]
     lines = table(
         ("campaign", "task", "profile", "state", "rounds", "promoted", "spent", "created"),
-        [_campaign_row(each) for each in found],
+        [_campaign_row(each, still.get(each.record.id)) for each in found],
     )
     if not found:
         lines = ["no campaign yet; `rsi run TASK` or `rsi demo` starts one"]
     lines += [f"waits for your decision: {each}" for each in waiting]
     lines += [f"lineage {each.lineage}: {each.text}; {each.offer}" for each in failed]
-    is_open = any(each.state in {CampaignState.QUEUED, CampaignState.RUNNING} for each in found)
-    if is_open and not workers:
-        lines.append("no worker is running; start one with `rsi worker`")
+    lines += still_lines(still)
     emit(
         args,
         {
             "campaigns": list(found),
             "waiting": waiting,
             "workers": list(workers),
+            "still": still,
             "failed_audits": list(failed),
         },
         lines,
@@ -81,6 +81,7 @@ def rounds(args: argparse.Namespace) -> int:
         spend = ledger.spend(summary.record.id)
         standing = standing_of(ledger, summary.record)
         failed = failed_audit(ledger, summary.record.lineage)
+        still = standstills(ledger, [summary], home())
     rows = [
         (
             each.record.id,
@@ -101,6 +102,7 @@ def rounds(args: argparse.Namespace) -> int:
             *([f"spent: {paid}"] if (paid := _dollars(spend)) else []),
             *([f"{failed.text}; {failed.offer}"] if failed else []),
             line,
+            *still_lines(still),
         ],
     )
     return 0
@@ -113,6 +115,10 @@ def show(args: argparse.Namespace) -> int:
         record, case = view.record, view.case
         campaign = ledger.campaign(record.campaign_id)
         measurements = ledger.measurements(record.id)
+        reopened = [
+            f"run again for {each.actor} after failing on our side: {each.reason}"
+            for each in ledger.reopenings(record.id)
+        ]
         extra = [
             f"more pairs: {each.handled.detail}"
             for each in ledger.requests(unhandled_only=False, campaign_id=campaign.id)
@@ -132,7 +138,7 @@ def show(args: argparse.Namespace) -> int:
         *([f"claim       {view.tier.value}: {view.tier.text}"] if view.tier else []),
         "",
         *[f"  {describe_step(each)}" for each in view.steps],
-        *[f"  {each}" for each in (*_alike(view), *_votes(view), *extra)],
+        *[f"  {each}" for each in (*reopened, *_alike(view), *_votes(view), *extra)],
         "",
         *table(
             ("purpose", "pair", "arm", "outcome", "CPU s", "wall s", "quality"),
@@ -200,13 +206,21 @@ def show_interval(found: Interval | None) -> str:
     return "" if found is None else found.text
 
 
-def _campaign_row(each: CampaignSummary) -> tuple[str, ...]:
+def still_lines(still: Mapping[str, Standstill]) -> list[str]:
+    """Why campaigns do not go on, a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for campaign_id, each in still.items():
+        by_reason.setdefault(each.reason, []).append(campaign_id)
+    return [f"{', '.join(ids)}: {reason}" for reason, ids in by_reason.items()]
+
+
+def _campaign_row(each: CampaignSummary, still: Standstill | None) -> tuple[str, ...]:
     record = each.record
     return (
         record.id,
         f"{record.task} ({record.track})",
         record.profile,
-        each.state.value,
+        state_text(each, still),
         str(each.rounds),
         str(each.promoted),
         f"${each.spend_usd:.2f}",

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
+from rsi.agent.errors import LedgerUnavailableError
 from rsi.agent.policy.controls import default_every, unearned
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfigError
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
-from rsi.agent.queue.liveness import live_workers
+from rsi.agent.queue.standstill import standstills
 from rsi.agent.queue.worker import run_worker
 from rsi.agent.report.follow import Follower
 from rsi.agent.report.tally import tally
@@ -21,7 +22,7 @@ from rsi.agent.search.choose import flag_of
 from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignState
+from rsi.agent.store.records import CampaignState, CampaignSummary
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
@@ -30,8 +31,10 @@ from rsi.tasks.format.loader import load_task, profile_of
 DEFAULT_MODEL = "scripted:demo"
 FOLLOW_POLL_S = 0.3
 STOP_WAIT_S = 20.0
-SILENCE_S = 20.0
-"""A campaign under way without any live worker for so long gets a word to the person."""
+STILL_S = 3.0
+"""A campaign that does not go on for so long gets a word to the person."""
+OUTAGE_S = 600.0
+"""A ledger that is away for longer is not waited for any more."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -143,27 +146,15 @@ def follow_to_end(
     args: argparse.Namespace, ledger: Ledger, campaign_id: str, *, is_quiet: bool = False
 ) -> int:
     """Say on stderr what happens until the campaign is over; unless quiet, print its tally at the end."""
-    follower = Follower(ledger, campaign_id)
-    status = _StatusLine(is_shown=sys.stderr.isatty())
-    cursor, told, silent_since = "", "", time.monotonic()
+    follower = _Follower(ledger, campaign_id, home())
     while True:
-        state = ledger.campaign_summary(campaign_id).state
-        now = ledger.cursor()
-        if now != cursor:
-            cursor = now
-            for line in follower.news():
-                status.clear()
-                note(line)
-            told = _tell_waiting(ledger, campaign_id, told, status)
+        try:
+            state = follower.look()
+        except LedgerUnavailableError as error:
+            follower.wait_for_ledger(error)
+            continue
         if state in ENDED_STATES:
-            status.clear()
             break
-        if live_workers(ledger):
-            silent_since = time.monotonic()
-        elif time.monotonic() - silent_since > SILENCE_S:
-            note("no worker is running; start one with `rsi worker`")
-            silent_since = time.monotonic()
-        status.show(follower.now())
         time.sleep(FOLLOW_POLL_S)
     if not is_quiet:
         found = tally(ledger, campaign_id)
@@ -189,28 +180,92 @@ def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
         worker.wait()
 
 
-def _tell_waiting(ledger: Ledger, campaign_id: str, told: str, status: "_StatusLine") -> str:
-    """Say once what waits for a person's decision, and how to give it."""
-    config = ledger.campaign(campaign_id).config
-    for line in RoundBook(ledger).of_campaign(campaign_id)[-1:]:
-        round_id = line.record.id
-        case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
-        if case is None or round_id == told:
-            continue
-        if config.autonomy == Autonomy.POLICY and not case.unearned:
-            continue  # it waits for a moment only
-        status.clear()
-        if case.unearned:
-            note(f"policy may not decide here yet; it lacks that {'; that '.join(case.unearned)}")
-        for each in case.alike:
-            note(f"round {round_id} resembles what failed before: {each}")
-        note(
-            f"round {round_id} waits for your decision: `rsi show {round_id}`, then "
-            f"`rsi approve {round_id}` or `rsi reject {round_id} --reason TEXT`; "
-            "`rsi` opens the cockpit"
-        )
-        return round_id
-    return told
+class _Follower:
+    """Says on stderr what is new about one campaign, what waits for a person, and why nothing goes on."""
+
+    def __init__(self, ledger: Ledger, campaign_id: str, here: Home) -> None:
+        self._ledger, self._campaign_id, self._home = ledger, campaign_id, here
+        self._follower = Follower(ledger, campaign_id)
+        self._status = _StatusLine(is_shown=sys.stderr.isatty())
+        self._cursor = self._told = self._still = ""
+        self._still_since, self._is_still_said = time.monotonic(), False
+        self._away_since: float | None = None
+
+    def look(self) -> CampaignState:
+        """Say what is new; returns the campaign's state."""
+        summary = self._ledger.campaign_summary(self._campaign_id)
+        if self._away_since is not None:
+            self._say(f"the ledger answers again after {time.monotonic() - self._away_since:.0f} s")
+            self._away_since = None
+        now = self._ledger.cursor()
+        if now != self._cursor:
+            for line in self._follower.news():
+                self._say(line)
+            self._tell_waiting()
+            self._cursor = now
+        if summary.state in ENDED_STATES:
+            self._status.clear()
+        else:
+            self._tell_standstill(summary)
+            self._status.show(self._follower.now())
+        return summary.state
+
+    def wait_for_ledger(self, error: LedgerUnavailableError) -> None:
+        """Sleep a little while the ledger is away; its coming back is said.
+
+        Raises:
+            LedgerUnavailableError: It has been away for too long.
+        """
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            self._say(f"waiting for the ledger: {error}")
+        if time.monotonic() - self._away_since > OUTAGE_S:
+            raise error
+        self._status.show("waiting for the ledger")
+        time.sleep(1.0)
+
+    def _say(self, line: str) -> None:
+        self._status.clear()
+        note(line)
+
+    def _tell_standstill(self, summary: CampaignSummary) -> None:
+        """Once for each reason, when it has lasted for a moment; a worker may be just starting."""
+        found = standstills(self._ledger, [summary], self._home).get(self._campaign_id)
+        reason = "" if found is None else found.reason.partition(" for ")[0]
+        if reason != self._still:
+            self._still, self._still_since = reason, time.monotonic()
+            self._is_still_said = False
+        elif (
+            found is not None
+            and not self._is_still_said
+            and time.monotonic() - self._still_since > STILL_S
+        ):
+            self._is_still_said = True
+            self._say(f"{self._campaign_id}  {found.word}: {found.reason}")
+
+    def _tell_waiting(self) -> None:
+        """Say once what waits for a person's decision, and how to give it."""
+        ledger = self._ledger
+        config = ledger.campaign(self._campaign_id).config
+        for line in RoundBook(ledger).of_campaign(self._campaign_id)[-1:]:
+            round_id = line.record.id
+            case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
+            if case is None or round_id == self._told:
+                continue
+            if config.autonomy == Autonomy.POLICY and not case.unearned:
+                continue  # it waits for a moment only
+            if case.unearned:
+                self._say(
+                    f"policy may not decide here yet; it lacks that {'; that '.join(case.unearned)}"
+                )
+            for each in case.alike:
+                self._say(f"round {round_id} resembles what failed before: {each}")
+            self._say(
+                f"round {round_id} waits for your decision: `rsi show {round_id}`, then "
+                f"`rsi approve {round_id}` or `rsi reject {round_id} --reason TEXT`; "
+                "`rsi` opens the cockpit"
+            )
+            self._told = round_id
 
 
 class _StatusLine:

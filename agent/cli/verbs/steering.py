@@ -3,9 +3,10 @@
 import argparse
 
 from rsi.agent.cli.context import emit, open_to_write
-from rsi.agent.errors import AgentError
+from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.policy.gate import person
 from rsi.agent.queue.requests import retry_refusal
+from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Asked, RequestKind, utc_now
 from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
@@ -66,20 +67,52 @@ def budget(args: argparse.Namespace) -> int:
 
 
 def retry(args: argparse.Namespace) -> int:
-    """Let a campaign go on that failed on our side, was stopped, or ran out of its budget.
+    """Let a campaign go on that failed on our side, was stopped, or ran out of its budget; or run one of its rounds again.
 
     Raises:
-        CannotRetryError: It has not ended, or all its rounds are done.
+        CannotRetryError: It has not ended, or all its rounds are done; or the round did not fail on our side.
     """
     with open_to_write() as ledger:
-        refusal = retry_refusal(ledger, args.campaign)
+        campaign_id, round_id = _campaign_or_round(ledger, args.target)
+        refusal = retry_refusal(ledger, campaign_id, round_id)
         if refusal:
-            raise CannotRetryError(f"campaign {args.campaign} cannot go on: {refusal}")
+            raise CannotRetryError(f"campaign {campaign_id} cannot go on: {refusal}")
         record = ledger.add_request(
-            RequestKind.RETRY, actor=person(), at=utc_now(), campaign_id=args.campaign
+            RequestKind.RETRY,
+            actor=person(),
+            at=utc_now(),
+            campaign_id=campaign_id,
+            round_id=round_id,
         )
-    emit(args, record, [f"campaign {args.campaign} goes on when a worker takes it"])
+        moved = None if round_id is None else _moved_on(ledger, round_id)
+    what = f"campaign {campaign_id} goes on"
+    if round_id is not None:
+        what = f"round {round_id} is run again from where it broke, and {what}"
+    lines = [f"{what} when a worker takes it"]
+    if moved:
+        lines.append(
+            f"its champion was {moved[:12]} and is another by now, so it cannot be promoted; "
+            f"`rsi fork {round_id} --step 0` starts its idea over from the present one"
+        )
+    emit(args, record, lines)
     return 0
+
+
+def _campaign_or_round(ledger: Ledger, target: str) -> tuple[str, str | None]:
+    try:
+        record = ledger.round(target)
+    except UnknownRecordError:
+        return ledger.campaign(target).id, None
+    return record.campaign_id, record.id
+
+
+def _moved_on(ledger: Ledger, round_id: str) -> str | None:
+    """The champion that a round was opened over, when a later promotion replaced it."""
+    record = ledger.round(round_id)
+    moves = ledger.moves(ledger.campaign(record.campaign_id).lineage).done
+    if record.is_control or not moves or moves[-1].round_id == round_id:
+        return None
+    return None if moves[-1].new_commit == record.champion_commit else record.champion_commit
 
 
 def sooner(args: argparse.Namespace) -> int:

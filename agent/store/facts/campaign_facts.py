@@ -9,6 +9,7 @@ from rsi.agent.errors import UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.facts.inserting import FactStore, Key, checked_id, decode_kept, insert_once
+from rsi.agent.store.facts.round_facts import counts
 from rsi.agent.store.records import (
     CampaignEventKind,
     CampaignRecord,
@@ -176,7 +177,7 @@ def _summaries() -> Select[tuple[object, ...]]:
     )
     last_step = (
         select(func.max(inner.c.seq))
-        .where(inner.c.round_id == rounds.c.id)
+        .where(inner.c.round_id == rounds.c.id, counts(inner))
         .correlate(rounds)
         .scalar_subquery()
     )

@@ -5,17 +5,25 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, overload
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, or_, select
 
 from rsi.agent.errors import LedgerValueError, UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
 from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
-from rsi.agent.store.records import AgentRole, LogChunk, Step, TrajectoryEvent
+from rsi.agent.store.records import (
+    AgentRole,
+    LogChunk,
+    Reopening,
+    Step,
+    StepOutcome,
+    TrajectoryEvent,
+)
 from rsi.agent.store.sql.tables import (
     blobs,
     campaigns,
     log_chunks,
     measurements,
+    reopenings,
     rounds,
     steps,
     trajectory,
@@ -57,14 +65,16 @@ class RoundFacts(FactStore):
                 "round_id": record.round_id,
                 "step": record.step.value,
                 "attempt": record.attempt,
+                "retry": record.retry,
             },
             name=f"step {record.step.value} (attempt {record.attempt}) of round {record.round_id!r}",
         )
         return self._insert(steps, key, {"outcome": record.outcome, "body": encode(record)})
 
     def steps(self, round_id: str) -> tuple[StepRecord, ...]:
-        """A round's finished steps in the order they finished."""
-        query = select(steps.c.body).where(steps.c.round_id == round_id).order_by(steps.c.seq)
+        """A round's finished steps in the order they finished; where it broke before it was reopened is left out."""
+        query = select(steps.c.body).where(steps.c.round_id == round_id, counts(steps))
+        query = query.order_by(steps.c.seq)
         with self._database.read() as connection:
             return tuple(decode(StepRecord, body) for body in connection.scalars(query))
 
@@ -123,6 +133,7 @@ class RoundFacts(FactStore):
             steps.c.round_id == round_id,
             steps.c.step == step.value,
             steps.c.attempt == attempt,
+            counts(steps),
         )
         with self._database.read() as connection:
             body = connection.scalar(query)
@@ -137,6 +148,7 @@ class RoundFacts(FactStore):
     ) -> tuple[StepRecord, ...]:
         """Finished steps of a whole campaign or of all campaigns on a lineage, oldest first."""
         query = select(steps.c.body).join_from(steps, rounds, steps.c.round_id == rounds.c.id)
+        query = query.where(counts(steps))
         if lineage is not None:
             query = query.join(campaigns, rounds.c.campaign_id == campaigns.c.id).where(
                 campaigns.c.lineage == lineage
@@ -148,6 +160,26 @@ class RoundFacts(FactStore):
         with self._database.read() as connection:
             bodies = connection.scalars(query.order_by(steps.c.seq)).all()
         return tuple(decode(StepRecord, body) for body in bodies)
+
+    def reopen(self, record: Reopening) -> bool:
+        """Let a round that failed on our side go on from where it broke; False when it is reopened already.
+
+        Raises:
+            LedgerConflictError: Somebody else reopened it.
+            UnknownRecordError: No such round.
+        """
+        key = Key(
+            columns={"round_id": record.round_id, "number": record.number},
+            name=f"reopening {record.number} of round {record.round_id!r}",
+        )
+        return self._insert(reopenings, key, {"body": encode(record)})
+
+    def reopenings(self, round_id: str) -> tuple[Reopening, ...]:
+        """How often a round was run again after failing on our side, oldest first."""
+        query = select(reopenings.c.body).where(reopenings.c.round_id == round_id)
+        with self._database.read() as connection:
+            bodies = connection.scalars(query.order_by(reopenings.c.number)).all()
+        return tuple(decode(Reopening, body) for body in bodies)
 
     def add_measurement(self, round_id: str, measurement: Measurement, *, attempt: int = 0) -> bool:
         """Store one measurement whole; False when the same one is there already.
@@ -357,6 +389,17 @@ class RoundFacts(FactStore):
         if content is None:
             raise UnknownRecordError(f"no blob {sha256!r} in the ledger")
         return bytes(content)
+
+
+def counts(table: FromClause) -> ColumnElement[bool]:
+    """Whether a row of steps says how things stand: not the place where a round broke before it was reopened."""
+    times = (
+        select(func.count())
+        .select_from(reopenings)
+        .where(reopenings.c.round_id == table.c.round_id)
+        .scalar_subquery()
+    )
+    return or_(table.c.outcome != StepOutcome.HARNESS_ERROR.value, table.c.retry >= times)
 
 
 def _newest_round(campaign_id: str) -> ScalarSelect[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsi.agent.errors import LineageError
+from rsi.agent.errors import LineageError, LineageFullError
 
 GIT_TIMEOUT_S = 120
 """Wall limit of one git command; a candidate's tree takes well under a second."""
@@ -141,7 +141,7 @@ class GitDir:
 def failed(path: Path, verb: str, said: str) -> LineageError:
     """One sentence for a git command that failed."""
     if "No space left" in said or "unable to write" in said:
-        return LineageError(
+        return LineageFullError(
             f"the disk of {str(path)!r} is full (git {verb}); free some space and run it again"
         )
     if ".lock" in said and "File exists" in said:

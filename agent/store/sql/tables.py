@@ -72,9 +72,20 @@ steps = Table(
     _round(),
     _text("step"),
     _int("attempt"),
+    _int("retry"),
     _text("outcome"),
     _body(),
-    UniqueConstraint("round_id", "step", "attempt"),
+    UniqueConstraint("round_id", "step", "attempt", "retry"),
+)
+
+reopenings = Table(
+    "reopenings",
+    metadata,
+    _seq(),
+    _round(),
+    _int("number"),
+    _body(),
+    UniqueConstraint("round_id", "number"),
 )
 
 measurements = Table(

@@ -20,7 +20,7 @@ _OF_HALTED = frozenset({"reason", "refused"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord(Stored):
-    """One finished step and when it ran; unique by (round_id, step, attempt)."""
+    """One finished step and when it ran; unique by (round_id, step, attempt, retry)."""
 
     round_id: str
     started_at: datetime
@@ -28,6 +28,8 @@ class StepRecord(Stored):
     attempt: int = 0
     """0-based; a candidate that was sent back for revision goes through the steps again."""
     fact: AnyFact
+    retry: int = 0
+    """How often the round had been reopened by then after failing on our side."""
 
     @property
     def step(self) -> Step:
@@ -50,6 +52,7 @@ class StepRecord(Stored):
                 for name, value in stored_fields(self.fact).items()
                 if name not in _OF_ROW
             },
+            **({"retry": self.retry} if self.retry else {}),
         }
 
     @classmethod
@@ -68,6 +71,7 @@ class StepRecord(Stored):
             wall_s=row.wall_s,
             attempt=row.attempt,
             fact=fact,
+            retry=row.retry,
         )
 
 
@@ -97,6 +101,7 @@ class _Row:
     wall_s: float
     attempt: int = 0
     payload: Mapping[str, object]
+    retry: int = 0
 
 
 def _fact(step: Step, outcome: StepOutcome, payload: Mapping[str, object]) -> AnyFact:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rsi.agent.policy.settings import queue_campaign
@@ -14,6 +14,7 @@ from rsi.agent.run.campaign import run_campaign
 from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.patience import Patience, patient
 from rsi.agent.store.sql.database import Database
 from rsi.sandboxes.types import (
     Assurance,
@@ -28,6 +29,7 @@ from rsi.tasks.format.loader import load_task
 from rsi.tasks.harness_kit.canonical import canonical_json, tree_digest
 from rsi.tasks.harness_kit.results import Graded, result_value
 from rsi.tasks.harness_kit.seeds import seed_commitment
+from rsi.tasks.running.check import patched_tree
 
 BASELINE_S, CANDIDATE_S = 1.0, 0.4
 NOISE_S = (0.0, 0.01, 0.005)
@@ -40,8 +42,14 @@ class ScriptedBackend:
 
     task: object
     runs: int = 0
+    slow: list = field(default_factory=list)
+    """Trees that take as long as the baseline: itself, and the task's null patches."""
     name = "scripted"
     assurance = Assurance.NONE
+
+    def __post_init__(self):
+        same = [each for each in self.task.solutions if each.expect == "same"]
+        self.slow += [read_tree(self.task.repo), *(patched_tree(self.task, each) for each in same)]
 
     def availability(self):
         return Availability(is_available=True, reason="a script")
@@ -123,8 +131,10 @@ class ScriptedSandbox:
         return _result(0.05)
 
     def _run(self):
-        baseline = {each.path: each.content for each in read_tree(self._owner.task.repo)}
-        is_baseline = all(self._files[f"code/{p}"].content == c for p, c in baseline.items())
+        is_baseline = any(
+            all(self._files[f"code/{each.path}"].content == each.content for each in tree)
+            for tree in self._owner.slow
+        )
         self._owner.runs += 1
         self._files["io/out/model.json"] = FileEntry(path="io/out/model.json", content=b"{}")
         seconds = BASELINE_S if is_baseline else CANDIDATE_S
@@ -180,7 +190,7 @@ class Fault:
         self.at, self.error, self.is_after = None, None, False
         self.is_armed = False
         self.kinds = []
-        """"read" or "write" of every call so far."""
+        """"read", "write", "git read" or "git write", for every call so far."""
 
     def arm(self, at, error, *, is_after):
         self.at, self.error, self.is_after = at, error, is_after
@@ -231,7 +241,7 @@ class FaultyLineage(Lineage):
         fault = super().__getattribute__("fault")
 
         def faulty(*args, **kwargs):
-            with fault.around("write" if name in CHANGES else "read"):
+            with fault.around("git write" if name in CHANGES else "git read"):
                 return found(*args, **kwargs)
 
         return faulty
@@ -258,6 +268,9 @@ def run(home, ledger, campaign_id, *, fault=None, on_step=lambda name: None):
     """Run a campaign to its end, or to the fault's."""
     backend = ScriptedBackend(load_task("toy"))
 
+    # As a worker has it, but nobody waits for real.
+    waiting = patient(ledger, Patience(sleep=lambda _: None))
+
     def opened(home, ledger, record):
         context = open_campaign_context(home, ledger, record, backend=backend)
         # Pinned, so that nobody looks for the quietest cores.
@@ -267,7 +280,9 @@ def run(home, ledger, campaign_id, *, fault=None, on_step=lambda name: None):
             return context
         return replace(context, lineage=faulty_lineage(context.lineage, fault))
 
-    run_campaign(home, ledger, campaign_id, Memory(on_step), open_context=opened)
+    run_campaign(
+        home, waiting, campaign_id, Memory(on_step), open_context=opened, sleep=lambda _: None
+    )
 
 
 def idea(patch, predicted=2.5):

@@ -5,6 +5,7 @@ fails one call there, before it did anything or after it did everything, and the
 `rsi retry`. The end has to be the same as if nothing had happened.
 """
 
+import errno
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 import pytest
 from tests.agent.run import scripted
 
+from rsi.agent.errors import LedgerFullError, LedgerUnavailableError, LineageFullError
 from rsi.agent.queue.reconciling import reconcile
-from rsi.agent.queue.requests import serve_queue_requests
+from rsi.agent.queue.requests import broken_step, serve_queue_requests
 from rsi.agent.store.champion import Standing, look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
@@ -22,10 +24,12 @@ from rsi.agent.store.records import CampaignState, RequestKind, Step, utc_now
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.sql.database import ledger_url
 from rsi.agent.store.state import ENDED_STATES
-from rsi.evals.types import Purpose
+from rsi.evals.types import Arm, Purpose
 
 PLACES = ("start", "next/1", *(f"0/{step.value}" for step in Step), "over", "audit", "end")
 MAX_TRIES = 4
+PAIRS = 3
+"""Of each purpose, by the profile's plan."""
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +84,7 @@ def test_an_error_at_any_call_of_the_store_loses_nothing(recording, place, tmp_p
     cases = [
         (number, is_after)
         for number, kind in enumerate(recording.calls[place], start=1)
-        for is_after in ((False, True) if kind == "write" else (False,))
+        for is_after in ((False, True) if kind.endswith("write") else (False,))
     ]
     assert cases
     for number, is_after in cases:
@@ -94,13 +98,48 @@ def test_an_error_at_any_call_of_the_store_loses_nothing(recording, place, tmp_p
         shutil.rmtree(root)
 
 
-def fail_and_mend(recording, home, place, number, *, is_after):
-    fault, campaign_id = scripted.Fault(), recording.campaign_id
-    fault.arm(number, Broken("out of the blue"), is_after=is_after)
+PASSING = {
+    False: (LedgerUnavailableError("the server is away"), LedgerFullError("its disk is full")),
+    True: (LineageFullError("git's disk is full"), OSError(errno.ENOSPC, "No space left")),
+}
+"""What the ledger says, and what git says."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_passes_by_itself_is_waited_out_at_any_call_of_the_store(recording, place, tmp_path):
+    for number, kind in enumerate(recording.calls[place], start=1):
+        fault, error = scripted.Fault(), PASSING[kind.startswith("git")][number % 2]
+        root = tmp_path / f"{number}"
+        shutil.copytree(recording.copies[place], root)
+        home = Home(root=root)
+        fault.arm(number, error, is_after=kind.endswith("write"))
+        on_step = arming(fault, place)
+        with Ledger(scripted.FaultyDatabase(ledger_url(home.ledger_place), fault)) as ledger:
+            try:
+                scripted.run(home, ledger, recording.campaign_id, fault=fault, on_step=on_step)
+                fault.is_armed = False
+                check_end(home, ledger, recording.campaign_id)
+                (record,) = ledger.rounds(recording.campaign_id)
+                assert not ledger.reopenings(record.id), "nobody had to ask"
+            except BaseException as broken:
+                broken.add_note(f"{error!r} at call {number} ({kind}) of {place}")
+                raise
+        shutil.rmtree(root)
+
+
+def arming(fault, place):
+    """Lets the fault loose from the beginning of a place to the beginning of the next."""
 
     def on_step(name):
         fault.is_armed = place_of(name) == place or (fault.is_armed and not place_of(name))
 
+    return on_step
+
+
+def fail_and_mend(recording, home, place, number, *, is_after):
+    fault, campaign_id = scripted.Fault(), recording.campaign_id
+    fault.arm(number, Broken("out of the blue"), is_after=is_after)
+    on_step = arming(fault, place)
     with Ledger(scripted.FaultyDatabase(ledger_url(home.ledger_place), fault)) as ledger:
         with suppress(Broken):
             scripted.run(home, ledger, campaign_id, fault=fault, on_step=on_step)
@@ -129,13 +168,17 @@ def ask_for_more(ledger, campaign_id):
     if state is CampaignState.QUEUED:
         return False
     assert state in ENDED_STATES
-    if state is CampaignState.FAILED:
+    broken = [each.id for each in ledger.rounds(campaign_id) if broken_step(ledger, each.id)]
+    if state is not CampaignState.FAILED and not broken:
+        return True
+    for round_id in broken or [None]:
         ledger.add_request(
-            RequestKind.RETRY, actor="person:ada", at=utc_now(), campaign_id=campaign_id
-        )
+            RequestKind.RETRY, actor="person:ada", at=utc_now(), campaign_id=campaign_id, round_id=round_id
+        )  # fmt: skip
         serve_queue_requests(ledger, NoEngine(), "worker")
-        return False
-    return True
+    asked = ledger.requests(unhandled_only=False, campaign_id=campaign_id)
+    assert all(each.handled.outcome == "done" for each in asked), asked
+    return False
 
 
 def check_end(home: Home, ledger: Ledger, campaign_id: str) -> None:
@@ -146,13 +189,15 @@ def check_end(home: Home, ledger: Ledger, campaign_id: str) -> None:
     assert not ledger.storage_problems()
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
     (line,) = RoundBook(ledger).of_campaign(campaign_id)
-    has_moved = lineage.champion() != lineage.baseline()
-    assert line.ended_as == ("promoted" if has_moved else "harness_error")
-    assert len(ledger.promotions()) == has_moved
+    assert line.ended_as == "promoted"
+    assert lineage.champion() != lineage.baseline()
+    assert len(ledger.promotions()) == 1
+    assert len(ledger.decisions()) == 1
     steps = ledger.steps(line.record.id)
-    assert len(steps) == len({each.step for each in steps})
+    assert [each.step for each in steps] == list(Step)
+    assert all(each.outcome != "harness_error" for each in steps)
     for purpose in (Purpose.SCREEN, Purpose.CONFIRM, Purpose.AUDIT):
         runs = [(each.pair, each.arm) for each in ledger.measurements(line.record.id, purpose)]
-        assert len(runs) == len(set(runs))
+        assert len(runs) == len(set(runs)) == PAIRS * len(Arm)
     charges = [each.id for each in ledger.charges(campaign_id)]
     assert len(charges) == len(set(charges))

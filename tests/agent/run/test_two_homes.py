@@ -39,7 +39,7 @@ def refused(home, ledger, campaign_id):
     run_campaign(home, ledger, campaign_id, scripted.Memory(), open_context=opened)
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FAILED
     assert ledger.charges() == charges
-    return str(ledger.campaign_events(campaign_id)[-1].payload["reason"])
+    return ledger.campaign_events(campaign_id)[-1].reason
 
 
 def test_a_campaign_is_refused_where_the_ledgers_champion_is_not(home, ledger, other, tmp_path):
@@ -74,5 +74,5 @@ def test_a_campaign_is_refused_where_its_own_candidates_are_not(home, ledger, ot
         scripted.run(home, ledger, campaign_id, on_step=on_step)
     (record,) = ledger.rounds(campaign_id)
     committed = next(each for each in ledger.steps(record.id) if each.step == "commit")
-    assert f"lacks commit {committed.payload['commit']}" in refused(other, ledger, campaign_id)
+    assert f"lacks commit {committed.fact.commit}" in refused(other, ledger, campaign_id)
     assert [each.id for each in ledger.rounds(campaign_id)] == [record.id]

@@ -20,6 +20,7 @@ from rsi.agent.store.records import (
     LogChunk,
     PromotionKind,
     PromotionRecord,
+    Reopening,
     RequestKind,
     Step,
     TrajectoryEvent,
@@ -171,6 +172,7 @@ def filled(chained: Ledger) -> Ledger:
             )
         ]
     )
+    chained.reopen(Reopening(round_id="c1-0001", number=1, actor="a", at=AT, reason="x"))
     wish = chained.add_request(RequestKind.PAUSE, actor="a", at=AT)
     chained.mark_handled(HandledMark(request_id=wish.id, at=AT, actor="w", outcome="done"))
     chained.reserve(

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from rsi.agent.errors import CampaignLostError
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.facts.worker_facts import Holder
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     AgentRole,
-    CampaignEvent,
     CampaignEventKind,
     ChargeRecord,
     ChargeRole,
@@ -21,14 +21,17 @@ from rsi.agent.store.records import (
     HandledMark,
     LogChunk,
     PromotionRecord,
+    Reopening,
     RequestKind,
     Step,
-    StepRecord,
+    StepOutcome,
     TrajectoryEvent,
     TrajectoryKind,
     WorkerRecord,
 )
 from rsi.agent.store.sql.tables import FACT_TABLES
+from rsi.agent.store.steps.facts import Halted
+from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -43,7 +46,10 @@ WRITES = {
         replace(ledger.round(ROUND), id="c1-0002", number=2)
     ),
     "add_step": lambda ledger: ledger.add_step(
-        StepRecord(round_id=ROUND, step=Step.OPEN, outcome="ok", started_at=AT, wall_s=1.0)
+        StepRecord(
+            round_id=ROUND, started_at=AT, wall_s=1.0,
+            fact=Halted(step=Step.PROPOSE, outcome=StepOutcome.NO_PATCH, reason="x"),
+        )
     ),
     "add_measurement": lambda ledger: ledger.add_measurement(
         ROUND,
@@ -69,6 +75,9 @@ WRITES = {
     ),
     "add_intent": lambda ledger: ledger.add_intent(promotion()),
     "add_promotion": lambda ledger: ledger.add_promotion(promotion()),
+    "reopen": lambda ledger: ledger.reopen(
+        Reopening(round_id=ROUND, number=1, actor="a", at=AT, reason="")
+    ),
     "reserve": lambda ledger: ledger.reserve(charge()),
     "settle": lambda ledger: ledger.settle("open", actual_usd=0.0, at=AT),
     "add_request": lambda ledger: ledger.add_request(RequestKind.PAUSE, actor="a", at=AT),
@@ -110,7 +119,7 @@ def rows(ledger):
 
 def test_every_write_of_the_ledger_is_tried_here():
     names = {name for name in dir(Ledger) if name.startswith(("add_", "put_", "mark_"))}
-    assert names | {"reserve", "settle"} == WRITES.keys() | {"add_campaign"}
+    assert names | {"reserve", "settle", "reopen"} == WRITES.keys() | {"add_campaign"}
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())

@@ -58,6 +58,7 @@ def fill(place: str, new_campaign, new_round) -> None:
                     "round_id": r.id,
                     "step": step,
                     "attempt": 0,
+                    "retry": 0,
                     "outcome": "ok",
                     "body": encode(done),
                 }
