@@ -102,6 +102,12 @@ class FileDiff:
         return self.new_path or self.old_path or ""
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that it names, each once."""
+        named = (path for path in (self.old_path, self.new_path) if path is not None)
+        return tuple(dict.fromkeys(named))
+
+    @property
     def change(self) -> Change:
         """What happens to the file."""
         if self.old_path is None:

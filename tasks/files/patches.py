@@ -91,8 +91,7 @@ def check_patch(content: bytes, *, name: str) -> tuple[str, ...]:
         _check_file(file, name)
     if not any(file.has_effect for file in files):
         raise PatchError(f"patch {name!r} changes no file; expected a unified diff")
-    both = (path for file in files for path in (file.old_path, file.new_path) if path is not None)
-    return tuple(dict.fromkeys(both))
+    return tuple(dict.fromkeys(path for file in files for path in file.paths))
 
 
 def diff_trees(before: Sequence[FileEntry], after: Sequence[FileEntry]) -> str:
@@ -116,9 +115,8 @@ def _difference(path: str, old: FileEntry | None, new: FileEntry | None) -> File
 
 
 def _check_file(file: FileDiff, name: str) -> None:
-    for path in (file.old_path, file.new_path):
-        if path is not None:
-            _check_path(path, f"patch {name!r}")
+    for path in file.paths:
+        _check_path(path, f"patch {name!r}")
     where = f"patch {name!r}, {file.path!r}"
     if file.is_binary:
         raise PatchError(f"{where}: binary changes are refused; send text files only")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rsi.sandboxes.types import Environment
 from rsi.tasks.files.globs import first_match, matching
-from rsi.tasks.format.toml_reader import Problems, did_you_mean
+from rsi.tasks.format.toml_files import Problems, did_you_mean
 from rsi.tasks.format.toml_schema import FILE, TrackFormat
 from rsi.tasks.types import Solution
 

@@ -13,7 +13,7 @@ from rsi.sandboxes.errors import PluginError
 from rsi.sandboxes.plugins import Group, Plugin, find_plugin, find_plugins
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.format import folder_checks, patch_lists, toml_schema
-from rsi.tasks.format.toml_reader import Problems, did_you_mean, read_toml
+from rsi.tasks.format.toml_files import Problems, did_you_mean, read_toml
 from rsi.tasks.harness_kit.canonical import folder_files, tree_digest
 from rsi.tasks.types import Profile, Task, TaskSummary
 

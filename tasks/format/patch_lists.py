@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rsi.tasks.format.toml_reader import Problems, Table, did_you_mean, read_toml
+from rsi.tasks.format.toml_files import Problems, did_you_mean, read_toml
+from rsi.tasks.format.toml_reader import Table
 from rsi.tasks.types import Cheat, Solution
 
 SOLUTION_EXPECTATIONS = ("faster", "same", "slower", "worse_quality", "crash")

@@ -5,14 +5,13 @@ Invariant: a reading that fails returns a placeholder of the right type and reco
 one pass finds every mistake; whoever owns the `Problems` raises before a placeholder can be used.
 """
 
-import difflib
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar, overload
+
+from rsi.tasks.format.toml_files import Problems, asks, did_you_mean, shown
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
@@ -22,49 +21,6 @@ class _Required:
 
 
 REQUIRED: Final = _Required()
-
-
-class Problems:
-    """Sentences about one task folder, in the order they were found, each once."""
-
-    def __init__(self) -> None:
-        self._sentences: dict[str, None] = {}
-
-    def add(self, file: str, sentence: str) -> None:
-        """Record `file: sentence`."""
-        self._sentences[f"{file}: {sentence}"] = None
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        return tuple(self._sentences)
-
-
-def read_toml(path: Path, file: str, problems: Problems) -> dict[str, object] | None:
-    """Parse a TOML file; None with a recorded problem when it is missing or broken."""
-    try:
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        problems.add(file, "the file is missing, expected a TOML file.")
-        return None
-    except UnicodeDecodeError as error:
-        problems.add(file, f"byte {error.start} is not UTF-8, expected a UTF-8 text file.")
-        return None
-    except OSError as error:
-        problems.add(file, f"could not be read ({error.strerror}), expected a TOML file.")
-        return None
-    try:
-        return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        problems.add(file, f"is not valid TOML: {_with_position(str(error), content)}.")
-        return None
-
-
-def _with_position(message: str, content: str) -> str:
-    """Tomllib says "at end of document" without a line; people need one."""
-    lines = content.split("\n")
-    return message.replace(
-        "at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end"
-    )
 
 
 def overlaid(
@@ -131,7 +87,7 @@ class Table:
 
     def problem(self, key: str, found: str, expected: str) -> None:
         """Record that `key` is `found` where `expected` was expected."""
-        self._problems.add(self._file, f"{self.key_path(key)} {found}, {_asks(expected)}")
+        self._problems.add(self._file, f"{self.key_path(key)} {found}, {asks(expected)}")
 
     @overload
     def text(self, key: str) -> str: ...
@@ -147,7 +103,7 @@ class Table:
         value = self._values[key]
         if isinstance(value, str) and value.strip():
             return value
-        self.problem(key, f"is {_shown(value)}", expected)
+        self.problem(key, f"is {shown(value)}", expected)
         return ""
 
     @overload
@@ -198,7 +154,7 @@ class Table:
             or not isinstance(value, int | float)
             or not math.isfinite(value)
         ):
-            self.problem(key, f"is {_shown(value)}", expected)
+            self.problem(key, f"is {shown(value)}", expected)
             return 1.0
         is_inside = (
             (above is None or value > above)
@@ -206,7 +162,7 @@ class Table:
             and (minimum is None or value >= minimum)
         )
         if not is_inside:
-            self.problem(key, f"is {_shown(value)}", expected)
+            self.problem(key, f"is {shown(value)}", expected)
         return float(value)
 
     def integer(self, key: str, *, minimum: int, default: int | _Required = REQUIRED) -> int:
@@ -217,7 +173,7 @@ class Table:
         value = self._values[key]
         if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
             return value
-        self.problem(key, f"is {_shown(value)}", expected)
+        self.problem(key, f"is {shown(value)}", expected)
         return minimum
 
     def choice(
@@ -249,7 +205,7 @@ class Table:
         guess = did_you_mean(value, options) if isinstance(value, str) else ""
         if isinstance(value, str) and value in refused:
             guess = f"; {refused[value]}"
-        self.problem(key, f"is {_shown(value)}", expected + guess)
+        self.problem(key, f"is {shown(value)}", expected + guess)
         return options[0]
 
     def texts(
@@ -268,7 +224,7 @@ class Table:
             return () if isinstance(default, _Required) else default
         value = self._values[key]
         if not isinstance(value, list) or len(value) < minimum:
-            self.problem(key, f"is {_shown(value)}", expected)
+            self.problem(key, f"is {shown(value)}", expected)
             return ()
         found = []
         for number, item in enumerate(value):
@@ -278,7 +234,7 @@ class Table:
                 or (options is not None and item not in options)
             ):
                 guess = did_you_mean(item, options) if isinstance(item, str) and options else ""
-                self.problem(f"{key}[{number}]", f"is {_shown(item)}", expected + guess)
+                self.problem(f"{key}[{number}]", f"is {shown(item)}", expected + guess)
             else:
                 found.append(item)
         return tuple(found)
@@ -291,7 +247,7 @@ class Table:
             if isinstance(value, dict):
                 values = value
             else:
-                self.problem(key, f"is {_shown(value)}", "a table")
+                self.problem(key, f"is {shown(value)}", "a table")
         return self._below(key, values)
 
     def tables(self, key: str, *, minimum: int = 0) -> "tuple[Table, ...]":
@@ -301,7 +257,7 @@ class Table:
             return ()
         value = self._values[key]
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self.problem(key, f"is {_shown(value)}", expected)
+            self.problem(key, f"is {shown(value)}", expected)
             return ()
         return tuple(self._below(f"{key}[{number}]", item) for number, item in enumerate(value))
 
@@ -327,7 +283,7 @@ class Table:
                 pass
             case _:
                 expected = "a text, finite number, truth value, list or table"
-                self.problem(key, f"is {_shown(value)}", expected)
+                self.problem(key, f"is {shown(value)}", expected)
 
     def skip(self, *keys: str) -> None:
         """Say that these keys are read elsewhere."""
@@ -341,7 +297,7 @@ class Table:
                 expected = did_you_mean(key, known).removeprefix("; ")
                 expected = expected or f"one of {', '.join(sorted(known))}"
                 written = self.key_path(key)
-                self._problems.add(self._file, f"{written} is not a known key, {_asks(expected)}")
+                self._problems.add(self._file, f"{written} is not a known key, {asks(expected)}")
 
     def _has(self, key: str, expected: str, *, is_required: bool) -> bool:
         self._asked[key] = None
@@ -358,18 +314,6 @@ class Table:
         )
 
 
-def did_you_mean(word: str, options: Sequence[str]) -> str:
-    """`; did you mean 'x'?` for the nearest option; empty when none is near."""
-    near = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _asks(expected: str) -> str:
-    if expected.startswith("did you mean"):
-        return expected
-    return f"expected {expected}" + ("" if expected.endswith("?") else ".")
-
-
 def _number_words(
     what: str, *, above: float | None, below: float | None, minimum: float | None
 ) -> str:
@@ -381,20 +325,3 @@ def _number_words(
     if below is not None:
         bounds.append(f"less than {below:g}")
     return what + (" " + " and ".join(bounds) if bounds else "")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    shown = repr(value)
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
-    match value:
-        case str():
-            return f"the text {shown}"
-        case list():
-            return f"the list {shown}"
-        case _:
-            return shown

@@ -55,7 +55,8 @@ class ScriptedModel:
         if 1 <= round_number <= count:
             self._entry = script.rounds[round_number - 1]
         else:
-            self._entry = _finished(f"the script has {count} rounds and this is {round_number}")
+            reason = f"the script has {count} rounds and this is {round_number}"
+            self._entry = ScriptedRound(give_up=reason)
 
     @property
     def spec(self) -> str:
@@ -92,7 +93,10 @@ class ScriptedModel:
         )
 
     def _revised(self) -> ScriptedRound:
-        return replace(self._entry, diffs=self._entry.revised_diffs or self._entry.diffs)
+        idea, revision = self._entry.idea, self._entry.revision
+        if idea is None or not revision:
+            return self._entry
+        return replace(self._entry, idea=replace(idea, patches=revision))
 
     def _next(self, request: Request) -> tuple[Block, ...]:
         """Play the part from its start, feeding it every answer that it has had."""
@@ -127,10 +131,3 @@ def _numbered(blocks: tuple[Block, ...], turn: int) -> tuple[Block, ...]:
         replace(block, id=f"call-{turn + 1}-{index + 1}") if isinstance(block, ToolCall) else block
         for index, block in enumerate(blocks)
     )
-
-
-def _finished(reason: str) -> ScriptedRound:
-    return ScriptedRound(
-        label="", diffs=(), revised_diffs=(), hypothesis="", predicted_ratio=1.0, risk="", parts=(), measure=False,
-        give_up=reason, turns=(), critique=None, findings=(),
-    )  # fmt: skip

@@ -2,58 +2,91 @@
 
 A player is a generator: it yields the blocks of a turn and receives the results of its calls. It works
 from what the tools print, as any model would, so a patch is played even when the champion has moved.
+Invariant: nothing is changed before all of a patch is known to fit; otherwise the round ends with what does not.
 """
 
 import re
-import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 
-from rsi.agent.llm.scripted.diffs import FileDiff, Replacement, locate, parse_diff
-from rsi.agent.llm.scripted.script import ScriptedRound
+from rsi.agent.llm.scripted.placing import (
+    Action,
+    Command,
+    Edit,
+    NotPlacedError,
+    Texts,
+    Write,
+    is_lacking,
+    place,
+)
+from rsi.agent.llm.scripted.script import Idea, ScriptedRound
 from rsi.agent.llm.types import Block, Text, ToolCall, ToolResult
 
 Player = Generator[tuple[Block, ...], tuple[ToolResult, ...], None]
 
 _NUMBERED = re.compile(r"^ *(\d+)\t(.*)$", re.DOTALL)
-_HEADER = re.compile(r", lines (\d+)-(\d+) of (\d+)$")
+_HEADER = re.compile(r", lines \d+-\d+ of (\d+)(, the last without a line feed)?$")
+_ABSENT = "there is no "
+"""How the view tool's answer begins for a file that is not there."""
 
 
 class _CannotPlayError(Exception):
-    """A tool's answer shows that the patch cannot be played."""
+    """The patch cannot be played; the message is the reason that is given."""
 
 
 def proposer(entry: ScriptedRound) -> Player:
-    """Play one round's patch through the tools, then submit it."""
+    """Play one round's patches through the tools, then submit them; or say why not."""
     if entry.give_up is not None:
         yield (_call("give_up", reason=entry.give_up),)
-        return
-    if entry.turns:
+    elif entry.idea is None:
         yield from _as_written(entry)
-        return
-    yield (
-        Text(text=f"Idea: {entry.hypothesis} I expect {entry.predicted_ratio:g}x."),
-        _call("view", path="."),
+    else:
+        try:
+            yield from _propose(entry.idea, entry.instead)
+        except _CannotPlayError as error:
+            yield (_call("give_up", reason=str(error)),)
+
+
+def _propose(idea: Idea, instead: Idea | None) -> Player:
+    yield Text(text=_said(idea)), _call("view", path=".")
+    patches = (*idea.patches, *idea.needs, *(instead.patches if instead else ()))
+    texts = yield from _look(
+        path for patch in patches for file in patch.files for path in file.paths
     )
-    try:
-        for diff in entry.diffs:
-            for file in parse_diff(diff):
-                yield from _play_file(file)
-    except _CannotPlayError as error:
-        reason = f"the patch {entry.label} does not fit this champion: {error}"
-        yield (_call("give_up", reason=reason),)
-        return
-    if entry.measure:
-        yield (Text(text="The change is in place; one cheap run."), _call("measure"))
+    remark = "Done; handing over."
+    for need in idea.needs:
+        if is_lacking(need.files, texts):
+            lacks = f"{idea.label} builds on {need.name}, which this champion does not have"
+            if instead is None:
+                raise _CannotPlayError(f"skipped: {lacks} (rejected, rolled back or not yet tried)")
+            idea, remark = instead, f"{lacks}. {_said(instead)}"
+            break
+    for actions in _plan(idea, texts):
+        yield from _checked(*(_tool_call(action) for action in actions))
+    if idea.measure:
+        yield Text(text="The change is in place; one cheap run."), _call("measure")
     yield (
-        Text(text="Done; handing over."),
+        Text(text=remark),
         _call(
             "submit",
-            hypothesis=entry.hypothesis,
-            predicted_ratio=entry.predicted_ratio,
-            risk=entry.risk,
-            parts=list(entry.parts),
+            hypothesis=idea.hypothesis,
+            predicted_ratio=idea.predicted_ratio,
+            risk=idea.risk,
+            parts=list(idea.parts),
         ),
     )
+
+
+def _said(idea: Idea) -> str:
+    return f"Idea: {idea.hypothesis} I expect {idea.predicted_ratio:g}x."
+
+
+def _plan(idea: Idea, texts: Texts) -> list[tuple[Action, ...]]:
+    try:
+        return [actions for patch in idea.patches for actions in place(patch.files, texts)]
+    except NotPlacedError as error:
+        reason = f"the patch {idea.label} does not fit this champion: {error}"
+        raise _CannotPlayError(reason) from error
 
 
 def critic(entry: ScriptedRound) -> Player:
@@ -82,55 +115,59 @@ def _as_written(entry: ScriptedRound) -> Player:
         yield tuple(blocks)
 
 
-def _play_file(file: FileDiff) -> Player:
-    old, new = file.old_path, file.new_path
-    if new is None:
-        if old is not None:
-            yield from _checked(_call("shell", command=f"rm -- {shlex.quote(old)}"))
+@dataclass(slots=True)
+class _Page:
+    """What is known of a file."""
+
+    text: str = ""
+    n_lines: int = 0
+    is_whole: bool = False
+
+
+def _look(
+    paths: Iterable[str],
+) -> Generator[tuple[Block, ...], tuple[ToolResult, ...], dict[str, str | None]]:
+    """Read whole files through the view tool, page by page, all of them side by side."""
+    pages: dict[str, _Page | None] = {path: _Page() for path in paths}
+    while left := {path: page for path, page in pages.items() if page and not page.is_whole}:
+        calls = [
+            _call("view", path=path, first_line=page.n_lines + 1) for path, page in left.items()
+        ]
+        results = yield tuple(calls)
+        for (path, page), answer in zip(left.items(), results, strict=True):
+            if answer.is_error and answer.text.startswith(_ABSENT):
+                pages[path] = None
+            else:
+                _read_on(page, path, answer)
+    return {path: None if page is None else page.text for path, page in pages.items()}
+
+
+def _read_on(page: _Page, path: str, answer: ToolResult) -> None:
+    head, _, body = answer.text.partition("\n")
+    if answer.is_error:
+        raise _CannotPlayError(f"{path} cannot be read: {answer.text}")
+    page.is_whole = head.endswith(": empty")
+    if page.is_whole:
         return
-    if old is None:
-        content = "".join(f"{line}\n" for hunk in file.hunks for line in hunk.new)
-        yield from _checked(_call("write", path=new, content=content))
-        return
-    if old != new:
-        command = f"mkdir -p -- {shlex.quote(new.rpartition('/')[0] or '.')} && "
-        command += f"mv -- {shlex.quote(old)} {shlex.quote(new)}"
-        yield from _checked(_call("shell", command=command))
-    if file.hunks:
-        lines = yield from _view(new)
-        yield from _checked(*_edits(file, new, lines))
+    header = _HEADER.search(head)
+    lines = [match[2] for row in body.split("\n") if (match := _NUMBERED.match(row))]
+    if header is None or not lines:
+        raise _CannotPlayError(f"{path} is not shown as a file")
+    page.n_lines += len(lines)
+    page.text += "".join(f"{line}\n" for line in lines)
+    if page.n_lines >= int(header[1]):
+        page.is_whole = True
+        page.text = page.text[:-1] if header[2] else page.text
 
 
-def _edits(file: FileDiff, path: str, lines: Sequence[str]) -> list[ToolCall]:
-    calls: list[ToolCall] = []
-    drift = 0
-    for hunk in file.hunks:
-        change = locate(hunk, lines, drift=drift)
-        if change is None:
-            # Tried all the same: the tool's refusal is part of the record.
-            change = Replacement(
-                old="\n".join(hunk.old), new="\n".join(hunk.new), lines=tuple(lines)
-            )
-        calls.append(_call("edit", path=path, old=change.old, new=change.new))
-        drift += len(change.lines) - len(lines)
-        lines = change.lines
-    return calls
-
-
-def _view(path: str) -> Generator[tuple[Block, ...], tuple[ToolResult, ...], tuple[str, ...]]:
-    """Read a whole file through the view tool, page by page."""
-    lines: list[str] = []
-    while True:
-        results = yield (_call("view", path=path, first_line=len(lines) + 1),)
-        answer = results[0]
-        if answer.is_error:
-            raise _CannotPlayError(answer.text)
-        head, _, body = answer.text.partition("\n")
-        page = [match[2] for row in body.split("\n") if (match := _NUMBERED.match(row))]
-        lines.extend(page)
-        match = _HEADER.search(head)
-        if match is None or not page or len(lines) >= int(match[3]):
-            return tuple(lines)
+def _tool_call(action: Action) -> ToolCall:
+    match action:
+        case Edit():
+            return _call("edit", path=action.path, old=action.old, new=action.new)
+        case Write():
+            return _call("write", path=action.path, content=action.content)
+        case Command():
+            return _call("shell", command=action.line)
 
 
 def _checked(*calls: ToolCall) -> Player:

@@ -1,4 +1,4 @@
-"""Scripts for the scripted model: one TOML entry a round, checked when loaded.
+"""Scripts for the scripted model: one TOML entry a round, checked when loaded, its patches included.
 
 [[round]]
 patch = "fused_optimizer"      # a solution or cheat of the task, or a path beside the script; or a list
@@ -6,33 +6,29 @@ hypothesis = "..."
 predicted_ratio = 1.3
 risk = "..."
 measure = true                 # optional: one dev run before submitting
+[round.instead]                # optional: another patch, for a champion that lacks what this one builds on
 [round.critique]               # optional: what the scripted critic says
 [[round.finding]]              # optional: what the scripted reviewer reports
 [[round.turn]]                 # instead of a patch: turns played as written, for tests
+
+Every key is in `script_file`. Invariant: a patch that no tool can play whole does not load.
 """
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
 from rsi.agent.llm.errors import ModelSpecError
+from rsi.tasks.errors import PatchError
+from rsi.tasks.files.diff_reading import parse_diff
+from rsi.tasks.files.diffs import FileDiff
+from rsi.tasks.files.patches import check_patch
+from rsi.tasks.format.toml_files import Problems
 from rsi.tasks.types import Task
 
-_KEYS: Mapping[str, type | tuple[type, ...]] = {
-    "patch": (str, list),
-    "hypothesis": str,
-    "predicted_ratio": (int, float),
-    "risk": str,
-    "parts": list,
-    "measure": bool,
-    "revision": (str, list),
-    "give_up": str,
-    "critique": dict,
-    "finding": list,
-    "turn": list,
-}
+if TYPE_CHECKING:
+    from rsi.agent.llm.scripted.script_file import IdeaTable, RoundTable, TurnTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +41,51 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptedRound:
-    """What the scripted model does in one round."""
+class Patch:
+    """One patch that is played."""
 
-    label: str
-    """Names of the patches, for messages."""
-    diffs: tuple[str, ...]
-    """Texts of the patches in order; empty when the round gives up or plays turns."""
-    revised_diffs: tuple[str, ...]
-    """Played instead when a critic or a person sent the candidate back; empty plays the same again."""
+    name: str
+    files: tuple[FileDiff, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idea:
+    """Patches that are proposed together, and what their author says of them."""
+
+    patches: tuple[Patch, ...]
+    needs: tuple[Patch, ...] = ()
+    """What the patches were made on and do not bring along, in order."""
     hypothesis: str
     predicted_ratio: float
     risk: str
     parts: tuple[str, ...]
     measure: bool
-    give_up: str | None
-    turns: tuple[Turn, ...]
-    critique: Mapping[str, object] | None
-    findings: tuple[Mapping[str, object], ...]
+
+    @property
+    def label(self) -> str:
+        """Names of the patches, for messages."""
+        return ", ".join(patch.name for patch in self.patches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedRound:
+    """What the scripted model does in one round."""
+
+    idea: Idea | None = None
+    """None when the round gives up or plays turns."""
+    revision: tuple[Patch, ...] = ()
+    """Played when a critic or a person sent the candidate back; empty plays the same again."""
+    instead: Idea | None = None
+    """Played when the champion lacks what the idea needs; None skips the round then."""
+    give_up: str | None = None
+    turns: tuple[Turn, ...] = ()
+    critique: Mapping[str, object] | None = None
+    findings: tuple[Mapping[str, object], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Names of the patches, for messages; empty when there are none."""
+        return "" if self.idea is None else self.idea.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,21 +105,19 @@ def load_script(target: str, task: Task | None) -> Script:
         task: Whose solutions and cheats patches are named by; None allows paths only.
 
     Raises:
-        ModelSpecError: No such script, or a mistake in it: file, round, key, what was expected.
+        ModelSpecError: No such script, or mistakes in it: file, round, key, what was expected.
     """
+    from rsi.agent.llm.scripted.script_file import ScriptTable
+    from rsi.tasks.format.tables import load_table
+
     path = _find(target, task)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelSpecError(f"script {path} cannot be read: {error}") from error
-    entries = content.get("round")
-    if not isinstance(entries, list) or not entries or set(content) != {"round"}:
-        raise ModelSpecError(
-            f"script {path}: expected [[round]] entries only, found {sorted(content) or 'nothing'}"
-        )
+    problems = Problems()
+    table = load_table(ScriptTable, path, f"script {path}", problems)
+    if table is None:
+        raise ModelSpecError("\n".join(problems.sentences))
     rounds = tuple(
-        _round(entry, f"script {path}, round {number}", path.parent, task)
-        for number, entry in enumerate(entries, start=1)
+        _round(entry, _Shelf(f"script {path}: round[{number}].patch", path.parent, task))
+        for number, entry in enumerate(table.round)
     )
     return Script(source=str(path), rounds=rounds)
 
@@ -113,64 +134,75 @@ def _find(target: str, task: Task | None) -> Path:
     raise ModelSpecError(f"scripted:{target}: no script found; tried {tried}")
 
 
-def _round(
-    entry: Mapping[str, object], where: str, folder: Path, task: Task | None
-) -> ScriptedRound:
-    for key, value in entry.items():
-        if key not in _KEYS:
-            raise ModelSpecError(f"{where}: unknown key {key!r}; known: {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]) or (isinstance(value, bool) and key != "measure"):
-            raise ModelSpecError(f"{where}: {key} has type {type(value).__name__}, found {value!r}")
-    if len({"patch", "give_up", "turn"}.intersection(entry)) != 1:
-        raise ModelSpecError(f"{where}: expected exactly one of patch, give_up and turn")
-    if "patch" in entry and (absent := {"hypothesis", "predicted_ratio"} - set(entry)):
-        raise ModelSpecError(f"{where}: a patch needs {sorted(absent)}")
-    names, revised = _names(entry.get("patch", [])), _names(entry.get("revision", []))
-    give_up = entry.get("give_up")
+class _Shelf:
+    """Patches by name, for one round of a script."""
+
+    def __init__(self, where: str, folder: Path, task: Task | None) -> None:
+        self._where = where
+        self._folder = folder
+        self._solutions = {} if task is None else {each.name: each for each in task.solutions}
+        self._paths = {name: solution.patch for name, solution in self._solutions.items()}
+        self._paths |= {} if task is None else {cheat.name: cheat.patch for cheat in task.cheats}
+
+    def patches(self, names: Iterable[str]) -> tuple[Patch, ...]:
+        return tuple(Patch(name=name, files=self._files(name)) for name in names)
+
+    def needs(self, names: Iterable[str]) -> tuple[Patch, ...]:
+        """What solutions of these names are made on, those of the names themselves left out."""
+        own = tuple(names)
+        needed = (
+            need for name in own if name in self._solutions for need in self._solutions[name].needs
+        )
+        return self.patches(dict.fromkeys(need for need in needed if need not in own))
+
+    def _files(self, name: str) -> tuple[FileDiff, ...]:
+        path = self._paths.get(name, self._folder / name)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            names = ", ".join(sorted(self._paths)) or "none"
+            raise ModelSpecError(
+                f"{self._where} names {name!r}, which is no file that can be read ({error.strerror}), "
+                f"expected a solution or cheat of the task ({names}) or a file beside the script."
+            ) from error
+        if not content:
+            return ()  # a patch that changes nothing, on purpose
+        try:
+            check_patch(content, name=name)
+        except PatchError as error:
+            raise ModelSpecError(f"{self._where} cannot be played: {error}") from error
+        return parse_diff(content.decode())
+
+
+def _round(entry: "RoundTable", shelf: _Shelf) -> ScriptedRound:
     return ScriptedRound(
-        label=", ".join(names),
-        diffs=tuple(_diff_text(name, where, folder, task) for name in names),
-        revised_diffs=tuple(_diff_text(name, where, folder, task) for name in revised),
-        hypothesis=str(entry.get("hypothesis", "")),
-        predicted_ratio=float(cast(float, entry.get("predicted_ratio", 1.0))),
-        risk=str(entry.get("risk", "none stated")),
-        parts=tuple(str(part) for part in cast(list[object], entry.get("parts", []))),
-        measure=bool(entry.get("measure", False)),
-        give_up=None if give_up is None else str(give_up),
-        turns=tuple(_turn(turn, where) for turn in cast(list[object], entry.get("turn", []))),
-        critique=cast(Mapping[str, object] | None, entry.get("critique")),
-        findings=tuple(cast(list[Mapping[str, object]], entry.get("finding", []))),
+        idea=None
+        if entry.patch is None
+        else _idea(entry, entry.patch, shelf, shelf.needs(entry.patch)),
+        revision=shelf.patches(entry.revision),
+        instead=None
+        if entry.instead is None
+        else _idea(entry.instead, entry.instead.patch, shelf, ()),
+        give_up=entry.give_up,
+        turns=tuple(_turn(turn) for turn in entry.turn),
+        critique=entry.critique,
+        findings=entry.finding,
     )
 
 
-def _names(value: object) -> list[str]:
-    return [value] if isinstance(value, str) else cast(list[str], value)
-
-
-def _turn(turn: object, where: str) -> Turn:
-    if not isinstance(turn, dict) or not set(turn) <= {"text", "calls"}:
-        raise ModelSpecError(f"{where}: a turn has only text and calls, found {turn!r}")
-    calls = cast(list[dict[str, object]], turn.get("calls", []))
-    return Turn(
-        text=str(turn.get("text", "")),
-        calls=tuple(
-            (str(call["tool"]), cast(Mapping[str, object], call.get("arguments", {})))
-            for call in calls
-        ),
+def _idea(
+    said: "RoundTable | IdeaTable", names: tuple[str, ...], shelf: _Shelf, needs: tuple[Patch, ...]
+) -> Idea:
+    return Idea(
+        patches=shelf.patches(names),
+        needs=needs,
+        hypothesis=said.hypothesis,
+        predicted_ratio=said.predicted_ratio,
+        risk=said.risk,
+        parts=said.parts,
+        measure=said.measure,
     )
 
 
-def _diff_text(name: str, where: str, folder: Path, task: Task | None) -> str:
-    known: dict[str, Path] = {}
-    if task is not None:
-        known = {solution.name: solution.patch for solution in task.solutions}
-        known |= {cheat.name: cheat.patch for cheat in task.cheats}
-    path = known.get(name, folder / name)
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        names = ", ".join(sorted(known)) or "none"
-        raise ModelSpecError(
-            f"{where}: patch {name!r} is neither a solution or cheat of the task ({names}) "
-            f"nor a readable file: {error}"
-        ) from error
+def _turn(turn: "TurnTable") -> Turn:
+    return Turn(text=turn.text, calls=tuple((call.tool, call.arguments) for call in turn.calls))

@@ -79,6 +79,8 @@ def view(bench: Bench, arguments: Arguments) -> Answer:
     last = min(last, first + bench.limits.view_lines - 1)
     body = "\n".join(f"{n:6}\t{lines[n - 1]}" for n in range(first, last + 1))
     where = f"{relative(path)}, lines {first}-{last} of {len(lines)}" if lines else f"{path}: empty"
+    if last == len(lines) and lines and not found.text.endswith("\n"):
+        where += ", the last without a line feed"
     return Answer(text=f"{where}\n{fence(body, source='view')}")
 
 

@@ -1,13 +1,21 @@
 """Diffs as values, held against git itself: what git writes is read right, what is written git applies to the byte."""
 
-import subprocess
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.tasks.files.git_diffs import (
+    LINES,
+    Tree,
+    git_diff,
+    git_in,
+    is_possible,
+    pairs_of_trees,
+    paths,
+    texts,
+)
 
 from rsi.tasks.files.diff_reading import CUT_SHORT, cut_note, parse_diff, read_diff
 from rsi.tasks.files.diffs import (
@@ -19,70 +27,10 @@ from rsi.tasks.files.diffs import (
     render,
 )
 
-Tree = Mapping[str, tuple[str, str]]
-"""Mode and text by path."""
-
-LINES = ["a", "b", "", "  d", "e = 1", "\t", "x\r", "\r", "\x0c", "y\u2028z\x1c", "-- x", "++ y", "--- a/f",
-         "+++ b/f", "@@ -1 +1 @@", "diff --git a/x b/x", "\\ No newline at end of file", "é"]  # fmt: skip
-texts = st.builds(
-    lambda lines, end: "\n".join(lines) + end if lines else "",
-    st.lists(st.sampled_from(LINES), max_size=14),
-    st.sampled_from(["\n", "\n", "\n", ""]),
-)
-files = st.tuples(st.sampled_from(["100644", "100755"]), texts)
-paths = st.sampled_from(["f", "g.py", "sub/h", "with space/i j", "uml\u00e4ut", 'quo"te', "back\\slash", "tab\tname",
-                         "b/b/x", "new\nline"])  # fmt: skip
-trees = st.dictionaries(paths, files, max_size=5)
-
-
-@st.composite
-def pairs_of_trees(draw):
-    """Two trees of which the second is often a small change of the first: edits, moves, copies, modes."""
-    before = draw(trees)
-    after = dict(before)
-    for path in list(before):
-        match draw(st.sampled_from(["keep", "edit", "move", "copy", "mode", "remove"])):
-            case "edit":
-                rows = lines_of(after[path][1])
-                at = draw(st.integers(0, len(rows)))
-                new = draw(st.lists(st.sampled_from(LINES), max_size=2))
-                rows[at : at + draw(st.integers(0, 2))] = [f"{line}\n" for line in new]
-                text = "".join(each if each.endswith("\n") else f"{each}\n" for each in rows)
-                after[path] = (after[path][0], text[: len(text) - draw(st.integers(0, 1))])
-            case "move":
-                after[draw(paths)] = after.pop(path)
-            case "copy":
-                after[draw(paths)] = after[path]
-            case "mode":
-                after[path] = (draw(st.sampled_from(["100644", "100755"])), after[path][1])
-            case "remove":
-                after.pop(path, None)
-            case _:
-                pass
-    return before, after | draw(st.dictionaries(paths, files, max_size=1))
-
 
 @pytest.fixture(scope="module")
 def git(tmp_path_factory):
-    root = tmp_path_factory.mktemp("git")
-    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
-
-    def run(*words: str, stdin: bytes = b"", cwd: Path = root) -> bytes:
-        done = subprocess.run(["git", *words], cwd=cwd, input=stdin, capture_output=True)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
-        return done.stdout
-
-    return run
-
-
-def commit(git, name: str, tree: Tree) -> None:
-    head = f"commit refs/heads/{name}\ncommitter a <a@b> 0 +0000\ndata 0\n\nfrom 0000000000000000000000000000000000000000\n"
-    stream = head.encode().replace(b"\nfrom " + b"0" * 40, b"") + b"deleteall\n"
-    for path, (mode, text) in tree.items():
-        body = text.encode()
-        quoted = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        stream += f'M {mode} inline "{quoted}"\ndata {len(body)}\n'.encode() + body + b"\n"
-    git("fast-import", "--quiet", "--force", stdin=stream)
+    return git_in(tmp_path_factory.mktemp("git"))
 
 
 def played(before: Tree, diff: tuple[FileDiff, ...]) -> dict[str, tuple[str, str]]:
@@ -129,15 +77,10 @@ def without_a_mode_that_stays(file: FileDiff) -> FileDiff:
     return replace(file, old_mode=None, new_mode=None) if file.old_mode == file.new_mode else file
 
 
-def is_possible(tree: Tree) -> bool:
-    """No path is a file and a folder."""
-    return not any(other.startswith(f"{path}/") for path in tree for other in tree)
-
-
 WAYS = [
     (),
     ("-U0",),
-    ("-U1", "--full-index", "-c"),
+    ("-U1", "--full-index"),
     ("-M", "-C", "--find-copies-harder"),
     ("-M20%", "-C20%", "--find-copies-harder", "-U0"),
 ]
@@ -152,13 +95,7 @@ def test_what_git_writes_is_read_right_and_written_again_git_applies_it(
     before, after = pair
     if not (is_possible(before) and is_possible(after)):
         return
-    commit(git, "before", before)
-    commit(git, "after", after)
-    flags = [each for each in way if each != "-c"]
-    text = git(
-        "-c", f"core.quotePath={str(quoted).lower()}", "diff", *flags, "before", "after"
-    ).decode()
-    diff = parse_diff(text)
+    diff = parse_diff(git_diff(git, before, after, *way, is_quoted=quoted))
     assert played(before, diff) == after
     assert all(file.has_effect for file in diff)
     again = render(diff)

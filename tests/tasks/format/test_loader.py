@@ -11,7 +11,7 @@ import pytest
 
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.format.loader import find_task, list_tasks, load_task, profile_of, search_folders
-from rsi.tasks.format.toml_reader import Problems
+from rsi.tasks.format.toml_files import Problems
 from rsi.tasks.format.toml_schema import parse_track, track_names
 from rsi.tasks.types import Budget, Clock, MetricKind, Pattern
 

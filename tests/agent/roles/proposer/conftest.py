@@ -141,7 +141,11 @@ def sandbox(tmp_path):
 
 @pytest.fixture
 def task(tmp_path):
-    root = tmp_path / "task"
+    return task_in(tmp_path)
+
+
+def task_in(folder):
+    root = folder / "task"
     (root / "solutions").mkdir(parents=True)
     return Task(
         name="circle", description="", root=root, digest="0" * 64, pattern=Pattern.ARTIFACT,
@@ -169,6 +173,7 @@ class Lab:
         self.scaffold = load_scaffold()
         self.limits = ProposerLimits()
         self.tree = TREE
+        self.needs = {}
 
     def sink(self, agent, kind, payload):
         self.events.append((agent, kind, payload))
@@ -189,10 +194,10 @@ class Lab:
     def script(self, toml: str, **patches: str):
         folder = self.task.root / "solutions"
         for name, text in patches.items():
-            (folder / f"{name}.patch").write_text(text)
+            (folder / f"{name}.patch").write_bytes(text.encode())
         solutions = tuple(
             Solution(
-                name=name, patch=folder / f"{name}.patch", title=name, needs=(), expect="faster",
+                name=name, patch=folder / f"{name}.patch", title=name, needs=self.needs.get(name, ()), expect="faster",
                 tracks=("main",), predicted_ratio=None,
             )
             for name in patches
