@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-HEAVY = ("textual", "rich", "torch", "anthropic", "openai", "litellm", "dbos", "docker")
+HEAVY = (
+    "textual",
+    "rich",
+    "torch",
+    "anthropic",
+    "openai",
+    "litellm",
+    "dbos",
+    "docker",
+    "pydantic",
+    "jinja2",
+)
 ALLOWED = {
     "rsi.sandboxes.types": (),
     "rsi.tasks.format.loader": (),

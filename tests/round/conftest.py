@@ -174,14 +174,14 @@ class Gate:
 
     def case(self, campaign_id, attempt=0):
         def look():
-            for record in self._ledger.rounds(campaign_id):
-                steps = self._ledger.steps(record.id)
-                case = case_at_gate(steps, self._ledger.decisions(record.id))
-                if case is not None and case.attempt == attempt:
-                    return case
-            return None
+            cases = map(self.case_of, self._ledger.rounds(campaign_id))
+            return next((case for case in cases if case and case.attempt == attempt), None)
 
         return self._until(look)
+
+    def case_of(self, record):
+        """The case of one round, if it waits."""
+        return case_at_gate(self._ledger.steps(record.id), self._ledger.decisions(record.id))
 
     def say(self, case, action, reason=""):
         return decide(

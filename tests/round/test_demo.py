@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from rsi.agent.policy.settings import Autonomy
+from rsi.agent.report.tally import round_lines
+from rsi.agent.store.records import DecisionAction
+from rsi.tasks.format.loader import load_task
+
 pytestmark = pytest.mark.slow
 
 RATIO = r"\d+\.\d\dx \[\d+\.\d\d, \d+\.\d\d\]"
@@ -61,3 +66,30 @@ def test_ctrl_c_keeps_the_campaign_and_leaves_no_worker(home, ledger, backend_na
         assert not Path(f"/proc/{pid}").exists()
     (campaign,) = ledger.campaigns()
     assert campaign.state.value in {"queued", "running"}
+
+
+@pytest.mark.parametrize("first", [DecisionAction.APPROVE, DecisionAction.REJECT])
+@pytest.mark.parametrize("second", [DecisionAction.APPROVE, DecisionAction.REJECT])
+def test_a_demo_goes_on_from_whatever_a_person_rejects(
+    ledger, queue, start_worker, gate, until, first, second
+):
+    """The two gains of the toy's demo, decided in every way; with the first rejected another stands in."""
+    text = (load_task("toy").root / "solutions" / "demo.toml").read_text(encoding="utf-8")
+    entries = [f"[[round]]\n{each}" for each in text.split("[[round]]\n")[1:]]
+    gains = [each for each in entries if "02_row_sums" in each or "03_score" in each]
+    campaign_id = queue(gains, autonomy=Autonomy.PERSON)
+    with start_worker():
+        for number, action in enumerate((first, second)):
+
+            def waiting(number=number):
+                records = ledger.rounds(campaign_id)
+                return gate.case_of(records[number]) if len(records) > number else None
+
+            case = until(waiting)
+            gate.say(case, action, reason="because")
+        gate.wait_for_end(campaign_id)
+    lines = round_lines(ledger, campaign_id)
+    words = {DecisionAction.APPROVE: "promoted", DecisionAction.REJECT: "rejected"}
+    assert [each.ended_as for each in lines] == [words[first], words[second]]
+    stands_in = lines[1].hypothesis.startswith("Without the sums")
+    assert stands_in is (first is DecisionAction.REJECT)
