@@ -47,20 +47,19 @@ def proposer(entry: ScriptedRound) -> Player:
             yield (_call("give_up", reason=str(error)),)
 
 
-def _propose(idea: Idea, instead: Idea | None) -> Player:
-    yield Text(text=_said(idea)), _call("view", path=".")
-    patches = (*idea.patches, *idea.needs, *(instead.patches if instead else ()))
+def _propose(first: Idea, instead: Idea | None) -> Player:
+    yield Text(text=_said(first)), _call("view", path=".")
+    ideas = (first,) if instead is None else (first, instead)
+    patches = [patch for idea in ideas for patch in (*idea.patches, *idea.needs)]
     texts = yield from _look(
         path for patch in patches for file in patch.files for path in file.paths
     )
-    remark = "Done; handing over."
-    for need in idea.needs:
-        if is_lacking(need.files, texts):
-            lacks = f"{idea.label} builds on {need.name}, which this champion does not have"
-            if instead is None:
-                raise _CannotPlayError(f"skipped: {lacks} (rejected, rolled back or not yet tried)")
-            idea, remark = instead, f"{lacks}. {_said(instead)}"
-            break
+    possible = [idea for idea in ideas if _lacking(idea, texts) is None]
+    lacks = f"{first.label} builds on {_lacking(first, texts)}, which this champion does not have"
+    if not possible:
+        raise _CannotPlayError(f"skipped: {lacks} (rejected, rolled back or not yet tried)")
+    idea = possible[0]
+    remark = "Done; handing over." if idea is first else f"{lacks}. {_said(idea)}"
     for actions in _plan(idea, texts):
         yield from _checked(*(_tool_call(action) for action in actions))
     if idea.measure:
@@ -75,6 +74,11 @@ def _propose(idea: Idea, instead: Idea | None) -> Player:
             parts=list(idea.parts),
         ),
     )
+
+
+def _lacking(idea: Idea, texts: Texts) -> str | None:
+    """Name of a patch that the champion would have to have; None when it has all."""
+    return next((need.name for need in idea.needs if is_lacking(need.files, texts)), None)
 
 
 def _said(idea: Idea) -> str:

@@ -176,13 +176,9 @@ class _Shelf:
 
 def _round(entry: "RoundTable", shelf: _Shelf) -> ScriptedRound:
     return ScriptedRound(
-        idea=None
-        if entry.patch is None
-        else _idea(entry, entry.patch, shelf, shelf.needs(entry.patch)),
+        idea=None if entry.patch is None else _idea(entry, entry.patch, shelf),
         revision=shelf.patches(entry.revision),
-        instead=None
-        if entry.instead is None
-        else _idea(entry.instead, entry.instead.patch, shelf, ()),
+        instead=None if entry.instead is None else _idea(entry.instead, entry.instead.patch, shelf),
         give_up=entry.give_up,
         turns=tuple(_turn(turn) for turn in entry.turn),
         critique=entry.critique,
@@ -190,12 +186,10 @@ def _round(entry: "RoundTable", shelf: _Shelf) -> ScriptedRound:
     )
 
 
-def _idea(
-    said: "RoundTable | IdeaTable", names: tuple[str, ...], shelf: _Shelf, needs: tuple[Patch, ...]
-) -> Idea:
+def _idea(said: "RoundTable | IdeaTable", names: tuple[str, ...], shelf: _Shelf) -> Idea:
     return Idea(
         patches=shelf.patches(names),
-        needs=needs,
+        needs=shelf.needs(names),
         hypothesis=said.hypothesis,
         predicted_ratio=said.predicted_ratio,
         risk=said.risk,

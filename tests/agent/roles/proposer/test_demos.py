@@ -16,7 +16,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("name", "skipped"),
-    [("toy", set()), ("lm_training", {"04_fewer_better_steps"})],
+    [
+        ("toy", set()),
+        ("lm_training", {"04_fewer_better_steps"}),
+        ("compiler", {"03_truth_and_logic", "04_complete"}),
+    ],
 )
 def test_whatever_is_rejected_each_round_is_played_whole_or_skipped_with_its_sentence(
     tmp_path, name, skipped

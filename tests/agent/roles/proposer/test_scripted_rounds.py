@@ -294,6 +294,15 @@ def test_a_mistake_in_a_script_is_named_with_its_place(lab, toml, problem):
     assert problem in str(caught.value)
 
 
+def test_what_stands_in_is_skipped_too_where_its_own_parent_is_missing(lab):
+    lab.needs = {"pi": ("square",), "steps": ("fast",)}
+    fast = "--- /dev/null\n+++ b/fast.py\n@@ -0,0 +1 @@\n+FAST = True\n"
+    toml = BUILT + INSTEAD
+    proposal = lab.run(lab.scripted(toml, square=SQUARE, pi=PI, steps=STEPS, fast=fast))
+    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert proposal.reason.startswith("skipped: pi builds on square, which this champion")
+
+
 def test_all_mistakes_of_a_script_are_told_at_once(lab):
     toml = "[[round]]\npatch = 3\nmeasure = 1\n[[round]]\ngive_up = ''\n"
     with pytest.raises(ModelSpecError) as caught:
