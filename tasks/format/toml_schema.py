@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rsi.sandboxes.types import Limits
-from rsi.tasks.format.toml_files import Problems, did_you_mean
-from rsi.tasks.format.toml_reader import Table, overlaid
+from rsi.tasks.format.toml_reader import Problems, Table, did_you_mean, overlaid
 from rsi.tasks.guards import BY_NAME
 from rsi.tasks.types import (
     NOT_CARRIED_OUT,
