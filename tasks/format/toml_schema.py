@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rsi.sandboxes.types import Limits
-from rsi.tasks.format.toml_reader import Problems, Table, did_you_mean, overlaid
+from rsi.tasks.format.toml_files import Problems, did_you_mean
+from rsi.tasks.format.toml_reader import Table, overlaid
 from rsi.tasks.guards import BY_NAME
 from rsi.tasks.types import (
     NOT_CARRIED_OUT,
@@ -45,9 +46,8 @@ NO_CLOCKS = {
 """Words that a task's author may expect to be clocks, and why they are none."""
 ONLY_TRACK = "main"
 """Name of the track of a task that declares none."""
-DEFAULT_MEMORY_MB = 2048
+DEFAULT_MEMORY_MB, MEBIBYTE = 2048, 1 << 20
 DEFAULT_GRADE_WALL_S = 60.0
-MEBIBYTE = 1 << 20
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rsi.agent.policy.settings import Autonomy
-from rsi.agent.report.tally import round_lines
+from rsi. import round_lines
 from rsi.agent.store.records import DecisionAction
 from rsi.tasks.format.loader import load_task
 
