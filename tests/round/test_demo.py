@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rsi.agent.policy.settings import Autonomy
-from rsi. import round_lines
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import DecisionAction
+from rsi.agent.store.round_book import RoundBook
 from rsi.tasks.format.loader import load_task
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ def test_a_demo_goes_on_from_whatever_a_person_rejects(
             case = until(waiting)
             gate.say(case, action, reason="because")
         gate.wait_for_end(campaign_id)
-    lines = round_lines(ledger, campaign_id)
+    lines = RoundBook(ledger).of_campaign(campaign_id)
     words = {DecisionAction.APPROVE: "promoted", DecisionAction.REJECT: "rejected"}
     assert [each.ended_as for each in lines] == [words[first], words[second]]
     stands_in = lines[1].hypothesis.startswith("Without the sums")
