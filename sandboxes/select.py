@@ -58,6 +58,8 @@ BACKENDS: tuple[BackendKind, ...] = (
 """The backends of rsi's own, strongest first."""
 AUTOMATIC = tuple(each.name for each in BACKENDS if each.is_automatic)
 """What `auto` may choose, in this order."""
+QUICKEST_FIRST = AUTOMATIC[::-1]
+"""The same by how fast a sandbox starts and an environment is built: for demos and tests, whose code is our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

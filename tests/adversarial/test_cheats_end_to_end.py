@@ -20,7 +20,7 @@ from rsi.evals.measure.measuring import measure
 from rsi.evals.measure.runner import TaskRunner
 from rsi.evals.types import Purpose, Severity
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
-from rsi.sandboxes.select import AUTOMATIC, choose_backend
+from rsi.sandboxes.select import QUICKEST_FIRST, choose_backend
 from rsi.sandboxes.types import ExecOutcome, FileEntry
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
@@ -125,9 +125,9 @@ class TrustingRunner(TaskRunner):
 
 @cache
 def backend(task_name):
-    """The strongest sandbox that can be made ready here; the plain process only where there is none."""
+    """The quickest sandbox with walls that can be made ready here; the plain process only where there is none."""
     environment = load_task(task_name).environment
-    for name in (*AUTOMATIC, "process"):
+    for name in (*QUICKEST_FIRST, "process"):
         try:
             found = choose_backend(name).backend
             found.prepare(environment)

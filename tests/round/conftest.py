@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.backends import quickest_backend
 
 from rsi.agent.policy.gate import decide
 from rsi.agent.queue.launching import launch
@@ -17,8 +18,6 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
 from rsi.agent.store.rounds import case_at_gate
-from rsi.sandboxes.errors import BackendUnavailableError
-from rsi.sandboxes.select import choose_backend
 from rsi.tasks.format.loader import load_task
 
 SEED = "00112233445566778899aabbccddeeff"
@@ -27,11 +26,8 @@ WORKER = Path(__file__).parent / "worker_with_fault.py"
 
 @pytest.fixture(scope="session")
 def backend_name():
-    """The strongest sandbox here; the plain process only where there is no wall to be had."""
-    try:
-        return choose_backend("auto").backend.name
-    except BackendUnavailableError:
-        return "process"
+    """The quickest sandbox with walls here; `test_backends.py` runs a campaign on each."""
+    return quickest_backend()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """Backends to test on, each skipped with its reason where it cannot run."""
 
-import os
 from collections.abc import Callable
 
 import pytest
+from tests.backends import require
 
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.process import ProcessBackend
@@ -12,37 +12,32 @@ from rsi.sandboxes.types import Backend, Environment, Limits, SandboxSpec
 BARE = Environment(name="conformance")
 
 
-def require(backend: Backend) -> Backend:
-    """The backend, or a skip that says why; RSI_REQUIRE_BACKENDS turns the skip into a failure."""
-    availability = backend.availability()
-    if not availability.is_available:
-        if backend.name in os.environ.get("RSI_REQUIRE_BACKENDS", "").split(","):
-            pytest.fail(f"{backend.name} is required here: {availability.reason}")
-        pytest.skip(f"{backend.name}: {availability.reason}")
-    backend.prepare(BARE)
+def ready(backend: Backend) -> Backend:
+    """The backend with the environment of these tests, or a skip that says why."""
+    require(backend).prepare(BARE)
     return backend
 
 
 @pytest.fixture(scope="session")
 def bubblewrap() -> Backend:
-    return require(BubblewrapBackend())
+    return ready(BubblewrapBackend())
 
 
 @pytest.fixture(scope="session")
 def watched_bubblewrap() -> Backend:
-    return require(BubblewrapBackend(use_cgroups=False))
+    return ready(BubblewrapBackend(use_cgroups=False))
 
 
 @pytest.fixture(scope="session")
 def process() -> Backend:
-    return require(ProcessBackend())
+    return ready(ProcessBackend())
 
 
 @pytest.fixture(scope="session")
 def docker_backend() -> Backend:
     from rsi.sandboxes.docker.backend import DockerBackend
 
-    return require(DockerBackend())
+    return ready(DockerBackend())
 
 
 @pytest.fixture(

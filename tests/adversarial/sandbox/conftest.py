@@ -4,13 +4,13 @@ Each attack is run twice. With the walls up it must fail and end in a named outc
 succeed, which shows that the attack is real and the test could fail.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.backends import require
 
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend, Protections
 from rsi.sandboxes.process import ProcessBackend
@@ -105,12 +105,7 @@ def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """Each walled backend in turn; afterwards a fresh sandbox must work as if nothing had happened."""
     kind = request.param
     make = {"bubblewrap": _bubblewrap, "docker": _docker}.get(kind, _watched)
-    backend = make(())
-    availability = backend.availability()
-    if not availability.is_available:
-        if backend.name in os.environ.get("RSI_REQUIRE_BACKENDS", "").split(","):
-            pytest.fail(f"{backend.name} is required here: {availability.reason}")
-        pytest.skip(f"{backend.name}: {availability.reason}")
+    require(make(()))
     arena = Arena(kind=kind, make=make)
     yield arena
     with arena.open() as next_one:

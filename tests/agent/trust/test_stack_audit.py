@@ -1,22 +1,18 @@
 """A stack measured again for real: the gain helps, the comment on top of it does not, and the samples are kept."""
 
 import pytest
+from tests.backends import quickest_backend
 
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import PromotionRecord, utc_now
 from rsi.agent.trust.ablation import PartVerdict
 from rsi.agent.trust.stack_audit import STREAM, NothingToAuditError, audit_candidate, audit_lineage
-from rsi.sandboxes.errors import BackendUnavailableError
-from rsi.sandboxes.select import choose_backend
 from rsi.sandboxes.types import FileEntry
 
 
 @pytest.fixture
 def backend():
-    try:
-        return choose_backend("auto").backend.name
-    except BackendUnavailableError:
-        return "process"
+    return quickest_backend()
 
 
 def test_a_lineage_without_promotions_has_nothing_to_audit(past, home):
