@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from rsi.agent.llm.naming.keys import key_variable
+from rsi.agent.llm.providers import PROVIDERS
 from rsi.tui.draw.theme import THEME_NAMES
 from rsi.tui.errors import SettingsError
 from rsi.tui.model.commands import BY_ID, clashes
@@ -16,8 +18,10 @@ from rsi.tui.model.commands import BY_ID, clashes
 FILE_NAME = "cockpit.toml"
 HIGHEST: Mapping[str, float] = {"play_speed": 100.0, "budget_usd": 1e6, "budget_hours": 1e4}
 """Settings that are numbers above 0, and what would surely be a slip of the finger."""
-SECRET_VARIABLES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY",
-                    "RSI_DATABASE_URL")  # fmt: skip
+SECRET_VARIABLES = (
+    *(key_variable(owner) for each in PROVIDERS for owner in each.key_owners),
+    "RSI_DATABASE_URL",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

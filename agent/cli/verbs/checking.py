@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 
 from rsi.agent.cli.context import emit, home, note
 from rsi.agent.errors import AgentError, UnknownCommitError
@@ -27,7 +28,12 @@ def doctor(args: argparse.Namespace) -> int:
     is_ready = report.may_start and not ledger.get("problem")
     emit(
         args,
-        {"may_start": is_ready, "sandbox": report, "ledger": ledger, "plugins": plugins},
+        {
+            "may_start": is_ready,
+            "sandbox": _sandbox_facts(report),
+            "ledger": ledger,
+            "plugins": plugins,
+        },
         [
             *_sandbox_lines(report),
             *_plugin_lines(plugins),
@@ -74,6 +80,14 @@ def _unrecorded(here: Home, ledger: Ledger) -> Iterator[str]:
             continue  # made, and nothing in it yet
         if found.said:
             yield found.said
+
+
+def _sandbox_facts(report: DoctorReport) -> dict[str, object]:
+    """The report in plain values: of a backend how it stands here, not the thing itself."""
+    facts = {each.name: getattr(report, each.name) for each in fields(report)}
+    backends = [{"name": each.name, "availability": each.availability} for each in report.backends]
+    disks = [{**asdict(each), "path": str(each.path)} for each in report.disks]
+    return {**facts, "backends": backends, "disks": disks}
 
 
 def _sandbox_lines(report: DoctorReport) -> Iterator[str]:

@@ -43,15 +43,13 @@ class KeyRing:
             MissingKeyError: There is none, or the command failed. The message never holds output.
         """
         if provider not in self._found:
-            name = provider.upper().replace("-", "_")
+            name, variable = _upper(provider), key_variable(provider)
             command = self._environ.get(f"RSI_{name}_KEY_COMMAND")
-            key = (
-                _run(command, name) if command else self._environ.get(f"{name}_API_KEY", "")
-            ).strip()
+            key = (_run(command, name) if command else self._environ.get(variable, "")).strip()
             if not key:
                 if is_needed:
                     raise MissingKeyError(
-                        f"no key for {provider}: set {name}_API_KEY, or RSI_{name}_KEY_COMMAND to a "
+                        f"no key for {provider}: set {variable}, or RSI_{name}_KEY_COMMAND to a "
                         "command that prints it"
                     )
                 return None
@@ -72,12 +70,21 @@ class KeyRing:
 
     def base_url_for(self, provider: str) -> str | None:
         """Where the environment says that a provider's API is; None when it does not."""
-        name = provider.upper().replace("-", "_")
+        name = _upper(provider)
         return self._environ.get(f"RSI_{name}_BASE_URL") or self._environ.get(f"{name}_BASE_URL")
 
     def redactor(self) -> Redactor:
         """Hides every key handed out so far and every secret of the environment."""
         return Redactor((*self._found.values(), *secret_values(self._environ)))
+
+
+def key_variable(provider: str) -> str:
+    """The environment variable that holds a provider's key."""
+    return f"{_upper(provider)}_API_KEY"
+
+
+def _upper(provider: str) -> str:
+    return provider.upper().replace("-", "_")
 
 
 def _run(command: str, name: str) -> str:

@@ -1,0 +1,1 @@
+"""One of everything that may be added to rsi from outside."""
