@@ -13,6 +13,7 @@ from rsi.agent.store.records import (
     DecisionRecord,
     PromotionRecord,
     Step,
+    StepOutcome,
 )
 from rsi.agent.store.state import RoundPhase, RoundVerdict, campaign_state_after, round_state
 from rsi.agent.store.steps.record import StepRecord
@@ -153,3 +154,10 @@ def test_every_campaign_event_gives_a_state():
     states = {campaign_state_after(kind) for kind in CampaignEventKind}
     assert states == set(CampaignState)
     assert campaign_state_after(CampaignEventKind.RESUMED) is CampaignState.RUNNING
+
+
+@pytest.mark.parametrize("outcome", StepOutcome)
+def test_every_outcome_lets_the_round_go_on_or_gives_it_a_verdict(outcome: StepOutcome):
+    state = round_state([record(Step.OPEN), record(Step.ADMIT, outcome), record(Step.REPORT)])
+    assert (state.verdict is None) == outcome.goes_on
+    assert state.phase is RoundPhase.DONE
