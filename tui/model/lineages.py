@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rsi.agent.policy.audits import champion_line
 from rsi.agent.store.records import PromotionKind, PromotionRecord
 from rsi.agent.store.rounds import RoundView
 
@@ -97,15 +98,8 @@ def leaderboard(rounds: Sequence[RoundView], *, minimum_effect: float | None) ->
 
 def rolled_back(promotions: Sequence[PromotionRecord]) -> frozenset[str]:
     """Commits that were champion and were moved away from by a rollback, over however many champions it went."""
-    lines: dict[str, list[str]] = {}
-    gone: set[str] = set()
+    moves: dict[str, list[PromotionRecord]] = {}
     for each in promotions:
-        line = lines.setdefault(each.lineage, [])
-        if each.kind is PromotionKind.ROLLBACK:
-            # Back at the baseline, which was never promoted, nothing of the line is left.
-            while line and line[-1] != each.new_commit:
-                gone.add(line.pop())
-        else:
-            line.append(each.new_commit)
-            gone.discard(each.new_commit)
-    return frozenset(gone)
+        moves.setdefault(each.lineage, []).append(each)
+    promoted = {each.new_commit for each in promotions if each.kind is PromotionKind.PROMOTE}
+    return frozenset(promoted.difference(*map(champion_line, moves.values())))
