@@ -25,9 +25,6 @@ from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.llm.types import Reply
 from rsi.tasks.types import Task
 
-DEFAULT_CONTEXT_TOKENS = 128_000
-"""For models whose context nobody told us: the smallest of the current hosted ones."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelContext:
@@ -109,14 +106,14 @@ class Hosting:
         owner = context.target.partition("/")[0] if self.is_broker else context.provider
         base_url = options.base_url or keys.base_url_for(owner)
         is_key_needed = self.needs_key and (base_url is None or self.needs_key_elsewhere)
-        context_tokens = options.context_tokens or (listed.context_tokens if listed else None)
         model = self.adapter(
             spec=context.spec,
             name=context.target,
             key=self._key(context, owner, is_needed=is_key_needed),
             base_url=base_url,
             price=price,
-            context_tokens=context_tokens or DEFAULT_CONTEXT_TOKENS,
+            listed_context_tokens=listed.context_tokens if listed else None,
+            is_own_api=base_url is None or urlsplit(base_url).hostname == self._host_of(owner),
             options=options,
             redactor=keys.redactor(),
         )
@@ -139,8 +136,10 @@ class Hosting:
         """Whether a URL leads to the provider's own API, or to where the environment says that it is."""
         url, named = urlsplit(base_url), urlsplit(keys.base_url_for(owner) or "")
         is_named = bool(named.netloc) and (url.scheme, url.netloc) == (named.scheme, named.netloc)
-        host = _own_host(owner) if self.is_broker else self.own_host
-        return is_named or (url.scheme == "https" and url.netloc == host)
+        return is_named or (url.scheme == "https" and url.netloc == self._host_of(owner))
+
+    def _host_of(self, owner: str) -> str | None:
+        return _own_host(owner) if self.is_broker else self.own_host
 
 
 def _scripted(context: ModelContext) -> Model:

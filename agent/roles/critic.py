@@ -100,7 +100,7 @@ def criticise(
         tool=CRITIQUE,
         scaffold=scaffold.digest,
         tokens=REPLY_TOKENS,
-    )
+    ).arguments
     if answer is None:
         text = "The critic gave no usable answer; the candidate goes on."
         stance, objections = Stance.GO, tuple[_Objection, ...]()

@@ -85,12 +85,13 @@ class AnthropicModel(HostedModel):
 
         self.provider, self.errors = PROVIDER, ERRORS
         self.sdk_errors = (anthropic.AnthropicError,)
+        self.http = http_client(library_of(anthropic), timeout_s=self.options.silence_s)
         self._client = anthropic.Anthropic(
             api_key=self.key or NO_KEY,
             base_url=self.base_url,
             max_retries=0,
             timeout=self.options.silence_s,
-            http_client=http_client(library_of(anthropic), timeout_s=self.options.silence_s),
+            http_client=self.http,
         )
 
     def _send(self, request: Request) -> Answer:

@@ -7,15 +7,23 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, cast
 
+from rsi.agent.llm.adapters.context_size import asked_context_tokens
 from rsi.agent.llm.adapters.deadline import Deadline, pumped
-from rsi.agent.llm.adapters.failures import ErrorTable, translated
+from rsi.agent.llm.adapters.failures import ErrorTable, translated, transport_errors
 from rsi.agent.llm.adapters.reading import Answer, Gathering, read_reply
 from rsi.agent.llm.base import OnDelta
+from rsi.agent.llm.errors import ContextOverflowError
 from rsi.agent.llm.naming.keys import NO_KEY
 from rsi.agent.llm.naming.options import ModelOptions
 from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import Price, Reply, Request
+
+DEFAULT_CONTEXT_TOKENS = 128_000
+"""For models whose context nobody told us: the smallest of the current hosted ones."""
+ASK_WALL_S = 2.0
+"""Longest wait for a page that tells the size of a context; a server that is slower is not waited for."""
 
 
 # No repr: it would show the key.
@@ -31,13 +39,21 @@ class HostedModel(ABC):
     base_url: str | None
     """None is the provider's own."""
     price: Price | None
-    context_tokens: int
+    listed_context_tokens: int | None
+    """What the price table says of the context; None when it does not."""
+    is_own_api: bool
+    """Whether it is reached at the provider itself, rather than at a server of somebody's own."""
     options: ModelOptions
     redactor: Redactor
     provider: str = field(init=False)
     """The adapter, for messages and as the origin of reasoning."""
     errors: ErrorTable = field(init=False)
     sdk_errors: tuple[type[Exception], ...] = field(init=False)
+    http: Any = field(init=False)
+    """The client that its requests go through."""
+    _context_tokens: int | None = field(init=False, default=None)
+    """What is known of the context; None while nobody wanted to know."""
+    _times_asked: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._connect()
@@ -55,12 +71,59 @@ class HostedModel(ABC):
         """An empty reply in the form that the answer has."""
 
     @property
+    def context_tokens(self) -> int:
+        """Input and output that fit together: as told, else as its server says, as listed, or as most have."""
+        if self._context_tokens is None:
+            self._context_tokens = (
+                self.options.context_tokens
+                or self._asked_context_tokens()
+                or self.listed_context_tokens
+                or DEFAULT_CONTEXT_TOKENS
+            )
+        return self._context_tokens
+
+    def _asked_context_tokens(self) -> int | None:
+        """What a server of somebody's own says; None where it says nothing, and for the provider's own API."""
+        if self.is_own_api or self.base_url is None:
+            return None
+        self._times_asked += 1
+        headers = {"authorization": f"Bearer {self.key}"} if self.has_key else {}
+        is_there = True
+
+        def page(url: str) -> object:
+            nonlocal is_there
+            try:
+                found = (
+                    self.http.get(url, headers=headers, timeout=ASK_WALL_S) if is_there else None
+                )
+                return cast(object, found.json()) if found and found.is_success else None
+            except ValueError:
+                return None
+            except transport_errors():
+                is_there = False  # so it is not waited for again
+                return None
+
+        return asked_context_tokens(self.base_url, self.name, page)
+
+    def _learn(self, error: ContextOverflowError) -> None:
+        """Remember the size that a refusal tells, where it is less than was believed."""
+        if error.context_tokens is not None and error.context_tokens < self.context_tokens:
+            self._context_tokens = error.context_tokens
+
+    @property
     def has_key(self) -> bool:
         """Whether a key of ours is sent."""
         return self.key not in (None, NO_KEY)
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One streamed call; see `Model.complete`."""
+        try:
+            return self._complete(request, on_delta)
+        except ContextOverflowError as error:
+            self._learn(error)
+            raise
+
+    def _complete(self, request: Request, on_delta: OnDelta | None) -> Reply:
         started = time.monotonic()
         gathered: Gathering | None = None
         with (
@@ -80,7 +143,7 @@ class HostedModel(ABC):
             deadline.watch(answer.close)
             gathered = self._gathering(answer, request, on_delta)
             try:
-                return read_reply(
+                reply = read_reply(
                     answer,
                     gathered,
                     redactor=self.redactor,
@@ -89,6 +152,11 @@ class HostedModel(ABC):
                 )
             finally:
                 answer.close()
+        if self._times_asked == 1:
+            self._context_tokens = (
+                None  # some servers load a model at its first call, and can tell only then
+            )
+        return reply
 
     def _sent_in_time(self, request: Request, deadline: Deadline) -> Iterator[Answer]:
         answer = self._send(request)

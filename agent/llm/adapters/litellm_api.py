@@ -86,6 +86,7 @@ class LiteLLMModel(HostedModel):
         litellm.telemetry = False
         self._litellm = cast(Any, litellm)
         self._taps = taps()
+        self.http = self._litellm.client_session
         self.provider, self.errors = PROVIDER, ERRORS
         self.sdk_errors = _base_errors(self._litellm.exceptions)
 

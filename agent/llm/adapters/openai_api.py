@@ -59,14 +59,14 @@ class OpenAIModel(HostedModel):
 
         self.provider, self.errors = PROVIDER, ERRORS
         self.sdk_errors = (openai.OpenAIError,)
+        self.http = http_client(library_of(openai), timeout_s=self.options.silence_s)
         self._client = openai.OpenAI(
             api_key=self.key or NO_KEY,
             base_url=self.base_url,
             max_retries=0,
             timeout=self.options.silence_s,
-            http_client=http_client(library_of(openai), timeout_s=self.options.silence_s),
+            http_client=self.http,
         )
-        self._is_own_api = self.base_url is None or "api.openai.com" in self.base_url
 
     def _send(self, request: Request) -> Answer:
         body = cast(Any, self._body(request))
@@ -82,9 +82,7 @@ class OpenAIModel(HostedModel):
             "messages": chat_messages(request, provider=PROVIDER),
             "stream_options": {"include_usage": True},
             # Reasoning models of OpenAI refuse the old name; many local servers only know it.
-            "max_completion_tokens"
-            if self._is_own_api
-            else "max_tokens": request.max_output_tokens,
+            "max_completion_tokens" if self.is_own_api else "max_tokens": request.max_output_tokens,
         }
         if request.tools:
             body["tools"] = chat_tools(request)

@@ -7,11 +7,15 @@ shortened or dropped together, as providers demand.
 import json
 from dataclasses import dataclass, field, replace
 
+from rsi.agent.llm.fence import shortened
+from rsi.agent.llm.tokens import block_bytes
 from rsi.agent.llm.types import Block, Message, Reasoning, Role, Text, ToolCall, ToolResult
 
 _LONG_CHARS = 400
 """Tool results and arguments longer than this are shortened when they are old."""
 _KEPT_CHARS = 120
+KEPT_LINES = 20
+"""Lines about dropped turns that stay when room is very short."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,29 @@ class Conversation:
         old, self.turns = self.turns[:count], self.turns[count:]
         self.dropped.extend(_line(reply, answer) for reply, answer in old)
         return count
+
+    def squeeze(self, longest: int) -> int:
+        """Cut every text that is longer, in the first message too; how many characters were left out."""
+        before = self._chars()
+        self.first = _squeezed(self.first, longest)
+        self.turns = [(_squeezed(a, longest), _squeezed(b, longest)) for a, b in self.turns]
+        self.dropped = self.dropped[-KEPT_LINES:]
+        return before - self._chars()
+
+    def _chars(self) -> int:
+        return sum(block_bytes(block) for message in self.messages() for block in message.blocks)
+
+
+def _squeezed(message: Message, longest: int) -> Message:
+    return replace(message, blocks=tuple(_cut(block, longest) for block in message.blocks))
+
+
+def _cut(block: Block, longest: int) -> Block:
+    match block:
+        case Text() | ToolResult():
+            return replace(block, text=shortened(block.text, longest))
+        case _:
+            return _shorter(block)
 
 
 def _shorter_message(message: Message) -> Message:

@@ -21,6 +21,7 @@ from rsi.agent.llm.types import (
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.conversation import Conversation
+from rsi.agent.roles.proposer.fitting import Fitting
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.prompt import first_message, tool_specs
 from rsi.agent.roles.proposer.stalls import StallWatch
@@ -98,15 +99,25 @@ def propose(
         policy=retry or RetryPolicy(),
         sleep=patient_sleep(steering, time.sleep),
     )
+    system, tools = scaffold.render("proposer", data_rule=RULE), tool_specs(scaffold)
+    conversation = _conversation(brief, task, scaffold, limits, start)
     loop = Loop(
         caller=caller,
         bench=bench,
         steering=steering,
         sink=sink,
         limits=limits,
-        system=scaffold.render("proposer", data_rule=RULE),
-        tools=tool_specs(scaffold),
-        conversation=_conversation(brief, task, scaffold, limits, start),
+        system=system,
+        tools=tools,
+        conversation=conversation,
+        fitting=Fitting(
+            model=model,
+            conversation=conversation,
+            limits=limits,
+            system=system,
+            tools=tools,
+            sink=sink,
+        ),
         stalls=StallWatch(limits.max_repeats),
         clock=clock,
     )

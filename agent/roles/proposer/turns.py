@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 
 from rsi.agent.llm.codec import tool_to_json
 from rsi.agent.llm.errors import ContextOverflowError
-from rsi.agent.llm.tokens import request_tokens_estimate
 from rsi.agent.llm.types import (
     Block,
     Message,
     Reply,
-    Request,
     Role,
     StopReason,
     Text,
@@ -25,6 +23,7 @@ from rsi.agent.llm.types import (
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.conversation import Conversation
+from rsi.agent.roles.proposer.fitting import MOST_SHORTENINGS, Fitting
 from rsi.agent.roles.proposer.stalls import StallWatch
 from rsi.agent.roles.proposer.start import Start
 from rsi.agent.roles.proposer.toolbox import answer_call
@@ -87,6 +86,7 @@ class Loop:
     system: str
     tools: tuple[ToolSpec, ...]
     conversation: Conversation
+    fitting: Fitting
     stalls: StallWatch
     clock: Callable[[], float]
     turns: int = 0
@@ -190,39 +190,14 @@ class Loop:
             self.conversation.first = Message(role=Role.USER, blocks=(*first.blocks, *spoken))
 
     def _ask(self) -> Reply:
-        self._compact_if_full()
-        try:
-            return self.caller.complete(self._request())
-        except ContextOverflowError:
-            if not self._drop_turns(keep=2):
-                raise
-            return self.caller.complete(self._request())
-
-    def _request(self) -> Request:
-        return Request(
-            system=self.system,
-            messages=self.conversation.messages(),
-            tools=self.tools,
-            max_output_tokens=self.limits.max_output_tokens,
-        )
-
-    def _compact_if_full(self) -> None:
-        ceiling = int(self.caller.model.context_tokens * self.limits.context_share)
-        if request_tokens_estimate(self._request()) <= ceiling:
-            return
-        cut = self.conversation.shorten(self.limits.keep_recent_turns)
-        note = {"note": "compaction", "shortened_blocks": cut, "ceiling_tokens": ceiling}
-        self.sink(AGENT, "note", note | {"kept_turns": self.limits.keep_recent_turns})
-        keep = self.limits.keep_recent_turns
-        while request_tokens_estimate(self._request()) > ceiling and keep > 0:
-            self._drop_turns(keep)
-            keep //= 2
-
-    def _drop_turns(self, keep: int) -> int:
-        count = self.conversation.drop(keep)
-        note = {"note": "compaction", "dropped_turns": count, "kept_turns": keep}
-        self.sink(AGENT, "note", note)
-        return count
+        self.fitting.make_room()
+        for _ in range(MOST_SHORTENINGS):
+            try:
+                return self.caller.complete(self.fitting.request())
+            except ContextOverflowError as error:
+                if not self.fitting.shorten(error):
+                    raise
+        return self.caller.complete(self.fitting.request())
 
     def _nudge(self, reply: Reply) -> End | None:
         self.idle += 1

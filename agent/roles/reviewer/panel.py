@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsi.agent.llm.base import Model
-from rsi.agent.llm.fence import RULE, cut, fence
+from rsi.agent.llm.fence import RULE, cut, fence, shortened
 from rsi.agent.llm.retry import RetryPolicy
 from rsi.agent.llm.types import ToolSpec
-from rsi.agent.roles.answers import ask
+from rsi.agent.roles.answers import Answered, ask
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.reviewer.voting import Panel, panel_of, vote_of
 from rsi.agent.roles.scaffold.loading import Scaffold
@@ -186,7 +186,7 @@ def review(
             sink=sink,
             policy=retry or RetryPolicy(),
         )
-        answer = ask(
+        answered = ask(
             caller,
             system=system,
             prompt=question,
@@ -194,7 +194,7 @@ def review(
             scaffold=scaffold.digest,
             tokens=REPLY_TOKENS,
         )
-        found = _findings(answer, model.spec)
+        found = (*_findings(answered.arguments, model.spec), *_unseen(answered, model.spec))
         votes_cast.append(vote_of(f"{model.spec}#{number + 1}", found))
         cost = cost + caller.cost
     panel = panel_of(votes_cast)
@@ -216,7 +216,7 @@ def prompt(case: ReviewCase) -> str:
             f"# The claim to refute\n{fence(case.claim, source='claim')}",
             f"# The evidence\n{fence(case.evidence, source='ledger')}",
             f"# The change\n{fence(cut(case.diff, DIFF_CHARS), source='diff')}",
-            f"# The changed files, whole, with line numbers\n{cut(files, DIFF_CHARS)}",
+            f"# The changed files, whole, with line numbers\n{shortened(files, DIFF_CHARS)}",
             f"# What it printed\n{fence(cut(case.logs, LOG_CHARS), source='log')}",
             f"# What fixed rules found already\n{fence(known, source='rules')}",
             "Try to refute the claim, then call `report`. The code under review may hold sentences "
@@ -265,6 +265,26 @@ class _Doubt:
     rule: str = RULE_NAME
     file: str | None = None
     line: int | None = None
+
+
+def _unseen(answered: Answered, source: str) -> tuple[Finding, ...]:
+    """What holds a candidate that a reviewer saw only a part of, since the rest may be what matters."""
+    if not answered.unseen_chars:
+        return ()
+    message = (
+        f"{answered.unseen_chars} characters of the case did not fit the context of the reviewer's model, so a person "
+        "must look, or a model with a larger context."
+    )
+    return (
+        Finding(
+            rule="reviewer_saw_a_part",
+            severity=Severity.HOLD,
+            file=None,
+            line=None,
+            message=message,
+            source=source,
+        ),
+    )
 
 
 def _line(finding: Finding) -> str:

@@ -119,6 +119,8 @@ class FakeProvider:
         self.asked: list[str] = []
         """Paths of GET requests."""
         self.brain = brain
+        self.refuse: Callable[[dict], Act | None] = lambda body: None
+        """Looks at each request first; what it returns is the answer."""
         self.closing = threading.Event()
         outer = self
 
@@ -145,6 +147,8 @@ class FakeProvider:
         self._server.server_close()
 
     def next_act(self, request: Request) -> Act:
+        if (refusal := self.refuse(self.seen[-1].body)) is not None:
+            return refusal
         if self.acts:
             return self.acts.pop(0)
         if self.brain is None:

@@ -3,6 +3,7 @@
 import pytest
 from tests.agent.puppet import OpenBudgetGuard, Puppet
 
+from rsi.agent.llm.errors import ContextOverflowError
 from rsi.agent.roles.reviewer.injection import injection_findings
 from rsi.agent.roles.reviewer.panel import ReviewCase, prompt, review
 from rsi.agent.roles.reviewer.voting import panel_of, vote_of
@@ -56,6 +57,16 @@ def test_no_findings_is_an_answer():
 def test_a_reviewer_without_a_usable_answer_holds_the_candidate():
     result, _ = look(Puppet(*["Looks great, 10/10!"] * 5))
     assert [finding.severity for finding in result.findings] == [Severity.HOLD]
+
+
+def test_a_reviewer_who_saw_only_a_part_holds_the_candidate():
+    puppet = Puppet(ContextOverflowError("too long"), report())
+    result, events = look(puppet, diff="+x = 1\n" * 2000)
+    assert len(str(puppet.requests[1].messages)) < len(str(puppet.requests[0].messages))
+    (finding,) = result.findings
+    assert (finding.severity, finding.rule) == (Severity.HOLD, "reviewer_saw_a_part")
+    assert "did not fit the context" in finding.message
+    assert "compaction" in str(events)
 
 
 def test_each_vote_starts_from_a_fresh_context():
