@@ -10,11 +10,11 @@ from rsi.agent.errors import AgentError
 from rsi.agent.llm.errors import ModelError
 from rsi.agent.policy.controls import default_every
 from rsi.agent.policy.gate import decide, person
+from rsi.agent.policy.queueing import retry_refusal
 from rsi.agent.policy.rollbacks import roll_back
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY
 from rsi.agent.queue.forks import queue_fork
 from rsi.agent.queue.launching import ensure_worker, launch
-from rsi.agent.queue.requests import retry_refusal
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage

@@ -6,8 +6,8 @@ engine second. Invariant: whatever was killed in between is noticed by the next 
 
 import logging
 
+from rsi.agent.policy.queueing import urgency
 from rsi.agent.policy.steering import CampaignSteering
-from rsi.agent.queue.requests import urgency
 from rsi.agent.run.engine import EngineClient
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger

@@ -6,7 +6,6 @@ Pure reading: the same ledger gives the same report. Does not: render anything (
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 from rsi.agent.errors import LineageError
@@ -20,34 +19,16 @@ from rsi.agent.store.records import (
     PromotionKind,
     PromotionRecord,
     Spend,
-    Step,
 )
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.stages import Stage, StageTime, stage_times
 from rsi.agent.store.steps.facts import Opened
-from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.judge.plausibility import best_reachable
 from rsi.evals.types import Arm, Interval, Purpose
 
 DIFF_LIMIT_BYTES = 60_000
 """Diff kept of one round: a report of dozens of rounds must open quickly in a browser."""
-
-
-class Stage(StrEnum):
-    """Where a campaign's wall time goes."""
-
-    PROPOSE = "propose"
-    MEASURE = "measure"
-    REVIEW = "review"
-    WAIT = "wait for a decision"
-    OTHER = "everything else"
-
-
-_STAGES = {
-    Step.PROPOSE: Stage.PROPOSE,
-    Step.MEASURE: Stage.MEASURE,
-    Step.REVIEW: Stage.REVIEW,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +48,6 @@ class ReportedRound:
     """Against the parent, cut to DIFF_LIMIT_BYTES; empty when there is none."""
     wall_s: float
     """Seconds of all its steps, waiting left out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageTime:
-    """Wall seconds of one stage over the whole campaign."""
-
-    stage: Stage
-    wall_s: float
-    share: float
-    """Of all stages together, 0 to 1."""
 
 
 class Against(StrEnum):
@@ -176,27 +147,6 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         task_controls=task_standing(ledger, summary.record),
         hidden_splits=len(looks),
         most_looks=max(looks.values(), default=0),
-    )
-
-
-def stage_times(rounds: Sequence[Sequence[StepRecord]]) -> tuple[StageTime, ...]:
-    """Wall seconds by stage; waiting is the gap between the end of review and the decision."""
-    spent = dict.fromkeys(Stage, 0.0)
-    for steps in rounds:
-        ended_review = None
-        for step in sorted(steps, key=lambda each: each.started_at):
-            spent[_STAGES.get(step.step, Stage.OTHER)] += step.wall_s
-            if step.step is Step.REVIEW:
-                ended_review = step.started_at + timedelta(seconds=step.wall_s)
-            elif step.step is Step.DECIDE and ended_review is not None:
-                spent[Stage.WAIT] += max(0.0, (step.started_at - ended_review).total_seconds())
-                ended_review = None
-    total = sum(spent.values())
-    if total <= 0:
-        return ()
-    ranked = sorted(spent.items(), key=lambda item: item[1], reverse=True)
-    return tuple(
-        StageTime(stage=stage, wall_s=wall_s, share=wall_s / total) for stage, wall_s in ranked
     )
 
 

@@ -7,15 +7,10 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from rsi.agent.report.campaign_report import (
-    Against,
-    CampaignReport,
-    ReportedRound,
-    StageTime,
-    Standing,
-)
+from rsi.agent.report.campaign_report import Against, CampaignReport, ReportedRound, Standing
 from rsi.agent.report.wording import duration_text, interval_text, standing_text
 from rsi.agent.safe import safe_line
+from rsi.agent.store.stages import StageTime
 from rsi.agent.store.state import RoundVerdict
 from rsi.evals.types import Interval
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsi.agent.report.campaign_report import Stage, StageTime, stage_times
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.stages import Stage, StageTime, stage_times
 from rsi.evals.planted.controls import ControlKind
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rsi.agent.policy.audits import FailedAudit, claimed_speedup, failed_audit
-from rsi.agent.queue.requests import urgencies
+from rsi.agent.policy.queueing import urgencies
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     CampaignState,

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from rsi.agent.policy.audits import claimed_speedup
 from rsi.agent.policy.limits import budget_of
+from rsi.agent.policy.queueing import retry_refusal
 from rsi.agent.policy.steering import asked_limits, is_pause_asked
-from rsi.agent.queue.requests import retry_refusal
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
 from rsi.agent.store.round_book import RoundBook, by_round

@@ -5,7 +5,7 @@ import argparse
 from rsi.agent.cli.context import emit, open_to_write
 from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.policy.gate import person
-from rsi.agent.queue.requests import retry_refusal
+from rsi.agent.policy.queueing import retry_refusal
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Asked, RequestKind, utc_now
 from rsi.agent.store.rounds import case_at_gate

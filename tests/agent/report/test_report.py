@@ -10,7 +10,7 @@ from tests.facts import finished, interval, left, score
 from tests.facts import report as reported
 
 from rsi.agent.errors import HomeError, UnknownRecordError
-from rsi.agent.report.campaign_report import Against, Stage, build_report, stage_times
+from rsi.agent.report.campaign_report import Against, build_report
 from rsi.agent.report.files import write_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
@@ -32,6 +32,7 @@ from rsi.agent.store.records import (
     round_id_of,
 )
 from rsi.agent.store.rounds import round_view
+from rsi.agent.store.stages import Stage, stage_times
 from rsi.agent.store.state import RoundVerdict
 from rsi.agent.store.steps.facts import AnyFact
 from rsi.agent.store.steps.record import StepRecord

@@ -14,8 +14,9 @@ import pytest
 from tests.agent.run import scripted
 
 from rsi.agent.errors import LedgerFullError, LedgerUnavailableError, LineageFullError
+from rsi.agent.policy.queueing import broken_step
 from rsi.agent.queue.reconciling import reconcile
-from rsi.agent.queue.requests import broken_step, serve_queue_requests
+from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.store.champion import Standing, look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home

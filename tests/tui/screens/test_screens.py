@@ -11,12 +11,12 @@ from tests.tui.conftest import say_yes, screen_text, until
 from tests.tui.ledgers import START, Sample
 from textual.widgets import Input
 
-from rsi.agent.report.campaign_report import Stage
 from rsi.agent.store.codec import encode
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import CampaignEventKind, RequestKind, RoundRecord
 from rsi.agent.store.rounds import round_view
 from rsi.agent.store.sql.tables import campaigns
+from rsi.agent.store.stages import Stage
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw.styled import line
 from rsi.tui.lines.run import step_strip

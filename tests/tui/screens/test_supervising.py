@@ -13,8 +13,8 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input
 
 from rsi.agent.errors import LedgerError
+from rsi.agent.policy.queueing import urgencies
 from rsi.agent.policy.steering import CampaignSteering
-from rsi.agent.queue.requests import urgencies
 from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.records import (
     Asked,
