@@ -16,18 +16,23 @@ class RoundBook:
         self._ledger = ledger
         self._decisions: dict[str, list[DecisionRecord]] = {}
         self._promotions_of: dict[str, list[PromotionRecord]] = {}
-        self.promotions: tuple[PromotionRecord, ...] = ()
-        """Of all lineages, oldest first."""
-        self.read_gate()
+        self._promotions: tuple[PromotionRecord, ...] | None = None
+        """None until they are read."""
 
-    def read_gate(self) -> None:
-        """Read again what the gate said and which champions moved."""
+    @property
+    def promotions(self) -> tuple[PromotionRecord, ...]:
+        """Of all lineages, oldest first."""
+        return self.read_gate() if self._promotions is None else self._promotions
+
+    def read_gate(self) -> tuple[PromotionRecord, ...]:
+        """Read again what the gate said and which champions moved; returns the moves."""
         self._decisions, self._promotions_of = {}, {}
         for each in self._ledger.decisions():
             self._decisions.setdefault(each.round_id, []).append(each)
-        self.promotions = self._ledger.promotions()
-        for move in self.promotions:
+        self._promotions = self._ledger.promotions()
+        for move in self._promotions:
             self._promotions_of.setdefault(move.round_id, []).append(move)
+        return self._promotions
 
     def of_campaign(
         self, campaign_id: str, steps: Mapping[str, Sequence[StepRecord]] | None = None
@@ -56,6 +61,8 @@ class RoundBook:
     def _view(
         self, record: RoundRecord, steps: Sequence[StepRecord], spent: Mapping[str, float]
     ) -> RoundView:
+        if self._promotions is None:
+            self.read_gate()
         return round_view(
             record,
             steps,

@@ -12,7 +12,7 @@ from rsi.agent.policy.controls import (
     control_results,
     control_tree,
     lock_reasons,
-    planted_facts,
+    planted_by,
     schedule,
     standing_of,
 )
@@ -188,7 +188,7 @@ def test_what_is_held_by_a_lock_is_never_approved_by_policy():
     ],
 )
 def test_a_control_at_the_gate_is_rejected_with_what_it_means(kind, expect, is_held, words):
-    planted = planted_facts(Control(kind=kind, name="x", patch=None, expect=expect))
+    planted = planted_by(Control(kind=kind, name="x", patch=None, expect=expect), after_round=0)
     said = control_decision(planted, "r", "c", "d", is_held=is_held)
     assert (said.action, said.actor) == (DecisionAction.REJECT, "control")
     assert words in said.reason

@@ -39,7 +39,7 @@ calls = [{{tool = "submit", arguments = {{hypothesis = "sum each row once", pred
 
 def span(ledger, round_id, step):
     """When a step was under way."""
-    found = ledger.step(round_id, step)
+    found = ledger.step_record(round_id, step)
     return found.started_at, found.started_at + timedelta(seconds=found.wall_s)
 
 
