@@ -4,10 +4,12 @@
 """
 
 import importlib
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,8 @@ from rsi.agent.llm.providers import PROVIDERS, Hosting
 from rsi.agent.llm.resolve import provider_forms
 from rsi.agent.search.choose import choose_strategy, strategy_kinds
 from rsi.sandboxes.select import backend_kinds, backend_names
+from rsi.tasks.format.tables import expected, json_schema
+from rsi.tasks.format.task_file import TaskFile
 from rsi.tasks.guards import GUARDS
 from rsi.tasks.types import Clock, Device, MetricKind, Option, Pattern
 from rsi.tui.app import CockpitApp
@@ -46,6 +50,72 @@ WORDS: tuple[tuple[str, type[Option]], ...] = (
     ("`[rsi.metric]` `kind`", MetricKind),
     ("`[rsi.metric]` `clock`", Clock),
 )
+
+
+def format_keys() -> Iterator[str]:
+    yield "\n| key | type | meaning |\n|---|---|---|\n"
+    yield from key_rows((), "")
+    yield "\n"
+
+
+def key_rows(place: tuple[str | int, ...], table: str) -> Iterator[str]:
+    """Rows of one table, then those of the tables below it."""
+    schema = json_schema(TaskFile)
+    node = node_at(schema, place)
+    below = []
+    for key, value in node.get("properties", {}).items():
+        there = node_at(schema, (*place, key))
+        if (
+            there.get("type") == "array"
+            and "$ref" in there["items"]
+            and "enum" not in node_at(schema, (*place, key, 0))
+        ):
+            below.append(((*place, key, 0), f"[[{dotted(table, key)}]]"))
+        elif there.get("type") == "object" and there.get("properties"):
+            below.append(((*place, key), f"[{dotted(table, key)}]"))
+        elif (
+            isinstance(there.get("additionalProperties"), dict)
+            and "$ref" in there["additionalProperties"]
+        ):
+            below.append(((*place, key, "x"), f"[{dotted(table, key)}.<name>]"))
+        else:
+            mark = " *" if key in node.get("required", ()) else ""
+            default = (
+                f" ({json.dumps(value['default'])})"
+                if value.get("default") not in (None, [])
+                else ""
+            )
+            row = f"{f'`{table}` ' if table else ''}`{key}`{mark} | {expected(TaskFile, (*place, key))}{default}"
+            yield f"| {row} | {value.get('description', '')} |\n"
+    for inner, name in below:
+        yield from key_rows(inner, name)
+
+
+def dotted(table: str, key: str) -> str:
+    return f"{table.strip('[]')}.{key}" if table else key
+
+
+def node_at(schema: Any, place: tuple[str | int, ...]) -> Any:
+    node = schema
+    for part in place:
+        if isinstance(part, int):
+            node = node["items"]
+        else:
+            node = node.get("properties", {}).get(part) or node["additionalProperties"]
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]] | node
+    return node
+
+
+def test_the_page_of_the_format_lists_every_key_with_its_type_and_meaning():
+    part_of_page(FORMAT, "keys", "".join(format_keys()))
+
+
+def test_every_key_says_what_it_means():
+    for name, table in json_schema(TaskFile)["$defs"].items():
+        for key, value in table.get("properties", {}).items():
+            is_table = "$ref" in value or "$ref" in str(value.get("additionalProperties")) or "$ref" in str(value.get("items"))  # fmt: skip
+            assert value.get("description") or is_table, f"{name}.{key}"
 
 
 def format_words() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The words below `rsi task`: list, show, check, instance, new."""
+"""The words below `rsi task`: list, show, check, instance, new, schema."""
 
 import argparse
 
@@ -62,8 +62,7 @@ def _new(word: argparse.ArgumentParser) -> None:
     word.add_argument(
         "--metric",
         choices=("cpu_s", "wall_s"),
-        default="cpu_s",
-        help="what should shrink: CPU seconds of a run, or wall seconds (default: %(default)s)",
+        help="what should shrink: CPU seconds of a run, or wall seconds (default: cpu_s; wall_s on a GPU)",
     )
     word.add_argument(
         "--artifact", metavar="FILE", help="file that a run leaves, to be graded (default: found)"
@@ -130,4 +129,5 @@ TASK_WORDS = (
         "make a task of your own training repo: copies it, writes a grader, says what to do next",
         _new,
     ),
+    Verb("schema", "task.schema", "print the JSON schema of task.toml, for editors"),
 )

@@ -5,14 +5,16 @@ Does not: run anything.
 
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rsi.sandboxes.types import Environment
 from rsi.tasks.files.globs import first_match, matching
-from rsi.tasks.format.toml_files import Problems, did_you_mean
-from rsi.tasks.format.toml_schema import FILE, TrackFormat
+from rsi.tasks.format.toml_files import FILE, Problems, did_you_mean
 from rsi.tasks.types import Solution
+
+if TYPE_CHECKING:
+    from rsi.tasks.format.tracks import Files
 
 PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?==[A-Za-z0-9.!+_-]+")
 _REQUIRED = (
@@ -51,7 +53,7 @@ def check_required_files(root: Path, problems: Problems) -> None:
             problems.add(name, "is a link, expected plain files and folders only.")
 
 
-def check_candidate(found: TrackFormat, repo: Path, problems: Problems) -> None:
+def check_candidate(found: "Files", repo: Path, problems: Problems) -> None:
     """Globs match something, nothing is both editable and protected, the entry's file is there."""
     if not repo.is_dir():
         return
@@ -73,8 +75,7 @@ def check_candidate(found: TrackFormat, repo: Path, problems: Problems) -> None:
                 f"{path} matches {keys['editable']} {editable!r} and {keys['protected']} "
                 f"{protected!r}, expected one of the two.",
             )
-    if rules.entry:
-        _check_entry(rules.entry, keys["entry"], paths, problems)
+    _check_entry(rules.entry, keys["entry"], paths, problems)
     if found.tests is not None and "-m" not in found.tests.entry:  # a runner may be installed
         _check_entry(found.tests.entry, "rsi.tests.entry", paths, problems)
 
@@ -106,11 +107,11 @@ def _check_entry(entry: Sequence[str], key: str, paths: Sequence[str], problems:
         )
 
 
-def check_rows(found: TrackFormat, solutions: Sequence[Solution], problems: Problems) -> None:
+def check_rows(rows: Mapping[str, str], solutions: Sequence[Solution], problems: Problems) -> None:
     """Each row is proved by a solution that exists or by a named self-check."""
     names = tuple(solution.name for solution in solutions)
-    for row, proof in found.rows.items():
-        if proof and proof not in names and not proof.startswith("selfcheck:"):
+    for row, proof in rows.items():
+        if proof not in names and not proof.startswith("selfcheck:"):
             guess = did_you_mean(proof, names)
             problems.add(
                 FILE,
@@ -119,28 +120,27 @@ def check_rows(found: TrackFormat, solutions: Sequence[Solution], problems: Prob
             )
 
 
-def read_environment(root: Path, name: str, problems: Problems) -> Environment:
-    """The environment's folder: pinned requirements and, if there is one, the Dockerfile."""
+def read_requirements(root: Path, problems: Problems) -> tuple[str, ...]:
+    """The environment's pinned requirements; none where it has no such file."""
+    path, file = root / "environment" / "requirements.txt", "environment/requirements.txt"
+    if not path.is_file():
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        problems.add(file, f"is not UTF-8 at byte {error.start}, expected plain text.")
+        return ()
+    found = []
+    for number, line in enumerate(lines, start=1):
+        requirement = line.split("#", 1)[0].strip()
+        if requirement and not PINNED.fullmatch(requirement):
+            problems.add(file, f"line {number} is {requirement!r}, expected name==version.")
+        elif requirement:
+            found.append(requirement)
+    return tuple(found)
+
+
+def dockerfile_folder(root: Path) -> Path | None:
+    """The folder with the environment's Dockerfile; None where it has none."""
     folder = root / "environment"
-    file = "environment/requirements.txt"
-    requirements: list[str] = []
-    if (folder / "requirements.txt").is_file():
-        try:
-            lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            problems.add(file, f"is not UTF-8 at byte {error.start}, expected plain text.")
-            lines = []
-        for number, line in enumerate(lines, start=1):
-            requirement = line.split("#", 1)[0].strip()
-            if not requirement:
-                continue
-            if PINNED.fullmatch(requirement):
-                requirements.append(requirement)
-            else:
-                problems.add(file, f"line {number} is {requirement!r}, expected name==version.")
-    has_dockerfile = (folder / "Dockerfile").is_file()
-    return Environment(
-        name=name or "unnamed",
-        requirements=tuple(requirements),
-        dockerfile=folder if has_dockerfile else None,
-    )
+    return folder if (folder / "Dockerfile").is_file() else None

@@ -1,6 +1,6 @@
 """Find task folders and load them.
 
-Does not: run anything. Parsing is `toml_schema`, checks against files are `folder_checks`.
+Does not: run anything. What task.toml says is `tracks`, checks against files are `folder_checks`.
 Invariant: a `Task` that comes out is complete and consistent in every track; otherwise one
 `TaskFormatError` lists every mistake.
 """
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from rsi.sandboxes.errors import PluginError
 from rsi.sandboxes.plugins import Group, Plugin, find_plugin, find_plugins
+from rsi.sandboxes.types import Environment
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
-from rsi.tasks.format import folder_checks, patch_lists, toml_schema
-from rsi.tasks.format.toml_files import Problems, did_you_mean, read_toml
+from rsi.tasks.format import folder_checks
+from rsi.tasks.format.toml_files import FILE, Problems, did_you_mean, read_toml
 from rsi.tasks.harness_kit.canonical import folder_files, tree_digest
 from rsi.tasks.types import Profile, Task, TaskSummary
 
@@ -38,53 +39,50 @@ def load_task(
         TaskNotFoundError: No such task, or no such track.
         TaskFormatError: The folder breaks the format; `problems` has one sentence for each mistake.
     """
+    # Here, not above: what checks tables takes a tenth of a second to import.
+    from rsi.tasks.format import patch_lists, tracks
+
     root = find_task(name_or_path, search_path=search_path)
     problems = Problems()
-    document = read_toml(root / toml_schema.FILE, toml_schema.FILE, problems)
+    document = read_toml(root / FILE, FILE, problems)
     folder_checks.check_required_files(root, problems)
     if document is None:
         raise _format_error(root, problems)
-    names = toml_schema.track_names(document)
-    formats = {name: toml_schema.parse_track(document, name, problems) for name in names}
-    first = formats[names[0]]
-    _check_name(first, root, problems)
-    for found in formats.values():
-        folder_checks.check_candidate(found, root / "repo", problems)
+    names = tracks.track_names(document)
+    formats = {}
+    for name in names:
+        found, files = tracks.read_track(document, name, problems)
+        if files is not None:
+            folder_checks.check_candidate(files, root / "repo", problems)
+        if found is not None:
+            formats[name] = found
     solutions = patch_lists.read_solutions(root / "solutions", names, problems)
     cheats = patch_lists.read_cheats(root / "cheats", names, problems)
-    folder_checks.check_rows(first, solutions, problems)
-    environment = folder_checks.read_environment(root, first.environment_name, problems)
+    requirements = folder_checks.read_requirements(root, problems)
+    for found in formats.values():
+        _check_name(found.task.name, root, problems)
+        if solutions is not None:
+            folder_checks.check_rows(found.rsi.rows, solutions, problems)
     if problems.sentences:
         raise _format_error(root, problems)
-    chosen = track if track is not None else first.default_track
+    chosen = track if track is not None else tracks.default_track(formats[names[0]])
     if chosen not in formats:
         raise TaskNotFoundError(
             f"task {root.name!r} has no track {chosen!r}; it has {', '.join(names)}"
             f"{did_you_mean(chosen, names)}"
         )
-    found = formats[chosen]
-    return Task(
-        name=root.name,
-        description=found.description,
+    return tracks.task_of(
+        formats[chosen],
+        chosen,
         root=root,
         digest=task_digest(root),
-        pattern=found.pattern,
-        track=chosen,
-        tracks=names,
-        metric=found.metric,
-        device=found.device,
-        environment=environment,
-        candidate=found.candidate,
-        profiles=found.profiles,
-        default_profile=found.default_profile,
-        solutions=tuple(each for each in solutions if chosen in each.tracks),
-        cheats=tuple(each for each in cheats if chosen in each.tracks),
-        rows=found.rows,
-        tests=found.tests,
-        track_description=found.track_description,
-        suite=found.suite,
-        agent_timeout_s=found.agent_timeout_s,
-        origin=found.origin,
+        environment=Environment(
+            name=formats[chosen].environment.docker_image,
+            requirements=requirements,
+            dockerfile=folder_checks.dockerfile_folder(root),
+        ),
+        solutions=solutions or (),
+        cheats=cheats,
     )
 
 
@@ -126,10 +124,10 @@ def find_task(name_or_path: str | Path, *, search_path: Sequence[Path] = ()) -> 
     if isinstance(name_or_path, str) and name in known:
         return known[name]
     path = Path(wanted).expanduser()
-    if (path / toml_schema.FILE).is_file():
+    if (path / FILE).is_file():
         return path.resolve()
     if path.is_dir():
-        raise TaskNotFoundError(f"{wanted!r} is a folder without a {toml_schema.FILE}")
+        raise TaskNotFoundError(f"{wanted!r} is a folder without a {FILE}")
     try:
         if (plugin := find_plugin(Group.TASKS, name)) is not None:
             return plugin_root(plugin)
@@ -179,9 +177,9 @@ def plugin_root(plugin: Plugin) -> Path:
         PluginError: There is none, it is no task's, or it has another name than the plug-in.
     """
     root = plugin.folder()
-    if root.name != plugin.name or not (root / toml_schema.FILE).is_file():
+    if root.name != plugin.name or not (root / FILE).is_file():
         raise PluginError(
-            f"plug-in {plugin.origin}: {plugin.target} is no folder {plugin.name!r} with a {toml_schema.FILE}"
+            f"plug-in {plugin.origin}: {plugin.target} is no folder {plugin.name!r} with a {FILE}"
         )
     return root
 
@@ -197,7 +195,7 @@ def _known(folders: Sequence[Path]) -> dict[str, Path]:
 def _task_folders(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         return ()
-    return tuple(sorted(file.parent for file in folder.glob(f"*/{toml_schema.FILE}")))
+    return tuple(sorted(file.parent for file in folder.glob(f"*/{FILE}")))
 
 
 def _plugin_summary(plugin: Plugin) -> TaskSummary:
@@ -229,13 +227,10 @@ def _summary(root: Path) -> TaskSummary:
     )
 
 
-def _check_name(found: toml_schema.TrackFormat, root: Path, problems: Problems) -> None:
-    if found.harbor_name and found.harbor_name.rsplit("/", 1)[-1] != root.name:
-        problems.add(
-            toml_schema.FILE,
-            f"task.name is {found.harbor_name!r}, expected a name that ends in the folder's, "
-            f"such as 'rsi/{root.name}'.",
-        )
+def _check_name(name: str, root: Path, problems: Problems) -> None:
+    if name.rsplit("/", 1)[-1] != root.name:
+        expected = f"a name that ends in the folder's, such as 'rsi/{root.name}'."
+        problems.add(FILE, f"task.name is {name!r}, expected {expected}")
 
 
 def _format_error(root: Path, problems: Problems) -> TaskFormatError:

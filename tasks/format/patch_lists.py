@@ -6,42 +6,76 @@ Invariant: `Solution.needs` is complete and in order: apply them one after the o
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from rsi.tasks.format.toml_files import Problems, did_you_mean, read_toml
-from rsi.tasks.format.toml_reader import Table
+from pydantic import Field
+
+from rsi.tasks.format.tables import Listed, Positive, Table, Text, Texts, load_table
+from rsi.tasks.format.toml_files import Problems, asks, did_you_mean, shown
 from rsi.tasks.types import Cheat, Solution
 
-SOLUTION_EXPECTATIONS = ("faster", "same", "slower", "worse_quality", "crash")
-CHEAT_EXPECTATIONS = ("not_admitted", "tampered", "invalid_output", "refuted", "rejected", "held")
+
+class _PatchTable(Table):
+    name: Text
+    title: Text
+    """one sentence"""
+    patch: Text | None = None
+    """file beside the list (`<name>.patch`)"""
+    tracks: Annotated[Texts, Field(min_length=1)] | None = None
+    """those that it is for; all where it names none"""
 
 
-def read_solutions(folder: Path, tracks: Sequence[str], problems: Problems) -> tuple[Solution, ...]:
-    """Reference patches with their needs spelled out; a missing folder means none.
+class SolutionTable(_PatchTable):
+    """A reference patch that proves headroom and drives the scripted model."""
+
+    expect: Literal["faster", "same", "slower", "worse_quality", "crash"]
+    needs: Texts = ()
+    """solutions that it is made on, whose own needs follow"""
+    predicted_ratio: Positive | None = None
+
+
+class CheatTable(_PatchTable):
+    """A patch that would win if it were not caught."""
+
+    family: Text
+    expect: Annotated[
+        Listed[
+            Literal["not_admitted", "tampered", "invalid_output", "refuted", "rejected", "held"]
+        ],
+        Field(min_length=1),
+    ]
+    """outcomes that count as caught"""
+    layer: Text
+    """the defence that must catch it"""
+
+
+class SolutionsFile(Table):
+    """solutions/solutions.toml."""
+
+    solution: Listed[SolutionTable] = ()
+
+
+class CheatsFile(Table):
+    """cheats/cheats.toml."""
+
+    cheat: Listed[CheatTable] = ()
+
+
+def read_solutions(
+    folder: Path, tracks: Sequence[str], problems: Problems
+) -> tuple[Solution, ...] | None:
+    """Reference patches with their needs spelled out; a missing folder means none, None that the list is broken.
 
     Args:
         folder: `solutions/` of the task.
         tracks: Tracks that the task has.
         problems: Receives one sentence for each mistake.
     """
-    file = "solutions/solutions.toml"
-    found: list[Solution] = []
-    for table in _entries(folder, file, "solution", problems):
-        name = table.text("name")
-        found.append(
-            Solution(
-                name=name,
-                patch=_patch(folder, table, name),
-                title=table.text("title"),
-                needs=table.texts("needs", default=()),
-                expect=table.word("expect", SOLUTION_EXPECTATIONS),
-                tracks=table.texts("tracks", default=tuple(tracks), minimum=1, options=tracks),
-                predicted_ratio=table.number("predicted_ratio", default=None, above=0),
-            )
-        )
-        table.finish()
-    _check_names(file, [entry.name for entry in found], problems)
-    _check_unlisted(folder, file, [entry.patch for entry in found], problems)
-    return _with_all_needs(found, file, problems)
+    entries = _entries(SolutionsFile, folder, "solution", tracks, problems)
+    if entries is None:
+        return None
+    found = [Solution(**entry) for entry in entries]
+    return _with_all_needs(found, "solutions/solutions.toml", problems)
 
 
 def read_cheats(folder: Path, tracks: Sequence[str], problems: Problems) -> tuple[Cheat, ...]:
@@ -52,59 +86,45 @@ def read_cheats(folder: Path, tracks: Sequence[str], problems: Problems) -> tupl
         tracks: Tracks that the task has.
         problems: Receives one sentence for each mistake.
     """
-    file = "cheats/cheats.toml"
-    found: list[Cheat] = []
-    for table in _entries(folder, file, "cheat", problems):
-        name = table.text("name")
-        found.append(
-            Cheat(
-                name=name,
-                patch=_patch(folder, table, name),
-                title=table.text("title"),
-                family=table.text("family"),
-                expect=table.texts("expect", minimum=1, options=CHEAT_EXPECTATIONS),
-                layer=table.text("layer"),
-                tracks=table.texts("tracks", default=tuple(tracks), minimum=1, options=tracks),
-            )
-        )
-        table.finish()
-    _check_names(file, [entry.name for entry in found], problems)
-    _check_unlisted(folder, file, [entry.patch for entry in found], problems)
-    return tuple(found)
+    entries = _entries(CheatsFile, folder, "cheat", tracks, problems)
+    return tuple(Cheat(**entry) for entry in entries or ())
 
 
-def _entries(folder: Path, file: str, kind: str, problems: Problems) -> tuple[Table, ...]:
+def _entries(
+    model: type[Table], folder: Path, kind: str, tracks: Sequence[str], problems: Problems
+) -> list[dict[str, Any]] | None:
+    """Fields of each entry, with what it leaves out filled in; None when the list is broken."""
     if not folder.exists():
-        return ()
-    document = read_toml(folder / f"{kind}s.toml", file, problems)
-    if document is None:
-        return ()
-    top = Table(document, path="", file=file, problems=problems)
-    tables = top.tables(kind)
-    top.finish()
-    return tables
-
-
-def _patch(folder: Path, table: Table, name: str) -> Path:
-    file_name = table.text("patch", f"{name}.patch")
-    path = folder / file_name
-    is_inside = path.resolve().parent == folder.resolve()
-    if name and not (is_inside and path.is_file()):
-        table.problem("patch", f"names {file_name!r}, which is absent", "a file beside this list")
-    return path
-
-
-def _check_names(file: str, names: Sequence[str], problems: Problems) -> None:
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        return []
+    file = f"{kind}s/{kind}s.toml"
+    table = load_table(model, folder / f"{kind}s.toml", file, problems)
+    if table is None:
+        return None
+    entries = [dict(entry) for entry in getattr(table, kind)]
+    for number, entry in enumerate(entries):
+        _check_tracks(entry["tracks"] or (), tracks, f"{kind}[{number}]", file, problems)
+        entry["tracks"] = entry["tracks"] or tuple(tracks)
+        name = entry["patch"] or f"{entry['name']}.patch"
+        path = entry["patch"] = folder / name
+        if path.resolve().parent != folder.resolve() or not path.is_file():
+            what = "expected a file beside this list."
+            problems.add(file, f"{kind}[{number}].patch names {name!r}, which is absent, {what}")
+    names = [entry["name"] for entry in entries]
+    for name in sorted({name for name in names if names.count(name) > 1}):
         problems.add(file, f"the name {name!r} is there twice, expected each name once.")
-
-
-def _check_unlisted(folder: Path, file: str, listed: Sequence[Path], problems: Problems) -> None:
-    if not folder.exists():
-        return
     for path in sorted(folder.glob("*.patch")):
-        if path not in listed:
+        if path not in [entry["patch"] for entry in entries]:
             problems.add(file, f"{path.name} is in the folder but not listed, expected an entry.")
+    return entries
+
+
+def _check_tracks(
+    named: Sequence[str], tracks: Sequence[str], where: str, file: str, problems: Problems
+) -> None:
+    for number, name in enumerate(named):
+        if name not in tracks:
+            expected = f"a list of {', '.join(tracks)}{did_you_mean(name, tracks)}"
+            problems.add(file, f"{where}.tracks[{number}] is {shown(name)}, {asks(expected)}")
 
 
 def _with_all_needs(

@@ -21,7 +21,15 @@ from pydantic import (
 )
 from pydantic.json_schema import GenerateJsonSchema
 
-from rsi.tasks.format.toml_files import Problems, asks, did_you_mean, read_toml, shown
+from rsi.tasks.format.toml_files import (
+    Place,
+    Problems,
+    asks,
+    did_you_mean,
+    key_path,
+    read_toml,
+    shown,
+)
 
 ANY_VALUE = "a text, finite number, truth value, list or table"
 Schema = Mapping[str, Any]
@@ -137,6 +145,19 @@ def checked(
         return None
 
 
+def despite_unknown_keys(model: type[ModelT], values: Mapping[str, object]) -> ModelT | None:
+    """The table as if its unknown keys were not there, to look for what else is wrong; None when more is."""
+    try:
+        return model.model_validate(values, extra="ignore")
+    except ValidationError:
+        return None
+
+
+def expected(model: type[Table], place: Place) -> str:
+    """What is expected at a place of a table, in the words of the sentences."""
+    return _Sentences(json_schema(model), {}).words(place)
+
+
 class _PlainSchema(GenerateJsonSchema):
     """Without titles, which would be the names of keys again."""
 
@@ -190,23 +211,18 @@ class _Sentences:
             options = self._node(place).get("enum", ())
             hint = f"; {error}" if isinstance(error, _HintError) else ""
             hint = hint or did_you_mean(str(mistake["input"]), options)
-            yield f"{self._path(place)} is {found}, {asks(self._words(place) + hint)}"
+            yield f"{self._path(place)} is {found}, {asks(self.words(place) + hint)}"
 
-    def _missing(self, place: tuple[str | int, ...]) -> Iterator[str]:
+    def _missing(self, place: Place) -> Iterator[str]:
         """A table that is missing lacks all that it must hold."""
-        yield f"{self._path(place)} is missing, {asks(self._words(place))}"
+        yield f"{self._path(place)} is missing, {asks(self.words(place))}"
         for key in self._node(place).get("required", ()):
             yield from self._missing((*place, key))
 
-    def _path(self, place: tuple[str | int, ...]) -> str:
-        """The key path as the author wrote it."""
-        path = ""
-        for part in place:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-            path = self._origins.get(path, path)
-        return path
+    def _path(self, place: Place) -> str:
+        return key_path(place, self._origins)
 
-    def _node(self, place: tuple[str | int, ...]) -> Schema:
+    def _node(self, place: Place) -> Schema:
         """The schema of the value at a place."""
         node = self._schema
         for part in place:
@@ -219,11 +235,11 @@ class _Sentences:
                 node = self._schema["$defs"][name.rsplit("/", 1)[-1]] | node
         return node
 
-    def _words(self, place: tuple[str | int, ...]) -> str:
+    def words(self, place: Place) -> str:
         """What is expected at a place."""
         node = self._node(place)
         if place and isinstance(place[-1], int) and node.get("type") != "object":
-            return self._words(place[:-1])
+            return self.words(place[:-1])
         match node:
             case {"expected": str(words)}:
                 return words
@@ -244,7 +260,7 @@ class _Sentences:
             case _:
                 return ANY_VALUE
 
-    def _list_words(self, place: tuple[str | int, ...], node: Schema) -> str:
+    def _list_words(self, place: Place, node: Schema) -> str:
         item = self._node((*place, 0))
         at_least = f" with at least {node['minItems']}" if "minItems" in node else ""
         if item.get("type") == "object":

@@ -6,8 +6,12 @@ tenth of a second.
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+FILE = "task.toml"
+Place = tuple[str | int, ...]
+"""Keys and list positions from the top of a file to a value."""
 
 
 class Problems:
@@ -82,3 +86,17 @@ def shown(value: object) -> str:
             return f"the list {text}"
         case _:
             return text
+
+
+def key_path(place: Place, origins: Mapping[str, str]) -> str:
+    """A place as its author wrote it.
+
+    Args:
+        place: Where a value is read.
+        origins: Key paths that are read where others were written.
+    """
+    path = ""
+    for part in place:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+        path = origins.get(path, path)
+    return path

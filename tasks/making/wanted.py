@@ -68,6 +68,10 @@ def check_words(wanted: Wanted) -> None:
         raise NewTaskError(
             f"{wanted.environment!r} cannot name an environment; take one of {known}, or a name of lower-case letters"
         )
+    if wanted.device != "cpu" and wanted.clock is Clock.CPU_S:
+        raise NewTaskError(
+            f"--metric cpu_s does not go with --device {wanted.device}: CPU seconds do not count what a GPU does; take wall_s"
+        )
     _check_quality(wanted)
     _check_limits(wanted)
 

@@ -76,6 +76,16 @@ def test_a_task_below_the_variables_folder_is_named_by_its_name(rsi, repo, tmp_p
     assert "speedy" in [each["name"] for each in listed]
 
 
+def test_a_task_for_a_gpu_is_timed_by_wall_seconds(rsi, repo):
+    made = rsi(*words_for(repo, "--device", "cuda"))
+    assert made.returncode == 0, made.stderr
+    shown = json.loads(rsi("task", "show", "./speedy", "--json").stdout)
+    assert (shown["device"], shown["metric"]["clock"]) == ("cuda", "wall_s")
+    refused = rsi(*words_for(repo, "--device", "cuda", "--metric", "cpu_s", name="other"))
+    assert refused.returncode == 6
+    assert "--metric cpu_s does not go with --device cuda" in refused.stderr
+
+
 def test_the_commit_of_a_repo_is_shown(rsi, repo):
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "x")):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b")

@@ -376,6 +376,7 @@ def test_options_of_the_script_are_not_the_interpreters(create):
         ({"wall_s": 0.0}, "--wall-s is 0"),
         ({"artifact": "../x.json"}, "is no file in the repo's folder"),
         ({"environment": "Rsi Torch"}, "cannot name an environment"),
+        ({"device": "cuda"}, "--metric cpu_s does not go with --device cuda"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_and_leaves_nothing(create, place, changes, sentence):

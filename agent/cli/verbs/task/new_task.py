@@ -34,7 +34,7 @@ def _wanted(args: argparse.Namespace) -> Wanted:
         editable=tuple(args.editable),
         protected=tuple(args.protected),
         exclude=tuple(args.exclude),
-        clock=Clock(args.metric),
+        clock=Clock(args.metric or ("cpu_s" if args.device == "cpu" else "wall_s")),
         artifact=args.artifact,
         quality=args.quality,
         direction=Direction(args.direction),
