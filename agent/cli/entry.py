@@ -2,11 +2,13 @@
 
 import argparse
 import importlib
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 
+from rsi.agent.cli.grammar import WrongWordsError
 from rsi.agent.cli.parser import build_parser
 from rsi.agent.safe import safe_text
 
@@ -47,6 +49,7 @@ CODES_BY_ERROR = (
 )
 
 
+JSON = "--json"
 Cockpit = Callable[[str], None]
 """Opens the terminal cockpit on a campaign and returns when the person leaves it."""
 
@@ -69,7 +72,14 @@ def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -
         The exit code; `rsi --help` lists them.
     """
     parser = build_parser()
-    args = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        args = parser.parse_args(words)
+    except WrongWordsError as error:
+        if JSON not in words:
+            error.parser.complain(str(error))
+        print_error(error, str(error), EXIT_USAGE)
+        return EXIT_USAGE
     args.cockpit = cockpit
     log_to_stderr = logging.StreamHandler(sys.stderr)
     log_to_stderr.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
@@ -80,16 +90,26 @@ def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -
         verb = importlib.import_module(args.module)
         code: int = getattr(verb, args.function)(args)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("rsi: interrupted", file=sys.stderr)
+        if args.json:
+            print_error(error, "interrupted", EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) left; that is its right. Keep the interpreter's own flush quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Exception as error:  # noqa: BLE001  the one place that turns errors into exit codes
-        return _explain(error, is_verbose=args.verbose)
+        return _explain(error, is_verbose=args.verbose, is_json=args.json)
     return code
+
+
+def print_error(error: BaseException, message: str, code: int) -> None:
+    """An error as the one JSON document of a verb."""
+    said, _, hint = message.partition("; ")
+    kind = type(error).__name__
+    facts = {"kind": kind, "message": said, "hint": hint, "exit": code}
+    print(json.dumps({"error": facts}, indent=2, ensure_ascii=True))
 
 
 def no_verb(_: argparse.Namespace) -> int:
@@ -101,7 +121,7 @@ def no_verb(_: argparse.Namespace) -> int:
     return EXIT_USAGE
 
 
-def _explain(error: Exception, *, is_verbose: bool) -> int:
+def _explain(error: Exception, *, is_verbose: bool, is_json: bool = False) -> int:
     """Say what went wrong in one sentence; the trace of our own faults goes to a file."""
     for module_name, class_name, code in CODES_BY_ERROR:
         module = sys.modules.get(module_name)
@@ -109,6 +129,8 @@ def _explain(error: Exception, *, is_verbose: bool) -> int:
             if is_verbose:
                 logging.getLogger(__name__).info("trace of the error", exc_info=error)
             print(safe_text(f"rsi: {error}"), file=sys.stderr)
+            if is_json:
+                print_error(error, str(error), code)
             return code
     path = _write_trace(error)
     print(
@@ -118,6 +140,9 @@ def _explain(error: Exception, *, is_verbose: bool) -> int:
         ),
         file=sys.stderr,
     )
+    if is_json:
+        said = f"internal error: {error}; the trace is in {path}, please report it"
+        print_error(error, said, EXIT_INTERNAL)
     return EXIT_INTERNAL
 
 

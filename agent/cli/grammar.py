@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
+from typing import NoReturn
 
 Add = Callable[[argparse.ArgumentParser], None]
 
@@ -34,7 +35,26 @@ class Verb:
 _BUILTIN = frozenset({"list"})
 
 
-class VerbParser(argparse.ArgumentParser):
+class WrongWordsError(Exception):
+    """What was typed is no verb with its words."""
+
+    def __init__(self, parser: "WordParser", said: str) -> None:
+        super().__init__(said)
+        self.parser = parser
+
+
+class WordParser(argparse.ArgumentParser):
+    """A parser that leaves it to its caller how wrong words are answered."""
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongWordsError(self, message)
+
+    def complain(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with status 2."""
+        super().error(message)
+
+
+class VerbParser(WordParser):
     """A parser whose words are added when they are asked for: start-up stays quick, and what can be named is looked up."""
 
     _verb: Verb | None = None

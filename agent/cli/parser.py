@@ -2,7 +2,14 @@
 
 import argparse
 
-from rsi.agent.cli.grammar import Verb, add_sandbox, add_verbs, model_names, strategy_names
+from rsi.agent.cli.grammar import (
+    Verb,
+    WordParser,
+    add_sandbox,
+    add_verbs,
+    model_names,
+    strategy_names,
+)
 from rsi.agent.cli.task_words import TASK_WORDS
 
 EPILOG = """\
@@ -22,7 +29,7 @@ environment: RSI_HOME (where data is kept), RSI_CACHE (where environments are ke
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole grammar; cheap, because a verb's words are added when it is chosen and its module is imported when it runs."""
-    parser = argparse.ArgumentParser(
+    parser = WordParser(
         prog="rsi",
         description="Measured, reviewed, human-gated improvement of small training repos.",
         epilog=EPILOG,
@@ -30,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print it and exit")
     parser.add_argument("--verbose", action="store_true", help="log what happens to stderr")
-    parser.set_defaults(module="rsi.agent.cli.entry", function="no_verb")
+    parser.set_defaults(module="rsi.agent.cli.entry", function="no_verb", json=False)
     add_verbs(parser, VERBS, title="verbs", metavar="VERB")
     return parser
 

@@ -82,7 +82,10 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
 
 def worker(args: argparse.Namespace) -> int:
     """Run queued campaigns until told to stop."""
-    run_worker(home(), exit_when_idle=args.exit_when_idle, concurrency=args.concurrency)
+    here = home()
+    # Nothing can be said afterwards: its end is the process's.
+    emit(args, {"home": str(here.root), "concurrency": args.concurrency}, [])
+    run_worker(here, exit_when_idle=args.exit_when_idle, concurrency=args.concurrency)
     return 0
 
 
