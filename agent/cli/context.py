@@ -92,6 +92,15 @@ def note(text: str) -> None:
     print(safe_text(text), file=sys.stderr, flush=True)
 
 
+def note_if_nobody_serves(ledger: Ledger) -> None:
+    """Say that what was just asked waits for a worker, where none is."""
+    from rsi.agent.queue.liveness import live_workers
+    from rsi.agent.queue.standstill import NOBODY
+
+    if not live_workers(ledger):
+        note(NOBODY)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns aligned by their widest cell; the last one is not padded."""
     cells = [list(headers), *([safe_line(cell) for cell in row] for row in rows)]

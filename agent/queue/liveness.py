@@ -64,10 +64,21 @@ def is_alive(worker: WorkerRecord, now: datetime) -> bool:
         worker: As the ledger has it.
         now: By the ledger's clock.
     """
-    place = Place(boot_id=worker.boot_id, pid_namespace=worker.pid_namespace)
-    if all((place.boot_id, place.pid_namespace, worker.start_tick)) and place == this_place():
+    if _is_seen(worker):
         return start_tick(worker.pid) == worker.start_tick
     return now - worker.heartbeat_at < timedelta(seconds=DEAD_AFTER_S)
+
+
+def is_gone(worker: WorkerRecord) -> bool:
+    """Whether a worker is known to be there no more, whatever its heartbeat says: it said so, or its process ended here."""
+    return worker.is_leaving or (_is_seen(worker) and start_tick(worker.pid) != worker.start_tick)
+
+
+def _is_seen(worker: WorkerRecord) -> bool:
+    """Whether its process would be seen from here."""
+    place = Place(boot_id=worker.boot_id, pid_namespace=worker.pid_namespace)
+    known = all((place.boot_id, place.pid_namespace, worker.start_tick))
+    return known and place == this_place()
 
 
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:

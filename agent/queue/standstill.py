@@ -20,6 +20,7 @@ SILENT_S = 20.0
 FULL_BYTES = 1 << 20
 """Less free than this is a full disk: the ledger's next page may not fit."""
 NO_WORKER = "no worker is running; `rsi worker` starts one"
+NOBODY = "no worker is running: nobody carries this out before `rsi worker` starts one"
 GONE = "its worker is gone; another takes it up within a minute"
 
 

@@ -12,6 +12,7 @@ from rsi.agent.policy.audits import claimed_speedup
 from rsi.agent.policy.limits import budget_of
 from rsi.agent.policy.queueing import retry_refusal
 from rsi.agent.policy.steering import asked_limits, is_pause_asked
+from rsi.agent.queue.liveness import is_gone
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
 from rsi.agent.store.round_book import RoundBook, by_round
@@ -106,7 +107,7 @@ class Reader:
             source=self._ledger.label,
             campaigns=listing.campaigns,
             gate=listing.gate,
-            workers=self._ledger.workers(),
+            workers=tuple(each for each in self._ledger.workers() if not is_gone(each)),
             campaign=self._campaign,
             round=detail,
             lineage=self._lineage,

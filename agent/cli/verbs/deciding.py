@@ -2,7 +2,7 @@
 
 import argparse
 
-from rsi.agent.cli.context import emit, home, open_to_write
+from rsi.agent.cli.context import emit, home, note_if_nobody_serves, open_to_write
 from rsi.agent.errors import UnknownCommitError
 from rsi.agent.policy.gate import decide, person
 from rsi.agent.policy.rollbacks import roll_back
@@ -61,6 +61,7 @@ def _decide(args: argparse.Namespace, action: DecisionAction) -> int:
             commit=args.commit,
             score_digest=args.score,
         )
+        note_if_nobody_serves(ledger)
     done = {"approve": "approved", "reject": "rejected", "revise": "sent back"}[action.value]
     emit(args, record, [f"{args.round}: {done} (commit {str(record.commit)[:12]})"])
     return 0

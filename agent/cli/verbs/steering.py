@@ -2,7 +2,7 @@
 
 import argparse
 
-from rsi.agent.cli.context import emit, open_to_write
+from rsi.agent.cli.context import emit, note_if_nobody_serves, open_to_write
 from rsi.agent.errors import AgentError, UnknownRecordError
 from rsi.agent.policy.gate import person
 from rsi.agent.policy.queueing import retry_refusal
@@ -85,6 +85,7 @@ def retry(args: argparse.Namespace) -> int:
             round_id=round_id,
         )
         moved = None if round_id is None else _moved_on(ledger, round_id)
+        note_if_nobody_serves(ledger)
     what = f"campaign {campaign_id} goes on"
     if round_id is not None:
         what = f"round {round_id} is run again from where it broke, and {what}"
@@ -142,6 +143,7 @@ def more_pairs(args: argparse.Namespace) -> int:
             campaign_id=round_.campaign_id,
             round_id=round_.id,
         )
+        note_if_nobody_serves(ledger)
     emit(args, record, [f"more pairs of round {round_.id} are measured; `rsi show {round_.id}`"])
     return 0
 
@@ -162,5 +164,6 @@ def _ask(
         record = ledger.add_request(
             kind, actor=person(), at=utc_now(), campaign_id=args.campaign, payload=payload
         )
+        note_if_nobody_serves(ledger)
     emit(args, record, [f"campaign {args.campaign} {effect}"])
     return 0
