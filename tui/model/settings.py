@@ -4,16 +4,15 @@ Secrets are never read from it, and elsewhere only whether they are set.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from rsi.agent.llm.naming.keys import key_variable
 from rsi.agent.llm.providers import PROVIDERS
+from rsi.tasks.format.toml_files import Problems
 from rsi.tui.draw.theme import THEME_NAMES
 from rsi.tui.errors import SettingsError
-from rsi.tui.model.commands import BY_ID, clashes
 
 FILE_NAME = "cockpit.toml"
 HIGHEST: Mapping[str, float] = {"play_speed": 100.0, "budget_usd": 1e6, "budget_hours": 1e4}
@@ -69,18 +68,17 @@ def load_settings(path: Path) -> Settings:
     Raises:
         SettingsError: The message names the file, the key, what was found and what was expected.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return Settings()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}); correct or remove it") from error
-    known = {each.name: each for each in fields(Settings)}
-    for key, value in raw.items():
-        if key not in known:
-            raise SettingsError(f"{path}: unknown key {key!r}; known are {', '.join(known)}")
-        _check(path, key, value)
-    return Settings(**raw)
+    # Here, not above: pydantic takes a tenth of a second to import.
+    from rsi.tasks.format.tables import load_table
+    from rsi.tui.model.settings_file import SettingsTable
+
+    problems = Problems()
+    table = load_table(SettingsTable, path, str(path), problems)
+    if table is None:
+        raise SettingsError("\n".join(problems.sentences))
+    return Settings(**{key: getattr(table, key) for key in table.model_fields_set})
 
 
 def save_settings(path: Path, settings: Settings) -> None:
@@ -117,38 +115,6 @@ def secrets_set(environ: Mapping[str, str] | None = None) -> tuple[tuple[str, bo
     """Which secrets are set; their values are never looked at."""
     variables = os.environ if environ is None else environ
     return tuple((name, bool(variables.get(name))) for name in SECRET_VARIABLES)
-
-
-def _check(path: Path, key: str, value: object) -> None:
-    default = getattr(Settings(), key)
-    if key == "keys":
-        _check_keys(path, value)
-    elif key in HIGHEST:
-        if not is_possible(key, value):
-            raise SettingsError(
-                f"{path}: {key} is {value!r}; expected a number from 0 to {HIGHEST[key]:g}"
-            )
-    elif type(value) is not type(default):
-        raise SettingsError(
-            f"{path}: {key} is {value!r}; expected {'true or false' if isinstance(default, bool) else 'text'}"
-        )
-    elif key == "theme" and value not in THEME_NAMES:
-        raise SettingsError(f"{path}: theme is {value!r}; expected {', '.join(THEME_NAMES)}")
-
-
-def _check_keys(path: Path, value: object) -> None:
-    if not isinstance(value, dict):
-        raise SettingsError(f"{path}: keys is {value!r}; expected a table of command and keys")
-    for name, keys in value.items():
-        if name not in BY_ID:
-            raise SettingsError(f"{path}: keys: no command {name!r}; `rsi tui --keys` lists them")
-        if not isinstance(keys, str) or not keys.strip():
-            raise SettingsError(
-                f"{path}: keys: {name} is {keys!r}; expected key names, such as 'ctrl+a'"
-            )
-    found = clashes(value)
-    if found:
-        raise SettingsError(f"{path}: keys: {found[0]}")
 
 
 def _toml(value: object) -> str:

@@ -4,19 +4,20 @@ Invariant: a model that is not in the table has no price. Nobody guesses one.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
 from rsi.agent.llm.errors import ModelSpecError
 from rsi.agent.llm.types import FREE, Price, Rates
+from rsi.tasks.format.toml_files import Problems, read_toml
+
+if TYPE_CHECKING:
+    from rsi.agent.llm.naming.price_file import PriceEntry, RatesTable
 
 TABLE = Path(__file__).parent / "prices.toml"
 OVERRIDE_VARIABLE = "RSI_PRICES"
-_RATE_KEYS = ("input", "cache_read", "cache_write", "output")
-_OTHER_KEYS = frozenset({"context_tokens", "long"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,49 +85,37 @@ def price_option(text: str) -> Price:
 
 
 def _read(path: Path) -> dict[str, Listed]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelSpecError(f"price table {path} cannot be read: {error}") from error
+    # Here, not above: pydantic takes a tenth of a second to import.
+    from rsi.agent.llm.naming.price_file import PriceFile
+    from rsi.tasks.format.tables import checked
+
+    problems, file = Problems(), f"price table {path}"
+    content = read_toml(path, file, problems) or {}
     date = content.pop("date", None)
-    if date is None:
-        raise ModelSpecError(f"price table {path}: needs `date`, the day its numbers were read")
-    return {
-        name: _listed(entry, f"price table {path}, {name!r}", f"{path.name}, {date}")
-        for name, entry in content.items()
-    }
+    if date is None and not problems.sentences:
+        problems.add(file, "date is missing, expected the day its numbers were read.")
+    # An entry is at the top of the file, whatever model it is of.
+    found = checked(PriceFile, {"models": content}, file, problems, {"models": ""})
+    if found is None or problems.sentences:
+        raise ModelSpecError("\n".join(problems.sentences))
+    return {name: _listed(entry, f"{path.name}, {date}") for name, entry in found.models.items()}
 
 
-def _listed(entry: object, where: str, source: str) -> Listed:
-    if not isinstance(entry, dict):
-        raise ModelSpecError(f"{where}: expected a table, found {entry!r}")
-    if unknown := set(entry) - set(_RATE_KEYS) - _OTHER_KEYS:
-        raise ModelSpecError(f"{where}: unknown key {sorted(unknown)}")
-    rates = _rates(entry, where)
-    long = entry.get("long")
-    long_rates = None
-    above = 0
-    if long is not None:
-        if not isinstance(long, dict) or not isinstance(long.get("above_tokens"), int):
-            raise ModelSpecError(f"{where}: long needs above_tokens and rates, found {long!r}")
-        above = long["above_tokens"]
-        long_rates = _rates(long, f"{where}, long")
-    context = entry.get("context_tokens")
-    if context is not None and (not isinstance(context, int) or context <= 0):
-        raise ModelSpecError(
-            f"{where}: context_tokens must be a positive number, found {context!r}"
-        )
-    price = Price(rates=rates, long_rates=long_rates, long_above_tokens=above, source=source)
-    return Listed(price=price, context_tokens=context)
+def _listed(entry: "PriceEntry", source: str) -> Listed:
+    long = entry.long
+    price = Price(
+        rates=_rates(entry),
+        long_rates=None if long is None else _rates(long),
+        long_above_tokens=0 if long is None else long.above_tokens,
+        source=source,
+    )
+    return Listed(price=price, context_tokens=entry.context_tokens)
 
 
-def _rates(entry: Mapping[str, object], where: str) -> Rates:
-    values: dict[str, float] = {}
-    for key in _RATE_KEYS:
-        value = entry.get(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e6:
-            raise ModelSpecError(
-                f"{where}: {key} must be dollars per million tokens, found {value!r}"
-            )
-        values[f"{key}_usd"] = float(cast(float, value))
-    return Rates(**values)
+def _rates(entry: "RatesTable") -> Rates:
+    return Rates(
+        input_usd=entry.input,
+        cache_read_usd=entry.cache_read,
+        cache_write_usd=entry.cache_write,
+        output_usd=entry.output,
+    )

@@ -5,11 +5,12 @@ names the exact words that drove it.
 """
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+
+from rsi.tasks.format.toml_files import Problems
 
 DEFAULT = Path(__file__).parent / "default"
 REQUIRED_PROMPTS = ("proposer", "task", "critic", "reviewer")
@@ -61,40 +62,27 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
     Raises:
         ScaffoldError: No folder, no scaffold.toml, a missing prompt or an unknown key.
     """
-    settings_path = folder / "scaffold.toml"
-    try:
-        settings = tomllib.loads(settings_path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ScaffoldError(f"no scaffold at {folder}: {settings_path.name} {error}") from error
-    except UnicodeDecodeError as error:
-        raise ScaffoldError(f"{settings_path}: not UTF-8 text: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ScaffoldError(f"{settings_path}: not valid TOML: {error}") from error
-    known = {"name", "version", "tools", "proposer", "search"}
-    if unknown := set(settings) - known:
-        raise ScaffoldError(
-            f"{settings_path}: unknown key {sorted(unknown)}; known: {sorted(known)}"
-        )
-    if missing := {"name", "version", "tools"} - set(settings):
-        raise ScaffoldError(f"{settings_path}: lacks {sorted(missing)}")
-    tools = settings["tools"]
-    if not isinstance(tools, list) or not all(isinstance(name, str) for name in tools):
-        raise ScaffoldError(f"{settings_path}: tools must be a list of names, found {tools!r}")
-    proposer, search = settings.get("proposer", {}), settings.get("search", {})
-    for key, table in (("proposer", proposer), ("search", search)):
-        if not isinstance(table, dict):
-            raise ScaffoldError(f"{settings_path}: {key} must be a table, written [{key}]")
+    # Here, not above: pydantic takes a tenth of a second to import.
+    from rsi.agent.roles.scaffold.scaffold_file import ScaffoldTable
+    from rsi.tasks.format.tables import load_table
+
+    problems = Problems()
+    settings = load_table(
+        ScaffoldTable, folder / "scaffold.toml", f"scaffold {folder}/scaffold.toml", problems
+    )
+    if settings is None:
+        raise ScaffoldError("\n".join(problems.sentences))
     prompts = {path.stem: _prompt(path) for path in sorted((folder / "prompts").glob("*.md"))}
     if absent := [name for name in REQUIRED_PROMPTS if name not in prompts]:
         raise ScaffoldError(f"{folder}: lacks prompts {', '.join(f'{n}.md' for n in absent)}")
     return Scaffold(
-        name=str(settings["name"]),
-        version=str(settings["version"]),
+        name=settings.name,
+        version=settings.version,
         digest=folder_digest(folder),
         prompts=prompts,
-        tools=tuple(tools),
-        proposer=proposer,
-        search=search,
+        tools=settings.tools,
+        proposer=settings.proposer,
+        search=settings.search,
     )
 
 

@@ -96,11 +96,14 @@ def test_a_users_table_overrides_single_entries(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[x", "cannot be read"),
-        ('["openai:x"]\ninput = 1\n', "needs `date`"),
-        ('date = "d"\n["openai:x"]\ninput = 1\n', "cache_read must be dollars"),
-        ('date = "d"\n["openai:x"]\ncolour = 1\n', "unknown key"),
-        ('date = "d"\nx = 1\n', "expected a table"),
+        ("[x", "is not valid TOML"),
+        ('["openai:x"]\ninput = 1\n', "date is missing, expected the day"),
+        (
+            'date = "d"\n["openai:x"]\ninput = 1\n',
+            "openai:x.cache_read is missing, expected dollars per million tokens",
+        ),
+        ('date = "d"\n["openai:x"]\ncolour = 1\n', "openai:x.colour is not a known key"),
+        ('date = "d"\nx = 1\n', "x is 1, expected a table"),
     ],
 )
 def test_a_mistake_in_a_users_table_is_named(tmp_path, text, problem):

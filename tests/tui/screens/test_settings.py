@@ -25,14 +25,17 @@ def test_no_file_means_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("theme = ", "cannot be read"),
-        ("thme = 'x'", "unknown key 'thme'"),
-        ("theme = 'blue'", "expected rsi-dark"),
+        ("theme = ", "is not valid TOML"),
+        ("thme = 'x'", "thme is not a known key, did you mean 'theme'?"),
+        ("theme = 'blue'", "theme is the text 'blue', expected one of rsi-dark"),
         ("bell = 'yes'", "expected true or false"),
         ("play_speed = 0", "expected a number"),
         ("play_speed = true", "expected a number"),
         ("keys = 3", "expected a table"),
-        ("[keys]\n'gate.aprove' = 'a'", "no command 'gate.aprove'"),
+        (
+            "[keys]\n'gate.aprove' = 'a'",
+            "keys.gate.aprove is no command, expected the name of a command",
+        ),
         ("[keys]\n'gate.approve' = ''", "expected key names"),
         ("[keys]\n'gate.approve' = 'r'", "key 'r' is both"),
     ],
