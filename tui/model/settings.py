@@ -15,8 +15,6 @@ from rsi.tui.draw.theme import THEME_NAMES
 from rsi.tui.errors import SettingsError
 
 FILE_NAME = "cockpit.toml"
-HIGHEST: Mapping[str, float] = {"play_speed": 100.0, "budget_usd": 1e6, "budget_hours": 1e4}
-"""Settings that are numbers above 0, and what would surely be a slip of the finger."""
 SECRET_VARIABLES = (
     *(key_variable(owner) for each in PROVIDERS for owner in each.key_owners),
     "RSI_DATABASE_URL",
@@ -102,13 +100,6 @@ def save_settings(path: Path, settings: Settings) -> None:
         temporary.replace(path)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def is_possible(name: str, value: object) -> bool:
-    """Whether a setting that is a number may have this value."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 < value <= HIGHEST[name]
 
 
 def secrets_set(environ: Mapping[str, str] | None = None) -> tuple[tuple[str, bool], ...]:

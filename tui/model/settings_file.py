@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from rsi.tasks.format.tables import MistakeError, Table
 from rsi.tui.draw.theme import THEME_NAMES
 from rsi.tui.model.commands import BY_ID, clashes
-from rsi.tui.model.settings import HIGHEST
+from rsi.tui.model.setting_bounds import HIGHEST
 
 
 def _known_theme(name: str) -> str:

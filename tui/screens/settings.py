@@ -14,11 +14,10 @@ from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.draw.theme import THEME_NAMES
 from rsi.tui.errors import SettingsError
 from rsi.tui.model.commands import COMMANDS, Command, Scope, bindings, clashes, shown_keys
+from rsi.tui.model.setting_bounds import HIGHEST, is_possible
 from rsi.tui.model.settings import (
     DESCRIPTIONS,
-    HIGHEST,
     Settings,
-    is_possible,
     secrets_set,
     settings_path,
 )
