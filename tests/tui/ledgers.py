@@ -250,7 +250,7 @@ class Sample:
         self.ledger.add_step(finished(fact, round_id=round_id, started_at=started, wall_s=wall_s))
 
     def _round(self, campaign: CampaignRecord, round_id: str, idea: Idea, champion: str) -> str:
-        self._step(round_id, Step.OPEN, champion_commit=champion)
+        self._step(round_id, Step.OPEN, champion_commit=champion, backend="bubblewrap", assurance="bubblewrap")  # fmt: skip
         self._step(round_id, Step.BRIEF, base_commit=champion)
         self.trajectory(round_id, idea, champion)
         if idea.ends == "propose":

@@ -13,7 +13,9 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
+from rsi.agent.store.steps.facts import Opened
 from rsi.sandboxes.process import ProcessBackend
+from rsi.sandboxes.types import Assurance
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import usd
 from rsi.tui.draw.styled import DASH, Role, Span
@@ -195,9 +197,15 @@ class CockpitScreen(Screen[None]):
     def _wall_spans(self, view: View) -> list[Span]:
         """A word of warning while the chosen campaign runs its candidates without a sandbox."""
         chosen = view.summary(self.cockpit.campaign_id)
-        if chosen is None or chosen.record.config.backend != NO_WALL:
+        if chosen is None:
             return []
-        return [(" ▲ process: no isolation ", Role.BAD)]
+        name, rounds = chosen.record.config.backend, view.campaign.rounds if view.campaign else ()
+        opened = (
+            each.left(Opened) for each in rounds if each.record.campaign_id == chosen.record.id
+        )
+        # A backend of another distribution has a name of its own; what its rounds were opened in says how strong it is.
+        is_open = any(each is not None and each.assurance == Assurance.NONE for each in opened)
+        return [(f" ▲ {name}: no isolation ", Role.BAD)] if is_open or name == NO_WALL else []
 
     def _heartbeat(self, view: View) -> Span:
         if not view.workers:

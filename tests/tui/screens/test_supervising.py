@@ -27,6 +27,7 @@ from rsi.agent.store.records import (
     LogChunk,
     RequestKind,
     RoundRecord,
+    Step,
     round_id_of,
 )
 from rsi.evals.types import Arm, Measurement, Purpose, Verdict
@@ -298,6 +299,24 @@ async def test_every_screen_warns_while_the_chosen_campaign_has_no_sandbox(
             await pilot.press(key)
             await pilot.pause(0.05)
             assert "no isolation" not in screen_text(app)
+
+
+@pytest.mark.parametrize(("assurance", "is_open"), [("none", True), ("bubblewrap", False)])
+async def test_a_backend_of_another_name_without_isolation_is_warned_of_too(
+    sample, assurance, is_open
+):
+    campaign = like(sample, "c1120-0wal", config={"backend": "walled"})
+    champion, round_id = sample.lineage.champion(), "c1120-0wal-0001"
+    sample.ledger.add_round(RoundRecord(id=round_id, campaign_id=campaign.id, number=1, champion_commit=champion,
+                                        created_at=sample.tick()))  # fmt: skip
+    sample._step(round_id, Step.OPEN, champion_commit=champion, assurance=assurance)
+    app = cockpit(sample, "queue", campaign_id=campaign.id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await read(pilot, "queue")
+        await until(
+            pilot, lambda: app.view.campaign is not None and len(app.view.campaign.rounds) == 1
+        )
+        await until(pilot, lambda: ("▲ walled: no isolation" in screen_text(app)) == is_open)
 
 
 async def test_what_is_highlighted_in_the_queue_is_what_keys_act_on(sample):
