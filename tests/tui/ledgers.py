@@ -170,8 +170,8 @@ def score(ratio: float, verdict: Verdict, digest: str, pairs: int = 6) -> Score:
         effect=effect, wall_effect=Interval(estimate=ratio * 0.99, low=ratio * 0.9, high=ratio * 1.1, confidence=0.95, pairs=pairs),
         quality=(QualityResult(name="hidden_bpb", champion_mean=2.312, candidate_mean=2.314, difference_low=-0.004,
                                difference_high=0.008, limit=2.4, margin=0.01, is_kept=True, reason=""),),
-        guards=(GuardResult(name="max_rss_bytes", value=1.04, bound=1.5, is_kept=True),
-                GuardResult(name="source_bytes", value=1.1, bound=4.0, is_kept=True)),
+        guards=(GuardResult(name="max_rss_bytes ratio", value=1.04, bound=1.5, is_kept=True),
+                GuardResult(name="source_bytes ratio", value=1.1, bound=4.0, is_kept=True)),
         pairs_used=pairs, pairs_invalid=0, outcomes={"ok": pairs}, is_plausible=ratio < 8,
         plausibility=f"{ratio:.2f} is below the plausible one-step bound of 8", digest=digest,
     )  # fmt: skip
