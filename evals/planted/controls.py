@@ -242,12 +242,27 @@ def _control(kind: ControlKind, name: str, patch: Path, expect: tuple[str, ...])
 
 
 def _tail(count: int, total: int, rate: float) -> float:
-    """P(X >= count) of a binomial."""
-    if count <= 0:
+    """P(X >= count) of a binomial, by the terms beyond `count` that are smaller and smaller."""
+    if count <= 0 or rate >= 1:
         return 1.0
-    return math.fsum(
-        math.comb(total, k) * rate**k * (1 - rate) ** (total - k) for k in range(count, total + 1)
-    )
+    if rate <= 0:
+        return 0.0
+    if count > rate * total:
+        return _terms(count, total, rate)
+    return 1 - _terms(total - count + 1, total, 1 - rate)
+
+
+def _terms(first: int, total: int, rate: float) -> float:
+    """The binomial terms from one above the mean upwards; the first in log space, for factorials overflow."""
+    logarithm = math.lgamma(total + 1) - math.lgamma(first + 1) - math.lgamma(total - first + 1)
+    term = math.exp(logarithm + first * math.log(rate) + (total - first) * math.log1p(-rate))
+    terms = [term]
+    for k in range(first, total):
+        term *= (total - k) / (k + 1) * rate / (1 - rate)
+        if term <= terms[0] * 1e-18:
+            break
+        terms.append(term)
+    return math.fsum(terms)
 
 
 def _solve(increasing: Callable[[float], float], level: float) -> float:

@@ -1,5 +1,7 @@
 """Controls: which are due, what they measure, when they lock."""
 
+import math
+
 import pytest
 
 from rsi.evals.planted.controls import (
@@ -8,6 +10,7 @@ from rsi.evals.planted.controls import (
     control_rates,
     controls_of,
     due_controls,
+    exact_rate,
     lock_decision,
     policy_conditions,
 )
@@ -125,3 +128,29 @@ def test_rates_have_exact_intervals() -> None:
     assert rates.false_promotions.low == 0.0
     assert rates.false_promotions.high == pytest.approx(1 - 0.025 ** (1 / 20), abs=1e-4)
     assert control_rates([]).detections.share is None
+
+
+def plain_tail(count, total, rate):
+    return sum(
+        math.comb(total, k) * rate**k * (1 - rate) ** (total - k) for k in range(count, total + 1)
+    )
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 1), (1, 1), (0, 3), (2, 7), (30, 60), (59, 60)])
+def test_an_exact_interval_is_where_the_plain_binomial_has_its_tails(count, total):
+    rate = exact_rate(count, total)
+    if count:
+        assert plain_tail(count, total, rate.low) == pytest.approx(0.025, rel=1e-9)
+    if count < total:
+        assert plain_tail(count + 1, total, rate.high) == pytest.approx(0.975, rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [0, 1, 137, 10_000, 19_999, 20_000])
+def test_twenty_thousand_controls_have_an_interval_too(count):
+    total = 20_000
+    rate = exact_rate(count, total)
+    assert 0.0 <= rate.low <= count / total <= rate.high <= 1.0
+    # The normal approximation is good at this size where it applies.
+    share = count / total
+    half = 1.96 * math.sqrt(share * (1 - share) / total)
+    assert rate.high - rate.low == pytest.approx(2 * half, abs=3e-4)
