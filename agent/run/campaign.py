@@ -15,7 +15,7 @@ from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.run.contexts import CampaignContext, open_campaign_context
 from rsi.agent.run.engine import Durable
-from rsi.agent.run.parking import ParkingDurable
+from rsi.agent.run.parking import ParkingDurable, obstacle
 from rsi.agent.run.pausing import wait_while_paused
 from rsi.agent.run.round import record_step, run_round
 from rsi.agent.run.steps.audit import audit_champion, audit_stack, end_audit
@@ -213,6 +213,8 @@ def _audited(campaign_context: CampaignContext, audit: Callable[[], str]) -> str
     except CampaignLostError:
         raise
     except Exception as error:
+        if obstacle(error):
+            raise  # it is measured when that has passed
         log.exception("campaign=%s audit failed", campaign_context.record.id)
         return f"failed: {error}"
 

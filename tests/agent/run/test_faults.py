@@ -149,7 +149,8 @@ def fail_and_mend(recording, home, place, number, *, is_after):
             if ask_for_more(ledger, campaign_id):
                 break
             scripted.run(home, ledger, campaign_id)
-        check_end(home, ledger, campaign_id)
+        # An audit that failed on our side is named in the campaign's end and not made again by itself.
+        check_end(home, ledger, campaign_id, may_lack_audit=place == "audit")
 
 
 class NoEngine:
@@ -182,7 +183,9 @@ def ask_for_more(ledger, campaign_id):
     return False
 
 
-def check_end(home: Home, ledger: Ledger, campaign_id: str) -> None:
+def check_end(
+    home: Home, ledger: Ledger, campaign_id: str, *, may_lack_audit: bool = False
+) -> None:
     """What is true of the clean run has to be true of every other."""
     lineage = Lineage.open(home, "toy", create=False)
     assert look_at_champion(ledger, lineage).standing is Standing.AGREED
@@ -199,6 +202,8 @@ def check_end(home: Home, ledger: Ledger, campaign_id: str) -> None:
     assert all(each.outcome != "harness_error" for each in steps)
     for purpose in (Purpose.SCREEN, Purpose.CONFIRM, Purpose.AUDIT):
         runs = [(each.pair, each.arm) for each in ledger.measurements(line.record.id, purpose)]
-        assert len(runs) == len(set(runs)) == PAIRS * len(Arm)
+        assert len(runs) == len(set(runs))
+        is_whole = len(runs) == PAIRS * len(Arm)
+        assert is_whole or (may_lack_audit and purpose is Purpose.AUDIT)
     charges = [each.id for each in ledger.charges(campaign_id)]
     assert len(charges) == len(set(charges))
