@@ -35,7 +35,7 @@ imports: $(ready) ## The architecture, as import contracts
 fast: $(ready) ## Fast tests alone
 	@$(bin)/python -m pytest -q $(at_once) -m "not slow and not exhaustive and not docker and not gpu and not live" $(ARGS)
 bench: $(ready) ## Benchmarks: ratios measured side by side in one run
-	@for file in benchmarks/*.py; do echo "== $$file"; $(bin)/python -P $$file $(ARGS) || exit 1; done
+	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(bin)/python -P $$file $(ARGS) || exit 1; done
 screenshots: $(ready) ## Draw the README's screenshots again from the app itself
 	@$(bin)/python -P -m rsi.tui.demo.screenshots
 wheel: $(ready) ## Build the wheel, install it into a clean environment, run it from /
