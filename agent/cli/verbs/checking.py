@@ -1,14 +1,21 @@
 """`rsi doctor`: may a campaign start on this machine?"""
 
 import argparse
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 
 from rsi.agent.cli.context import emit, home, note
+from rsi.agent.cli.verbs.needs import (
+    engine_problems,
+    home_problems,
+    lineage_problems,
+    network_problems,
+)
 from rsi.agent.errors import AgentError, UnknownCommitError
 from rsi.agent.plugins import TriedPlugin, tried_plugins
 from rsi.agent.queue.liveness import live_workers
-from rsi.agent.store.champion import look_at_champion
+from rsi.agent.store.champion import Look, Standing, look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -16,6 +23,8 @@ from rsi.sandboxes.guarantees.doctor import DoctorReport, Severity, examine
 from rsi.sandboxes.machine.devices import GpuHealth
 
 GIB = 1 << 30
+REFUSED = frozenset({Standing.LACKS_COMMIT, Standing.UNACCOUNTED})
+"""Campaigns on such a lineage are refused until a person mends it; the others mend themselves."""
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -25,19 +34,28 @@ def doctor(args: argparse.Namespace) -> int:
     report = examine(args.sandbox, with_conformance=not args.quick)
     ledger = _ledger_facts()
     plugins = tried_plugins()
-    is_ready = report.may_start and not ledger.get("problem")
+    here = home()
+    lacking = [
+        *home_problems(here),
+        *lineage_problems(here),
+        *engine_problems(here),
+        *network_problems(os.environ),
+    ]
+    is_ready = report.may_start and not ledger.get("problem") and not lacking
     emit(
         args,
         {
             "may_start": is_ready,
             "sandbox": _sandbox_facts(report),
             "ledger": ledger,
+            "lacking": lacking,
             "plugins": plugins,
         },
         [
             *_sandbox_lines(report),
             *_plugin_lines(plugins),
             *_ledger_lines(ledger),
+            *(f"  STOP    {each}" for each in lacking),
             _verdict(is_ready=is_ready),
         ],
     )
@@ -59,8 +77,11 @@ def _ledger_facts() -> dict[str, object]:
                 + ("intact" if chain.is_intact else f"BROKEN: {chain.reason}"),
                 "workers": len(live_workers(ledger)),
             }
-            if moved := list(_unrecorded(here, ledger)):
-                facts["moved"] = "; ".join(moved)
+            moved = list(_unrecorded(here, ledger))
+            if moved:
+                facts["moved"] = "; ".join(each.said for each in moved)
+            if refused := [each.said for each in moved if each.standing in REFUSED]:
+                facts["problem"] = "; ".join(refused)
             if not chain.is_intact:
                 facts["problem"] = chain.reason
             if problems:
@@ -70,7 +91,7 @@ def _ledger_facts() -> dict[str, object]:
     return facts
 
 
-def _unrecorded(here: Home, ledger: Ledger) -> Iterator[str]:
+def _unrecorded(here: Home, ledger: Ledger) -> Iterator[Look]:
     """Lineages of this home that disagree with the ledger: also how a cut-off end of its chain shows."""
     for path in sorted(here.lineages.glob("*.git")):
         lineage = Lineage.open(here, path.stem, create=False)
@@ -79,7 +100,7 @@ def _unrecorded(here: Home, ledger: Ledger) -> Iterator[str]:
         except UnknownCommitError:
             continue  # made, and nothing in it yet
         if found.said:
-            yield found.said
+            yield found
 
 
 def _sandbox_facts(report: DoctorReport) -> dict[str, object]:

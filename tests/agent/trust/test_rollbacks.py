@@ -125,4 +125,8 @@ def test_the_doctor_sees_a_champion_that_no_record_accounts_for(past, stack):
         past.rounds[0], stack[3], past.lineage.tree(stack[0]), "late", at=utc_now(), attempt=2
     )
     promote(past, past.rounds[0], stack[3], new, is_recorded=False)
-    assert f"the champion of past is {new[:12]}" in _ledger_facts()["moved"]
+    facts = _ledger_facts()
+    assert f"the champion of past is {new[:12]}" in facts["moved"]
+    assert "rsi rollback past" in facts["problem"], (
+        "campaigns on it are refused until it is put back"
+    )

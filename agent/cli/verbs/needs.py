@@ -1,0 +1,76 @@
+"""What a run needs besides a sandbox, for `rsi doctor`: a home with room, whole lineages, the engine's store, certificates.
+
+Does not: repair anything, or make what is not there yet.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rsi.agent.store.git.plumbing import GitDir
+from rsi.agent.store.home import Home
+
+NEEDED_BYTES = 64 << 20
+"""A campaign of a few rounds leaves some megabytes; below this it ends in a full disk sooner or later."""
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "RSI_CA_BUNDLE")  # fmt: skip
+"""Variables that name a file or folder which providers' clients or image builds open."""
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def home_problems(home: Home) -> Iterator[str]:
+    """A home that cannot be written, or whose disk is full."""
+    folder = home.root
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield f"the home {str(home.root)!r} cannot be written; set RSI_HOME to a folder of yours"
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < NEEDED_BYTES:
+        yield (
+            f"the disk of the home {str(home.root)!r} is full: {free_bytes} bytes are free and {NEEDED_BYTES} are "
+            "needed; free some space, or set RSI_HOME to another disk"
+        )
+
+
+def lineage_problems(home: Home) -> Iterator[str]:
+    """Lineages that git finds damaged."""
+    for path in sorted(home.lineages.glob("*.git")):
+        found = GitDir(path=path).run(["fsck", "--no-dangling", "--no-progress", "--no-reflogs"])
+        if found.exit_code != 0:
+            said = (found.stderr or found.stdout.decode("utf-8", "backslashreplace")).splitlines()
+            yield f"the lineage {path.stem!r} is damaged ({said[0] if said else 'git fsck'}); restore a copy of {str(path)!r}"
+
+
+def engine_problems(home: Home) -> Iterator[str]:
+    """The engine's own store, where it is a file; in PostgreSQL it is beside the ledger."""
+    path = home.engine_path
+    if home.database_url is not None or not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        try:
+            said = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        said = [str(error)]
+    if said != ["ok"]:
+        yield (
+            f"the engine's store {str(path)!r} is damaged ({said[0]}); move it away while no worker runs: campaigns under "
+            "way are queued again from the ledger"
+        )
+
+
+def network_problems(variables: Mapping[str, str]) -> Iterator[str]:
+    """Variables about proxies and certificates that cannot work."""
+    for name in CERTIFICATES:
+        named = variables.get(name, "").strip()
+        if named and not Path(named).exists():
+            yield f"{name} names {named!r}, which is not there; correct it or unset it"
+    for name in PROXIES:
+        for spelled in (name, name.upper()):
+            named = variables.get(spelled, "").strip()
+            if named and "://" not in named:
+                yield f"{spelled} is {named!r}, which has no scheme; write it as http://HOST:PORT"

@@ -1,0 +1,55 @@
+"""`rsi doctor` says what a run needs: each thing passes when it is whole and is named when it is not."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from rsi.agent.cli.verbs import needs
+from rsi.agent.queue.worker import engine_url
+from rsi.agent.run.engine import EngineClient
+from rsi.agent.store.git.lineage import Lineage
+from rsi.sandboxes.types import FileEntry
+
+
+def test_a_whole_home_lacks_nothing(home):
+    lineage = Lineage.open(home, "toy")
+    lineage.import_baseline((FileEntry(path="a", content=b"x" * 3000),), "baseline")
+    EngineClient(engine_url(home)).close()
+    for problems in (needs.home_problems, needs.lineage_problems, needs.engine_problems):
+        assert not list(problems(home))
+    assert not list(needs.network_problems({}))
+
+
+def test_a_full_disk_is_named_with_its_bytes(home, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    (said,) = needs.home_problems(home)
+    assert "4096 bytes are free" in said
+    assert "RSI_HOME" in said
+
+
+def test_a_damaged_lineage_is_named(home):
+    lineage = Lineage.open(home, "toy")
+    lineage.import_baseline((FileEntry(path="a", content=b"x" * 3000),), "baseline")
+    victim = next(each for each in (home.lineages / "toy.git" / "objects").glob("??/*"))
+    victim.chmod(0o600)
+    victim.write_bytes(b"rubbish")
+    (said,) = needs.lineage_problems(home)
+    assert "lineage 'toy' is damaged" in said
+
+
+def test_a_damaged_engine_store_is_named(home):
+    home.engine_path.write_bytes(b"these are my notes, not a database\n" * 50)
+    (said,) = needs.engine_problems(home)
+    assert "engine's store" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"SSL_CERT_FILE": "/nowhere.pem"}, "SSL_CERT_FILE names '/nowhere.pem'"),
+        ({"HTTPS_PROXY": "proxy:3128"}, "HTTPS_PROXY is 'proxy:3128'"),
+    ],
+)
+def test_a_proxy_or_certificate_that_cannot_work_names_its_variable(variables, named):
+    (said,) = needs.network_problems(variables)
+    assert named in said
