@@ -24,6 +24,9 @@ class Purpose(StrEnum):
     BASELINE = "baseline"
     """A confirmed candidate against the lineage's round-0 baseline, before the gate."""
     AUDIT = "audit"
+    """A champion against the baseline for a report, in sessions apart in time."""
+    COMPARE = "compare"
+    """Two trees, a number of pairs fixed beforehand: what a part is worth, how noisy a task is."""
     EXTRA = "extra"
     """Asked for by a person at the gate, after the verdict and beside it."""
     CONTROL = "control"
@@ -146,6 +149,7 @@ class Score:
     reason: str
     """One sentence a person understands."""
     effect: Interval | None
+    """How large: the estimate with its plain 95 % interval, as if the pairs had been looked at once."""
     wall_effect: Interval | None
     """The same ratio on the clock that does not decide; None when it could not be had."""
     quality: tuple[QualityResult, ...]
@@ -159,6 +163,10 @@ class Score:
     """One sentence: the bound and how near the claim is."""
     digest: str
     """sha256 over the canonical measurements, the plan and this score; `rsi rescore` recomputes it."""
+    schema: int | None = None
+    """Version of the rules that made it; None before scores said so. Other rules give other digests."""
+    decision: Interval | None = None
+    """What the verdict was drawn from: bounds that hold over all looks together, at the level of its `confidence`."""
 
 
 class Severity(StrEnum):

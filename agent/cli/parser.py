@@ -296,6 +296,13 @@ def _audit(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure at the larger profile that the task names: does the gain hold there?",
     )
+    parser.add_argument(
+        "--gap",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="between the sessions in which the whole is measured, so that they meet other states of the machine; default 60",
+    )
     _remeasured(parser)
 
 

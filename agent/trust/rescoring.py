@@ -23,6 +23,9 @@ class Rescored:
     stored_digest: str
     digest: str
     is_same: bool
+    """The same digest; of a score that other rules made, the same verdict."""
+    is_of_these_rules: bool
+    """False for a score of an older version, whose digest cannot be had any more."""
     reason: str
     """The score's own sentence."""
 
@@ -72,7 +75,10 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
                 purpose=purpose.value,
                 stored_digest=before.digest,
                 digest=again.digest,
-                is_same=again.digest == before.digest,
+                is_same=again.digest == before.digest
+                if before.schema == again.schema
+                else again.verdict is before.verdict,
+                is_of_these_rules=before.schema == again.schema,
                 reason=again.reason,
             )
         )

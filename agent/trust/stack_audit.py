@@ -29,10 +29,13 @@ from rsi.agent.trust.ablation import (
     stack_parts,
 )
 from rsi.evals.measure.measuring import Comparison, compare
-from rsi.evals.types import Measurement, Score
+from rsi.evals.types import Measurement, Purpose, Score
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.types import Profile, Task
+
+SESSION_GAP_S = 60.0
+"""Between the sessions of an audit by hand: two minutes more, for a machine that is another one a minute later."""
 
 
 class NothingToAuditError(AgentError, ValueError):
@@ -72,8 +75,16 @@ class _Bench:
     """Commits of the reference and of the subject as a whole."""
     begun_at: datetime
     progress: Callable[[str], None]
+    session_gap_s: float = 0.0
 
-    def compare(self, reference: FileTree, subject: FileTree, name: str) -> Comparison:
+    def compare(
+        self,
+        reference: FileTree,
+        subject: FileTree,
+        name: str,
+        *,
+        purpose: Purpose = Purpose.COMPARE,
+    ) -> Comparison:
         """Measure and keep; samples of a comparison are stored as soon as it is done."""
         stamp = f"{self.begun_at:%Y%m%d-%H%M%S}"
 
@@ -89,6 +100,8 @@ class _Bench:
             campaign_secret=self.secret,
             lineage=self.lineage,
             round_id=f"audit-{stamp}-{name}",
+            purpose=purpose,
+            session_gap_s=self.session_gap_s,
             on_measurement=tell,
         )
         stream = f"{STREAM}{stamp}"
@@ -121,6 +134,7 @@ def audit_lineage(
     pairs: int | None = None,
     is_leave_one_out: bool = False,
     is_transfer: bool = False,
+    session_gap_s: float = SESSION_GAP_S,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Measure a lineage's champion against its baseline, and on request without each promotion.
@@ -130,9 +144,10 @@ def audit_lineage(
         ledger: Where its campaigns are and where the audit goes.
         name: The lineage.
         backend: Sandbox to run in; None takes that of its latest campaign.
-        pairs: Pairs of each comparison; None takes what the task's plan gives an audit.
+        pairs: Pairs of each comparison, at least; None takes what the task's plan gives an audit.
         is_leave_one_out: Also take each promotion out alone.
         is_transfer: Measure at the larger profile that the task names, instead of the campaign's.
+        session_gap_s: Seconds between the sessions in which the whole is measured.
         progress: Called with one line a run.
 
     Raises:
@@ -158,9 +173,10 @@ def audit_lineage(
         pairs,
         progress,
         is_transfer=is_transfer,
+        session_gap_s=session_gap_s,
     )
     parts = stack_parts(lineage) if is_leave_one_out else ()
-    return _audit(bench, name, lineage, parts)
+    return _audit(bench, name, lineage, parts, purpose=Purpose.AUDIT)
 
 
 def audit_candidate(
@@ -193,10 +209,17 @@ def audit_candidate(
     return _audit(bench, round_id, lineage, parts)
 
 
-def _audit(bench: _Bench, about: str, lineage: Lineage, parts: tuple[Part, ...]) -> Audit:
+def _audit(
+    bench: _Bench,
+    about: str,
+    lineage: Lineage,
+    parts: tuple[Part, ...],
+    *,
+    purpose: Purpose = Purpose.COMPARE,
+) -> Audit:
     reference, subject = bench.ends
     whole = lineage.tree(subject)
-    found = bench.compare(lineage.tree(reference), whole, WHOLE)
+    found = bench.compare(lineage.tree(reference), whole, WHOLE, purpose=purpose)
     effect = bench.task.metric.minimum_effect
     return Audit(
         about=about,
@@ -226,6 +249,7 @@ def _bench(
     progress: Callable[[str], None],
     *,
     is_transfer: bool = False,
+    session_gap_s: float = 0.0,
 ) -> _Bench:
     config = campaign.config
     task = task_of(campaign)
@@ -252,4 +276,5 @@ def _bench(
         ends=ends,
         begun_at=utc_now(),
         progress=progress,
+        session_gap_s=session_gap_s,
     )

@@ -109,7 +109,7 @@ class Examiner:
             cache=self.lock_folder,
         )
         try:
-            spread = pair_noise(self.task.metric, found.measurements, Purpose.AUDIT)
+            spread = pair_noise(self.task.metric, found.measurements, Purpose.COMPARE)
         except TooFewPairsError as error:
             raise MeasurementError(
                 f"{self.task.name}: A/A failed: {error}; {found.score.reason}"

@@ -18,6 +18,7 @@ from rsi.evals.judge.quality import (
     check_quality,
 )
 from rsi.evals.judge.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
+from rsi.evals.judge.sessions import MAX_SESSIONS, SESSIONS, decide_sessions, session_plan
 from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
 from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Direction, MeasurePlan, Metric, MetricKind, Profile, QualityRule, Task
@@ -55,16 +56,19 @@ def fresh_stages(*, is_first_step: bool) -> tuple[Purpose, ...]:
 def plan_for(plan: MeasurePlan, purpose: Purpose, alpha: float | None) -> MeasurePlan:
     """The plan of one purpose.
 
-    CONFIRM and BASELINE start with `confirm_pairs` and may go on to the cap. AUDIT and EXTRA measure a number fixed beforehand
-    and look once, which gives the narrowest interval. The others stop as early as they can.
+    CONFIRM and BASELINE start with `confirm_pairs` and may go on to the cap. COMPARE and EXTRA measure a number fixed
+    beforehand and look once, which gives the narrowest interval; AUDIT shares as many out over sessions. The others stop
+    as early as they can.
     """
     chosen = plan.alpha if alpha is None else alpha
     confirm = max(plan.confirm_pairs, FIRST_LOOK)
     if purpose in {Purpose.CONFIRM, Purpose.BASELINE}:
         cap = max(plan.max_pairs, confirm)
         return replace(plan, min_pairs=confirm, max_pairs=cap, alpha=chosen)
-    if purpose in {Purpose.AUDIT, Purpose.EXTRA}:
-        fixed = max(plan.min_pairs, confirm)
+    fixed = max(plan.min_pairs, confirm)
+    if purpose is Purpose.AUDIT:
+        return session_plan(plan, fixed, chosen)
+    if purpose in {Purpose.COMPARE, Purpose.EXTRA}:
         return replace(plan, min_pairs=fixed, max_pairs=fixed, alpha=chosen)
     return replace(plan, max_pairs=max(plan.max_pairs, plan.min_pairs), alpha=chosen)
 
@@ -95,9 +99,11 @@ def judge(
     plan = plan_for(profile.plan, purpose, alpha)
     runs = sort_runs(task.metric, measurements, purpose)
     ratios = log_ratios_of(task.metric, runs)
-    state = None if ratios is None else decide(ratios, plan, task.metric.minimum_effect)
-    level = LINEAGE_ALPHA if purpose is Purpose.BASELINE else QUALITY_ALPHA
-    quality = tuple(check_quality(rule, runs.valid, plan, alpha=level) for rule in profile.quality)
+    state = None if ratios is None else _state(purpose, runs, ratios, plan, task.metric)
+    looks, level = _quality_looks(
+        purpose, plan, len(runs.valid), is_over=bool(state and state.stop)
+    )
+    quality = tuple(check_quality(rule, runs.valid, looks, alpha=level) for rule in profile.quality)
     guards = check_all(profile.guards, task.tests, runs.valid, source)
     stop, verdict, reason = (
         _failed(runs)
@@ -114,6 +120,26 @@ def judge(
         guards=guards,
         plan=plan,
     )
+
+
+def _state(
+    purpose: Purpose, runs: Runs, ratios: Sequence[float], plan: MeasurePlan, metric: Metric
+) -> SequentialState:
+    if purpose is not Purpose.AUDIT:
+        return decide(ratios, plan, metric.minimum_effect)
+    numbers = [champion.pair for champion, _ in runs.valid]
+    return decide_sessions(list(zip(numbers, ratios, strict=True)), plan, metric.minimum_effect)
+
+
+def _quality_looks(
+    purpose: Purpose, plan: MeasurePlan, pairs: int, *, is_over: bool
+) -> tuple[MeasurePlan, float]:
+    """After how many pairs quality is looked at, and at which level; an audit looks when its sessions are over."""
+    if purpose is not Purpose.AUDIT:
+        return plan, LINEAGE_ALPHA if purpose is Purpose.BASELINE else QUALITY_ALPHA
+    at = pairs if is_over else plan.max_pairs + 1
+    # A quality that is not settled asks for the next session: so many looks share the rate.
+    return replace(plan, min_pairs=at, max_pairs=at), QUALITY_ALPHA / (1 + MAX_SESSIONS - SESSIONS)
 
 
 _Ruling = tuple[bool, Verdict, str]

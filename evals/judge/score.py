@@ -15,12 +15,12 @@ from rsi.evals.errors import EvidenceError, MeasurementError
 from rsi.evals.judge.judging import AGAINST_BASELINE, Judgement, judge
 from rsi.evals.judge.pairing import Pair
 from rsi.evals.judge.plausibility import FLOOR_SETTING, check_plausibility
-from rsi.evals.judge.sequential import MIN_PAIRS, ratio_interval, trimmed_mean
+from rsi.evals.judge.sequential import MIN_PAIRS, fixed_interval
 from rsi.evals.types import Interval, Measurement, Purpose, Score
 from rsi.tasks.guards import SourceFacts
-from rsi.tasks.types import Clock, MeasurePlan, Profile, Task
+from rsi.tasks.types import Clock, Profile, Task
 
-SCORE_SCHEMA = 2
+SCORE_SCHEMA = 3
 """Raised whenever a rule changes, so that an old digest is never compared with a new rule's."""
 
 
@@ -49,7 +49,8 @@ def score(
     """
     judgement = judge(task, profile, measurements, purpose=purpose, alpha=alpha, source=source)
     _require_champion(judgement, purpose)
-    effect = None if judgement.state is None else judgement.state.interval
+    state = judgement.state
+    effect = None if state is None else state.size
     plausible = check_plausibility(
         task.metric,
         profile.settings,
@@ -61,7 +62,7 @@ def score(
         verdict=judgement.verdict,
         reason=judgement.reason,
         effect=effect,
-        wall_effect=_other_clock(task.metric.clock, judgement.runs.valid, judgement.plan),
+        wall_effect=_other_clock(task.metric.clock, judgement.runs.valid),
         quality=tuple(check.result for check in judgement.quality),
         guards=judgement.guards,
         pairs_used=len(judgement.runs.valid),
@@ -70,6 +71,8 @@ def score(
         is_plausible=plausible.is_plausible,
         plausibility=plausible.text,
         digest="",
+        schema=SCORE_SCHEMA,
+        decision=None if state is None else state.interval,
     )
     used = sorted(
         (run for run in measurements if run.purpose is purpose),
@@ -130,7 +133,7 @@ def _require_champion(judgement: Judgement, purpose: Purpose) -> None:
     )
 
 
-def _other_clock(clock: Clock, pairs: Sequence[Pair], plan: MeasurePlan) -> Interval | None:
+def _other_clock(clock: Clock, pairs: Sequence[Pair]) -> Interval | None:
     """The ratio on the clock that does not decide: CPU where wall decides, else wall."""
     ratios = []
     for champion, candidate in pairs:
@@ -142,5 +145,4 @@ def _other_clock(clock: Clock, pairs: Sequence[Pair], plan: MeasurePlan) -> Inte
             ratios.append(math.log(left / right))
     if len(ratios) < MIN_PAIRS:
         return None
-    cap = max(plan.max_pairs, len(ratios))
-    return ratio_interval(trimmed_mean(ratios), plan.min_pairs, cap, plan.alpha)
+    return fixed_interval(ratios)

@@ -8,7 +8,7 @@ Invariant: a function of the log ratios, the plan and the minimum effect alone.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rsi.evals.errors import TooFewPairsError
@@ -29,6 +29,8 @@ a percent here; three pairs that agree to five digits are luck, and a small-samp
 EVERY_PAIR_UP_TO = 8
 LOOK_GROWTH = 1.2
 """Beyond eight pairs the next look comes after 20 % more: dense looks cost power and decide nothing."""
+SIZE_CONFIDENCE = 0.95
+"""Of the plain interval that says how large an effect is."""
 REFUTE_ALPHA = 0.05
 """Error rate of calling a worthwhile candidate refuted by the boundary."""
 FUTILE_CHANCE = 0.05
@@ -45,7 +47,9 @@ class SequentialState:
     verdict: Verdict
     """INCONCLUSIVE while `stop` is false."""
     interval: Interval | None
-    """Champion over candidate as a ratio; None with fewer than MIN_PAIRS pairs."""
+    """Champion over candidate as a ratio, with the bounds of the decision; None with fewer than MIN_PAIRS pairs."""
+    size: Interval | None
+    """The same estimate with its plain 95 % interval, which says how large it is and decides nothing."""
     reason: str
     """One sentence."""
 
@@ -152,25 +156,20 @@ def decide(
             stop=at_cap,
             verdict=Verdict.INCONCLUSIVE,
             interval=None,
+            size=None,
             reason=reason,
         )
     # A plan that was exceeded (pairs stored by an older plan) is judged as if the cap had been that high.
     cap = max(plan.max_pairs, pairs)
-    threshold = math.log1p(minimum_effect)
     sample = trimmed_mean(log_ratios)
-    interval = ratio_interval(sample, plan.min_pairs, cap, plan.alpha)
-    wanted = f"{1 + minimum_effect:.3f}"
-    if pairs not in look_pairs(plan.min_pairs, cap):
-        return _going_on(interval, f"{pairs} pairs: between looks")
-    if math.log(interval.low) > threshold:
-        reason = f"the lower bound {interval.low:.3f} is above {wanted}"
-        return _stopped(Verdict.SUPPORTED, interval, reason)
-    if _upper(sample, plan.min_pairs, cap, REFUTE_ALPHA) < threshold:
-        reason = f"the effect {interval.estimate:.3f} is surely below {wanted}"
-        return _stopped(Verdict.REFUTED, interval, reason)
-    if at_cap:
-        return _at_cap(sample, interval, threshold, wanted)
-    return _on_the_way(sample, interval, plan, threshold, wanted)
+    stop, verdict, reason = _ruling(sample, replace(plan, max_pairs=cap), minimum_effect, at_cap)
+    return SequentialState(
+        stop=stop,
+        verdict=verdict,
+        interval=ratio_interval(sample, plan.min_pairs, cap, plan.alpha),
+        size=_interval(sample, SIZE_CONFIDENCE),
+        reason=reason,
+    )
 
 
 def ratio_interval(sample: TrimmedMean, min_pairs: int, max_pairs: int, alpha: float) -> Interval:
@@ -191,7 +190,10 @@ def fixed_interval(log_ratios: Sequence[float], *, confidence: float = 0.95) -> 
     Raises:
         TooFewPairsError: Fewer than MIN_PAIRS pairs.
     """
-    sample = trimmed_mean(log_ratios)
+    return _interval(trimmed_mean(log_ratios), confidence)
+
+
+def _interval(sample: TrimmedMean, confidence: float) -> Interval:
     half = sample.error * student_t_quantile((1 - confidence) / 2, sample.df)
     return Interval(
         estimate=_exp(sample.mean),
@@ -202,32 +204,52 @@ def fixed_interval(log_ratios: Sequence[float], *, confidence: float = 0.95) -> 
     )
 
 
-def _on_the_way(
-    sample: TrimmedMean, interval: Interval, plan: MeasurePlan, threshold: float, wanted: str
-) -> SequentialState:
+_Ruling = tuple[bool, Verdict, str]
+"""Whether to stop, the verdict, and why."""
+
+
+def _ruling(sample: TrimmedMean, plan: MeasurePlan, minimum_effect: float, at_cap: bool) -> _Ruling:
+    threshold, wanted = math.log1p(minimum_effect), f"{1 + minimum_effect:.3f}"
+    if sample.pairs not in look_pairs(plan.min_pairs, plan.max_pairs):
+        return False, Verdict.INCONCLUSIVE, f"{sample.pairs} pairs: between looks"
+    bound = ratio_interval(sample, plan.min_pairs, plan.max_pairs, plan.alpha)
+    if math.log(bound.low) > threshold:
+        level = f"at {1 - plan.alpha:.1%} over all looks"
+        reason = f"the lower bound {bound.low:.3f} {level} is above {wanted}"
+        return True, Verdict.SUPPORTED, reason
+    if _upper(sample, plan.min_pairs, plan.max_pairs, REFUTE_ALPHA) < threshold:
+        level = f"at {1 - REFUTE_ALPHA:.0%} over all looks"
+        return (
+            True,
+            Verdict.REFUTED,
+            f"the effect {bound.estimate:.3f} is surely below {wanted} ({level})",
+        )
+    if at_cap:
+        return _at_cap(sample, threshold, wanted)
+    return _on_the_way(sample, plan, threshold, wanted)
+
+
+def _on_the_way(sample: TrimmedMean, plan: MeasurePlan, threshold: float, wanted: str) -> _Ruling:
     if _success_chance(sample, plan, threshold) >= FUTILE_CHANCE:
-        return _going_on(interval, f"{sample.pairs} of at most {plan.max_pairs} pairs")
+        return False, Verdict.INCONCLUSIVE, f"{sample.pairs} of at most {plan.max_pairs} pairs"
+    estimate = _exp(sample.mean)
     if sample.tail(threshold) < REFUTE_PROBABILITY:
         reason = (
-            f"no gain worth having: {interval.estimate:.3f} against {wanted}, "
+            f"no gain worth having: {estimate:.3f} against {wanted}, "
             f"and more pairs would not change that"
         )
-        return _stopped(Verdict.REFUTED, interval, reason)
-    reason = (
-        f"too noisy: {interval.estimate:.3f} against {wanted} "
-        f"cannot be settled within {plan.max_pairs} pairs"
-    )
-    return _stopped(Verdict.INCONCLUSIVE, interval, reason)
+        return True, Verdict.REFUTED, reason
+    reason = f"too noisy: {estimate:.3f} against {wanted} cannot be settled within {plan.max_pairs} pairs"
+    return True, Verdict.INCONCLUSIVE, reason
 
 
-def _at_cap(
-    sample: TrimmedMean, interval: Interval, threshold: float, wanted: str
-) -> SequentialState:
+def _at_cap(sample: TrimmedMean, threshold: float, wanted: str) -> _Ruling:
+    estimate = _exp(sample.mean)
     if sample.tail(threshold) < REFUTE_PROBABILITY:
-        reason = f"no gain worth having: {interval.estimate:.3f} against {wanted} at the cap"
-        return _stopped(Verdict.REFUTED, interval, reason)
-    reason = f"{sample.pairs} pairs could not settle {interval.estimate:.3f} against {wanted}"
-    return _stopped(Verdict.INCONCLUSIVE, interval, reason)
+        reason = f"no gain worth having: {estimate:.3f} against {wanted} at the cap"
+        return True, Verdict.REFUTED, reason
+    reason = f"{sample.pairs} pairs could not settle {estimate:.3f} against {wanted}"
+    return True, Verdict.INCONCLUSIVE, reason
 
 
 def _success_chance(sample: TrimmedMean, plan: MeasurePlan, threshold: float) -> float:
@@ -257,16 +279,3 @@ def _width(sample: TrimmedMean, min_pairs: int, max_pairs: int, alpha: float) ->
 def _exp(log_value: float) -> float:
     """The exponential kept finite: a bound from two wild pairs may be astronomically wide."""
     return math.exp(max(-700.0, min(700.0, log_value)))
-
-
-def _going_on(interval: Interval, reason: str) -> SequentialState:
-    return SequentialState(
-        stop=False,
-        verdict=Verdict.INCONCLUSIVE,
-        interval=interval,
-        reason=reason,
-    )
-
-
-def _stopped(verdict: Verdict, interval: Interval, reason: str) -> SequentialState:
-    return SequentialState(stop=True, verdict=verdict, interval=interval, reason=reason)

@@ -19,6 +19,7 @@ OTHERS_SHARE = 0.10
 STEAL_SHARE = 0.02
 """Part of all cores that the hypervisor may withhold."""
 QUIET_POLL_S = 1.0
+STOP_POLL_S = 0.25
 PROC_STAT = Path("/proc/stat")
 CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
 
@@ -98,6 +99,13 @@ def disturbance_between(
         gpus=tuple(_gpu_line(each) for each in after.gpus),
         gpu_problems=tuple(spoiled),
     )
+
+
+def wait_for(seconds: float, *, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Let time pass, less when it is to stop."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not should_stop():
+        time.sleep(min(left, STOP_POLL_S))
 
 
 def wait_until_quiet(timeout_s: float, *, should_stop: Callable[[], bool] = lambda: False) -> bool:

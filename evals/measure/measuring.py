@@ -18,6 +18,8 @@ from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.judging import Judgement, judge
 from rsi.evals.judge.score import score
 from rsi.evals.judge.sequential import look_pairs
+from rsi.evals.judge.sessions import pairs_a_session
+from rsi.evals.measure.disturbance import wait_for
 from rsi.evals.measure.machine import timing_gpus, timing_machine
 from rsi.evals.measure.runner import Runner, TaskRunner
 from rsi.evals.measure.running import Listener
@@ -57,6 +59,7 @@ def measure(
     listener: Listener | None = None,
     should_stop: Callable[[], bool] | None = None,
     alpha: float | None = None,
+    session_gap_s: float = 0.0,
     runner: Runner | None = None,
     cache: Path | None = None,
 ) -> tuple[Measurement, ...]:
@@ -78,6 +81,7 @@ def measure(
         should_stop: Asked before every run, during those that take turns and while waiting for the machine; True ends
             measuring with what there is.
         alpha: One-sided error rate of this stage; None takes the plan's.
+        session_gap_s: Seconds between the sessions of an audit; the machine is free for others meanwhile.
         runner: How a task is run; None runs it for real on `backend`, pinned to the quietest cores, with the GPU that the
             task asks for held alone.
         cache: Folder of the machine-wide lock; None takes `$RSI_LEASE_DIR` or the cache's.
@@ -107,18 +111,22 @@ def measure(
             listener=listener,
             should_stop=stop,
         )
+        fresh: list[Measurement] = []
         while True:
             judgement = judge(task, profile, done, purpose=purpose, alpha=alpha, source=source)
             if judgement.stop or session.should_stop():
                 return tuple(done)
             _require_progress(task, judgement)
+            if fresh and _begins_session(session, judgement, next(_open_pairs(done))):
+                wait_for(session_gap_s, should_stop=stop)
             machine = (
                 timing_machine(cache, should_stop=stop) if task.is_timed else nullcontext(True)
             )
             with machine as is_held:
                 if not is_held:
                     return tuple(done)
-                done.extend(_next_runs(session, judgement, done))
+                fresh = _next_runs(session, judgement, done)
+                done.extend(fresh)
 
 
 def compare(
@@ -128,19 +136,22 @@ def compare(
     reference_tree: FileTree,
     subject_tree: FileTree,
     *,
+    purpose: Purpose = Purpose.COMPARE,
     campaign_secret: bytes,
     lineage: str,
     round_id: str,
     recorded: Sequence[Measurement] = (),
     on_measurement: Callable[[Measurement], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    alpha: float = AUDIT_ALPHA,
+    session_gap_s: float = 0.0,
     runner: Runner | None = None,
     cache: Path | None = None,
 ) -> Comparison:
-    """Measure one tree against another for a report: AUDIT seeds, a fixed number of pairs, one look.
+    """Measure one tree against another for a report.
 
-    Arguments are those of `measure`; the reference takes the champion's arm.
+    A number of pairs fixed beforehand, looked at once; for AUDIT in sessions apart in time, at least three, and more
+    while the interval is wider than 10 % on a side, within a bound. Arguments are those of `measure`; the reference takes
+    the champion's arm.
 
     Raises:
         MeasurementError: As for `measure`.
@@ -151,14 +162,15 @@ def compare(
         backend,
         reference_tree,
         subject_tree,
-        purpose=Purpose.AUDIT,
+        purpose=purpose,
         campaign_secret=campaign_secret,
         lineage=lineage,
         round_id=round_id,
         recorded=recorded,
         on_measurement=on_measurement,
         should_stop=should_stop,
-        alpha=alpha,
+        alpha=AUDIT_ALPHA,
+        session_gap_s=session_gap_s,
         runner=runner,
         cache=cache,
     )
@@ -166,8 +178,8 @@ def compare(
         task,
         profile,
         measurements,
-        purpose=Purpose.AUDIT,
-        alpha=alpha,
+        purpose=purpose,
+        alpha=AUDIT_ALPHA,
         source=source_facts(reference_tree, subject_tree),
     )
     return Comparison(measurements=measurements, score=result)
@@ -204,10 +216,19 @@ def _next_runs(
     lanes = session.lanes()
     if not session.takes_time_slices or any(run.pair == first for run in done):
         return session.on(lanes[0]).run_pair(first, done, candidate_first=is_decided_alone)
-    valid_pairs = len(judgement.runs.valid)
-    together = 1 if is_decided_alone else pairs_to_run(judgement.plan, valid_pairs, len(lanes))
+    if session.purpose is Purpose.AUDIT:
+        each = pairs_a_session(judgement.plan)
+        together = min(len(lanes), each - first % each)
+    else:
+        together = pairs_to_run(judgement.plan, len(judgement.runs.valid), len(lanes))
+    together = 1 if is_decided_alone else together
     chosen = [first, *islice(pairs, together - 1)]
     return session.run_time_sliced(chosen, done, lanes[:together], candidate_first=is_decided_alone)
+
+
+def _begins_session(session: Session, judgement: Judgement, pair: int) -> bool:
+    is_apart = session.purpose is Purpose.AUDIT and session.task.is_timed
+    return is_apart and pair % pairs_a_session(judgement.plan) == 0
 
 
 def _open_pairs(done: Sequence[Measurement]) -> Iterator[int]:

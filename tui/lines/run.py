@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from rsi.agent.store.records import CampaignState, RequestKind, Step
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
-from rsi.evals.types import Arm, Measurement, Purpose
+from rsi.evals.judge.judging import AGAINST_BASELINE
+from rsi.evals.types import Arm, Measurement
 from rsi.tui.draw.phrases import clock
 from rsi.tui.draw.styled import Line, Role, Span, line
 from rsi.tui.log_follower import machine_parts, trouble_parts
@@ -70,8 +71,8 @@ def machine_line(runs: Sequence[Measurement]) -> tuple[Line, Line]:
 
 
 def run_series(measurements: Sequence[Measurement]) -> tuple[Series, ...]:
-    """The deciding value of every run by pair, an arm a curve; a failed run is a gap, an audit is of others."""
-    own = [each for each in measurements if each.purpose is not Purpose.AUDIT]
+    """The deciding value of every run by pair, an arm a curve; a failed run is a gap, what ran against the baseline is of others."""
+    own = [each for each in measurements if each.purpose not in AGAINST_BASELINE]
     curves = []
     for arm in Arm:
         runs = [each for each in own if each.arm is arm]

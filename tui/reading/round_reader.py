@@ -12,7 +12,8 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.steps.facts import Committed, Critiqued
-from rsi.evals.types import Measurement, Purpose
+from rsi.evals.judge.judging import AGAINST_BASELINE
+from rsi.evals.types import Measurement
 from rsi.tui.model.code import Code
 from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.pairs import PairPoint, pair_points
@@ -115,8 +116,8 @@ class RoundReader:
             return old.measurements, old.points
         measured = self._ledger.measurements(view.id, attempt=attempt)
         points = pair_points(
-            # An audit compares the champion with the baseline; it says nothing of this candidate.
-            [each for each in measured if each.purpose is not Purpose.AUDIT],
+            # Against the baseline a ratio holds many steps; it says little of this candidate's own.
+            [each for each in measured if each.purpose not in AGAINST_BASELINE],
             is_lower_better=facts.is_lower_better,
             is_spoiled_by_load=facts.is_spoiled_by_load,
         )

@@ -77,7 +77,8 @@ def rescore(args: argparse.Namespace) -> int:
     with open_to_read() as ledger:
         results = rescore_round(ledger, args.round)
     lines = [
-        f"{each.purpose}: {'same' if each.is_same else 'DIFFERENT'} digest {each.digest[:16]}"
+        f"{each.purpose}: {'same' if each.is_same else 'DIFFERENT'} "
+        f"{'digest' if each.is_of_these_rules else 'verdict, scored by an older version: digest now'} {each.digest[:16]}"
         f"{'' if each.is_same else ' (stored ' + each.stored_digest[:16] + ')'}: {each.reason}"
         for each in results
     ]

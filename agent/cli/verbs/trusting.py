@@ -163,6 +163,7 @@ def audit(args: argparse.Namespace) -> int:
             pairs=args.pairs,
             is_leave_one_out=args.leave_one_out,
             is_transfer=args.transfer,
+            session_gap_s=args.gap,
             progress=note,
         )
         failed = None if args.transfer else failed_audit(ledger, args.lineage)

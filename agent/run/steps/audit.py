@@ -3,6 +3,7 @@
 The samples are kept with a round of the campaign, what they come to with one of the campaign's events.
 """
 
+from rsi.agent.policy.limits import worked_s
 from rsi.agent.report.follow import score_line
 from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.run.steps.device_time import device_time, run_s
@@ -14,6 +15,10 @@ from rsi.evals.measure.measuring import AUDIT_ALPHA, compare
 from rsi.evals.types import Measurement, Purpose, Score
 
 MEASURED = "measured"
+GAP_SHARE = 0.05
+"""Of the time that the campaign has run: the sessions of a demo of four minutes are ten seconds apart."""
+MAX_GAP_S = 120.0
+"""Long enough to meet another state of the machine, and little beside a campaign of hours."""
 
 
 def audit_champion(campaign_context: CampaignContext) -> str:
@@ -149,10 +154,18 @@ def _measure(campaign_context: CampaignContext, round_id: str, commit: str) -> N
             campaign_secret=campaign_context.secret,
             lineage=campaign_context.record.lineage,
             round_id=round_id,
+            purpose=Purpose.AUDIT,
+            session_gap_s=_gap_s(campaign_context),
             recorded=stored(),
             on_measurement=keep,
             should_stop=campaign_context.steering.is_stopping,
         )
+
+
+def _gap_s(campaign_context: CampaignContext) -> float:
+    """Seconds between two sessions: what "apart in time" means goes with how long the campaign has run."""
+    events = campaign_context.ledger.campaign_events(campaign_context.record.id)
+    return min(GAP_SHARE * worked_s(events, utc_now()), MAX_GAP_S)
 
 
 def _scored(campaign_context: CampaignContext, round_id: str, champion: str) -> Score:

@@ -10,7 +10,7 @@ from rsi.evals.errors import EvidenceError, MeasurementError
 from rsi.evals.judge.plausibility import FLOOR_SETTING
 from rsi.evals.judge.score import canonical_digest, score
 from rsi.evals.types import Arm, Outcome, Purpose, Verdict
-from rsi.tasks.types import Clock, Direction, GuardRule
+from rsi.tasks.types import Clock, Direction, GuardRule, MeasurePlan
 
 SCREEN = Purpose.SCREEN
 FASTER = ([3.0, 3.03, 2.98], [2.0, 2.01, 2.0])
@@ -262,3 +262,29 @@ def test_a_digest_exists_for_every_float(value: float) -> None:
 def test_a_digest_tells_lists_apart() -> None:
     assert canonical_digest({"a": [1, 2]}) != canonical_digest({"a": [12]})
     assert canonical_digest({"a": (1, 2)}) == canonical_digest({"a": [1, 2]})
+
+
+def test_the_size_has_its_plain_interval_and_the_decision_its_own_level(
+    task, profile, pairs_of
+) -> None:
+    """Four pairs from 8.7 to 11.5 were shown as 10.07 [4.34, 23.36]: the boundary's bounds in the column of sizes."""
+    four = replace(
+        profile, plan=MeasurePlan(min_pairs=4, max_pairs=8, confirm_pairs=4, alpha=0.0042)
+    )
+    ratios = [8.7, 9.8, 10.4, 11.5]
+    found = score(
+        task,
+        four,
+        pairs_of([10.0] * 4, [10.0 / each for each in ratios]),
+        purpose=Purpose.SCREEN,
+        alpha=0.0042,
+    )
+    assert found.effect.confidence == pytest.approx(0.95)
+    assert 8.0 < found.effect.low < 8.7
+    assert 11.5 < found.effect.high < 12.6
+    assert found.decision.estimate == found.effect.estimate
+    assert found.decision.confidence == pytest.approx(1 - 2 * 0.0042)
+    assert found.decision.low < 6.5
+    assert (
+        f"the lower bound {found.decision.low:.3f} at 99.6% over all looks is above" in found.reason
+    )

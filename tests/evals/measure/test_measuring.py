@@ -1,5 +1,6 @@
 """Measuring: order, seeds, stopping, recovery, and whose fault a failure is."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -421,7 +422,57 @@ def test_comparing_for_a_report_gives_a_95_percent_interval(task, profile, tmp_p
     assert result.score.effect is not None
     assert result.score.effect.confidence == pytest.approx(0.95)
     assert result.score.effect.low < 1.5 < result.score.effect.high
-    assert {m.purpose for m in result.measurements} == {Purpose.AUDIT}
+    assert {m.purpose for m in result.measurements} == {Purpose.COMPARE}
+
+
+def test_an_audit_pauses_between_its_sessions_and_leaves_the_machine_to_others(
+    task, profile, tmp_path
+) -> None:
+    ends: list[float] = []
+    free: list[bool] = []
+    stop_at = []
+
+    def kept(run: Measurement) -> None:
+        ends.append(time.monotonic())
+
+    def look() -> bool:
+        if ends and time.monotonic() - ends[-1] > 0.05:  # only in a pause does so much time pass
+            with timing_machine(tmp_path, should_stop=lambda: True) as is_held:
+                free.append(is_held)
+        return bool(stop_at)
+
+    options = {
+        "purpose": Purpose.AUDIT, "campaign_secret": SECRET, "lineage": "main", "round_id": "final",
+        "session_gap_s": 0.3, "cache": tmp_path,
+    }  # fmt: skip
+    trees = (CHAMPION, CANDIDATE)
+    result = compare(
+        task, profile, None, *trees, **options, runner=ScriptedRunner(faster), on_measurement=kept,
+        should_stop=look,
+    )  # fmt: skip
+    assert len(result.measurements) == 6, "three sessions of one pair"
+    gaps = [after - before for before, after in itertools.pairwise(ends)]
+    assert [gap >= 0.3 for gap in gaps] == [False, True, False, True, False]
+    assert sum(free) >= 2, (
+        "in each pause the lock could be had; the next session holds it when it is asked"
+    )
+
+    ends.clear()
+    stop_at.append(True)
+    begun = time.monotonic()
+    measure(
+        task, profile, None, *trees, **{**options, "session_gap_s": 60.0}, recorded=result.measurements[:2],
+        runner=ScriptedRunner(faster), should_stop=lambda: len(ends) > 1, on_measurement=kept,
+    )  # fmt: skip
+    assert time.monotonic() - begun < 10, "a stop ends the pause"
+
+
+def test_pairs_beside_each_other_belong_to_one_session(run, profile) -> None:
+    wide = replace(profile, pairs_at_once=8, plan=replace(profile.plan, min_pairs=6))
+    runner = TimeSlotRunner(faster)
+    runs = run(runner, purpose=Purpose.AUDIT, profile=wide)
+    assert len(runs) == 12
+    assert max(runner.together) == 4, "two pairs of two arms: never more than one session's"
 
 
 # --- pairs beside each other ------------------------------------------------------------
