@@ -37,11 +37,16 @@ class Pattern(Option):
         "value (clock `result`)",
     )
 
+    CLOCKED_WORKER = (
+        "clocked_worker",
+        "the harness gives a worker of the candidate's one call after the other through shared memory, checks every answer "
+        "and keeps the clock (clock `result`)",
+    )
 
-NOT_CARRIED_OUT = {
-    "clocked_worker": "no run carries it out yet: the harness would drive a worker that holds the candidate's code",
-}
-"""Patterns that a task's author may expect, and why none can be chosen."""
+    @property
+    def is_linked(self) -> bool:
+        """Whether candidate and harness run at the same time and speak through a socket."""
+        return self is not Pattern.ARTIFACT
 
 
 class Direction(Option):
@@ -174,6 +179,8 @@ class CandidateRules:
 
     entry: tuple[str, ...]
     """Command that runs the candidate inside its folder, such as ("python", "-P", "run.py")."""
+    build: tuple[str, ...] = ()
+    """Command that builds it there beforehand, in the same sandbox; neither timed nor counted. Empty for none."""
     editable: tuple[str, ...]
     protected: tuple[str, ...]
     max_source_bytes: int

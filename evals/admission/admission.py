@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from rsi.evals.admission.rules.catalogue import RULES, Rule, check_added_data, check_change
+from rsi.evals.admission.rules.native import NATIVE_SUFFIXES, UNREAD
 from rsi.evals.admission.source.parsed import SOURCE
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.errors import FileTreeError
@@ -89,6 +90,8 @@ def admit(
         )
     if "literals" in rules:
         found.extend(_data_findings(task, before, after, changed, first_party))
+    if _is_native(task):
+        found = [each for each in found if each.message != UNREAD]
     return tuple(
         sorted(
             found,
@@ -100,6 +103,15 @@ def admit(
                 item.message,
             ),
         )
+    )
+
+
+def _is_native(task: Task) -> bool:
+    """Whether the task is to write native code: its own repo has some that may be edited."""
+    places = (path.relative_to(task.repo).as_posix() for path in task.repo.rglob("*.*"))
+    return any(
+        place.endswith(NATIVE_SUFFIXES) and matches(place, task.candidate.editable)
+        for place in places
     )
 
 

@@ -15,7 +15,7 @@ from rsi.sandboxes.time_slices import TimeSlot
 from rsi.sandboxes.types import Backend, FileTree, OnOutput
 from rsi.tasks.running import runner as task_runner
 from rsi.tasks.running.harness_sandbox import harness_spec
-from rsi.tasks.types import CandidateRun, Grade, Instance, Pattern, Profile, RepoTestRun, Task
+from rsi.tasks.types import CandidateRun, Grade, Instance, Profile, RepoTestRun, Task
 
 
 class Runner(Protocol):
@@ -84,7 +84,7 @@ class TaskRunner:
         )
         harness = harness_spec(task, profile, label)
         specs = (harness, *[run] * arms, *[harness] * arms)  # instance, runs, grades
-        if task.pattern is Pattern.SERVED:
+        if task.pattern.is_linked:
             specs = (harness,)  # the others share a folder that is made with them
         with SandboxPool(self.backend, specs) as pool:
             yield replace(self, backend=pool)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rsi.tasks.format.task_file import ChangedQualityTable, ProfileTable, QualityTable, RsiTable
 from rsi.tasks.format.toml_files import Place, did_you_mean
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import Clock, Device, Pattern
+from rsi.tasks.types import Clock, Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +111,10 @@ def _a_clock_sees_what_the_device_does(rsi: RsiTable, track: str) -> Iterator[Co
         yield _of("metric", "clock", found=found, expected=expected)
 
 
-def _a_served_run_is_not_timed(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
-    if rsi.pattern is Pattern.SERVED and rsi.metric.clock is not Clock.RESULT:
-        found = f"is {rsi.metric.clock.value!r} with the pattern served"
-        expected = "'result': a candidate that waits for its harness is not timed"
+def _a_linked_run_is_not_timed_by_the_host(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
+    if rsi.pattern.is_linked and rsi.metric.clock is not Clock.RESULT:
+        found = f"is {rsi.metric.clock.value!r} with the pattern {rsi.pattern.value}"
+        expected = "'result': a candidate that waits for its harness is not timed by the host"
         yield _of("metric", "clock", found=found, expected=expected)
 
 
@@ -170,7 +170,7 @@ RULES: tuple[Callable[[RsiTable, str], Iterator[Contradiction]], ...] = (
     _changed_qualities_are_there,
     _the_kind_gets_what_it_asks_for,
     _a_clock_sees_what_the_device_does,
-    _a_served_run_is_not_timed,
+    _a_linked_run_is_not_timed_by_the_host,
     _required_work_is_timed_on_processors,
     _pairs_run_beside_each_other_on_cpu_time,
     _guards_on_tests_have_tests,

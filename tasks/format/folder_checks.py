@@ -75,7 +75,9 @@ def check_candidate(found: "Files", repo: Path, problems: Problems) -> None:
                 f"{path} matches {keys['editable']} {editable!r} and {keys['protected']} "
                 f"{protected!r}, expected one of the two.",
             )
-    _check_entry(rules.entry, keys["entry"], paths, problems)
+    # What is built is there when it is started, and not before.
+    started = ("build", rules.build) if rules.build else ("entry", rules.entry)
+    _check_entry(started[1], keys[started[0]], paths, problems)
     if found.tests is not None and "-m" not in found.tests.entry:  # a runner may be installed
         _check_entry(found.tests.entry, "rsi.tests.entry", paths, problems)
 

@@ -25,7 +25,7 @@ from rsi.tasks.format.tables import (
     refusing,
 )
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import NOT_CARRIED_OUT, Clock, Device, Direction, MetricKind, Pattern
+from rsi.tasks.types import Clock, Device, Direction, MetricKind, Pattern
 
 NOT_METERED = dict.fromkeys(
     ("model_tokens", "trained_tokens", "env_steps", "calls"),
@@ -207,6 +207,8 @@ class CandidateTable(Table):
 
     entry: AtLeastOne
     """command, run in the candidate's folder"""
+    build: Texts = ()
+    """command run there beforehand in the same sandbox, neither timed nor counted; the kit for C is in `$RSI_KIT`"""
     editable: AtLeastOne
     """globs of what the agent may change; each matches a file of `repo/`"""
     protected: Texts = ()
@@ -318,7 +320,7 @@ class TrackTable(Table):
 class RsiTable(Table):
     """What Harbor's format has no word for."""
 
-    pattern: Annotated[Choice[Pattern], refusing(NOT_CARRIED_OUT)]
+    pattern: Choice[Pattern]
     """who runs what, below"""
     device: Choice[Device] = Device.CPU
     """what hardware a run needs, below"""

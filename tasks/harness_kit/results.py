@@ -49,6 +49,8 @@ class Graded:
     guards: Sequence[Check] = ()
     used: float | None = None
     """Spent of the budget where the harness meters it; None when the host does."""
+    clocked_s: float | None = None
+    """Seconds of all calls together where the harness keeps the clock; the host holds the worker's CPU time against it."""
     hidden_reads: int = 0
     reply_digest: str | None = None
     """sha256 of what the candidate answered, to spot answers that do not depend on the seed."""
@@ -88,6 +90,7 @@ def result_value(
             {"name": guard.name, "ok": guard.is_ok, "evidence": guard.evidence}
             for guard in graded.guards
         ],
+        "clocked_s": _finite("clocked_s", graded.clocked_s),
         "hidden_reads": graded.hidden_reads,
         "reply_digest": graded.reply_digest,
     }

@@ -84,7 +84,7 @@ def serve_one(
         session: Fresh.
         is_last: Let nobody else connect.
     """
-    link = _accept(listener, folder)
+    link = accept(listener, folder)
     if link is None:
         return None
     if is_last:
@@ -120,7 +120,8 @@ def _leave_when_abandoned(folder: Path) -> None:
     os._exit(0)
 
 
-def _accept(listener: socket.socket, folder: Path) -> socket.socket | None:
+def accept(listener: socket.socket, folder: Path) -> socket.socket | None:
+    """The candidate's connection; None when the host says that nobody will come."""
     while True:
         try:
             link, _ = listener.accept()

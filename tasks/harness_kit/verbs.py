@@ -18,9 +18,10 @@ from typing import Protocol
 
 from .artifacts import InvalidArtifact
 from .canonical import canonical_json, folder_files, tree_digest
+from .driving import Worker
 from .results import Check, Graded, result_value, write_result
 from .seeds import seed_commitment
-from .serving import NEVER_CAME, SOCKET_NAME, Session, listening, serve_one
+from .serving import NEVER_CAME, SOCKET_NAME, Session, accept, listening, serve_one
 
 EXIT_OK = 0
 EXIT_HARNESS_ERROR = 70
@@ -108,7 +109,25 @@ class ServedHarness(Harness, Protocol):
         ...
 
 
-def run_harness(harness: ArtifactHarness | ServedHarness, argv: Sequence[str] | None = None) -> int:
+class ClockedHarness(Harness, Protocol):
+    """What the harness of pattern `clocked_worker` implements besides."""
+
+    def memory(self, instance: InstanceFolder) -> tuple[int, int]:
+        """Bytes of inputs and of outputs that the largest call needs."""
+        ...
+
+    def drive(self, instance: InstanceFolder, worker: Worker) -> Graded:
+        """Give a worker its calls, check every answer, say what it came to.
+
+        Raises:
+            InvalidArtifact: An answer is not what the task asked for.
+        """
+        ...
+
+
+def run_harness(
+    harness: ArtifactHarness | ServedHarness | ClockedHarness, argv: Sequence[str] | None = None
+) -> int:
     """Run one verb and return the exit code.
 
     Args:
@@ -129,6 +148,8 @@ def run_harness(harness: ArtifactHarness | ServedHarness, argv: Sequence[str] | 
             case "serve":
                 _serve(harness, arguments.instance, arguments.link, arguments.result,
                        is_repeated=arguments.repeat)  # fmt: skip
+            case "drive":
+                _drive(harness, arguments.instance, arguments.link, arguments.result)
             case _:
                 return _selfcheck(harness, arguments.profile)
     except Exception:  # noqa: BLE001 - the exit code is the contract: whatever failed here is ours
@@ -155,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--link", type=Path, required=True, help="folder of the socket")
     serve.add_argument("--result", type=Path, required=True)
     serve.add_argument("--repeat", action="store_true", help="one session after the other: dev")
+    drive = verbs.add_parser("drive")
+    drive.add_argument("--instance", type=Path, required=True)
+    drive.add_argument("--link", type=Path, required=True, help="folder of the socket")
+    drive.add_argument("--result", type=Path, required=True)
     selfcheck = verbs.add_parser("selfcheck")
     selfcheck.add_argument("--profile", required=True)
     return parser
@@ -232,6 +257,30 @@ def _serve(harness: object, root: Path, link: Path, result: Path, *, is_repeated
             _write(instance, graded, result)
             if not is_repeated:
                 return
+
+
+def _drive(harness: object, root: Path, link: Path, result: Path) -> None:
+    if not hasattr(harness, "drive") or not hasattr(harness, "memory"):
+        raise TypeError(
+            "this harness has no methods `drive` and `memory`, so its task is not of pattern clocked_worker"
+        )
+    instance = _opened(root)
+    in_bytes, out_bytes = harness.memory(instance)
+    clocked_s = 0.0
+    with listening(link / SOCKET_NAME) as listener:
+        connection = accept(listener, link)
+        if connection is None:
+            _write(instance, Graded(outcome="invalid_output", reason=NEVER_CAME), result)
+            return
+        listener.close()
+        with connection:
+            try:
+                worker = Worker(connection, in_bytes=in_bytes, out_bytes=out_bytes)
+                graded = harness.drive(instance, worker)
+                clocked_s = worker.clocked_s
+            except InvalidArtifact as problem:
+                graded = Graded(outcome="invalid_output", reason=str(problem))
+    _write(instance, replace(graded, clocked_s=clocked_s), result)
 
 
 def _opened(root: Path) -> InstanceFolder:

@@ -67,6 +67,16 @@ def read_result(content: bytes, task: Task, profile: Profile, instance: Instance
     )
 
 
+def clocked_seconds(content: bytes) -> float | None:
+    """Seconds of all calls together, where a harness kept the clock; None elsewhere, and for a file that is none."""
+    try:
+        value = strict_json(content)
+    except ValueError:
+        return None
+    found = value.get("clocked_s") if isinstance(value, dict) else None
+    return float(found) if isinstance(found, int | float) else None
+
+
 class _Reader:
     """Typed look-ups with one kind of error."""
 

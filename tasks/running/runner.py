@@ -18,6 +18,7 @@ from rsi.sandboxes.types import (
     ExecResult,
     FileEntry,
     FileTree,
+    Mount,
     OnOutput,
     Sandbox,
     SandboxSpec,
@@ -28,8 +29,20 @@ from rsi.tasks.files.trees import below, read_tree
 from rsi.tasks.harness_kit.canonical import tree_digest
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.running.harness_sandbox import harness_files, harness_spec, harness_tree, run_verb
-from rsi.tasks.running.result_file import MAX_RESULT_BYTES, RESULT_NAME, read_result
-from rsi.tasks.running.served import Server, link_files, link_variables, serving
+from rsi.tasks.running.result_file import (
+    MAX_RESULT_BYTES,
+    RESULT_NAME,
+    clocked_seconds,
+    read_result,
+)
+from rsi.tasks.running.served import (
+    LINK,
+    Server,
+    link_files,
+    link_variables,
+    serving,
+    shared_folder,
+)
 from rsi.tasks.running.tampering import survey_run, tampering_since
 from rsi.tasks.running.variables import candidate_variables
 from rsi.tasks.types import (
@@ -37,7 +50,6 @@ from rsi.tasks.types import (
     Grade,
     GradeOutcome,
     Instance,
-    Pattern,
     Profile,
     RepoTestRun,
     Task,
@@ -102,7 +114,7 @@ def run_spec(
     gpus: tuple[str, ...] = (),
 ) -> SandboxSpec:
     """The sandbox of one run; the arguments are those of `run_candidate`."""
-    link = link_variables() if task.pattern is Pattern.SERVED else {}
+    link = link_variables() if task.pattern.is_linked else {}
     return SandboxSpec(
         environment=task.environment,
         limits=replace(profile.limits, cpus=cpus),
@@ -151,16 +163,23 @@ def run_candidate(
         *below("io/out", _EMPTY),
     )
     with contextlib.ExitStack() as stack:
-        server = None
-        if task.pattern is Pattern.SERVED:
-            server = stack.enter_context(
-                serving(task, profile, instance, backend, label, wall_s=profile.limits.wall_s)
-            )
-            spec = replace(spec, mounts=(server.mount,))
+        folder = stack.enter_context(shared_folder()) if task.pattern.is_linked else None
+        if folder is not None:
+            spec = replace(spec, mounts=(Mount(source=folder, target=LINK),))
             files = (*files, *link_files())
         sandbox = stack.enter_context(backend.open(spec))
         sandbox.put(files)
+        if task.candidate.build:
+            built = sandbox.exec(task.candidate.build, cwd=_CODE)
+            if built.outcome is not ExecOutcome.OK:
+                return _unbuilt(built, sandbox, time_slot)
         given = survey_run(sandbox)
+        server = None
+        if folder is not None:
+            wall_s = profile.limits.wall_s
+            server = stack.enter_context(
+                serving(task, profile, instance, backend, label, folder=folder, wall_s=wall_s)
+            )
         execution = sandbox.exec(
             task.candidate.entry, cwd=_CODE, time_slot=time_slot, on_output=on_output
         )
@@ -169,8 +188,8 @@ def run_candidate(
                 time_slot.fail()
             time_slot.wait_for_others()
         output, problem = _read_output(sandbox, task, execution, server)
-        tampering = ""
-        if execution.outcome is ExecOutcome.OK:
+        tampering = off_the_clock(execution, output, profile)
+        if execution.outcome is ExecOutcome.OK and not tampering:
             tampering = tampering_since(given, sandbox, task.candidate.writable)
         return CandidateRun(
             execution=execution,
@@ -180,6 +199,41 @@ def run_candidate(
             assurance=sandbox.assurance.value,
             is_tampered=bool(tampering),
         )
+
+
+SPARE_CPU_S = 0.5
+"""What a worker may use outside its calls: to start, map memory, leave."""
+CPU_SLACK = 1.15
+"""Timer granularity and what the kernel does for a call on top of it."""
+
+
+def off_the_clock(execution: ExecResult, output: FileTree | None, profile: Profile) -> str:
+    """One sentence when a worker computed outside its calls, where the harness's clock did not see it."""
+    stated = [entry.content for entry in output or () if entry.path == RESULT_NAME]
+    clocked_s = clocked_seconds(stated[0]) if stated else None
+    if clocked_s is None:
+        return ""
+    allowed_s = CPU_SLACK * clocked_s * profile.cpu_count + SPARE_CPU_S
+    if execution.cpu_s <= allowed_s:
+        return ""
+    return (
+        f"the run worked outside its calls: {execution.cpu_s:.2f} CPU s, "
+        f"{allowed_s:.2f} are possible in {clocked_s:.2f} s of calls on {profile.cpu_count} cores"
+    )
+
+
+def _unbuilt(built: ExecResult, sandbox: Sandbox, time_slot: TimeSlot | None) -> CandidateRun:
+    """A run that ended before it began: what is wrong with the build is what it printed."""
+    if time_slot is not None:
+        time_slot.fail()
+        time_slot.leave()
+    return CandidateRun(
+        execution=built,
+        output=None,
+        output_problem="the candidate cannot be built",
+        backend=sandbox.backend,
+        assurance=sandbox.assurance.value,
+    )
 
 
 def run_tests(
@@ -228,7 +282,7 @@ def grade(
         HarnessError: The harness failed or its result file breaks the schema.
         SandboxError: The sandbox itself failed.
     """
-    if task.pattern is Pattern.SERVED:
+    if task.pattern.is_linked:
         return _checked(output_tree, task, profile, instance)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
         sandbox.put(

@@ -1,4 +1,4 @@
-"""Host side of the pattern `served`: the harness answers the candidate's calls through a Unix socket, each in a sandbox of its own.
+"""Host side of the patterns in which harness and candidate run at the same time, each in a sandbox of its own, a Unix socket between them.
 
 Does not: look into what the two say to each other. Invariants: the candidate sees the socket's folder read-only and nothing
 else of the harness; a candidate that failed is never the harness's failure, and the other way round; both are over when a
@@ -35,20 +35,21 @@ from rsi.tasks.running.harness_sandbox import (
     harness_tree,
 )
 from rsi.tasks.running.result_file import MAX_RESULT_BYTES, RESULT_NAME
-from rsi.tasks.types import Instance, Profile, Task
+from rsi.tasks.types import Instance, Pattern, Profile, Task
 
 LINK = "/link"
 """Where both sandboxes see the socket's folder."""
 KIT = "/work/kit"
 LINK_MODULES = ("frames.py", "link.py")
-"""What of the kit a candidate gets: its end of the socket."""
+WORKER_HEADER = "rsi_worker.h"
+"""What of the kit a candidate gets: its end of the socket, for Python and for C."""
 START_S = 60.0
 """How long a harness may take until it listens."""
 
 
 def link_variables() -> dict[str, str]:
     """What tells a candidate where its harness listens, and Python where `harness_link` is."""
-    return {SOCKET_VARIABLE: f"{LINK}/{SOCKET_NAME}", "PYTHONPATH": KIT}
+    return {SOCKET_VARIABLE: f"{LINK}/{SOCKET_NAME}", "PYTHONPATH": KIT, "RSI_KIT": KIT}
 
 
 def link_files() -> FileTree:
@@ -57,7 +58,8 @@ def link_files() -> FileTree:
         FileEntry(path=name, content=(HARNESS_KIT / name).read_bytes()) for name in LINK_MODULES
     ]
     opening = FileEntry(path="__init__.py", content=_LINK_PACKAGE)
-    return below("kit/harness_link", (opening, *files))
+    header = FileEntry(path=WORKER_HEADER, content=(HARNESS_KIT / WORKER_HEADER).read_bytes())
+    return (*below("kit/harness_link", (opening, *files)), *below("kit", (header,)))
 
 
 _LINK_PACKAGE = b'''"""The way to the harness of this run."""
@@ -69,11 +71,23 @@ __all__ = ["Array", "Frame", "FrameError", "Link", "Refused", "connect"]
 '''
 
 
+@contextlib.contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A folder of the host's that the two sandboxes share."""
+    with tempfile.TemporaryDirectory(prefix="rsi-link-") as name:
+        folder = Path(name) / "link"
+        folder.mkdir()
+        folder.chmod(
+            0o777
+        )  # the harness is another user inside; the folder above keeps all others out
+        yield folder
+
+
 class Server:
     """A harness that listens, until the candidate has ended."""
 
     def __init__(self, folder: Path, sandbox: Sandbox, task: Task) -> None:
-        self.mount = Mount(source=folder, target=LINK)
+        self._folder = folder
         self._sandbox = sandbox
         self._task = task
         self._is_ready = threading.Event()
@@ -100,7 +114,7 @@ class Server:
 
     def abandon(self) -> None:
         """Nobody asks for a result any more; the harness goes at once, whatever it does."""
-        (self.mount.source / ABANDONED_FILE).touch()
+        (self._folder / ABANDONED_FILE).touch()
 
     def result(self) -> FileTree:
         """What it wrote when the candidate had left.
@@ -108,7 +122,7 @@ class Server:
         Raises:
             HarnessError: It failed, or left no result.
         """
-        (self.mount.source / ENDED_FILE).touch()
+        (self._folder / ENDED_FILE).touch()
         self._require_success(self.work.result())
         files = harness_files(self._sandbox, self._task, "/work/result", max_bytes=MAX_RESULT_BYTES)
         return tuple(entry for entry in files if entry.path == RESULT_NAME)
@@ -130,6 +144,7 @@ def serving(
     backend: Backend,
     label: str,
     *,
+    folder: Path,
     wall_s: float,
     is_repeated: bool = False,
 ) -> Iterator[Server]:
@@ -141,6 +156,7 @@ def serving(
         instance: What is served; made before.
         backend: Where the harness runs.
         label: Owner of the sandbox.
+        folder: Of `shared_folder`, for the socket.
         wall_s: How long the candidate may take; the harness's own limit comes on top.
         is_repeated: Serve one session after the other, for development; no result is asked for.
 
@@ -149,13 +165,7 @@ def serving(
         SandboxError: The sandbox itself failed.
     """
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rsi-link-")))
-        shared = folder / "link"
-        shared.mkdir()
-        shared.chmod(
-            0o777
-        )  # the harness is another user inside; the folder above keeps all others out
-        sandbox = stack.enter_context(backend.open(_server_spec(task, profile, label, shared)))
+        sandbox = stack.enter_context(backend.open(_server_spec(task, profile, label, folder)))
         sandbox.put(
             (
                 *harness_tree(task),
@@ -164,9 +174,10 @@ def serving(
                 *below("result", (FileEntry(path=".keep", content=b""),)),
             )
         )
-        server = Server(shared, sandbox, task)
+        server = Server(folder, sandbox, task)
         pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="harness"))
         stack.callback(server.abandon)
+        verb = "drive" if task.pattern is Pattern.CLOCKED_WORKER else "serve"
         words = ("--instance", "instance", "--link", LINK, "--result", f"result/{RESULT_NAME}")
         running = pool.submit(
             sandbox.exec,
@@ -175,7 +186,7 @@ def serving(
                 "-P",
                 "-m",
                 "harness",
-                "serve",
+                verb,
                 *words,
                 *(["--repeat"] if is_repeated else []),
             ),

@@ -13,6 +13,8 @@ from rsi.evals.types import Finding, Severity
 SOURCE = "rules"
 NATIVE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hh", ".hpp", ".inc", ".inl", ".s", ".asm")  # fmt: skip
 LOOKS_NATIVE = re.compile(r"#\s*include|__global__|extern\s+\"C\"|PYBIND11_MODULE|TORCH_LIBRARY")
+UNREAD = "native source; a person should read it"
+"""Of the finding that native code is there at all; no finding where the task is to write it."""
 _FREE = r"(?:\bstd\s*::\s*|(?<![.>])(?<!\w::)\b)"
 """Before a function of the C library: no method and nothing of a library's own namespace, such as `x.clone()`, `at::clone()`."""
 CALLS: tuple[tuple[str, re.Pattern[str], Severity, str], ...] = (
@@ -50,7 +52,7 @@ def check_native(path: str, text: str, *, first_line: int = 1) -> Iterator[Findi
         severity=Severity.HOLD,
         file=path,
         line=first_line,
-        message="native source; a person should read it",
+        message=UNREAD,
         source=SOURCE,
     )
     bare = re.sub(r"//[^\n]*|/\*.*?(?:\*/|\Z)", _blank, text, flags=re.DOTALL)

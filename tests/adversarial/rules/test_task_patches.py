@@ -8,17 +8,17 @@ from rsi.evals.admission.admission import admit, is_admitted
 from rsi.evals.judge.score import score
 from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Purpose, Severity, Verdict
+from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.files.patches import apply_patch
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.format.loader import BUILT_IN, load_task, profile_of
+from rsi.tasks.format.loader import BUILT_IN, list_tasks, load_task, profile_of
 from rsi.tasks.types import Cheat, Solution, Task
 
 TASKS = {
     name: load_task(BUILT_IN / name)
-    for name in ("toy", "lm_training")
-    if (BUILT_IN / name / "task.toml").exists()
+    for name in sorted(each.name for each in list_tasks() if each.root.parent == BUILT_IN.resolve())
 }
 SOLUTIONS = [(name, solution) for name, task in TASKS.items() for solution in task.solutions]
 CHEATS = [(name, cheat) for name, task in TASKS.items() for cheat in task.cheats]
@@ -26,6 +26,13 @@ NOT_ADMITTED = [
     (name, cheat) for name, cheat in CHEATS if cheat.layer.startswith(("admission", "edit policy"))
 ]
 TOY_CHEATS = [cheat for name, cheat in CHEATS if name == "toy"]
+BY_CLOCK = {"07_works_between_calls"}
+"""What a wall clock decides, which beside other tests decides nothing; see `tests/tasks/running/test_clocked.py`."""
+LINKED_CHEATS = [
+    (name, cheat)
+    for name, cheat in CHEATS
+    if TASKS[name].pattern.is_linked and cheat.name not in BY_CLOCK
+]
 
 
 def named(value: object) -> str:
@@ -64,7 +71,7 @@ def ending(task: Task, cheat: Cheat, tmp_path: Path, *, with_admission: bool) ->
     runs = measure(
         task,
         profile,
-        ProcessBackend(),
+        BubblewrapBackend() if task.pattern.is_linked else ProcessBackend(),
         champion,
         candidate,
         purpose=Purpose.SCREEN,
@@ -83,6 +90,23 @@ def ending(task: Task, cheat: Cheat, tmp_path: Path, *, with_admission: bool) ->
 @pytest.mark.parametrize("cheat", TOY_CHEATS, ids=named)
 def test_a_cheat_ends_as_its_task_says(cheat: Cheat, tmp_path: Path) -> None:
     assert ending(TASKS["toy"], cheat, tmp_path, with_admission=True) in cheat.expect
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cheat"), LINKED_CHEATS, ids=named)
+def test_a_cheat_on_a_linked_task_ends_as_its_task_says(
+    name: str, cheat: Cheat, tmp_path: Path
+) -> None:
+    assert ending(TASKS[name], cheat, tmp_path, with_admission=True) in cheat.expect
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("name", "cheat"), LINKED_CHEATS, ids=named)
+def test_on_a_linked_task_the_layers_behind_admission_hold(
+    name: str, cheat: Cheat, tmp_path: Path
+) -> None:
+    found = ending(TASKS[name], cheat, tmp_path, with_admission=False)
+    assert found not in {"supported", "not_admitted"}
 
 
 @pytest.mark.slow

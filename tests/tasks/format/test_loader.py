@@ -101,13 +101,13 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
             'pattern = "artifact"',
             'pattern = "served"',
             "task.toml: rsi.metric.clock is 'cpu_s' with the pattern served, expected 'result': "
-            "a candidate that waits for its harness is not timed.",
+            "a candidate that waits for its harness is not timed by the host.",
         ),
         (
             'pattern = "artifact"',
             'pattern = "clocked_worker"',
-            "task.toml: rsi.pattern is the text 'clocked_worker', expected one of artifact, served; no run carries it out "
-            "yet: the harness would drive a worker that holds the candidate's code.",
+            "task.toml: rsi.metric.clock is 'cpu_s' with the pattern clocked_worker, expected 'result': "
+            "a candidate that waits for its harness is not timed by the host.",
         ),
         (
             "max_ratio = 2.0",
@@ -297,7 +297,7 @@ def test_an_unclosed_text_at_the_end_of_the_file_has_a_line_too(toy_copy: Path):
             'expect = ["invalid_output"]',
             'expect = ["invalid"]',
             "cheats/cheats.toml: cheat[3].expect[0] is the text 'invalid', expected a list of not_admitted, "
-            "tampered, invalid_output, refuted, rejected, held with at least 1",
+            "crashed, tampered, invalid_output, refuted, rejected, held with at least 1",
         ),
         (
             "environment/requirements.txt",

@@ -1,0 +1,100 @@
+"""The harness's end of a clocked task: it gives a worker one call after the other and keeps the clock.
+
+Inputs and outputs lie in memory that the harness made and sealed: the worker can write the outputs alone, and can make neither
+larger nor smaller. Does not: run or stop the worker; the host does. Invariants: one call is in flight; a call's time is from the
+ring to the answer on this clock; what was answered is copied before anything else happens.
+"""
+# ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
+
+import array
+import fcntl
+import mmap
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .artifacts import InvalidArtifact
+
+WORDS = 16
+"""Whole numbers of one call; what they mean is the task's."""
+_SEAL_SHRINK, _SEAL_GROW, _SEAL_FUTURE_WRITE = 2, 4, 16
+"""Of linux/fcntl.h; the last one leaves the mapping that exists writable and forbids every other."""
+_STATUS = struct.Struct("<q")
+POISON = 0xFF
+"""What outputs are filled with before a call: not a number in every float, and no plausible count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one call gave."""
+
+    wall_s: float
+    status: int
+    """What the worker said; 0 for done."""
+    output: bytes
+
+
+class Worker:
+    """A connected worker."""
+
+    def __init__(self, link: socket.socket, *, in_bytes: int, out_bytes: int) -> None:
+        """Share memory with whoever connected.
+
+        Raises:
+            InvalidArtifact: It left already.
+        """
+        self._link = link
+        self.clocked_s = 0.0
+        """All calls so far together."""
+        self.calls = 0
+        self._in, ours = _memory("rsi-in", in_bytes, _SEAL_FUTURE_WRITE)
+        self._out, theirs = _memory("rsi-out", out_bytes, 0)
+        reading = os.open(f"/proc/self/fd/{ours}", os.O_RDONLY)
+        sizes = struct.pack("<qq", in_bytes, out_bytes)
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reading, theirs]))
+        try:
+            link.sendmsg([sizes], [rights])
+        except OSError:
+            raise InvalidArtifact("the worker left before its first call") from None
+        for file in (reading, ours, theirs):
+            os.close(file)
+
+    def call(self, words: Sequence[int], content: bytes, *, out_bytes: int) -> Answer:
+        """Give one call and wait for its answer.
+
+        Args:
+            words: At most WORDS whole numbers of 64 bits.
+            content: The inputs.
+            out_bytes: How much of the outputs is poisoned before and copied after.
+
+        Raises:
+            InvalidArtifact: The worker left in the middle of it.
+        """
+        message = struct.pack(f"<{WORDS}q", *words, *[0] * (WORDS - len(words)))
+        self._in[: len(content)] = content
+        self._out[:out_bytes] = bytes([POISON]) * out_bytes
+        begin = time.monotonic()
+        try:
+            self._link.sendall(message)
+            said = self._link.recv(_STATUS.size, socket.MSG_WAITALL)
+        except OSError:
+            said = b""
+        wall_s = time.monotonic() - begin
+        output = self._out[:out_bytes]
+        if len(said) != _STATUS.size:
+            raise InvalidArtifact(f"the worker ended in call {self.calls + 1}")
+        self.calls += 1
+        self.clocked_s += wall_s
+        return Answer(wall_s=wall_s, status=_STATUS.unpack(said)[0], output=output)
+
+
+def _memory(name: str, size: int, seals: int) -> tuple[mmap.mmap, int]:
+    """Shared memory of a fixed size, mapped here, and its file."""
+    file = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(file, size)
+    mapped = mmap.mmap(file, size)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEAL_SHRINK | _SEAL_GROW | seals)
+    return mapped, file

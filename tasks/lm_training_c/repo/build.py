@@ -1,0 +1,106 @@
+"""Build the worker from `src/` with the flags of `flags.txt`, and look at what came out. Protected.
+
+Runs in the candidate's sandbox before anything of the candidate does, so that it can refuse.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FLAGS = re.compile(
+    r"-O[0-3s]|-Ofast|-g|-pthread|-std=(gnu|c)(99|11|17)"
+    r"|-m[a-z0-9.]+(-[a-z0-9.]+)*(=[A-Za-z0-9_-]+)?"
+    r"|-f(?!lto|plugin|dump|profile|sanitize|use-ld|ipa-icf-)[a-z0-9]+(-[a-z0-9]+)*(=[a-z0-9,-]+)?"
+    r"|-D[A-Za-z_]\w*(=\w+)?|--param=[a-z0-9-]+=\d+"
+)
+LIBRARIES = frozenset({"libc.so.6", "libm.so.6", "libmvec.so.1", "libgomp.so.1", "libgcc_s.so.1"})
+FORBIDDEN = re.compile(
+    r"_*(dl(m?open|v?sym|addr|_iterate_phdr)|system|popen|posix_spawn\w*|exec(v\w*|l\w*)|v?fork|clone3?|ptrace"
+    r"|f?open(64|at|at64)?|creat|socket(pair)|bind|listen|accept4?|send(to|mmsg)|shm_open|memfd_create|mkfifo"
+    r"|process_vm_\w+|timer_\w+|setitimer|signalfd|eventfd|syscall|clock_(gettime|settime)|gettimeofday|time)"
+)
+"""Functions of the C library that no trainer needs: other programs, files, libraries, clocks, ways to go on afterwards."""
+MAX_BYTES = 4 << 20
+
+
+def main() -> None:
+    """Build, check, or say why not."""
+    words = Path("flags.txt").read_text(encoding="utf-8").split()
+    for word in words:
+        if not FLAGS.fullmatch(word):
+            sys.exit(
+                f"flags.txt: {word!r} is not among the flags that may be used, see INTERFACE.md"
+            )
+    sources = ["worker/main.c", *sorted(str(path) for path in Path("src").rglob("*.c"))]
+    target = Path("build")
+    target.mkdir(exist_ok=True)
+    objects = []
+    for number, source in enumerate(sources):
+        objects.append(str(target / f"{number}.o"))
+        _gcc(
+            *words,
+            "-I",
+            os.environ["RSI_KIT"],
+            "-I",
+            "worker",
+            "-I",
+            "src",
+            "-c",
+            source,
+            "-o",
+            objects[-1],
+        )
+        check_object(source, Path(objects[-1]))
+    worker = target / "worker"
+    _gcc(*words, *objects, "-o", str(worker), "-lm")
+    if worker.stat().st_size > MAX_BYTES:
+        sys.exit(f"the worker has {worker.stat().st_size} bytes, {MAX_BYTES} are allowed")
+    check(worker)
+
+
+def _gcc(*words: str) -> None:
+    built = subprocess.run(
+        ["gcc", "-std=gnu11", *words], capture_output=True, text=True, check=False
+    )
+    if built.returncode:
+        sys.exit(built.stderr[-1500:])
+
+
+def check_object(source: str, path: Path) -> None:
+    """Nothing that runs before `main` or chooses functions while the worker is loaded."""
+    sections = _readelf("--sections", path)
+    if early := re.search(
+        r"\.(preinit_array|init_array|fini_array|ctors|dtors|init|fini)\b", sections
+    ):
+        sys.exit(
+            f"{source} has {early.group()}: code that runs before the first call or after the last"
+        )
+    if re.search(r"\bIFUNC\b", _readelf("--symbols", path)):
+        sys.exit(f"{source} chooses a function while the worker is loaded; choose it in `train`")
+
+
+def check(worker: Path) -> None:
+    """Only libraries of the language, no function that reaches out."""
+    dynamic = _readelf("--dynamic", worker)
+    needed = set(re.findall(r"\(NEEDED\).*\[(.+?)\]", dynamic))
+    if extra := sorted(needed - LIBRARIES):
+        sys.exit(f"the worker needs {', '.join(extra)}; allowed are {', '.join(sorted(LIBRARIES))}")
+    if re.search(r"\((RPATH|RUNPATH)\)", dynamic):
+        sys.exit("the worker names a folder for libraries")
+    symbols = _readelf("--dyn-syms", worker)
+    undefined = re.findall(r" UND (\w+)", symbols)
+    if used := sorted({name for name in undefined if FORBIDDEN.fullmatch(name)}):
+        sys.exit(f"the worker calls {', '.join(used)}, which no trainer needs")
+
+
+def _readelf(what: str, worker: Path) -> str:
+    done = subprocess.run(
+        ["readelf", "--wide", what, str(worker)], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
