@@ -40,7 +40,15 @@ class CheatTable(_PatchTable):
     family: Text
     expect: Annotated[
         Listed[
-            Literal["not_admitted", "crashed", "tampered", "invalid_output", "refuted", "rejected", "held"]
+            Literal[
+                "not_admitted",
+                "crashed",
+                "tampered",
+                "invalid_output",
+                "refuted",
+                "rejected",
+                "held",
+            ]
         ],
         Field(min_length=1),
     ]
