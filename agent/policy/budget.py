@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Protocol
 
 from rsi.agent.llm.types import Usage
+from rsi.agent.store.facts.charge_facts import BOUND, reserved_part_usd
 from rsi.agent.store.facts.charge_facts import charged_usd as charged_usd
-from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, utc_now
+from rsi.agent.store.records import ChargeRecord, ChargeRole, utc_now
 from rsi.agent.store.steps.values import Refusal
 from rsi.agent.types import AgentRole, BudgetExceededError
 
@@ -48,8 +49,8 @@ class Spent:
     """What was used so far, open reservations in full."""
 
     usd: float
-    open_usd: float
-    """The part of `usd` that is only reserved."""
+    reserved_usd: float
+    """The part of `usd` that is only reserved: calls under way, and calls whose cost nobody told."""
     unpriced_calls: int
     """Calls whose price nobody knows; not in `usd`."""
     tokens: int
@@ -95,11 +96,7 @@ def spent(charges: Sequence[ChargeRecord], *, wall_s: float = 0.0) -> Spent:
     usd = [charged_usd(charge) for charge in charges]
     return Spent(
         usd=math.fsum(value for value in usd if value is not None),
-        open_usd=math.fsum(
-            value
-            for charge, value in zip(charges, usd, strict=True)
-            if value is not None and charge.status is ChargeStatus.RESERVED
-        ),
+        reserved_usd=math.fsum(map(reserved_part_usd, charges)),
         unpriced_calls=sum(
             value is None and charge.role is not ChargeRole.DEVICE
             for charge, value in zip(charges, usd, strict=True)
@@ -177,7 +174,7 @@ class LedgerBudgetGuard:
             model=model,
             reserved_usd=upper_bound_usd,
             reserved_at=self.now(),
-            tokens={"bound": tokens},
+            tokens={BOUND: tokens},
         )
         self.ledger.reserve(charge)
         problem = self._overdrawn()
@@ -193,12 +190,12 @@ class LedgerBudgetGuard:
         return charge.id
 
     def settle(self, reservation: str, *, usage: Usage | None, usd: float | None) -> None:
-        """Replace a reservation by its cost; one whose cost is unknown is settled at its bound."""
+        """Replace a reservation by its cost; one whose cost is unknown goes on counting in full."""
         charge = self._open.pop(reservation)
         if usage is None:
             self.ledger.settle(
                 reservation,
-                actual_usd=charge.reserved_usd,
+                actual_usd=None,
                 at=self.now(),
                 tokens=dict(charge.tokens),
             )
@@ -250,4 +247,4 @@ def usage_of(charge: ChargeRecord) -> Usage:
 
 def _tokens(charge: ChargeRecord) -> int:
     """Tokens that passed; an open reservation, or one settled blindly, counts its bound."""
-    return charge.tokens.get("bound", 0) + sum(charge.tokens.get(kind, 0) for kind in _TOKEN_KINDS)
+    return charge.tokens.get(BOUND, 0) + sum(charge.tokens.get(kind, 0) for kind in _TOKEN_KINDS)

@@ -94,21 +94,31 @@ def standing_text(each: Standing) -> str:
     return f"{what}, against {each.against.value}"
 
 
+def money_text(spent_usd: float, reserved_usd: float, digits: int = 4) -> str:
+    """Dollars, with the part apart that is only reserved, because nobody told what those calls cost."""
+    real = f"${spent_usd - reserved_usd:.{digits}f}"
+    return real if reserved_usd <= 0 else f"{real} and ${reserved_usd:.{digits}f} reserved"
+
+
+def tokens_text(real: int, reserved: int) -> str:
+    """Tokens, with the part apart that is only reserved; empty when there are none."""
+    if not reserved:
+        return f"{real} tokens" if real else ""
+    return f"{real} tokens and {reserved} reserved"
+
+
 def cost_lines(report: CampaignReport) -> tuple[str, ...]:
     """What each role cost; one sentence when nothing did."""
     lines = []
     for spend in report.spend:
-        tokens = sum(spend.tokens.values())
         parts = [
             "1 call" if spend.calls == 1 else f"{spend.calls} calls",
-            f"${spend.spent_usd:.4f}",
+            money_text(spend.spent_usd, spend.reserved_usd),
         ]
-        if spend.open_usd > 0:
-            parts.append(f"of which ${spend.open_usd:.4f} reserved and never settled")
         if spend.unknown_calls:
             parts.append(f"{spend.unknown_calls} calls at an unknown price, not counted")
-        if tokens:
-            parts.append(f"{tokens} tokens")
+        if tokens := tokens_text(sum(spend.tokens.values()), spend.reserved_tokens):
+            parts.append(tokens)
         if spend.device_s > 0:
             parts.append(f"{duration_text(spend.device_s)} of device time")
         lines.append(f"{spend.role.value}: {', '.join(parts)}")

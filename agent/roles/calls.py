@@ -114,7 +114,9 @@ def reply_events(reply: Reply, cost: Cost) -> list[tuple[str, dict[str, object]]
         "layout": [block["type"] for block in blocks],
         "stop_reason": reply.stop_reason.value,
         "usage": None if reply.usage is None else usage_to_json(reply.usage),
-        "usd": cost.usd,
+        # What nobody told is reserved, and must not be taken for what was paid.
+        "usd": None if reply.usage is None else cost.usd,
+        "reserved_usd": cost.usd if reply.usage is None else None,
         "request_id": reply.request_id,
         "model": reply.model,
         "latency_s": round(reply.latency_s, 3),

@@ -447,7 +447,9 @@ class CampaignSummary:
     promoted: int
     """Promotions by rounds of this campaign; rollbacks are not subtracted."""
     spend_usd: float
-    """Settled dollars plus open reservations in full."""
+    """Real dollars plus what is only reserved, in full."""
+    reserved_usd: float
+    """The part of it that is reserved: calls under way, and calls whose cost nobody told."""
     latest_round_id: str | None
     latest_step: Step | None
     """The latest finished step of the latest round."""
@@ -461,13 +463,20 @@ class Spend:
     role: ChargeRole
     calls: int
     spent_usd: float
-    """Settled dollars plus open reservations in full."""
-    open_usd: float
-    """The part of it that is only reserved."""
+    """Real dollars plus what is only reserved, in full."""
+    reserved_usd: float
+    """The part of it that is reserved: calls under way, and calls whose cost nobody told."""
     unknown_calls: int
     """Calls whose price nobody knows; not in the sum."""
     tokens: Mapping[str, int]
+    """Real ones, by kind."""
+    reserved_tokens: int
     device_s: float
+
+    @property
+    def real_usd(self) -> float:
+        """What is known to have been paid."""
+        return self.spent_usd - self.reserved_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

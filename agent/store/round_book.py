@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rsi.agent.store.facts.charge_facts import charged_usd
+from rsi.agent.store.facts.charge_facts import charged_usd, reserved_part_usd
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChargeRecord, DecisionRecord, PromotionRecord, RoundRecord
 from rsi.agent.store.rounds import RoundView, round_view
@@ -59,16 +59,21 @@ class RoundBook:
         return self._view(record, steps, _spent(self._ledger.charges(round_id=round_id)))
 
     def _view(
-        self, record: RoundRecord, steps: Sequence[StepRecord], spent: Mapping[str, float]
+        self,
+        record: RoundRecord,
+        steps: Sequence[StepRecord],
+        spent: Mapping[str, tuple[float, float]],
     ) -> RoundView:
         if self._promotions is None:
             self.read_gate()
+        spend_usd, reserved_usd = spent.get(record.id, (0.0, 0.0))
         return round_view(
             record,
             steps,
             self._decisions.get(record.id, ()),
             self._promotions_of.get(record.id, ()),
-            spend_usd=spent.get(record.id, 0.0),
+            spend_usd=spend_usd,
+            reserved_usd=reserved_usd,
         )
 
 
@@ -80,11 +85,14 @@ def by_round(steps: Iterable[StepRecord]) -> Mapping[str, Sequence[StepRecord]]:
     return found
 
 
-def _spent(charges: Iterable[ChargeRecord]) -> Mapping[str, float]:
-    """Dollars of each round, open reservations in full."""
-    spent: dict[str, float] = {}
+def _spent(charges: Iterable[ChargeRecord]) -> Mapping[str, tuple[float, float]]:
+    """Dollars of each round, reservations in full, and the part of them that is only reserved."""
+    spent: dict[str, tuple[float, float]] = {}
     for each in charges:
-        usd = charged_usd(each)
-        if each.round_id is not None and usd is not None:
-            spent[each.round_id] = spent.get(each.round_id, 0.0) + usd
+        if each.round_id is not None:
+            usd, reserved = spent.get(each.round_id, (0.0, 0.0))
+            spent[each.round_id] = (
+                usd + (charged_usd(each) or 0.0),
+                reserved + reserved_part_usd(each),
+            )
     return spent

@@ -67,7 +67,9 @@ class RoundView:
     decisions: tuple[DecisionRecord, ...]
     promotions: tuple[PromotionRecord, ...]
     spend_usd: float
-    """What its models cost, open reservations in full."""
+    """What its models cost, reservations in full."""
+    reserved_usd: float
+    """The part of it that is only reserved."""
     state: RoundState
     latest: Attempt
     """The attempt that counts."""
@@ -258,6 +260,7 @@ def round_view(
     promotions: Sequence[PromotionRecord] = (),
     *,
     spend_usd: float = 0.0,
+    reserved_usd: float = 0.0,
 ) -> RoundView:
     """Put a round together from its facts, each kind oldest first."""
     return RoundView(
@@ -266,6 +269,7 @@ def round_view(
         decisions=tuple(decisions),
         promotions=tuple(promotions),
         spend_usd=spend_usd,
+        reserved_usd=reserved_usd,
         state=round_state(steps, decisions, promotions),
         latest=latest_attempt(steps),
         proposed=last_proposal(steps),

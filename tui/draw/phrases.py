@@ -92,6 +92,11 @@ def usd(value: float | None) -> str:
     return f"${value:,.2f}"
 
 
+def paid(spent: float, reserved: float) -> str:
+    """Dollars that were really paid, with those apart that are only reserved."""
+    return usd(spent) if reserved <= 0 else f"{usd(spent - reserved)} + {usd(reserved)} reserved"
+
+
 def duration(seconds: float) -> str:
     """Two units at most: "41 s", "2 m 05 s", "12 m", "3 h 05 m", "2 d 4 h"."""
     total = max(0, round(seconds))

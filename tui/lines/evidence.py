@@ -10,12 +10,12 @@ from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score
 from rsi.tasks.guards import unit_of
 from rsi.tui.draw.phrases import (
     interval,
+    paid,
     ratio,
     round_word,
     severity,
     short_commit,
     size,
-    usd,
     verdict_role,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
@@ -300,7 +300,11 @@ def _facts(view: RoundView, detail: RoundDetail | None) -> list[Line]:
         )
         lines.insert(0, _labelled("claim", *spans))
     lines.append(
-        _labelled("cost", (usd(view.spend_usd), Role.TEXT), (f"  {view.model or DASH}", Role.DIM))
+        _labelled(
+            "cost",
+            (paid(view.spend_usd, view.reserved_usd), Role.TEXT),
+            (f"  {view.model or DASH}", Role.DIM),
+        )
     )
     if detail is not None and detail.measurements:
         last = detail.measurements[-1]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
-from rsi.tui.draw.phrases import campaign_state, interval, plural, usd
+from rsi.tui.draw.phrases import campaign_state, interval, paid, plural, usd
 from rsi.tui.draw.styled import DASH, Line, Role, Span, line
 from rsi.tui.model.view import View
 
@@ -72,7 +72,7 @@ def about_lines(
         (
             "spend",
             (
-                f"{usd(summary.spend_usd)}{f' of {usd(budget)}' if budget else ', no limit'}",
+                f"{paid(summary.spend_usd, summary.reserved_usd)}{f' of {usd(budget)}' if budget else ', no limit'}",
                 Role.TEXT,
             ),
         ),

@@ -137,6 +137,8 @@ class View:
     """Campaigns that wait for a worker."""
     spend_usd: float = 0.0
     """Dollars of all campaigns listed."""
+    reserved_usd: float = 0.0
+    """The part of them that is only reserved."""
 
     def summary(self, campaign_id: str | None) -> CampaignSummary | None:
         """One campaign's line, None when it is not there."""

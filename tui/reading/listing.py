@@ -43,6 +43,7 @@ class Listing:
     running: int = 0
     queued: int = 0
     spend_usd: float = 0.0
+    reserved_usd: float = 0.0
 
 
 class ListReader:
@@ -75,6 +76,7 @@ class ListReader:
             running=states[CampaignState.RUNNING],
             queued=queued,
             spend_usd=sum(each.spend_usd for each in campaigns),
+            reserved_usd=sum(each.reserved_usd for each in campaigns),
         )
 
     def _waiting(self, campaigns: Sequence[CampaignSummary]) -> tuple[GateItem, ...]:

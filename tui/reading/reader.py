@@ -119,6 +119,7 @@ class Reader:
             running=listing.running,
             queued=listing.queued,
             spend_usd=listing.spend_usd,
+            reserved_usd=listing.reserved_usd,
             heard=self._heard,
             read_at=utc_now(),
         )

@@ -17,7 +17,7 @@ from rsi.agent.store.steps.facts import Opened
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Assurance
 from rsi.tui.cockpit import Cockpit
-from rsi.tui.draw.phrases import usd
+from rsi.tui.draw.phrases import paid
 from rsi.tui.draw.styled import DASH, Role, Span
 from rsi.tui.model.commands import BY_ID, SCREENS, Command, Scope, in_scope
 from rsi.tui.model.view import View
@@ -178,7 +178,7 @@ class CockpitScreen(Screen[None]):
         )
 
     def _right_spans(self, view: View) -> list[Span]:
-        return [(f"spent {usd(view.spend_usd)} ", Role.BAR)]
+        return [(f"spent {paid(view.spend_usd, view.reserved_usd)} ", Role.BAR)]
 
     def _worker_spans(self, view: View) -> list[Span]:
         if view.problem:

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from rsi.agent.store.records import CampaignSummary, Step
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui.draw.phrases import campaign_state, duration, interval, ratio, round_word, usd
+from rsi.tui.draw.phrases import campaign_state, duration, interval, paid, ratio, round_word, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.run import (
     agent_lines,
@@ -221,7 +221,9 @@ class RunScreen(SteeringActions):
             left.append((f" ▲ nothing new for {since}", Role.WARN))
         left += asked_spans(campaign)
         budget = campaign.budget_usd
-        spent = f"{usd(summary.spend_usd)}" + (f" of {usd(budget)}" if budget else "")
+        spent = paid(summary.spend_usd, summary.reserved_usd) + (
+            f" of {usd(budget)}" if budget else ""
+        )
         right: list[Span] = [(f"{self._elapsed(campaign)}  ", Role.DIM), (f"{spent} ", Role.TEXT)]
         return left, right
 

@@ -12,7 +12,7 @@ from rsi.agent.queue.standstill import Standstill, standstills, state_text
 from rsi.agent.report.files import write_report
 from rsi.agent.report.follow import describe_step
 from rsi.agent.report.tally import tally
-from rsi.agent.report.wording import planted_text
+from rsi.agent.report.wording import money_text, planted_text, tokens_text
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import (
     CampaignSummary,
@@ -29,7 +29,8 @@ from rsi.evals.types import Interval
 
 SHOWN = (
     "record", "state", "hypothesis", "predicted_ratio", "effect", "searched", "reason", "planted",
-    "commit", "decided_by", "tier", "has_reached_gate",
+    "commit", "decided_by", "tier", "has_reached_gate", "spend_usd",
+    "reserved_usd",
 )  # fmt: skip
 
 
@@ -115,6 +116,7 @@ def show(args: argparse.Namespace) -> int:
         record, case = view.record, view.case
         campaign = ledger.campaign(record.campaign_id)
         measurements = ledger.measurements(record.id)
+        spend = ledger.spend(round_id=record.id)
         reopened = [
             f"run again for {each.actor} after failing on our side: {each.reason}"
             for each in ledger.reopenings(record.id)
@@ -136,6 +138,7 @@ def show(args: argparse.Namespace) -> int:
         f"champion    {record.champion_commit[:12]}   candidate {str(view.commit)[:12]}",
         f"effect      {show_interval(view.effect) or 'not measured'}",
         *([f"claim       {view.tier.value}: {view.tier.text}"] if view.tier else []),
+        *(f"cost        {each}" for each in _costs(spend)),
         "",
         *[f"  {describe_step(each)}" for each in view.steps],
         *[f"  {each}" for each in (*reopened, *_alike(view), *_votes(view), *extra)],
@@ -173,6 +176,7 @@ def show(args: argparse.Namespace) -> int:
             "measurements": list(measurements),
             "diff": diff,
             "case": case,
+            "spend": {role.value: each for role, each in spend.items()},
         },
         lines,
     )
@@ -223,7 +227,7 @@ def _campaign_row(each: CampaignSummary, still: Standstill | None) -> tuple[str,
         state_text(each, still),
         str(each.rounds),
         str(each.promoted),
-        f"${each.spend_usd:.2f}",
+        money_text(each.spend_usd, each.reserved_usd, digits=2),
         f"{record.created_at:%Y-%m-%d %H:%M}",
     )
 
@@ -251,8 +255,29 @@ def _mark(view: RoundView) -> str:
 
 
 def _dollars(spend: Mapping[ChargeRole, Spend]) -> str:
-    paid = [(role.value, each.spent_usd) for role, each in spend.items() if each.spent_usd]
-    return ", ".join(f"{name} ${usd:.4f}" for name, usd in paid)
+    return ", ".join(
+        f"{role.value} {money_text(each.spent_usd, each.reserved_usd)}"
+        for role, each in spend.items()
+        if each.spent_usd
+    )
+
+
+def _costs(spend: Mapping[ChargeRole, Spend]) -> list[str]:
+    """What each role of a round cost, real and reserved apart, one a line."""
+    return [
+        ", ".join(
+            filter(
+                None,
+                (
+                    f"{role.value}: {each.calls} calls",
+                    money_text(each.spent_usd, each.reserved_usd),
+                    tokens_text(sum(each.tokens.values()), each.reserved_tokens),
+                ),
+            )
+        )
+        for role, each in spend.items()
+        if role is not ChargeRole.DEVICE
+    ]
 
 
 def _seconds(value: float | None) -> str:

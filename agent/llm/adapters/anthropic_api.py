@@ -12,6 +12,7 @@ from rsi.agent.llm.adapters.messages_reply import MessagesReply
 from rsi.agent.llm.adapters.messages_wire import PROVIDER, request_body
 from rsi.agent.llm.adapters.network import http_client, library_of
 from rsi.agent.llm.adapters.reading import Answer, answer_of
+from rsi.agent.llm.adapters.thinking import beta_headers
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ModelAuthError,
@@ -95,8 +96,13 @@ class AnthropicModel(HostedModel):
         )
 
     def _send(self, request: Request) -> Answer:
-        body = cast(Any, request_body(request, self.name, self.options))
-        sent = self._client.messages.with_streaming_response.create(**body, stream=True)
+        body = cast(Any, request_body(request, self.name, self.options, self.thinking))
+        # Newer releases of the SDK have no argument for a temperature, which older models still take.
+        extra = {name: body.pop(name) for name in ("temperature",) if name in body}
+        headers = beta_headers(self.thinking, body)
+        sent = self._client.messages.with_streaming_response.create(
+            **body, stream=True, extra_headers=headers, extra_body=extra
+        )
         return answer_of(PROVIDER, sent.__enter__())  # the answer's `close` is its exit
 
     def _gathering(

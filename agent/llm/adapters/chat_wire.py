@@ -6,6 +6,7 @@ Works on plain dicts, so that one translation serves every client library.
 import json
 from typing import Any, assert_never
 
+from rsi.agent.llm.adapters.thinking import is_signed
 from rsi.agent.llm.adapters.tool_calls import safe_name
 from rsi.agent.llm.types import Message, Reasoning, Request, Role, Text, ToolCall, ToolResult
 
@@ -67,7 +68,8 @@ def _add_reasoning(message: dict[str, Any], block: Reasoning) -> None:
     """Put thinking back; several blocks of it follow each other, as they came."""
     if "type" in block.payload:
         # A block of the Messages form, which litellm takes in a list of its own.
-        message.setdefault("thinking_blocks", []).append(dict(block.payload))
+        if is_signed(block):
+            message.setdefault("thinking_blocks", []).append(dict(block.payload))
         return
     for field, value in block.payload.items():
         message[field] = message[field] + value if field in message else value
@@ -106,7 +108,12 @@ def _user(message: Message, *, cache: bool) -> list[dict[str, Any]]:
     if texts:
         result.append({"role": "user", "content": "\n\n".join(texts)})
     if cache and result:
-        result[-1]["content"] = _content(result[-1]["content"], cache=True)
+        last = result[-1]
+        if last["role"] == "tool":
+            # The API caches no part of a tool's result, only the whole.
+            last["cache_control"] = {"type": "ephemeral"}
+        else:
+            last["content"] = _content(last["content"], cache=True)
     return result
 
 

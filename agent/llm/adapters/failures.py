@@ -80,6 +80,7 @@ def translated(
     table: ErrorTable,
     redactor: Redactor,
     deadline: Deadline,
+    has_answer: Callable[[], bool],
     has_started: Callable[[], bool],
     has_key: bool = True,
 ) -> Iterator[None]:
@@ -91,6 +92,7 @@ def translated(
         table: Our class by the name of the SDK's class.
         redactor: Cleans messages; some providers repeat the key.
         deadline: Tells a call that we ended from one that the wire ended.
+        has_answer: Whether the server had answered, so that what is wrong is in its answer.
         has_started: Whether a reply had begun, so that the attempt may be billed.
         has_key: Whether a key is sent; a server that asks for one gets the way to name it into its message.
     """
@@ -119,6 +121,9 @@ def translated(
         raise ModelWireError(text, may_have_cost=may_have_cost) from None
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError) as error:
         deadline.check()
+        if not has_answer():
+            text = redactor.text(f"{provider}: the request cannot be made: {error!r}")
+            raise ModelRequestError(text) from None
         text = redactor.text(f"{provider}: the reply has an unexpected form: {error!r}")
         raise ModelReplyError(text) from None
 

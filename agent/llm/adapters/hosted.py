@@ -13,8 +13,9 @@ from rsi.agent.llm.adapters.context_size import asked_context_tokens
 from rsi.agent.llm.adapters.deadline import Deadline, pumped
 from rsi.agent.llm.adapters.failures import ErrorTable, translated, transport_errors
 from rsi.agent.llm.adapters.reading import Answer, Gathering, read_reply
+from rsi.agent.llm.adapters.thinking import Thinking
 from rsi.agent.llm.base import OnDelta
-from rsi.agent.llm.errors import ContextOverflowError
+from rsi.agent.llm.errors import ContextOverflowError, ModelRequestError
 from rsi.agent.llm.naming.keys import NO_KEY
 from rsi.agent.llm.naming.options import ModelOptions
 from rsi.agent.llm.redaction import Redactor
@@ -49,6 +50,8 @@ class HostedModel(ABC):
     """The adapter, for messages and as the origin of reasoning."""
     errors: ErrorTable = field(init=False)
     sdk_errors: tuple[type[Exception], ...] = field(init=False)
+    thinking: Thinking = field(init=False)
+    """What is asked of the model where it is one of Anthropic's."""
     http: Any = field(init=False)
     """The client that its requests go through."""
     _context_tokens: int | None = field(init=False, default=None)
@@ -56,6 +59,7 @@ class HostedModel(ABC):
     _times_asked: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
+        self.thinking = Thinking(self.name, self.options)
         self._connect()
 
     @abstractmethod
@@ -122,6 +126,10 @@ class HostedModel(ABC):
         except ContextOverflowError as error:
             self._learn(error)
             raise
+        except ModelRequestError as error:
+            if not self.thinking.gives_way(error):
+                raise
+            return self._complete(request, on_delta)  # what was refused has cost nothing
 
     def _complete(self, request: Request, on_delta: OnDelta | None) -> Reply:
         started = time.monotonic()
@@ -134,6 +142,7 @@ class HostedModel(ABC):
                 table=self.errors,
                 redactor=self.redactor,
                 deadline=deadline,
+                has_answer=lambda: gathered is not None,
                 has_started=lambda: gathered is not None and gathered.has_started,
                 has_key=self.has_key,
             ),

@@ -19,6 +19,7 @@ from rsi.agent.llm.adapters.hosted import HostedModel
 from rsi.agent.llm.adapters.litellm_tap import LiteLLMChunks, Tap, taps
 from rsi.agent.llm.adapters.messages_reply import MessagesReply
 from rsi.agent.llm.adapters.reading import Answer, Gathering, answer_of
+from rsi.agent.llm.adapters.thinking import Form, beta_headers
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ContextOverflowError,
@@ -131,11 +132,11 @@ class LiteLLMModel(HostedModel):
         return ChatReply(PROVIDER, request, on_delta)
 
     def _body(self, request: Request) -> dict[str, object]:
-        is_anthropic = self.name.startswith("anthropic/")
+        is_claude = self.thinking.form is not Form.UNKNOWN
         body: dict[str, object] = {
             "model": self.name,
             "messages": chat_messages(
-                request, provider=PROVIDER, cache=is_anthropic and self.options.cache
+                request, provider=PROVIDER, cache=is_claude and self.options.cache
             ),
             "max_tokens": request.max_output_tokens,
             "stream": True,
@@ -154,14 +155,19 @@ class LiteLLMModel(HostedModel):
             body["api_base"] = self.base_url
         if request.tools:
             body["tools"] = chat_tools(request)
-        if request.forced_tool is not None:
+        asked = self.thinking.fields(request, PROVIDER)
+        if headers := beta_headers(self.thinking, asked):
+            body["extra_headers"] = headers
+        body |= asked
+        if request.forced_tool is not None and not is_claude:
+            # Claude models that think refuse a forced choice, so the prompt alone asks.
             body["tool_choice"] = {"type": "function", "function": {"name": request.forced_tool}}
-        if self.options.reasoning is not None:
+        if self.options.reasoning is not None and not is_claude:
             body["reasoning_effort"] = self.options.reasoning
         temperature = request.temperature
         if temperature is None:
             temperature = self.options.temperature
-        if temperature is not None:
+        if temperature is not None and not asked:
             body["temperature"] = temperature
         return body
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import assert_never
 
+from rsi.agent.llm.adapters.thinking import Form, Thinking, is_signed
 from rsi.agent.llm.adapters.tool_calls import safe_id, safe_name
 from rsi.agent.llm.naming.options import ModelOptions
 from rsi.agent.llm.types import Block, Message, Reasoning, Request, Role, Text, ToolCall, ToolResult
@@ -12,7 +13,9 @@ CACHED_TURNS = 2
 """User turns whose end gets a cache mark; with the system prompt's that is 3 of the 4 allowed."""
 
 
-def request_body(request: Request, name: str, options: ModelOptions) -> dict[str, object]:
+def request_body(
+    request: Request, name: str, options: ModelOptions, thinking: Thinking
+) -> dict[str, object]:
     """A request in the Messages API's form."""
     body: dict[str, object] = {
         "model": name,
@@ -31,26 +34,13 @@ def request_body(request: Request, name: str, options: ModelOptions) -> dict[str
             }
             for tool in request.tools
         ]
-    is_thinking = _add_reasoning(body, options, request.max_output_tokens)
-    # `forced_tool` is left to the prompt: models that always think refuse a forced choice.
+    asked = thinking.fields(request, PROVIDER)
+    body |= asked
+    # `forced_tool` is left to the prompt: models that think refuse a forced choice.
     temperature = request.temperature if request.temperature is not None else options.temperature
-    if temperature is not None and not is_thinking:
+    if temperature is not None and not asked and thinking.form not in (Form.ADAPTIVE, Form.ALWAYS):
         body["temperature"] = temperature
     return body
-
-
-def _add_reasoning(body: dict[str, object], options: ModelOptions, max_tokens: int) -> bool:
-    if options.thinking_tokens is not None:
-        # The API wants at least 1024 and less than max_tokens, which includes the thinking. The
-        # limit stays as asked: it is what was reserved.
-        budget = max(1024, min(options.thinking_tokens, max_tokens - 1024))
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        return True
-    if options.reasoning is not None:
-        body["thinking"] = {"type": "adaptive"}
-        body["output_config"] = {"effort": options.reasoning}
-        return True
-    return False
 
 
 def _messages(messages: tuple[Message, ...], *, cache: bool) -> list[dict[str, object]]:
@@ -77,7 +67,8 @@ def _block(block: Block) -> dict[str, object] | None:
             # The API refuses empty text, and whitespace alone.
             return {"type": "text", "text": block.text} if block.text.strip() else None
         case Reasoning():
-            return dict(block.payload) if block.provider == PROVIDER else None
+            is_taken = block.provider == PROVIDER and is_signed(block)
+            return dict(block.payload) if is_taken else None
         case ToolCall():
             arguments = dict(block.arguments)
             name, call_id = safe_name(block.name), safe_id(block.id)

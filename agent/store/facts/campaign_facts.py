@@ -188,7 +188,8 @@ def _summaries() -> Select[tuple[object, ...]]:
             campaign_events.c.at,
             _round_count(),
             _promotion_count(),
-            _spend_usd(),
+            _sum_usd(counted_usd(), "spend_usd"),
+            _sum_usd(reserved_usd(), "reserved_usd"),
             rounds.c.id.label("round_id"),
             steps.c.step,
             steps.c.outcome,
@@ -224,20 +225,28 @@ def _promotion_count() -> ColumnElement[int]:
     return query.correlate(campaigns).scalar_subquery().label("promoted")
 
 
-def _spend_usd() -> ColumnElement[float]:
+def _sum_usd(of: ColumnElement[float], name: str) -> ColumnElement[float]:
     query = (
-        select(func.sum(counted_usd()))
+        select(func.sum(of))
         .select_from(charges)
         .outerjoin(settlements, settlements.c.charge_id == charges.c.id)
         .where(charges.c.campaign_id == campaigns.c.id)
     )
-    return query.correlate(campaigns).scalar_subquery().label("spend_usd")
+    return query.correlate(campaigns).scalar_subquery().label(name)
 
 
 def counted_usd() -> ColumnElement[float]:
     """Dollars that one charge counts: what it cost, or the whole reservation until that is known."""
     return case(
         (settlements.c.actual_usd.is_not(None), settlements.c.actual_usd),
+        else_=func.coalesce(charges.c.reserved_usd, 0.0),
+    )
+
+
+def reserved_usd() -> ColumnElement[float]:
+    """Dollars of one charge that are only reserved."""
+    return case(
+        (settlements.c.actual_usd.is_not(None), 0.0),
         else_=func.coalesce(charges.c.reserved_usd, 0.0),
     )
 
@@ -256,6 +265,7 @@ def _summary(row: RowMapping) -> CampaignSummary:
         rounds=row["rounds"] or 0,
         promoted=row["promoted"] or 0,
         spend_usd=float(row["spend_usd"] or 0.0),
+        reserved_usd=float(row["reserved_usd"] or 0.0),
         latest_round_id=row["round_id"],
         latest_step=None if row["step"] is None else Step(row["step"]),
         latest_outcome=None

@@ -16,6 +16,9 @@ from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
 from rsi.agent.store.records import ChargeRecord, ChargeRole, ChargeStatus, Spend
 from rsi.agent.store.sql.tables import charges, settlements
 
+BOUND = "bound"
+"""Kind of the tokens that are only reserved."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
@@ -68,7 +71,7 @@ class ChargeFacts(FactStore):
 
         Args:
             charge_id: The reservation's id.
-            actual_usd: Dollars; None when the price is unknown (the reservation then goes on counting).
+            actual_usd: Dollars; None when the price or the usage is unknown (the reservation then goes on counting).
             at: When the call ended.
             tokens: Count by kind.
             device_s: Seconds a device was held.
@@ -122,6 +125,11 @@ class ChargeFacts(FactStore):
         return {role: _spend(role, group) for role, group in by_role.items()}
 
 
+def reserved_part_usd(charge: ChargeRecord) -> float:
+    """Dollars of a charge that are only reserved: its call is under way, or nobody told what it cost."""
+    return charge.reserved_usd or 0.0 if charge.actual_usd is None else 0.0
+
+
 def charged_usd(charge: ChargeRecord) -> float | None:
     """Dollars that a charge counts: what it cost, else what is reserved; None when nobody knows."""
     return charge.reserved_usd if charge.actual_usd is None else charge.actual_usd
@@ -145,19 +153,16 @@ def _joined(body: str, settled: str | None) -> ChargeRecord:
 def _spend(role: ChargeRole, group: list[ChargeRecord]) -> Spend:
     tokens: Counter[str] = Counter()
     for charge in group:
-        tokens.update(charge.tokens)
+        tokens.update({kind: n for kind, n in charge.tokens.items() if kind != BOUND})
     known = [(charge, charged_usd(charge)) for charge in group]
     return Spend(
         role=role,
         calls=len(group),
         spent_usd=sum((usd for _, usd in known if usd is not None), 0.0),
-        open_usd=sum(
-            usd
-            for charge, usd in known
-            if usd is not None and charge.status is ChargeStatus.RESERVED
-        ),
+        reserved_usd=sum(map(reserved_part_usd, group)),
         unknown_calls=sum(usd is None for _, usd in known),
         tokens=dict(tokens),
+        reserved_tokens=sum(charge.tokens.get(BOUND, 0) for charge in group),
         device_s=sum((c.device_s for c in group if c.device_s is not None), 0.0),
     )
 

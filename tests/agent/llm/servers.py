@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
+from tests.agent.llm.strict import chat_problem, messages_problem
+
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.types import (
     Block,
@@ -116,6 +118,8 @@ class FakeProvider:
         self.seen: list[Seen] = []
         self.pages: dict[str, object] = {}
         """What GET answers by path, as JSON; other paths are not found."""
+        self.signed: dict[str, str] = {}
+        """Thinking that was said, by its signature."""
         self.asked: list[str] = []
         """Paths of GET requests."""
         self.brain = brain
@@ -180,6 +184,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(raw)
         self.provider.seen.append(Seen(self.path, dict(self.headers), body))
         is_anthropic = self.path.endswith("/messages")
+        signed = self.provider.signed
+        problem = messages_problem(body, signed) if is_anthropic else chat_problem(body)
+        if problem is not None:
+            self._fail(
+                Fail(status=400, kind="invalid_request_error", message=problem), is_anthropic
+            )
+            return
         request = decode_anthropic(body) if is_anthropic else decode_openai(body)
         act = self.provider.next_act(request)
         try:
@@ -198,6 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.provider.closing.wait(act.for_s)
             self.close_connection = True
             return
+        for block in act.blocks if isinstance(act, Say) else ():
+            if isinstance(block, Reasoning):
+                self.provider.signed[str(block.payload.get("signature"))] = block.text
         say = act if isinstance(act, Say) else Say(blocks=(Text(text="one two three four"),))
         events = (anthropic_events if is_anthropic else openai_events)(say, body)
         self._begin()

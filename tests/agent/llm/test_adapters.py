@@ -236,6 +236,37 @@ def test_anthropics_prompt_cache_is_marked_at_three_places(make, provider, adapt
     assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
 
 
+def test_a_turn_of_many_parallel_calls_finds_what_the_turn_before_wrote_to_the_cache(
+    make, provider, adapter
+):
+    """The API looks back over some twenty blocks for an earlier mark, and such a turn has more."""
+    if "anthropic" not in adapter:
+        pytest.skip("this provider caches by itself")
+    model = make()
+    history = [user("Go.")]
+    for turn in range(3):
+        model.complete(ask(*history))
+        calls = [
+            ToolCall(id=f"t{turn}n{n}", name="view", arguments={"path": "a"}) for n in range(15)
+        ]
+        results = [ToolResult(call_id=call.id, text="content") for call in calls]
+        history += [assistant(*calls), user(*results)]
+    model.complete(ask(*history))
+
+    def marks(body):
+        return [
+            (place, number)
+            for place, message in enumerate(body["messages"])
+            for number, part in enumerate(message["content"])
+            if "cache_control" in part
+        ]
+
+    written = [marks(seen.body)[-1] for seen in provider.seen]
+    assert len(set(written)) == 4
+    for before, seen in zip(written, provider.seen[1:], strict=False):
+        assert before in marks(seen.body)
+
+
 def test_a_rate_limit_says_how_long_to_wait(make, provider):
     provider.acts = [
         Fail(status=429, kind="rate_limit_error", headers={"retry-after": "7"}, message="slow down")
@@ -407,3 +438,10 @@ def test_after_a_failure_the_same_model_goes_on(make, provider):
         with pytest.raises((ModelBusyError, ModelWireError)):
             model.complete(ask())
     assert model.complete(ask()).text == "Back."
+
+
+def test_a_temperature_reaches_the_wire(make, provider, adapter):
+    if adapter != "openai":
+        pytest.skip("this model takes none; `test_thinking` asks one that does")
+    make(temperature=0.5).complete(ask())
+    assert provider.seen[0].body["temperature"] == 0.5

@@ -161,7 +161,7 @@ def test_thinking_tokens_by_number_are_refused_where_only_words_are_taken(provid
         ModelSpecError, match=r"reasoning=4096 is a number.*one of none, minimal, low"
     ):
         resolve(f"{provider}:openai/gpt-5?reasoning=4096&price=free")
-    assert resolve("anthropic:claude-sonnet-5-5?reasoning=4096").spec
+    assert resolve("anthropic:claude-sonnet-4-5?reasoning=4096").spec
     assert resolve("openai:gpt-5?reasoning=high").spec
 
 

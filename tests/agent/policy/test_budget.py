@@ -94,7 +94,7 @@ def test_settling_gives_back_what_was_not_used():
     full.settle(reserve(full), usage=Usage(output_tokens=10), usd=0.1)
     reserve(full)
     assert total(ledger).usd == pytest.approx(1.1)
-    assert total(ledger).open_usd == 1.0
+    assert total(ledger).reserved_usd == 1.0
 
 
 def test_an_unsettled_reservation_of_a_killed_worker_still_counts_in_full():
@@ -105,13 +105,14 @@ def test_an_unsettled_reservation_of_a_killed_worker_still_counts_in_full():
         reserve(reborn)
 
 
-def test_a_call_of_unknown_cost_is_settled_at_its_bound():
+def test_a_call_of_unknown_cost_goes_on_counting_in_full_and_is_told_from_real_money():
     ledger = MemoryLedger()
     full = budget_guard(ledger, Budget(usd=5))
     full.settle(reserve(full, usd=2.0, tokens=700), usage=None, usd=None)
-    assert total(ledger).usd == 2.0
-    assert total(ledger).open_usd == 0.0
-    assert total(ledger).tokens == 700
+    full.settle(reserve(full, usd=1.0), usage=Usage(output_tokens=10), usd=0.25)
+    assert total(ledger).usd == 2.25
+    assert total(ledger).reserved_usd == 2.0
+    assert total(ledger).tokens == 710
 
 
 def test_tokens_and_rounds_have_limits_of_their_own():

@@ -69,7 +69,7 @@ def test_money_set_aside_by_a_killed_process_still_counts(place):
     died = buyer(place, 1.5, "die")
     assert died.wait() == -signal.SIGKILL
     charges = Ledger.open(place).charges("c1")
-    assert spent(charges).open_usd == 1.0
+    assert spent(charges).reserved_usd == 1.0
     with pytest.raises(BudgetExceededError, match="campaign's usd"):
         budget_guard(place, 1.5).reserve(
             role=AgentRole.PROPOSER, model="m", upper_bound_usd=1.0, tokens=10

@@ -27,6 +27,7 @@ from rsi.agent.store.records import (
     TrajectoryKind,
     WorkerRecord,
 )
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.steps.facts import AnyFact
 from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
@@ -335,9 +336,9 @@ def test_a_reservation_counts_in_full_until_it_is_settled(started: Ledger):
     assert not started.settle("k2", actual_usd=0.25, tokens=tokens, at=AT + timedelta(1))
     spend = started.spend("c1")
     assert spend[ChargeRole.PROPOSER].spent_usd == 0.5
-    assert spend[ChargeRole.PROPOSER].open_usd == 0.5
+    assert spend[ChargeRole.PROPOSER].reserved_usd == 0.5
     critic = spend[ChargeRole.CRITIC]
-    assert (critic.calls, critic.spent_usd, critic.open_usd) == (2, 0.25, 0.0)
+    assert (critic.calls, critic.spent_usd, critic.reserved_usd) == (2, 0.25, 0.0)
     assert (critic.unknown_calls, critic.tokens) == (1, tokens)
     settled = started.charges("c1")[1]
     assert settled.status is ChargeStatus.SETTLED
@@ -349,8 +350,25 @@ def test_a_settlement_at_an_unknown_price_keeps_the_reservation(started: Ledger)
     started.reserve(charge("k1"))
     started.settle("k1", actual_usd=None, device_s=2.5, at=AT)
     spend = started.spend()[ChargeRole.PROPOSER]
-    assert (spend.spent_usd, spend.open_usd, spend.device_s) == (0.5, 0.0, 2.5)
-    assert started.campaign_summary("c1").spend_usd == 0.5
+    assert (spend.spent_usd, spend.reserved_usd, spend.device_s) == (0.5, 0.5, 2.5)
+    summary = started.campaign_summary("c1")
+    assert (summary.spend_usd, summary.reserved_usd) == (0.5, 0.5)
+
+
+def test_real_money_and_tokens_are_told_from_reserved_ones(started: Ledger):
+    for name in ("k1", "k2", "k3"):
+        started.reserve(charge(name, tokens={"bound": 900}))
+    started.settle("k1", actual_usd=0.125, tokens={"input": 10, "output": 5}, at=AT)
+    started.settle(
+        "k2", actual_usd=None, tokens={"bound": 900}, at=AT
+    )  # cut: nobody told what it cost
+    spend = started.spend("c1")[ChargeRole.PROPOSER]
+    assert (spend.spent_usd, spend.reserved_usd, spend.real_usd) == (1.125, 1.0, 0.125)
+    assert (dict(spend.tokens), spend.reserved_tokens) == ({"input": 10, "output": 5}, 1800)
+    summary = started.campaign_summary("c1")
+    assert (summary.spend_usd, summary.reserved_usd) == (1.125, 1.0)
+    (view,) = RoundBook(started).of_campaign("c1")
+    assert (view.spend_usd, view.reserved_usd) == (1.125, 1.0)
 
 
 def test_charges_that_make_no_sense_are_refused(started: Ledger):

@@ -153,7 +153,7 @@ async def test_one_that_ended_by_its_budget_may_go_on_and_one_whose_rounds_are_d
 def summary(record: CampaignRecord, state: CampaignState) -> CampaignSummary:
     return CampaignSummary(
         record=record, state=state, changed_at=record.created_at, rounds=0, promoted=0, spend_usd=0.0,
-        latest_round_id=None, latest_step=None, latest_outcome=None,
+        reserved_usd=0.0,        latest_round_id=None, latest_step=None, latest_outcome=None,
     )  # fmt: skip
 
 

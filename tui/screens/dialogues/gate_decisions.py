@@ -11,7 +11,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, DecisionRecord, RequestKind
 from rsi.tasks.files.diffs import compare_texts, render
 from rsi.tui.actions import record_decision
-from rsi.tui.draw.phrases import interval, plural, usd
+from rsi.tui.draw.phrases import interval, paid, plural
 from rsi.tui.draw.styled import Line, Role, line
 from rsi.tui.lines.evidence import bound_to
 from rsi.tui.model.view import GateItem, RoundDetail
@@ -82,7 +82,10 @@ class GateDecisions(SteeringActions):
         lines: list[Line] = [
             line(item.round.hypothesis or item.round.id, Role.STRONG),
             (("effect  ", Role.DIM), (interval(item.round.effect), Role.STRONG)),
-            (("cost    ", Role.DIM), (usd(item.round.spend_usd), Role.TEXT)),
+            (
+                ("cost    ", Role.DIM),
+                (paid(item.round.spend_usd, item.round.reserved_usd), Role.TEXT),
+            ),
             bound_to(item.round),
             line("It becomes the champion, and the next round starts from it.", Role.DIM),
         ]

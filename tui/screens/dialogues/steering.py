@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.tui.actions import request
-from rsi.tui.draw.phrases import usd
+from rsi.tui.draw.phrases import paid, usd
 from rsi.tui.draw.styled import DASH, Line, Role, line
 from rsi.tui.model.view import CampaignView
 from rsi.tui.screens.base import CockpitScreen
@@ -39,7 +39,9 @@ class SteeringActions(CockpitScreen):
             line("The round under way is dropped; everything recorded stays.", Role.DIM),
         ]
         if campaign.spend_usd:
-            lines.append(line(f"Spent so far: {usd(campaign.spend_usd)}.", Role.DIM))
+            lines.append(
+                line(f"Spent so far: {paid(campaign.spend_usd, campaign.reserved_usd)}.", Role.DIM)
+            )
 
         def answered(answer: str | None) -> None:
             if answer:
@@ -56,7 +58,10 @@ class SteeringActions(CockpitScreen):
             line(
                 f"{campaign.record.id}: {campaign.record.task}, {campaign.rounds} of {asked or DASH} rounds so far."
             ),
-            line(f"A worker takes it up again; it has spent {usd(campaign.spend_usd)}.", Role.DIM),
+            line(
+                f"A worker takes it up again; it has spent {paid(campaign.spend_usd, campaign.reserved_usd)}.",
+                Role.DIM,
+            ),
         ]
 
         def answered(answer: str | None) -> None:
@@ -105,7 +110,9 @@ class SteeringActions(CockpitScreen):
             )
 
         lines: list[Line] = [
-            line(f"Spent {usd(campaign.spend_usd)} of {usd(now) if now else 'no limit'}."),
+            line(
+                f"Spent {paid(campaign.spend_usd, campaign.reserved_usd)} of {usd(now) if now else 'no limit'}."
+            ),
             line("Dollars that the models of this campaign may cost in all:", Role.DIM),
         ]
         self.app.push_screen(
