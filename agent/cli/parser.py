@@ -143,6 +143,16 @@ def _campaign_optional(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("campaign", nargs="?", help="id of a campaign (default: the latest)")
 
 
+def _rounds(parser: argparse.ArgumentParser) -> None:
+    _campaign_optional(parser)
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORDS",
+        help="only rounds whose idea, ending, reason or lesson has these words, such as 'quality'; !word the others",
+    )
+
+
 def _campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("campaign", help="id of a campaign")
 
@@ -345,7 +355,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("worker", "running", "run queued campaigns until told to stop", _worker),
     Verb("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),
     Verb("queue", "reading", "campaigns with their state, and what waits for a decision"),
-    Verb("rounds", "reading", "rounds of a campaign with verdicts and effects", _campaign_optional),
+    Verb("rounds", "reading", "rounds of a campaign with verdicts, reasons and effects", _rounds),
     Verb("show", "reading", "everything known about one round", _show),
     Verb("log", "reading", "the notebook: every idea, its result and lesson", _campaign_optional),
     Verb("approve", "deciding", "promote the candidate of a round at the gate", _reason),

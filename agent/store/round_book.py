@@ -1,6 +1,7 @@
 """Reads rounds out of the ledger: one, or all of a campaign, each as one value."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rsi.agent.store.facts.charge_facts import charged_usd, reserved_part_usd
 from rsi.agent.store.ledger import Ledger
@@ -45,9 +46,9 @@ class RoundBook:
         """
         if steps is None:
             steps = by_round(self._ledger.steps_of(campaign_id=campaign_id))
-        spent = _spent(self._ledger.charges(campaign_id))
+        paid = _paid(self._ledger.charges(campaign_id))
         opened = sorted(self._ledger.rounds(campaign_id), key=lambda each: each.created_at)
-        return tuple(self._view(each, steps.get(each.id, ()), spent) for each in opened)
+        return tuple(self._view(each, steps.get(each.id, ()), paid) for each in opened)
 
     def one(self, round_id: str) -> RoundView:
         """One round as it is now.
@@ -56,24 +57,22 @@ class RoundBook:
             UnknownRecordError: No such round.
         """
         record, steps = self._ledger.round(round_id), self._ledger.steps(round_id)
-        return self._view(record, steps, _spent(self._ledger.charges(round_id=round_id)))
+        return self._view(record, steps, _paid(self._ledger.charges(round_id=round_id)))
 
     def _view(
-        self,
-        record: RoundRecord,
-        steps: Sequence[StepRecord],
-        spent: Mapping[str, tuple[float, float]],
+        self, record: RoundRecord, steps: Sequence[StepRecord], paid: Mapping[str, "_Paid"]
     ) -> RoundView:
         if self._promotions is None:
             self.read_gate()
-        spend_usd, reserved_usd = spent.get(record.id, (0.0, 0.0))
+        own = paid.get(record.id, _NOTHING)
         return round_view(
             record,
             steps,
             self._decisions.get(record.id, ()),
             self._promotions_of.get(record.id, ()),
-            spend_usd=spend_usd,
-            reserved_usd=reserved_usd,
+            spend_usd=own.usd,
+            reserved_usd=own.reserved_usd,
+            device_s=own.device_s,
         )
 
 
@@ -85,14 +84,29 @@ def by_round(steps: Iterable[StepRecord]) -> Mapping[str, Sequence[StepRecord]]:
     return found
 
 
-def _spent(charges: Iterable[ChargeRecord]) -> Mapping[str, tuple[float, float]]:
-    """Dollars of each round, reservations in full, and the part of them that is only reserved."""
-    spent: dict[str, tuple[float, float]] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paid:
+    """What one round cost."""
+
+    usd: float = 0.0
+    """Open reservations in full."""
+    reserved_usd: float = 0.0
+    """The part of it that is only reserved."""
+    device_s: float = 0.0
+
+
+_NOTHING = _Paid()
+
+
+def _paid(charges: Iterable[ChargeRecord]) -> Mapping[str, _Paid]:
+    """What each round cost."""
+    paid: dict[str, _Paid] = {}
     for each in charges:
         if each.round_id is not None:
-            usd, reserved = spent.get(each.round_id, (0.0, 0.0))
-            spent[each.round_id] = (
-                usd + (charged_usd(each) or 0.0),
-                reserved + reserved_part_usd(each),
+            so_far = paid.get(each.round_id, _NOTHING)
+            paid[each.round_id] = _Paid(
+                usd=so_far.usd + (charged_usd(each) or 0.0),
+                reserved_usd=so_far.reserved_usd + reserved_part_usd(each),
+                device_s=so_far.device_s + (each.device_s or 0.0),
             )
-    return spent
+    return paid

@@ -67,9 +67,11 @@ class RoundView:
     decisions: tuple[DecisionRecord, ...]
     promotions: tuple[PromotionRecord, ...]
     spend_usd: float
-    """What its models cost, reservations in full."""
+    """What its models cost, open reservations in full."""
     reserved_usd: float
     """The part of it that is only reserved."""
+    device_s: float
+    """Seconds that its runs held a device."""
     state: RoundState
     latest: Attempt
     """The attempt that counts."""
@@ -261,6 +263,7 @@ def round_view(
     *,
     spend_usd: float = 0.0,
     reserved_usd: float = 0.0,
+    device_s: float = 0.0,
 ) -> RoundView:
     """Put a round together from its facts, each kind oldest first."""
     return RoundView(
@@ -270,6 +273,7 @@ def round_view(
         promotions=tuple(promotions),
         spend_usd=spend_usd,
         reserved_usd=reserved_usd,
+        device_s=device_s,
         state=round_state(steps, decisions, promotions),
         latest=latest_attempt(steps),
         proposed=last_proposal(steps),

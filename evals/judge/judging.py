@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rsi.evals.judge.causes import GUARD_SAID, QUALITY_SAID, UNSETTLED_SAID
 from rsi.evals.judge.guards import check_all
 from rsi.evals.judge.pairing import Runs, sort_runs
 from rsi.evals.judge.quality import (
@@ -166,7 +167,7 @@ def _limit_broken(
     for rule, check in zip(rules, checks, strict=True):
         values = [candidate.quality.get(rule.name) for _, candidate in runs.valid]
         if any(value is None or breaks_limit(rule, value) for value in values):
-            return (True, Verdict.REFUTED, f"quality: {check.result.reason}")
+            return (True, Verdict.REFUTED, f"{QUALITY_SAID}{check.result.reason}")
     return None
 
 
@@ -184,20 +185,20 @@ def _weighed(
     at_cap = pairs >= plan.max_pairs
     worse = next((check for check in quality if check.state is QualityState.BROKEN), None)
     if worse is not None:
-        return (True, Verdict.REFUTED, f"quality: {worse.result.reason}")
+        return (True, Verdict.REFUTED, f"{QUALITY_SAID}{worse.result.reason}")
     if state.verdict is not Verdict.SUPPORTED:
         return (state.stop or at_cap, state.verdict, state.reason)
     unsettled = next((check for check in quality if check.state is QualityState.UNSETTLED), None)
     if unsettled is not None:
-        reason = f"{kind.rules.gain}, but quality is not settled: {unsettled.result.reason}"
+        reason = f"{kind.rules.gain}, {UNSETTLED_SAID}{unsettled.result.reason}"
         return (at_cap, Verdict.INCONCLUSIVE, reason)
     broken = next((guard for guard in guards if not guard.is_kept), None)
     if broken is None:
         return (True, Verdict.SUPPORTED, state.reason)
     if broken.value is None:
-        reason = f"guard: {broken.name} could not be measured"
+        reason = f"{GUARD_SAID}{broken.name} could not be measured"
         return (True, Verdict.INCONCLUSIVE, reason)
-    reason = f"guard: {broken.name} is {broken.value:.4g}, allowed is {broken.bound:.4g}"
+    reason = f"{GUARD_SAID}{broken.name} is {broken.value:.4g}, allowed is {broken.bound:.4g}"
     return (True, Verdict.REFUTED, reason)
 
 

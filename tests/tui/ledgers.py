@@ -32,6 +32,7 @@ from rsi.agent.store.records import (
     WorkerRecord,
     round_id_of,
 )
+from rsi.agent.store.steps.values import FileStat
 from rsi.evals.types import (
     Arm,
     Disturbance,
@@ -47,9 +48,11 @@ from rsi.evals.types import (
     Verdict,
 )
 from rsi.sandboxes.types import FileEntry
+from rsi.tasks.format.loader import find_task
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 LINEAGE = "lm_training-fixed-demo"
+TASK = find_task("lm_training")
 
 TRAIN = '''"""The training loop."""
 
@@ -209,9 +212,12 @@ class Sample:
         self, name: str = "c1120-4f2a", *, rounds: int = 8, task: str = "lm_training"
     ) -> CampaignRecord:
         record = CampaignRecord(
-            id=name, created_at=self.tick(), task=task, task_digest="d" * 64, track="fixed", profile="demo",
+            id=name, created_at=self.tick(), task=task, task_digest="d" * 64, track="fixed_model", profile="demo",
             lineage=LINEAGE, seed_commitment="e" * 64,
-            config=CampaignConfig(rounds=rounds, proposer="scripted:demo", budget_usd=5.0, seed="ab" * 16),
+            config=CampaignConfig(
+                task_root=str(TASK) if task == TASK.name else "", rounds=rounds, proposer="scripted:demo",
+                budget_usd=5.0, seed="ab" * 16,
+            ),
         )  # fmt: skip
         self.ledger.add_campaign(record)
         for kind in (CampaignEventKind.QUEUED, CampaignEventKind.STARTED):
@@ -262,9 +268,11 @@ class Sample:
         commit = self.lineage.commit_candidate(
             round_id, champion, tree, idea.title, {"Round": round_id}, at=self.now, attempt=0
         )
+        names = sorted(path for path, _ in idea.files)
         self._step(
-            round_id, Step.COMMIT, commit=commit, parent=champion, lines_added=9, lines_removed=4
-        )
+            round_id, Step.COMMIT, commit=commit, parent=champion, lines_added=9, lines_removed=4,
+            files=tuple(FileStat(path=each, added_lines=9, removed_lines=4) for each in names),
+        )  # fmt: skip
         self._step(
             round_id,
             Step.CRITIQUE,
@@ -347,6 +355,9 @@ class Sample:
             ChargeRecord(id=f"{round_id}/{purpose.value}", campaign_id=round_id.rsplit("-", 1)[0], round_id=round_id,
                          role=ChargeRole.DEVICE, model="bubblewrap", reserved_usd=0.0, reserved_at=self.now)
         )  # fmt: skip
+        self.ledger.settle(
+            f"{round_id}/{purpose.value}", actual_usd=0.0, device_s=12.0 * pairs, at=self.now
+        )
 
     def trajectory(self, round_id: str, idea: Idea, base_commit: str) -> None:
         """What a short agent run leaves."""

@@ -2,7 +2,10 @@
 
 from datetime import datetime
 
+from rsi.agent.report.reasons import ended_text
+from rsi.agent.report.sentences import says_nothing
 from rsi.agent.store.records import CampaignState
+from rsi.agent.store.rounds import RoundView
 from rsi.evals.types import Interval, Severity, Verdict
 from rsi.tui.draw.styled import DASH, TIMES, Role, Span
 
@@ -20,6 +23,10 @@ _BAD_WORDS = frozenset(
     {"refuted", "rejected", "not_admitted", "tampered", "crashed", "timeout", "oom", "invalid_output",
      "invalid", "harness_error", "does_not_apply"}
 )  # fmt: skip
+EFFECT_CELLS = 23
+"""Of a column of intervals."""
+ENDED_CELLS = 24
+"""Of a column that says how rounds ended and why."""
 _SIGNS = {
     "promoted": "✔", "supported": "✔", "ok": "✔", "refuted": "✖", "rejected": "✖", "inconclusive": "≈",
     "invalid": "✖", "not_admitted": "⊘", "tampered": "⊘", "crashed": "✖", "timeout": "✖", "oom": "✖",
@@ -45,6 +52,12 @@ def round_word(word: str) -> Span:
     elif word not in _SIGNS:
         role = Role.ACCENT
     return f"{_SIGNS.get(word, '▸')} {word.replace('_', ' ')}", role
+
+
+def ended(view: RoundView) -> Span:
+    """Where a round is, or how it ended and why, with its sign: "✖ refuted: quality hidden_bpb"."""
+    word, role = round_word(view.word)
+    return f"{word.split(' ', 1)[0]} {ended_text(view)}", role
 
 
 def verdict_role(verdict: Verdict) -> Role:
@@ -77,10 +90,13 @@ def ratio(value: float | None) -> str:
 
 
 def interval(value: Interval | None) -> str:
-    """An estimate with its bounds."""
+    """An estimate with its bounds and their level; one that says nothing is marked, and gives its bounds alone."""
     if value is None:
         return DASH
-    return f"{ratio(value.estimate)} [{value.low:.2f}, {value.high:.2f}]"
+    level = f"{value.confidence:.0%}"
+    if says_nothing(value):
+        return f"? {value.low:.2f} to {value.high:.2f} {level}"
+    return f"{ratio(value.estimate)} [{value.low:.2f}, {value.high:.2f}] {level}"
 
 
 def usd(value: float | None) -> str:

@@ -9,10 +9,10 @@ from rsi.agent.store.steps.facts import Reviewed
 from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score
 from rsi.tasks.guards import unit_of
 from rsi.tui.draw.phrases import (
+    ended,
     interval,
     paid,
     ratio,
-    round_word,
     severity,
     short_commit,
     size,
@@ -173,7 +173,7 @@ def similar_lines(view: RoundView, campaign: CampaignView | None) -> list[Line]:
             _labelled(
                 "like it" if number == 0 else "",
                 (f"{other.label}: ", Role.DIM),
-                round_word(other.word),
+                ended(other),
                 (f" {interval(other.effect)} ", Role.TEXT),
                 (other.hypothesis[:120], Role.DIM),
             )

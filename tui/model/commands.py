@@ -140,7 +140,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.QUEUE, "retry", "R", "Requeue", "Let a campaign go on that failed, was stopped or spent its budget.", "retry", footer=False, writes=True),
     _c(Scope.QUEUE, "sooner", "K", "Sooner", "One place up in the queue.", "priority(1)", footer=False, writes=True, undo="queue.later"),
     _c(Scope.QUEUE, "later", "J", "Later", "One place down in the queue.", "priority(-1)", footer=False, writes=True, undo="queue.sooner"),
-    _c(Scope.QUEUE, "filter", "slash", "Filter", "Show matching campaigns only; ! shows the others.", "filter"),
+    _c(Scope.QUEUE, "filter", "slash", "Filter", "Show matching campaigns only; !word shows the others.", "filter"),
     _c(Scope.QUEUE, "sort", "s", "Sort", "By time, state, promotions, speedup or spend.", "sort", footer=False),
     # --- run ---
     _c(Scope.RUN, "open", "enter", "Open", "Replay the round, or decide when it is at the gate.", "open"),
@@ -148,7 +148,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.RUN, "pause", "p", "Pause", "Pause after the step or agent's turn under way, or go on.", "pause", writes=True, undo="run.pause"),
     _c(Scope.RUN, "stop", "x", "Stop", "End the campaign and keep everything.", "stop", writes=True),
     _c(Scope.RUN, "budget", "b", "Budget", "Change what the models may cost.", "budget", footer=False, writes=True),
-    _c(Scope.RUN, "filter", "slash", "Filter log", "Show matching log lines only.", "filter", footer=False),
+    _c(Scope.RUN, "filter", "slash", "Filter", "Show matching rounds only, by idea, ending or reason; in the log, matching lines.", "filter", footer=False),
     _c(Scope.RUN, "previous_campaign", "left_parenthesis,comma", "Previous", "The campaign before.", "campaign(-1)", footer=False),
     _c(Scope.RUN, "next_campaign", "right_parenthesis,full_stop", "Next", "The campaign after.", "campaign(1)", footer=False),
     # --- gate ---
@@ -196,12 +196,14 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.LINEAGE, "diff", "d", "Diff", "The candidate's diff to what it started from.", "diff"),
     _c(Scope.LINEAGE, "diff_baseline", "D", "To baseline", "The candidate's diff to the baseline.", "diff_baseline", footer=False),
     _c(Scope.LINEAGE, "sort", "s", "Sort", "By effect, time or cost.", "sort", footer=False),
+    _c(Scope.LINEAGE, "filter", "slash", "Filter", "Show matching candidates only, by idea, ending or reason.", "filter", footer=False),
     _c(Scope.LINEAGE, "rollback", "B", "Roll back", "Make an earlier champion the champion again.", "rollback", footer=False, writes=True),
     # --- notebook ---
     _c(Scope.NOTEBOOK, "open", "enter", "Open", "Replay the round.", "open"),
-    _c(Scope.NOTEBOOK, "filter", "slash", "Search", "Search ideas, reasons and lessons.", "filter"),
+    _c(Scope.NOTEBOOK, "filter", "slash", "Search", "Show matching ideas only, by idea, ending, reason or lesson.", "filter"),
     # --- controls ---
     _c(Scope.CONTROLS, "open", "enter", "Open", "Replay the control round.", "open"),
+    _c(Scope.CONTROLS, "filter", "slash", "Filter", "Show matching controls only, by ending, reason or name.", "filter"),
     # --- settings ---
     _c(Scope.SETTINGS, "edit", "enter", "Change", "Change the setting under the cursor.", "edit"),
     _c(Scope.SETTINGS, "file", "e", "Edit file", "Open the settings file in $EDITOR.", "edit_file", writes=True),

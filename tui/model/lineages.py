@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.policy.audits import champion_line
+from rsi.agent.report.reasons import why_ended
 from rsi.agent.store.records import PromotionKind, PromotionRecord
 from rsi.agent.store.rounds import RoundView
 
@@ -78,7 +79,7 @@ def champion_of(promotions: Sequence[PromotionRecord]) -> str | None:
 
 
 def leaderboard(rounds: Sequence[RoundView], *, minimum_effect: float | None) -> tuple[Place, ...]:
-    """Measured candidates, best lower bound first; those that are not surely better have no place.
+    """Measured candidates, best lower bound first; those that are not surely better, or were refused, have no place.
 
     Each effect is over the champion of its own round, so places compare steps, not totals.
 
@@ -87,13 +88,18 @@ def leaderboard(rounds: Sequence[RoundView], *, minimum_effect: float | None) ->
         minimum_effect: 0.02 means that better begins at 1.02; None takes 0.
     """
     measured = [each for each in rounds if each.effect is not None and not each.planted]
-    measured.sort(key=lambda each: -(each.effect.low if each.effect is not None else 0.0))
     least = 1.0 + (minimum_effect or 0.0)
+    # A gain that was refused stands below every gain that was not, however large it is.
+    measured.sort(key=lambda each: (why_ended(each) is not None, -_low(each)))
     places: list[Place] = []
     for each in measured:
-        is_better = each.effect is not None and each.effect.low > least
-        places.append(Place(place=len(places) + 1 if is_better else None, view=each))
+        has_place = why_ended(each) is None and _low(each) > least
+        places.append(Place(place=len(places) + 1 if has_place else None, view=each))
     return tuple(places)
+
+
+def _low(view: RoundView) -> float:
+    return 0.0 if view.effect is None else view.effect.low
 
 
 def rolled_back(promotions: Sequence[PromotionRecord]) -> frozenset[str]:

@@ -65,6 +65,8 @@ class CampaignView:
     is_lower_better: bool
     minimum_effect: float | None
     plausible_ratio: float | None
+    gain: str
+    """What a candidate is whose number is better: "faster" or "better"."""
     budget_usd: float | None
     """Dollars that its models may cost, as a person last wanted it; None for no limit."""
     is_pause_asked: bool

@@ -13,6 +13,7 @@ from rsi.agent.policy.limits import budget_of
 from rsi.agent.policy.queueing import retry_refusal
 from rsi.agent.policy.steering import asked_limits, is_pause_asked
 from rsi.agent.queue.liveness import is_gone
+from rsi.agent.report.task_facts import KnownTasks, TaskFacts
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
 from rsi.agent.store.round_book import RoundBook, by_round
@@ -24,7 +25,6 @@ from rsi.tui.reading.listing import Listing, ListReader
 from rsi.tui.reading.pace import Pace
 from rsi.tui.reading.round_reader import RoundReader
 from rsi.tui.reading.silence import Listener
-from rsi.tui.reading.task_facts import KnownTasks, TaskFacts
 
 _TABLES = tuple(table.name for table in FACT_TABLES)
 _OF_CAMPAIGN = {"campaigns", "campaign_events", "rounds", "steps", "gate", "requests",
@@ -155,6 +155,7 @@ class Reader:
             is_lower_better=facts.is_lower_better,
             minimum_effect=facts.minimum_effect,
             plausible_ratio=facts.plausible_ratio,
+            gain=facts.gain,
             budget_usd=budget_of(summary.record.config, asked_limits(asked)).usd,
             is_pause_asked=is_pause_asked(asked),
             retry_refusal=retry_refusal(self._ledger, wanted),

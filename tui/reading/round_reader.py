@@ -8,6 +8,7 @@ from collections.abc import Set
 from contextlib import suppress
 
 from rsi.agent.errors import LedgerError
+from rsi.agent.report.task_facts import TaskFacts
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole
 from rsi.agent.store.rounds import RoundView
@@ -19,7 +20,6 @@ from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.pairs import PairPoint, pair_points
 from rsi.tui.model.trajectory import Headline, headline
 from rsi.tui.model.view import RoundDetail
-from rsi.tui.reading.task_facts import TaskFacts
 from rsi.tui.reading.training import CurveReader
 
 TAIL_EVENTS = 60

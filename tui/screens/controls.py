@@ -10,18 +10,19 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
+from rsi.agent.report.filters import round_text
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
 from rsi.agent.store.rounds import RoundView
 from rsi.evals.planted.controls import Rate
-from rsi.tui.draw.phrases import duration, plural, ratio, round_word
+from rsi.tui.draw.phrases import ENDED_CELLS, duration, ended, plural, ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.lines.queue import autonomy_words
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabouts
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
-from rsi.tui.screens.base import CockpitScreen
+from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
@@ -30,16 +31,21 @@ from rsi.tui.widgets.vtable import Column, Row, VTable
 COLUMNS = (
     Column(title="control", width=16),
     Column(title="kind", width=6),
-    Column(title="ended", width=15),
+    Column(title="ended", width=ENDED_CELLS),
     Column(title="", width=10),
     Column(title="what was planted", min_width=10, priority=1),
 )
 BAR_CELLS = 10
 LEAST_SHOWN_S = 0.5
 """Stages that took less in all are left out of the bars."""
+NO_CONTROL: tuple[Line, ...] = (
+    EMPTY_LINE,
+    line("No control was run on this lineage.", Role.STRONG),
+    line("Campaigns plant a null patch at their start and every few rounds.", Role.DIM),
+)
 
 
-class ControlsScreen(CockpitScreen):
+class ControlsScreen(FilteredScreen):
     """Rates with their bounds above, the controls one by one below."""
 
     DEFAULT_CSS = """
@@ -57,6 +63,9 @@ class ControlsScreen(CockpitScreen):
     def __init__(self) -> None:
         super().__init__()
         self._planted: tuple[RoundView, ...] = ()
+        self._kept: tuple[RoundView, ...] = ()
+        self._kept_by: str | None = None
+        """The pattern that kept them; None when the controls are new."""
         self._lineage: tuple[RoundView, ...] = ()
         self._found: Whereabouts | None = None
         self._chain: ChainReport | None = None
@@ -71,18 +80,18 @@ class ControlsScreen(CockpitScreen):
         with Container(id="controls-body"):
             yield Paper(heading="Trust", indent=2, dom_id="rates")
             yield VTable(COLUMNS, heading="Controls, one by one", dom_id="planted")
+        yield from self.compose_filter()
 
     def on_mount(self) -> None:
-        self.table.empty = (
-            EMPTY_LINE,
-            line("No control was run on this lineage.", Role.STRONG),
-            line("Campaigns plant a null patch at their start and every few rounds.", Role.DIM),
-        )
+        self.table.empty = NO_CONTROL
         self.query_one("#rates", Paper).focus()
 
     @property
     def table(self) -> VTable:
         return self.query_one("#planted", VTable)
+
+    def filtered(self) -> VTable:
+        return self.table
 
     def interest(self) -> Interest:
         summary = self.cockpit.view.summary(self.cockpit.campaign_id)
@@ -138,7 +147,13 @@ class ControlsScreen(CockpitScreen):
             # Thousands of rounds are added up when they changed, not at every look.
             self._lineage, self._found = view.lineage, whereabouts(view.lineage)
             self._planted = tuple(each for each in reversed(view.lineage) if each.planted)
-            self.table.set_rows([each.id for each in self._planted], self._row)
+            self._kept_by = None
+        if self._kept_by != self.pattern:
+            self._kept_by = self.pattern
+            self._kept = tuple(each for each in self._planted if self.is_kept(round_text(each)))
+            self.table.empty = self.nothing_kept() if self.pattern else NO_CONTROL
+            self.table.set_rows([each.id for each in self._kept], self._row)
+            self.table.set_note(self.filter_note())
         found = self._found
         summary = view.summary(self.cockpit.campaign_id)
         level = 1 if summary is None else summary.record.config.autonomy
@@ -188,18 +203,18 @@ class ControlsScreen(CockpitScreen):
         ]
 
     def _row(self, index: int) -> Row:
-        each = self._planted[index]
+        each = self._kept[index]
         good, verdict = control_word(each)
         return (
             (each.id, Role.DIM),
             (each.planted.kind.value if each.planted else "", Role.TEXT),
-            round_word(each.word),
+            ended(each),
             (verdict, Role.GOOD if good else Role.BAD),
             (each.planted.name if each.planted else each.hypothesis, Role.TEXT),
         )
 
     def is_possible(self, command: Command) -> bool:
-        return self.table.current_id is not None
+        return command.id != "controls.open" or self.table.current_id is not None
 
     @on(LinesView.Opened, "#planted")
     def _opened(self) -> None:

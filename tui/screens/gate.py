@@ -19,6 +19,7 @@ from rsi.evals.types import Severity
 from rsi.tui.draw.phrases import ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.evidence import case_lines
+from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, GateItem, RoundDetail, View
 from rsi.tui.reading.reader import Interest
@@ -28,6 +29,7 @@ from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.effectview import EffectView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.sentence import Sentence
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 GRACE_S = 0.5
@@ -45,7 +47,7 @@ class GateScreen(GateDecisions):
     """Inbox, evidence, diff."""
 
     DEFAULT_CSS = """
-    GateScreen #gate-top { height: 9; }
+    GateScreen #gate-top { height: 7; }
     GateScreen.-tall #gate-top { height: 15; }
     GateScreen #inbox { width: 26; }
     GateScreen.-wide #inbox { width: 40; }
@@ -66,6 +68,7 @@ class GateScreen(GateDecisions):
         self._finding = -1
 
     def compose_body(self) -> Iterable[Widget]:
+        yield Sentence(dom_id="said")
         with Horizontal(id="gate-top"):
             yield VTable(COLUMNS, heading="Waiting", dom_id="inbox")
             yield Paper(heading="Case", indent=12, dom_id="case")
@@ -140,12 +143,15 @@ class GateScreen(GateDecisions):
         item = self.item
         self._follow(item)
         case, effect = self.query_one("#case", Paper), self.query_one("#effect", EffectView)
+        said = self.query_one("#said", Sentence)
         if item is None or self._shown is None:
+            said.set_sentence()
             case.set_lines([])
             case.set_note(EMPTY_LINE)
             effect.set_points([])
             self.diff.clear_diff()
             return
+        said.set_sentence(sentence_line(item.round, self._campaign_of(item, view)))
         detail = self.detail
         waits = line(f"waits {self.cockpit.age(item.since)}", Role.DIM)
         case.set_note(EMPTY_LINE if self.inbox.display else waits)

@@ -8,11 +8,20 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from rsi.agent.report.filters import round_text
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary, PromotionRecord
 from rsi.agent.store.rounds import RoundView
 from rsi.tui.actions import roll_back_to
-from rsi.tui.draw.phrases import interval, ratio, round_word, short_commit, usd
+from rsi.tui.draw.phrases import (
+    EFFECT_CELLS,
+    ENDED_CELLS,
+    ended,
+    interval,
+    ratio,
+    short_commit,
+    usd,
+)
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.diffs import Diff, diff_to_show
@@ -21,6 +30,7 @@ from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.dialogues.diff import DiffDialogue
+from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
@@ -29,17 +39,22 @@ from rsi.tui.widgets.vtable import Column, Row, VTable
 
 TREE_COLUMNS = (
     Column(title="champions and candidates", min_width=20),
-    Column(title="effect", width=19),
-    Column(title="", width=16, priority=1),
+    Column(title="effect", width=EFFECT_CELLS),
+    Column(title="", width=ENDED_CELLS, priority=1),
 )
 BOARD_COLUMNS = (
     Column(title="#", width=3, align="right"),
-    Column(title="effect over its champion", width=24),
-    Column(title="ended", width=16),
+    Column(title="effect over its champion", width=EFFECT_CELLS + 1),
+    Column(title="ended", width=ENDED_CELLS),
     Column(title="cost", width=7, align="right", priority=2),
     Column(title="idea", min_width=10, priority=1),
 )
 LINE_ID = "line"
+NO_CANDIDATE: tuple[Line, ...] = (
+    EMPTY_LINE,
+    line("No candidate yet.", Role.STRONG),
+    (("1", Role.KEY), (" choose a campaign; its lineage is shown here", Role.DIM)),
+)
 SORTINGS: tuple[tuple[str, Callable[[Place], float] | None], ...] = (
     ("surest first", None),
     ("newest first", lambda each: each.view.record.created_at.timestamp()),
@@ -48,7 +63,7 @@ SORTINGS: tuple[tuple[str, Callable[[Place], float] | None], ...] = (
 """The first one is the leaderboard's own order, the only one with a line of significance."""
 
 
-class LineageScreen(SteeringActions):
+class LineageScreen(SteeringActions, FilteredScreen):
     """Tree and leaderboard of the lineage of the chosen campaign."""
 
     DEFAULT_CSS = """
@@ -79,12 +94,13 @@ class LineageScreen(SteeringActions):
         with Container(id="lineage-body"):
             yield VTable(TREE_COLUMNS, heading="Tree", dom_id="tree")
             yield VTable(BOARD_COLUMNS, heading="Leaderboard", dom_id="board")
+        yield from self.compose_filter()
 
     def on_mount(self) -> None:
-        hint = (("1", Role.KEY), (" choose a campaign; its lineage is shown here", Role.DIM))
-        for table in self.query(VTable):
-            table.empty = (EMPTY_LINE, line("No candidate yet.", Role.STRONG), hint)
         self.tree_table.focus()
+
+    def filtered(self) -> VTable:
+        return self.board_table if self.focused is self.board_table else self.tree_table
 
     @property
     def tree_table(self) -> VTable:
@@ -128,7 +144,7 @@ class LineageScreen(SteeringActions):
     # --- drawing ---
 
     def show(self, view: View) -> None:
-        made_of = (view.lineage, view.campaign, self._sorting)
+        made_of = (view.lineage, view.campaign, self._sorting, self.pattern)
         if self._drawn is None or any(
             a is not b for a, b in zip(made_of, self._drawn, strict=True)
         ):
@@ -148,9 +164,16 @@ class LineageScreen(SteeringActions):
         self._promotions = () if campaign is None else campaign.promotions
         self._rolled_back = rolled_back(self._promotions)
         least = None if campaign is None else campaign.minimum_effect
-        self._tree = tree_rows(view.lineage, self._promotions)
+        for table in self.query(VTable):
+            table.empty = self.nothing_kept() if self.pattern else NO_CANDIDATE
+        rows_kept = (
+            each for each in tree_rows(view.lineage, self._promotions) if self._keeps(each.view)
+        )
+        self._tree = tuple(rows_kept)
+        self.tree_table.set_note(self.filter_note())
         self.tree_table.set_rows([_tree_id(each) for each in self._tree], self._tree_row)
-        places = list(leaderboard(view.lineage, minimum_effect=least))
+        ranked = leaderboard(view.lineage, minimum_effect=least)
+        places = [each for each in ranked if self._keeps(each.view)]
         name, key = SORTINGS[self._sorting]
         if key is not None:
             places.sort(key=key, reverse=True)
@@ -163,6 +186,11 @@ class LineageScreen(SteeringActions):
             [LINE_ID if r is None else r.view.id for r in rows], self._board_row
         )
         self.board_table.set_note(((name, Role.DIM),))
+
+    def _keeps(self, view: RoundView | None) -> bool:
+        if view is None:
+            return self.is_kept("baseline")
+        return not self.pattern or self.is_kept(round_text(view))
 
     def _speedup_spans(self, view: View) -> Line:
         campaign = view.campaign
@@ -182,7 +210,7 @@ class LineageScreen(SteeringActions):
         flag = "◆ champion" if row.is_champion else "↩ rolled back" if gone else ""
         if row.view is None:
             return ("baseline", Role.STRONG), (ratio(1.0), Role.DIM), (flag, Role.GOOD)
-        word, role = round_word(row.view.word)
+        word, role = ended(row.view)
         sign = word.split(" ", 1)[0]
         text = f"{row.prefix}{sign} {row.view.label} {row.view.hypothesis}"
         return (
@@ -196,22 +224,16 @@ class LineageScreen(SteeringActions):
         if place is None:
             return (
                 ("", Role.DIM),
-                ("no proven gain below", Role.WARN),
+                ("no gain or refused below", Role.WARN),
                 ("", Role.DIM),
                 ("", Role.DIM),
                 ("", Role.DIM),
             )
         view = place.view
-        effect = view.effect
-        text = (
-            DASH
-            if effect is None
-            else f"{ratio(effect.estimate)} [{effect.low:.3f}, {effect.high:.3f}]"
-        )
         return (
             (DASH if place.place is None else str(place.place), Role.STRONG),
-            (text, Role.GOOD if place.place else Role.DIM),
-            round_word(view.word),
+            (interval(view.effect), Role.GOOD if place.place else Role.DIM),
+            ended(view),
             (usd(view.spend_usd) if view.spend_usd else DASH, Role.DIM),
             (view.hypothesis, Role.TEXT),
         )
@@ -221,7 +243,7 @@ class LineageScreen(SteeringActions):
     def is_possible(self, command: Command) -> bool:
         row = self.chosen_row
         match command.id:
-            case "lineage.sort":
+            case "lineage.sort" | "lineage.filter":
                 return True
             case "lineage.compare":
                 return len(self.tree_table.marked) == 2

@@ -8,29 +8,36 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from rsi.agent.report.filters import round_text
 from rsi.agent.store.rounds import RoundView
-from rsi.tui.draw.phrases import interval, ratio, round_word
+from rsi.tui.draw.phrases import EFFECT_CELLS, ENDED_CELLS, ended, interval, ratio
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.lines.evidence import finding_lines
+from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
-from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.dialogues.filtering import FilterInput
+from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.sentence import Sentence
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 COLUMNS = (
     Column(title="round", width=16),
-    Column(title="ended", width=16),
-    Column(title="effect", width=19),
+    Column(title="ended", width=ENDED_CELLS),
+    Column(title="effect", width=EFFECT_CELLS, priority=1),
     Column(title="predicted", width=9, align="right", priority=2),
-    Column(title="idea", min_width=14),
+    Column(title="idea", min_width=10),
+)
+NOTHING_TRIED: tuple[Line, ...] = (
+    EMPTY_LINE,
+    line("Nothing was tried yet.", Role.STRONG),
+    (("1", Role.KEY), (" choose a campaign; the notebook of its lineage is shown here", Role.DIM)),
 )
 
 
-class NotebookScreen(CockpitScreen):
+class NotebookScreen(FilteredScreen):
     """A table of ideas and the lesson of the one under the cursor."""
 
     DEFAULT_CSS = """
@@ -47,13 +54,13 @@ class NotebookScreen(CockpitScreen):
     def __init__(self) -> None:
         super().__init__()
         self._shown: tuple[RoundView, ...] = ()
-        self._pattern = ""
 
     def compose_body(self) -> Iterable[Widget]:
         with Container(id="notes-body"):
             yield VTable(COLUMNS, heading="Ideas", dom_id="ideas")
+            yield Sentence(dom_id="said")
             yield Paper(heading="Lesson", indent=12, dom_id="lesson")
-        yield FilterInput("words that an idea, its reason or its lesson mentions")
+        yield from self.compose_filter()
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -61,6 +68,9 @@ class NotebookScreen(CockpitScreen):
     @property
     def table(self) -> VTable:
         return self.query_one("#ideas", VTable)
+
+    def filtered(self) -> VTable:
+        return self.table
 
     @property
     def chosen(self) -> RoundView | None:
@@ -79,34 +89,29 @@ class NotebookScreen(CockpitScreen):
     # --- drawing ---
 
     def show(self, view: View) -> None:
-        words = self._pattern.lower().split()
         self._shown = tuple(
-            each for each in reversed(view.lineage) if all(word in _text(each) for word in words)
+            each for each in reversed(view.lineage) if self.is_kept(round_text(each))
         )
-        what = f"Nothing mentions {self._pattern!r}." if self._pattern else "Nothing was tried yet."
-        self.table.empty = (
-            EMPTY_LINE, line(what, Role.STRONG),
-            (("1", Role.KEY), (" choose a campaign; the notebook of its lineage is shown here", Role.DIM)),
-        )  # fmt: skip
+        self.table.empty = self.nothing_kept() if self.pattern else NOTHING_TRIED
         self.table.set_rows([each.id for each in self._shown], self._row)
         found = f"{len(self._shown)} of {len(view.lineage)}"
-        self.table.set_note(
-            ((f"/{self._pattern} " if self._pattern else "", Role.WARN), (found, Role.DIM))
-        )
+        self.table.set_note((*self.filter_note(), (found, Role.DIM)))
         self._show_lesson()
 
     def _row(self, index: int) -> Row:
         each = self._shown[index]
         return (
             (each.id, Role.DIM),
-            round_word(each.word),
+            ended(each),
             (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
             (ratio(each.predicted_ratio), Role.DIM),
             (_planted(each) + (each.hypothesis or each.reason or DASH), Role.TEXT),
         )
 
     def _show_lesson(self) -> None:
-        each = self.chosen
+        each, campaign = self.chosen, self.cockpit.view.campaign
+        said = () if each is None else (sentence_line(each, campaign),)
+        self.query_one("#said", Sentence).set_sentence(*said)
         self.query_one("#lesson", Paper).set_lines([] if each is None else lesson_lines(each))
 
     # --- actions ---
@@ -132,22 +137,6 @@ class NotebookScreen(CockpitScreen):
             self.cockpit.choose_round(self.chosen)
             self.cockpit.action_mode("replay")
 
-    def action_filter(self) -> None:
-        self.query_one(FilterInput).open(self._pattern, back_to=self.table)
-
-    @on(FilterInput.Changed)
-    def _filtered(self, event: FilterInput.Changed) -> None:
-        event.stop()
-        self._pattern = event.value.strip()
-        self.redraw()
-
-    def go_back(self) -> bool:
-        if self._pattern:
-            self._pattern = ""
-            self.redraw()
-            return True
-        return False
-
 
 def lesson_lines(view: RoundView) -> list[Line]:
     """What one round taught."""
@@ -156,7 +145,7 @@ def lesson_lines(view: RoundView) -> list[Line]:
         (("idea        ", Role.DIM), (_planted(view) + (view.hypothesis or DASH), Role.STRONG)),
         (
             ("ended       ", Role.DIM),
-            round_word(view.word),
+            ended(view),
             (f"  {interval(view.effect)}", Role.TEXT),
         ),
         (
@@ -176,9 +165,3 @@ def lesson_lines(view: RoundView) -> list[Line]:
 
 def _planted(view: RoundView) -> str:
     return f"[planted {view.planted.kind.value}] " if view.planted else ""
-
-
-def _text(view: RoundView) -> str:
-    parts = (view.id, view.word.replace("_", " "), view.hypothesis, view.reason, view.lesson, _planted(view),
-             *(each.message for each in view.findings))  # fmt: skip
-    return " ".join(parts).lower()

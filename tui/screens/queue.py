@@ -1,6 +1,5 @@
 """The queue: every campaign with its state, and what the one under the cursor is about."""
 
-import re
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
@@ -11,15 +10,14 @@ from textual.widget import Widget
 
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui.draw.phrases import campaign_state, interval, ratio, round_word, usd
+from rsi.tui.draw.phrases import campaign_state, ended, interval, ratio, round_word, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.queue import about_lines, known_lines, step_after
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.reading.silence import is_silent, last_heard
-from rsi.tui.screens.base import CockpitScreen
-from rsi.tui.screens.dialogues.filtering import FilterInput
+from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.new_campaign import NewCampaign
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.widgets.lines import LinesView
@@ -58,7 +56,7 @@ def _total(each: CampaignSummary, view: View) -> float:
     return 0.0 if found is None else found.estimate
 
 
-class QueueScreen(SteeringActions, CockpitScreen):
+class QueueScreen(SteeringActions, FilteredScreen):
     """Campaigns in a table; enter opens one."""
 
     DEFAULT_CSS = """
@@ -78,7 +76,6 @@ class QueueScreen(SteeringActions, CockpitScreen):
         super().__init__()
         self._shown: tuple[CampaignSummary, ...] = ()
         self._sorting = 0
-        self._pattern = ""
         self._arranged: tuple[object, ...] | None = None
         self._wanted: str | None = None
         """A campaign that was chosen elsewhere and is not highlighted here yet."""
@@ -87,7 +84,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
         with Horizontal(id="queue-body"):
             yield VTable(COLUMNS, heading="Campaigns", dom_id="campaigns")
             yield Paper(heading="About", indent=10, dom_id="about")
-        yield FilterInput()
+        yield from self.compose_filter()
 
     def interest(self) -> Interest:
         return Interest(campaign_id=self.cockpit.campaign_id)
@@ -95,6 +92,9 @@ class QueueScreen(SteeringActions, CockpitScreen):
     @property
     def table(self) -> VTable:
         return self.query_one("#campaigns", VTable)
+
+    def filtered(self) -> VTable:
+        return self.table
 
     @property
     def steered(self) -> CampaignSummary | None:
@@ -129,7 +129,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     def show(self, view: View) -> None:
         arranged = (
-            view.campaigns, view.gate, view.speedups, view.gains, view.waits_for, self._sorting, self._pattern,
+            view.campaigns, view.gate, view.speedups, view.gains, view.waits_for, self._sorting, self.pattern,
         )  # fmt: skip
         before = self._arranged
         if before is None or any(a is not b for a, b in zip(arranged, before, strict=True)):
@@ -141,14 +141,11 @@ class QueueScreen(SteeringActions, CockpitScreen):
         self._choose_highlighted()
         shown = self._shown
         parts: list[Span] = [(SORTINGS[self._sorting][0], Role.DIM)]
-        if self._pattern:
-            parts.insert(0, (f"/{self._pattern}  ", Role.WARN))
-        if self._pattern:
-            self.table.empty = (
-                EMPTY_LINE,
-                line(f"Nothing matches {self._pattern!r}. esc shows all.", Role.DIM),
-            )
-        self.table.set_note((*parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM)))
+        if self.pattern:
+            self.table.empty = self.nothing_kept()
+        self.table.set_note(
+            (*self.filter_note(), *parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM))
+        )
         self._show_about(view)
 
     def _choose_highlighted(self) -> None:
@@ -159,7 +156,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
 
     def _arrange(self, view: View) -> None:
         _, key = SORTINGS[self._sorting]
-        shown = [each for each in view.campaigns if self._keeps(each)]
+        shown = [each for each in view.campaigns if self.is_kept(_text(each))]
         if self._sorting:
             shown.sort(key=lambda each: key(each, view))
         self._shown = tuple(shown)
@@ -192,10 +189,8 @@ class QueueScreen(SteeringActions, CockpitScreen):
                 return "it has ended"
 
     def go_back(self) -> bool:
-        if self._pattern:
-            self._pattern = ""
-            self.redraw()
-        return True
+        super().go_back()
+        return True  # there is nothing to go back to
 
     # --- drawing ---
 
@@ -258,7 +253,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
             lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]
             for each in campaign.rounds[-30:]:
                 lines.append(
-                    ((f"{each.label:>4}  ", Role.DIM), round_word(each.word),
+                    ((f"{each.label:>4}  ", Role.DIM), ended(each),
                      (f"  {interval(each.effect)}", Role.TEXT))
                 )  # fmt: skip
                 if each.hypothesis:
@@ -278,12 +273,6 @@ class QueueScreen(SteeringActions, CockpitScreen):
     def _opened(self) -> None:
         self.action_open()
 
-    @on(FilterInput.Changed)
-    def _filtered(self, event: FilterInput.Changed) -> None:
-        event.stop()
-        self._pattern = event.value.strip()
-        self.redraw()
-
     def action_open(self) -> None:
         found = self.table.current_id
         if found is None:
@@ -293,9 +282,6 @@ class QueueScreen(SteeringActions, CockpitScreen):
         if waiting:
             self.cockpit.choose_round(waiting[0].round)
         self.cockpit.action_mode("gate" if waiting else "run")
-
-    def action_filter(self) -> None:
-        self.query_one(FilterInput).open(self._pattern, back_to=self.table)
 
     def action_sort(self) -> None:
         self._sorting = (self._sorting + 1) % len(SORTINGS)
@@ -313,15 +299,7 @@ class QueueScreen(SteeringActions, CockpitScreen):
             word = "sooner" if by > 0 else "later"
             self.write_request(RequestKind.PRIORITY, self.steered, word, Asked(by=by))
 
-    def _keeps(self, each: CampaignSummary) -> bool:
-        if not self._pattern:
-            return True
-        is_inverse = self._pattern.startswith("!")
-        wanted = self._pattern.removeprefix("!")
-        record = each.record
-        text = f"{record.id} {record.task} {record.track} {record.profile} {each.state.value} {record.lineage}"
-        try:
-            found = re.search(wanted, text, re.IGNORECASE) is not None
-        except re.error:
-            found = wanted.lower() in text.lower()
-        return found != is_inverse
+
+def _text(each: CampaignSummary) -> str:
+    record = each.record
+    return f"{record.id} {record.task} {record.track} {record.profile} {each.state.value} {record.lineage}"

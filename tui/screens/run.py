@@ -8,11 +8,23 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from rsi.agent.report.filters import round_text
 from rsi.agent.store.records import CampaignSummary, Step
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui.draw.phrases import campaign_state, duration, interval, paid, ratio, round_word, usd
-from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
+from rsi.tui.draw.phrases import (
+    EFFECT_CELLS,
+    ENDED_CELLS,
+    campaign_state,
+    duration,
+    ended,
+    interval,
+    paid,
+    ratio,
+    usd,
+)
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
+from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.lines.run import (
     agent_lines,
     asked_spans,
@@ -26,7 +38,7 @@ from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.reading.silence import is_silent, last_heard
-from rsi.tui.screens.dialogues.filtering import FilterInput
+from rsi.tui.screens.dialogues.filtering import FilteredScreen, FilterInput
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.curveview import CurveView
@@ -34,21 +46,31 @@ from rsi.tui.widgets.effectview import EffectView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.logview import LogView
 from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.sentence import Sentence
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 COLUMNS = (
     Column(title="#", width=4, align="right"),
-    Column(title="steps", width=12),
-    Column(title="now", width=16),
-    Column(title="effect", width=19, priority=1),
+    Column(title="steps", width=12, priority=5),
+    Column(title="now", width=ENDED_CELLS),
+    Column(title="effect", width=EFFECT_CELLS, priority=1),
     Column(title="predicted", width=9, align="right", priority=4),
     Column(title="cost", width=7, align="right", priority=3),
     Column(title="time", width=8, align="right", priority=2),
     Column(title="idea", min_width=12),
 )
+NO_ROUND: tuple[Line, ...] = (
+    EMPTY_LINE,
+    line("No round yet.", Role.STRONG),
+    (
+        ("1", Role.KEY),
+        (" the queue; a campaign starts when a worker is free: ", Role.DIM),
+        ("rsi worker", Role.KEY),
+    ),
+)
 
 
-class RunScreen(SteeringActions):
+class RunScreen(SteeringActions, FilteredScreen):
     """Rounds above; curves and effect, agent and log below."""
 
     DEFAULT_CSS = """
@@ -71,30 +93,26 @@ class RunScreen(SteeringActions):
         self._of: str | None = None
         """The campaign whose rounds are shown."""
         self._log = LogFollower()
-        self._pattern = ""
+        self._all: tuple[RoundView, ...] | None = None
+        self._kept_by = ""
+        """The rounds and the pattern that `_rounds` come from."""
+        self._log_pattern = ""
+        self._filters_log = False
 
     def compose_body(self) -> Iterable[Widget]:
         yield Bar(dom_id="headline")
         yield Bar(dom_id="machine")
         yield VTable(COLUMNS, heading="Rounds", dom_id="rounds")
+        yield Sentence(most_rows=2, dom_id="said")
         with Horizontal(classes="pair"):
             yield CurveView(heading="Training", x_label="step", dom_id="curve")
             yield EffectView(heading="Effect, pair by pair", dom_id="effect")
         with Horizontal(classes="pair"):
             yield Paper(heading="Agent", wraps=False, dom_id="agent")
             yield LogView(heading="Output", dom_id="log")
-        yield FilterInput()
+        yield from self.compose_filter()
 
     def on_mount(self) -> None:
-        self.table.empty = (
-            EMPTY_LINE,
-            line("No round yet.", Role.STRONG),
-            (
-                ("1", Role.KEY),
-                (" the queue; a campaign starts when a worker is free: ", Role.DIM),
-                ("rsi worker", Role.KEY),
-            ),
-        )
         self.query_one("#curve", CurveView).empty = (
             EMPTY_LINE, line("Curves come with the first run.", Role.DIM),
         )  # fmt: skip
@@ -146,13 +164,23 @@ class RunScreen(SteeringActions):
     def show(self, view: View) -> None:
         campaign = self.campaign
         rounds = () if campaign is None else campaign.rounds
-        if rounds is not self._rounds:
-            self._take_rounds(rounds, is_other=campaign is not None and campaign.id != self._of)
+        if rounds is not self._all or self.pattern != self._kept_by:
+            self._all, self._kept_by = rounds, self.pattern
+            kept = (
+                tuple(each for each in rounds if self.is_kept(round_text(each)))
+                if self.pattern
+                else rounds
+            )
+            self.table.empty = self.nothing_kept() if self.pattern else NO_ROUND
+            self._take_rounds(kept, is_other=campaign is not None and campaign.id != self._of)
             self._of = None if campaign is None else campaign.id
         self.query_one("#headline", Bar).set_line(*self._headline(campaign))
         self.cockpit.feed_interest(self.interest())
         chosen = self.round_view
-        self.table.set_note(EMPTY_LINE if chosen is None else step_words(chosen))
+        words = EMPTY_LINE if chosen is None else step_words(chosen)
+        self.table.set_note((*self.filter_note(), *words))
+        said = () if chosen is None else (sentence_line(chosen, campaign),)
+        self.query_one("#said", Sentence).set_sentence(*said)
         detail = (
             view.round
             if chosen is not None and view.round is not None and view.round.view.id == chosen.id
@@ -245,7 +273,7 @@ class RunScreen(SteeringActions):
         return (
             (each.label, Role.DIM),
             (step_strip(each), Role.ACCENT if is_open else Role.DIM),
-            round_word(each.word),
+            ended(each),
             (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
             (predicted, Role.DIM),
             (usd(each.spend_usd) if each.spend_usd else DASH, Role.DIM),
@@ -302,17 +330,31 @@ class RunScreen(SteeringActions):
                 self.cockpit.choose(ids[at])
                 self.redraw()
 
+    # --- filtering: rounds, or lines of the log where that has the focus ---
+
+    def filtered(self) -> VTable:
+        return self.table
+
     def action_filter(self) -> None:
         log = self.query_one("#log", LogView)
-        self.query_one(FilterInput).open(self._pattern, back_to=log)
+        self._filters_log = self.focused is log
+        if self._filters_log:
+            self.query_one(FilterInput).open(self._log_pattern, back_to=log)
+        else:
+            super().action_filter()
 
-    @on(FilterInput.Changed)
-    def _filtered(self, event: FilterInput.Changed) -> None:
-        event.stop()
+    def take_pattern(self, pattern: str) -> None:
+        if not self._filters_log:
+            super().take_pattern(pattern)
+            return
         log = self.query_one("#log", LogView)
-        self._pattern = event.value
-        log.set_filter(event.value)
-        log.set_note(((f"/{event.value}", Role.WARN),) if event.value else ())
+        self._log_pattern = pattern
+        log.set_filter(pattern)
+        log.set_note(((f"/{pattern}", Role.WARN),) if pattern else ())
 
     def go_back(self) -> bool:
-        return False
+        self._filters_log = bool(self._log_pattern) and not self.pattern
+        if not (self._log_pattern or self.pattern):
+            return False
+        self.take_pattern("")
+        return True

@@ -10,8 +10,12 @@ from rsi.agent.policy.controls import standing_of
 from rsi.agent.queue.liveness import live_workers
 from rsi.agent.queue.standstill import Standstill, standstills, state_text
 from rsi.agent.report.files import write_report
+from rsi.agent.report.filters import keeps, round_text
 from rsi.agent.report.follow import describe_step
+from rsi.agent.report.reasons import reason_after, why_ended
+from rsi.agent.report.sentences import round_sentence
 from rsi.agent.report.tally import tally
+from rsi.agent.report.task_facts import KnownTasks
 from rsi.agent.report.wording import money_text, planted_text, tokens_text
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.records import (
@@ -77,16 +81,18 @@ def rounds(args: argparse.Namespace) -> int:
     """Rounds of a campaign with verdicts and effects."""
     with open_to_read() as ledger:
         summary = chosen_campaign(ledger, args.campaign)
-        found = RoundBook(ledger).of_campaign(summary.record.id)
+        all_rounds = RoundBook(ledger).of_campaign(summary.record.id)
+        found = [each for each in all_rounds if keeps(args.only, round_text(each))]
         line = tally(ledger, summary.record.id).line
         spend = ledger.spend(summary.record.id)
         standing = standing_of(ledger, summary.record)
         failed = failed_audit(ledger, summary.record.lineage)
         still = standstills(ledger, [summary], home())
+    gain = KnownTasks().of(summary.record).gain
     rows = [
         (
             each.record.id,
-            each.ended_as + _mark(each),
+            _ended(each),
             show_interval(each.effect),
             "" if each.predicted_ratio is None else f"{each.predicted_ratio:.2f}x",
             each.hypothesis[:70],
@@ -95,7 +101,7 @@ def rounds(args: argparse.Namespace) -> int:
     ]
     emit(
         args,
-        [_shown(each) for each in found],
+        [_shown(each, gain) for each in found],
         [
             *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
             "",
@@ -131,9 +137,10 @@ def show(args: argparse.Namespace) -> int:
     if args.diff:
         emit(args, {"diff": diff}, diff.splitlines())
         return 0
+    gain = KnownTasks().of(campaign).gain
     lines = [
-        f"round {record.id}  {view.ended_as}{_mark(view)}  on {campaign.task} ({campaign.track}, "
-        f"{campaign.profile})",
+        f"round {record.id}  {_ended(view)}  on {campaign.task} ({campaign.track}, {campaign.profile})",
+        round_sentence(view, gain=gain),
         f"hypothesis  {view.hypothesis}",
         f"champion    {record.champion_commit[:12]}   candidate {str(view.commit)[:12]}",
         f"effect      {show_interval(view.effect) or 'not measured'}",
@@ -171,7 +178,7 @@ def show(args: argparse.Namespace) -> int:
     emit(
         args,
         {
-            "round": _shown(view),
+            "round": _shown(view, gain),
             "steps": view.steps,
             "measurements": list(measurements),
             "diff": diff,
@@ -232,9 +239,14 @@ def _campaign_row(each: CampaignSummary, still: Standstill | None) -> tuple[str,
     )
 
 
-def _shown(view: RoundView) -> Mapping[str, object]:
+def _shown(view: RoundView, gain: str) -> Mapping[str, object]:
     """What scripts read of a round in JSON."""
-    return {name: getattr(view, name) for name in SHOWN}
+    why = why_ended(view)
+    return {
+        **{name: getattr(view, name) for name in SHOWN},
+        "why": why,
+        "sentence": round_sentence(view, gain=gain),
+    }
 
 
 def _alike(view: RoundView) -> list[str]:
@@ -250,8 +262,10 @@ def _votes(view: RoundView) -> list[str]:
     return [f"vote of {each.voter}: {each.worst or 'no finding'}" for each in votes]
 
 
-def _mark(view: RoundView) -> str:
-    return "" if view.planted is None else f" ({planted_text(view)})"
+def _ended(view: RoundView) -> str:
+    """How it ended, why, and what was planted in it."""
+    planted = "" if view.planted is None else f" ({planted_text(view)})"
+    return f"{view.ended_as}{reason_after(view)}{planted}"
 
 
 def _dollars(spend: Mapping[ChargeRole, Spend]) -> str:

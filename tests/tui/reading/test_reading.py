@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.tui.ledgers import LINEAGE, START, Sample, measurement
 
+from rsi.agent.report.task_facts import KnownTasks
 from rsi.agent.store.records import (
     AgentRole,
     ChargeRecord,
@@ -28,7 +29,6 @@ from rsi.tui.reading.feed import Feed
 from rsi.tui.reading.reader import Interest, Reader
 from rsi.tui.reading.round_reader import RoundReader
 from rsi.tui.reading.silence import SILENT_AFTER_S, is_silent
-from rsi.tui.reading.task_facts import KnownTasks
 from rsi.tui.reading.training import MAX_LINE_CHARACTERS, CurveReader, add_points
 
 CAMPAIGN = "c1120-4f2a"

@@ -197,7 +197,7 @@ async def test_the_queue_filters_sorts_and_opens(sample):
     async with app.run_test(size=(120, 36)) as pilot:
         screen = await ready(pilot, "queue")
         await until(pilot, lambda: len(screen.table.ids) == 31)
-        await pilot.press("slash", *"lm_training fixed", "enter")
+        await pilot.press("slash", *"4f2a", "enter")
         assert screen.table.ids == ["c1120-4f2a"]
         assert app.focused is screen.table
         await pilot.press("slash", "home", "!")
@@ -407,7 +407,7 @@ async def test_the_lineage_shows_tree_leaderboard_and_diffs(sample):
         await until(pilot, lambda: len(screen.tree_table.ids) == 6)
         text = screen_text(app)
         assert "◆ champion" in text
-        assert "no proven gain below" in text
+        assert "no gain or refused below" in text
         await pilot.press("j", "j", "d")
         await until(pilot, lambda: isinstance(app.screen, DiffDialogue))
         await pilot.pause()

@@ -12,8 +12,9 @@ from textual.widget import Widget
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignSummary, TrajectoryEvent
 from rsi.agent.store.rounds import RoundView
-from rsi.tui.draw.phrases import clock, count, round_word, usd
-from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Role, Span, line
+from rsi.tui.draw.phrases import clock, count, ended, usd
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
+from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.trajectory import SIGNS, Group, event_lines
 from rsi.tui.model.view import View
@@ -26,6 +27,7 @@ from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.sentence import Sentence
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 T = TypeVar("T")
@@ -79,6 +81,7 @@ class ReplayScreen(ReplaySearch):
 
     def compose_body(self) -> Iterable[Widget]:
         yield Bar(dom_id="replay-head")
+        yield Sentence(most_rows=2, dom_id="said")
         with Horizontal():
             yield VTable(COLUMNS, heading="Steps", dom_id="timeline")
             yield Paper(heading="Step", dom_id="body")
@@ -285,13 +288,17 @@ class ReplayScreen(ReplaySearch):
         bar = self.query_one("#replay-head", Bar)
         if self._of is None:
             bar.set_line([(" no round chosen", Role.DIM)])
+            self.query_one("#said", Sentence).set_sentence()
             return
         round_id, agent = self._of
         total, at = len(self.store), self.position
         view = self.cockpit.view.round
         word: Span = ("", Role.DIM)
+        said: tuple[Line, ...] = ()
         if view is not None and view.view.id == round_id:
-            word = round_word(view.view.word)
+            word = ended(view.view)
+            said = (sentence_line(view.view, self.cockpit.view.campaign),)
+        self.query_one("#said", Sentence).set_sentence(*said)
         left: list[Span] = [
             (f" {round_id} ", Role.TITLE), word,
             (f"  {agent.value}  ", Role.ACCENT),

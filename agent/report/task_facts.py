@@ -1,4 +1,4 @@
-"""What the cockpit shows of a task's own declaration, where the task's folder is at hand."""
+"""What is shown of a task's own declaration, where the task's folder is at hand."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ class TaskFacts:
     is_lower_better: bool = True
     minimum_effect: float | None = None
     plausible_ratio: float | None = None
+    gain: str = ""
+    """What a candidate is whose number is better: "faster" or "better"."""
     is_spoiled_by_load: bool = False
     """True when the deciding clock is one that other work on the machine disturbs."""
 
@@ -51,5 +53,6 @@ def load_task_facts(root: str, track: str) -> TaskFacts:
         is_lower_better=metric.direction is Direction.LOWER,
         minimum_effect=metric.minimum_effect,
         plausible_ratio=metric.plausible_ratio,
+        gain=metric.kind.rules.gain,
         is_spoiled_by_load=metric.clock in DISTURBED_CLOCKS,
     )

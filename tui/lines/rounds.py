@@ -1,0 +1,15 @@
+"""What every screen says of a round before its proof."""
+
+from rsi.agent.report.sentences import round_sentence
+from rsi.agent.store.rounds import RoundView
+from rsi.tui.draw.phrases import ended
+from rsi.tui.draw.styled import Line, Role
+from rsi.tui.model.view import CampaignView
+
+
+def sentence_line(view: RoundView, campaign: CampaignView | None) -> Line:
+    """The one plain sentence, behind the sign of where the round is."""
+    text, role = ended(view)
+    sign = text.split(" ", 1)[0]
+    said = round_sentence(view) if campaign is None else round_sentence(view, gain=campaign.gain)
+    return ((f"{sign} ", role), (said, Role.STRONG))
