@@ -5,7 +5,9 @@ bin := $(venv)/bin
 ready := $(venv)/.ready
 at_once := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: setup demo test exhaustive docker-test check fix lint types imports fast bench screenshots wheel help
+DOCS ?= build
+
+.PHONY: docs setup demo test exhaustive docker-test check fix lint types imports fast bench screenshots wheel help
 $(ready): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("rsi needs Python 3.11 or newer; call make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@test -x $(bin)/python || $(PYTHON) -m venv $(venv) || { \
@@ -38,6 +40,9 @@ bench: $(ready) ## Benchmarks: ratios measured side by side in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(bin)/python -P $$file $(ARGS) || exit 1; done
 screenshots: $(ready) ## Draw the README's screenshots again from the app itself
 	@$(bin)/python -P -m rsi.tui.demo.screenshots
+docs: $(ready) ## Build the documentation site into site/ and fail on a broken link (DOCS=serve shows it while you write)
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@$(bin)/mkdocs $(DOCS)
 wheel: $(ready) ## Build the wheel, install it into a clean environment, run it from /
 	@rm -rf dist && $(bin)/python -m pip install --quiet build && $(bin)/python -m build --quiet --wheel
 	@$(PYTHON) -m venv dist/clean && dist/clean/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
