@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rsi.evals.judge.sequential import NOISE_FLOOR
 from rsi.evals.planted.exploits import Layer
 from rsi.evals.types import Interval
+from rsi.tasks.running.check import NO_TESTS
 from rsi.tasks.types import Task
 
 GOT_THROUGH = "got_through"
@@ -152,6 +153,8 @@ def _warnings(
         for each in cheats
         if each.behind == "supported" and each.ended_as != "supported"
     ]
+    if task.tests is None:
+        found.append(f"repo's own tests: {NO_TESTS}")
     if not task.cheats:
         found.append("the task ships no cheats of its own: only generic ones were tried")
     if not any(each.expect == "faster" for each in patches):

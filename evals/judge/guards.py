@@ -13,6 +13,9 @@ from rsi.sandboxes.types import FileTree
 from rsi.tasks.guards import BY_NAME, PerRun, PerSource, SourceFacts, ratio_name, tested
 from rsi.tasks.types import GuardRule, RepoTests
 
+REPO_TESTS = "repo's own tests"
+"""Name of the guard that asks them."""
+
 
 def source_facts(champion: FileTree, candidate: FileTree) -> SourceFacts:
     """Compare two trees by bytes and by lines of the files that differ."""
@@ -96,7 +99,18 @@ def check_repo_tests(
         return ()
     seen = [found for _, candidate in pairs if (found := tested(candidate)) is not None]
     failed = float(sum(each.get("is_passed") is not True for each in seen))
-    return (_result("repo's own tests", failed if seen else None, 0.0),)
+    return (_result(REPO_TESTS, failed if seen else None, 0.0),)
+
+
+def test_failure(pairs: Sequence[tuple[Measurement, Measurement]]) -> str:
+    """What the repo's own tests said last of an error on the candidate; empty when they passed."""
+    for _, candidate in pairs:
+        found = tested(candidate)
+        if found is not None and found.get("is_passed") is not True:
+            lines = [line.strip() for line in str(found.get("detail", "")).splitlines()]
+            said = [line for line in lines if "Error" in line] or [line for line in lines if line]
+            return said[-1] if said else "they failed without a word"
+    return ""
 
 
 def check_distinct_answers(

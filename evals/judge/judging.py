@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rsi.evals.judge.causes import GUARD_SAID, QUALITY_SAID, UNSETTLED_SAID
-from rsi.evals.judge.guards import check_all
+from rsi.evals.judge.guards import REPO_TESTS, check_all, test_failure
 from rsi.evals.judge.pairing import Runs, sort_runs
 from rsi.evals.judge.quality import (
     LINEAGE_ALPHA,
@@ -109,6 +109,7 @@ def judge(
     stop, verdict, reason = (
         _failed(runs)
         or _limit_broken(profile.quality, quality, runs)
+        or _tests_failed(guards, runs)
         or _weighed(task.metric.kind, state, quality, guards, len(runs.valid), plan)
     )
     return Judgement(
@@ -169,6 +170,14 @@ def _limit_broken(
         if any(value is None or breaks_limit(rule, value) for value in values):
             return (True, Verdict.REFUTED, f"{QUALITY_SAID}{check.result.reason}")
     return None
+
+
+def _tests_failed(guards: Sequence[GuardResult], runs: Runs) -> _Ruling | None:
+    """A candidate that breaks the repo is refuted whatever it gains, so no further pair is needed."""
+    asked = next((each for each in guards if each.name == REPO_TESTS), None)
+    if asked is None or asked.is_kept or asked.value is None:
+        return None
+    return (True, Verdict.REFUTED, f"guard: the {REPO_TESTS} fail: {test_failure(runs.valid)}")
 
 
 def _weighed(

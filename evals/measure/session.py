@@ -26,7 +26,7 @@ from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.time_slices import COARSE_SLICE_S, FINE_SLICE_S
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import TaskError
-from rsi.tasks.guards import TESTS
+from rsi.tasks.guards import TESTS, TESTS_CPU_S
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
 from rsi.tasks.types import Clock, Instance, Profile, Task
 
@@ -130,7 +130,10 @@ class Session:
         if self.should_stop():
             return []
         medians = _cpu_medians(done)
-        slots_of = [self._slots(pair, done, candidate_first=candidate_first) for pair in pairs]
+        slots_of = [
+            self._slots(pair, done, candidate_first=candidate_first, may_test=pair == pairs[0])
+            for pair in pairs
+        ]
         with ExitStack() as ready, ThreadPoolExecutor(len(pairs)) as pool:
             runners = [
                 ready.enter_context(self.on(own)._ready(slots))
@@ -187,14 +190,19 @@ class Session:
         return measurement
 
     def _slots(
-        self, pair: int, done: Sequence[Measurement], *, candidate_first: bool
+        self,
+        pair: int,
+        done: Sequence[Measurement],
+        *,
+        candidate_first: bool,
+        may_test: bool = True,
     ) -> list[Slot]:
         names = self._names()
         seed = training_seed(self.secret, **names, purpose=self.purpose, pair=pair)
         order = arm_order(self.secret, **names, purpose=self.purpose, pair=pair)
         if candidate_first:
             order = (Arm.CANDIDATE, Arm.CHAMPION)
-        is_tested = self.task.tests is not None and not self._are_tested(done)
+        tested = self._tested_arms() if may_test and not self._are_tested(done) else frozenset()
         return [
             Slot(
                 arm=arm,
@@ -203,10 +211,17 @@ class Session:
                 position=position,
                 training_seed=seed,
                 label=self.round_id,
-                is_tested=is_tested,
+                is_tested=arm in tested,
             )
             for position, arm in enumerate(order)
         ]
+
+    def _tested_arms(self) -> frozenset[Arm]:
+        """Arms on which the repo's own tests run: the champion passed them, so it is asked only for what they cost."""
+        if self.task.tests is None:
+            return frozenset()
+        is_compared = any(rule.name == TESTS_CPU_S for rule in self.profile.guards)
+        return frozenset(Arm) if is_compared else frozenset({Arm.CANDIDATE})
 
     def _are_tested(self, done: Sequence[Measurement]) -> bool:
         """Whether a pair that counts says what the repo's own tests say; once is enough."""

@@ -188,7 +188,7 @@ class TestsTable(Table):
     """The repo's own tests."""
 
     entry: AtLeastOne
-    """command of the repo's own tests, run once on each arm of a comparison in a fresh sandbox: a candidate that fails them is refuted. Protect their files; guard `tests_cpu_s` bounds what they cost"""
+    """command of the repo's own tests, run once on each candidate of a comparison in a fresh sandbox (on the champion too where `tests_cpu_s` compares): a candidate that fails them is refuted. Protect their files; guard `tests_cpu_s` bounds what they cost"""
     wall_s: Positive | None = None
     """seconds until they count as failed (those of a candidate run)"""
 

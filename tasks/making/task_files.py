@@ -251,7 +251,7 @@ def _tests(command: Sequence[str] | None) -> str:
     if command is None:
         return ""
     head = "[rsi.tests]"
-    why = "the repo's own, run once on each arm: a candidate that fails them is refuted"
+    why = "the repo's own, run once on each candidate: one that fails them is refuted"
     return f"\n{head:<{COMMENT_COLUMN - 1}} # {why}\nentry = {_listed(command)}\n"
 
 

@@ -22,12 +22,26 @@ from rsi.tasks.running.runner import (
     run_harness_verb,
     run_tests,
 )
-from rsi.tasks.types import Cheat, GradeOutcome, Profile, Solution, Task
+from rsi.tasks.types import (
+    CandidateRun,
+    Cheat,
+    Grade,
+    GradeOutcome,
+    Profile,
+    Solution,
+    Task,
+)
 
-CHECK_SEED = bytes(range(32))
-"""A fixed seed: a check is repeatable and measures nothing."""
+CHECK_SEEDS = (bytes(range(32)), bytes(range(32, 64)))
+"""Fixed seeds: a check is repeatable and measures nothing."""
+FOLLOWS_SEED = "baseline follows the seed"
+"""Name of the line that says whether two seeds gave two results."""
 LABEL = "task-check"
 OUTPUT_TAIL_CHARACTERS = 300
+NO_TESTS = (
+    "none: only what a run leaves is judged, so a candidate may drop the rest of the program or fail at other sizes; "
+    "name a command in [rsi.tests]"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +129,11 @@ def _lines(
         name="loads", is_ok=True, detail=f"track {task.track}, digest {task.digest[:12]}"
     )
     yield from _selfcheck(task, profile, backend)
-    yield _baseline(task, profile, backend, gpus)
+    yield from _baseline(task, profile, backend, gpus)
     tested = run_tests(task, profile, read_tree(task.repo), backend, LABEL, gpus=gpus)
-    if tested is not None:
+    if tested is None:
+        yield CheckLine(name="repo's own tests", is_ok=True, detail=NO_TESTS)
+    else:
         yield CheckLine(
             name="repo's own tests",
             is_ok=tested.is_passed,
@@ -154,25 +170,55 @@ def _selfcheck(task: Task, profile: Profile, backend: Backend) -> Iterator[Check
         )
 
 
-def _baseline(task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...]) -> CheckLine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BaselineRun:
+    """One run of the baseline, graded."""
+
+    run: CandidateRun
+    graded: Grade | None
+    """None when it left nothing to grade."""
+
+
+def _baseline(
+    task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...]
+) -> Iterator[CheckLine]:
+    """The baseline on two seeds: what it does on one, and whether the other made a difference."""
     name = "baseline runs"
     try:
-        instance = make_instance(task, profile, "dev", CHECK_SEED, backend, label=LABEL)
-        with machine_lock():  # its load would spoil what another process is timing
-            run = run_candidate(
-                task, profile, read_tree(task.repo), instance, 0, backend, LABEL, gpus=gpus
-            )
-        if run.output is None:
-            words = (run.execution.stderr or run.execution.stdout).decode("utf-8", "replace")
-            outcome = grade_of_failed_run(run)
-            problem = run.output_problem
-            if run.is_tampered:
-                problem += "; what it writes in its own folder belongs into `writable` of task.toml"
-            detail = f"{outcome.value}: {problem}; {words.strip()[-OUTPUT_TAIL_CHARACTERS:]}"
-            return CheckLine(name=name, is_ok=False, detail=detail)
-        graded = grade(task, profile, instance, run.output, backend, LABEL)
+        first = _baseline_run(task, profile, backend, gpus, number=0)
+        line = _baseline_line(name, profile, first)
+        yield line
+        if line.is_ok:
+            second = _baseline_run(task, profile, backend, gpus, number=1)
+            yield _seed_line(profile, first, second)
     except HarnessError as error:
-        return CheckLine(name=name, is_ok=False, detail=str(error))
+        yield CheckLine(name=name, is_ok=False, detail=str(error))
+
+
+def _baseline_run(
+    task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...], *, number: int
+) -> _BaselineRun:
+    instance = make_instance(task, profile, "dev", CHECK_SEEDS[number], backend, label=LABEL)
+    with machine_lock():  # its load would spoil what another process is timing
+        run = run_candidate(
+            task, profile, read_tree(task.repo), instance, number, backend, LABEL, gpus=gpus
+        )
+    if run.output is None:
+        return _BaselineRun(run=run, graded=None)
+    graded = grade(task, profile, instance, run.output, backend, LABEL)
+    return _BaselineRun(run=run, graded=graded)
+
+
+def _baseline_line(name: str, profile: Profile, done: _BaselineRun) -> CheckLine:
+    run, graded = done.run, done.graded
+    if graded is None:
+        words = (run.execution.stderr or run.execution.stdout).decode("utf-8", "replace")
+        problem = run.output_problem
+        if run.is_tampered:
+            problem += "; what it writes in its own folder belongs into `writable` of task.toml"
+        outcome = grade_of_failed_run(run)
+        detail = f"{outcome.value}: {problem}; {words.strip()[-OUTPUT_TAIL_CHARACTERS:]}"
+        return CheckLine(name=name, is_ok=False, detail=detail)
     broken = [entry.name for entry in graded.quality if entry.is_ok is False]
     broken += [guard.name for guard in graded.guards if not guard.is_ok]
     values = ", ".join(f"{key} {value:.4g}" for key, value in graded.quality_values.items())
@@ -185,6 +231,27 @@ def _baseline(task: Task, profile: Profile, backend: Backend, gpus: tuple[str, .
     if broken:
         return CheckLine(name=name, is_ok=False, detail=f"{', '.join(broken)} not kept; {seen}")
     return CheckLine(name=name, is_ok=True, detail=seen)
+
+
+def _seed_line(profile: Profile, first: _BaselineRun, second: _BaselineRun) -> CheckLine:
+    """Whether another seed made another result; where it does not, the result could be carried in the source."""
+    same = ""
+    if second.graded is None or first.graded is None:
+        problem = second.run.output_problem
+        return CheckLine(name=FOLLOWS_SEED, is_ok=False, detail=f"another seed: {problem}")
+    if first.run.output == second.run.output:
+        same = "what came back is the same byte for byte"
+    for name, value in first.graded.quality_values.items():
+        # A whole number may be a count, which is the same for good reasons.
+        if not same and value == second.graded.quality_values.get(name) and value % 1:
+            same = f"{name} is {value!r} both times"
+    if not same:
+        return CheckLine(name=FOLLOWS_SEED, is_ok=True, detail="two seeds, two results")
+    detail = (
+        f"two seeds, one result: {same}, so a candidate can bring it along; let harness/handout.py "
+        'draw fresh data from the seed, and keep claim = "none" until then'
+    )
+    return CheckLine(name=FOLLOWS_SEED, is_ok=profile.claim == "none", detail=detail)
 
 
 def _patch_line(task: Task, entry: Solution | Cheat) -> CheckLine:

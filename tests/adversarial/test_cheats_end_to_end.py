@@ -36,9 +36,13 @@ LARGER_PROFILE = {
     "09_looks_at_the_next_byte": "demo",
     "16_trains_a_smaller_model": "demo",
     "18_speaks_to_the_reviewer": "demo",
+    "22_drops_the_report": "demo",
+    "23_makes_up_the_report": "demo",
 }
 """Cheats that a run of the smoke profile is too short for: they neither gain nor lose there."""
 MOST_PAIRS = 3
+PAIRS_OF_A_SMALL_GAIN = 8
+"""A validation report is a twentieth of a run."""
 ANYTHING = 1e9
 """A margin that no quality breaks."""
 
@@ -49,6 +53,7 @@ class Switch(StrEnum):
     ADMISSION = "admission"
     GRADING = "grading"
     QUALITY = "quality"
+    TESTS = "tests"
     NONE = "none"
     """Isolation and fresh instances are how a run is made; they stand alone with admission off instead."""
 
@@ -63,6 +68,8 @@ def switch_of(layer):
         return Switch.ADMISSION
     if words.startswith("quality"):
         return Switch.QUALITY
+    if words.startswith("the repo's own tests"):
+        return Switch.TESTS
     if any(word in words for word in ("grading", "artifact reader", "harness writes", "links are")):
         return Switch.GRADING
     return Switch.NONE
@@ -227,11 +234,25 @@ def test_without_quality_rules_it_would_have_won(task_name, cheat_name):
     assert _ending(task_name, cheat_name, has_quality=False) == "supported"
 
 
-def _ending(task_name, cheat_name, *, runner=None, has_quality=True):
+@pytest.mark.slow
+@pytest.mark.parametrize(("task_name", "cheat_name"), by_switch(Switch.TESTS))
+def test_without_the_repos_own_tests_it_would_have_won(task_name, cheat_name):
+    found = tried(task_name, cheat_name)
+    assert (found.ended_as, "repo's own tests" in found.reason) == ("refuted", True), found
+    won = _ending(task_name, cheat_name, has_tests=False, pairs=PAIRS_OF_A_SMALL_GAIN)
+    assert won == "supported"
+
+
+def _ending(
+    task_name, cheat_name, *, runner=None, has_quality=True, has_tests=True, pairs=MOST_PAIRS
+):
     """How a cheat ends behind admission, with a layer off."""
     task = load_task(task_name)
+    if not (has_quality and has_tests):  # one that dropped work would fail them too
+        metric = replace(task.metric, minimum_effect=0.01)
+        task = replace(task, tests=None, metric=metric)
     profile = task.profiles[LARGER_PROFILE.get(cheat_name, PROFILE)]
-    plan = replace(profile.plan, max_pairs=MOST_PAIRS, min_pairs=2)
+    plan = replace(profile.plan, max_pairs=pairs, min_pairs=2)
     profile = replace(profile, plan=plan)
     if (
         not has_quality

@@ -28,6 +28,7 @@ from rsi.tasks.types import (
     Clock,
     Grade,
     GradeOutcome,
+    GuardRule,
     Instance,
     Profile,
     QualityReading,
@@ -129,7 +130,9 @@ class ScriptedRunner:
 
     def test(self, task: Task, profile: Profile, tree: FileTree, label: str) -> RepoTestRun | None:
         self.tested.append(tree[0].content.decode())
-        return RepoTestRun(is_passed=tree != CANDIDATE or not self.is_failing, cpu_s=1.0, detail="")
+        is_passed = tree != CANDIDATE or not self.is_failing
+        detail = "" if is_passed else "crashed: ...\n\nAssertionError: the report is not true"
+        return RepoTestRun(is_passed=is_passed, cpu_s=1.0, detail=detail)
 
 
 def faster(tree: bytes, count: int) -> float:
@@ -513,18 +516,34 @@ def test_pairs_beside_each_other_end_at_a_look(profile, valid_pairs, lanes, expe
     assert pairs_to_run(profile.plan, valid_pairs, lanes) == expected
 
 
-@pytest.mark.parametrize("takes_time_slices", [False, True])
-def test_the_repos_own_tests_run_once_on_each_arm(run, task, profile, takes_time_slices) -> None:
+@pytest.mark.parametrize("pairs_at_once", [0, 1, 3])
+def test_the_repos_own_tests_run_once_on_the_candidate(run, task, profile, pairs_at_once) -> None:
     tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
-    kind = TimeSlotRunner if takes_time_slices else ScriptedRunner
+    beside = replace(profile, pairs_at_once=max(pairs_at_once, 1))
+    kind = TimeSlotRunner if pairs_at_once else ScriptedRunner
     for is_failing, verdict in ((False, Verdict.SUPPORTED), (True, Verdict.REFUTED)):
         runner = kind(faster, is_failing=is_failing)
-        runs = run(runner, task=tested)
-        assert sorted(runner.tested) == ["fast", "slow"]
+        runs = run(runner, task=tested, profile=beside)
+        assert runner.tested == ["fast"]
         result = score(tested, profile, runs, purpose=Purpose.SCREEN)
         assert result.verdict is verdict
+        assert (result.pairs_used < profile.plan.min_pairs) is (is_failing and pairs_at_once < 3)
         guard = next(each for each in result.guards if each.name == "repo's own tests")
         assert guard.is_kept is not is_failing
+        assert ("repo's own tests" in result.reason) is is_failing
+        assert ("the report is not true" in result.reason) is is_failing
+
+
+def test_they_run_on_the_champion_too_where_a_guard_compares_what_they_cost(
+    run, task, profile
+) -> None:
+    tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
+    rule = GuardRule(name="tests_cpu_s", max_ratio=2.0, max_value=None)
+    compared = replace(profile, guards=(*profile.guards, rule))
+    runner = ScriptedRunner(faster)
+    runs = run(runner, task=tested, profile=compared)
+    assert sorted(runner.tested) == ["fast", "slow"]
+    assert score(tested, compared, runs, purpose=Purpose.SCREEN).verdict is Verdict.SUPPORTED
 
 
 def test_tests_that_nobody_ran_are_no_tests_that_passed(run, task, profile) -> None:

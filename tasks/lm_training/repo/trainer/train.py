@@ -52,7 +52,7 @@ def train(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step % run.validate_every == 0:
+        if step % run.validate_every == 0 or step == run.steps:
             bpb = bits_per_byte(model, validation_text, config["context"], run.batch_size)
             print(f"step={step} loss={loss.item():.4f} validation_bpb={bpb:.4f}", flush=True)
     return Trained(model_config=config, weights=export_weights(model))
