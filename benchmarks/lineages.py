@@ -13,6 +13,7 @@ import numpy as np
 from rsi.evals.judge.judging import fresh_stages, judge
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose, Verdict
 from rsi.tasks.format.loader import load_task
+from rsi.tasks.guards import TESTS
 from rsi.tasks.types import Direction, Profile, QualityRule, Task
 
 QUIET = Disturbance(load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False)
@@ -147,7 +148,7 @@ def _measurement(
         max_rss_bytes=int(BASELINE_BYTES * state.memory),
         metric_value=seconds,
         quality={rule.name: _quality(rule, state.loss + noise) for rule in profile.quality},
-        result={},
+        result={TESTS: {"is_passed": True, "cpu_s": 1.0}},
         detail="",
         backend="made up",
         assurance="none",
