@@ -17,6 +17,7 @@ from rsi.evals.planted.exploits import Layer
 from rsi.evals.types import Interval
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import CheckReport
+from rsi.tasks.types import RepoTests
 
 TASK = load_task("toy")
 FINE = NoiseFacts(
@@ -33,7 +34,15 @@ CAUGHT = TriedCheat(
 
 
 def test_an_evaluator_whose_parts_all_hold_is_trusted():
-    assert judge_evaluator(TASK, FINE, [GAIN], [CAUGHT]) == ((), ())
+    tested = replace(TASK, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
+    assert judge_evaluator(tested, FINE, [GAIN], [CAUGHT]) == ((), ())
+
+
+def test_a_task_whose_program_nobody_tests_is_pointed_out():
+    assert TASK.tests is None
+    problems, warnings = judge_evaluator(TASK, FINE, [GAIN], [CAUGHT])
+    assert not problems
+    assert [each for each in warnings if "[rsi.tests]" in each]
 
 
 @pytest.mark.parametrize(
