@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rsi.evals.admission.admission import admit, is_admitted
+from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.score import score
 from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Purpose, Severity, Verdict
@@ -13,7 +14,7 @@ from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.files.patches import apply_patch
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.format.loader import BUILT_IN, list_tasks, load_task, profile_of
+from rsi.tasks.format.loader import BUILT_IN, list_tasks, load_task
 from rsi.tasks.types import Cheat, Solution, Task
 
 TASKS = {
@@ -28,8 +29,12 @@ NOT_ADMITTED = [
 TOY_CHEATS = [cheat for name, cheat in CHEATS if name == "toy"]
 BY_CLOCK = {"07_works_between_calls"}
 """What a wall clock decides, which beside other tests decides nothing; see `tests/tasks/running/test_clocked.py`."""
+SAMPLE = {"07_another_code_each_time"}
+"""The others take minutes, or more programs than the smallest size has, and are in the exhaustive lane."""
 LINKED_CHEATS = [
-    (name, cheat)
+    pytest.param(
+        name, cheat, marks=pytest.mark.slow if cheat.name in SAMPLE else pytest.mark.exhaustive
+    )
     for name, cheat in CHEATS
     if TASKS[name].pattern.is_linked and cheat.name not in BY_CLOCK
 ]
@@ -67,7 +72,7 @@ def ending(task: Task, cheat: Cheat, tmp_path: Path, *, with_admission: bool) ->
     champion, candidate = trees(task, cheat)
     if with_admission and not is_admitted(admit(task, champion, candidate)):
         return "not_admitted"
-    profile = profile_of(task)
+    profile = task.profiles["smoke"]
     runs = measure(
         task,
         profile,
@@ -80,7 +85,8 @@ def ending(task: Task, cheat: Cheat, tmp_path: Path, *, with_admission: bool) ->
         round_id=f"cheat-{cheat.name}",
         cache=tmp_path,
     )
-    result = score(task, profile, runs, purpose=Purpose.SCREEN)
+    source = source_facts(champion, candidate)
+    result = score(task, profile, runs, purpose=Purpose.SCREEN, source=source)
     if result.verdict is Verdict.INVALID:
         return next(name for name in result.outcomes if name != "ok")
     return str(result.verdict)
@@ -92,7 +98,6 @@ def test_a_cheat_ends_as_its_task_says(cheat: Cheat, tmp_path: Path) -> None:
     assert ending(TASKS["toy"], cheat, tmp_path, with_admission=True) in cheat.expect
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "cheat"), LINKED_CHEATS, ids=named)
 def test_a_cheat_on_a_linked_task_ends_as_its_task_says(
     name: str, cheat: Cheat, tmp_path: Path
