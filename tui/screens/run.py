@@ -70,6 +70,10 @@ NO_ROUND: tuple[Line, ...] = (
 )
 
 
+ROOM_FOR_THE_TRACK = 100
+"""Columns from which the headline names the track as well."""
+
+
 class RunScreen(SteeringActions, FilteredScreen):
     """Rounds above; curves and effect, agent and log below."""
 
@@ -235,9 +239,16 @@ class RunScreen(SteeringActions, FilteredScreen):
         summary = campaign.summary
         record = summary.record
         rounds = record.config.rounds
+        # Where there is little room the money stays, and the track is on the queue.
+        is_narrow = self.app.size.width < ROOM_FOR_THE_TRACK
+        names = (
+            (record.task, record.profile)
+            if is_narrow
+            else (record.task, record.track, record.profile)
+        )
         left: list[Span] = [
             (f" {record.id} ", Role.TITLE),
-            (f"{record.task}·{record.track}·{record.profile}  ", Role.TEXT),
+            (f"{'·'.join(names)}  ", Role.TEXT),
             campaign_state(summary.state),
             (f"  {summary.rounds}/{rounds or DASH} rounds  ", Role.TEXT),
             (f"✔ {summary.promoted} ", Role.GOOD if summary.promoted else Role.DIM),

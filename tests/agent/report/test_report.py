@@ -281,7 +281,7 @@ def test_the_pages_say_what_the_report_says(story: Story):
     assert "2.10x [1.89, 2.31] against the original baseline" in page.text
     assert "planted cheat forges: caught" in page.text
     assert "planted cheat slips: NOT CAUGHT" in page.text
-    assert "and $0.5000 reserved" in page.text
+    assert "and $0.2500 reserved" in page.text
     assert "The bottleneck is" in page.text
     assert " ".join(report.tally.line.split()) in page.text
     assert report.tally.line in text

@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import DecisionAction, RoundRecord, Step
+from rsi.agent.store.records import DecisionAction, RoundRecord, Step, StepOutcome
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw.styled import Role, clip, width_of
 from rsi.tui.draw.theme import DARK, LIGHT
@@ -223,10 +223,10 @@ async def test_behind_a_question_stands_what_it_is_about(sample):
 
 
 def test_the_step_under_way_follows_the_last_that_ended():
-    assert step_after(Step.ADMIT, "ok") is Step.MEASURE
-    assert step_after(Step.SCORE, "refuted") is Step.REPORT
-    assert step_after(Step.DECIDE, DecisionAction.REVISE.value) is Step.BRIEF
-    assert step_after(Step.REPORT, "ok") is None
+    assert step_after(Step.ADMIT, StepOutcome.OK) is Step.MEASURE
+    assert step_after(Step.SCORE, StepOutcome.REFUTED) is Step.REPORT
+    assert step_after(Step.DECIDE, StepOutcome.REVISE) is Step.BRIEF
+    assert step_after(Step.REPORT, StepOutcome.OK) is None
 
 
 async def test_the_queue_names_the_step_under_way_and_a_long_silence(sample):
@@ -310,7 +310,7 @@ async def test_the_palette_offers_first_what_can_be_done_here(sample):
 
 async def test_after_a_decision_nothing_of_the_candidate_stays(sample):
     app = cockpit(sample, "gate")
-    async with app.run_test(size=(160, 50)) as pilot:
+    async with app.run_test(size=(160, 60)) as pilot:
         screen = await ready(pilot, "gate")
         await until(pilot, lambda: screen.diff.is_all_seen)
         await pilot.press("r", *"no", "enter")
