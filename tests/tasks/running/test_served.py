@@ -179,7 +179,7 @@ def test_a_harness_that_does_not_start_says_so(one_backend: Backend, changed: Ca
 
 
 def test_no_clock_decides_in_a_served_task(changed: Callable[..., Task]):
-    with pytest.raises(TaskFormatError, match="with the pattern served"):
+    with pytest.raises(TaskFormatError, match="clock"):
         changed("task.toml", 'clock = "result"', 'clock = "cpu_s"')
 
 
