@@ -21,7 +21,11 @@ MISTAKES = [
     (["run", "toy", "--budget-usd", "-1"], 6, "budget_usd is -1.0"),
     (["run", "toy", "--budget-device-hours", "-1"], 6, "budget_device_s is -3600.0"),
     (["run", "toy", "--round-budget-usd", "0"], 6, "round_budget_usd is 0.0"),
-    (["run", "toy", "--scaffold", "/nowhere"], 6, "scaffold /nowhere/scaffold.toml: the file is missing"),
+    (
+        ["run", "toy", "--scaffold", "/nowhere"],
+        6,
+        "scaffold /nowhere/scaffold.toml: the file is missing",
+    ),
     (["import", "/nowhere.json"], 6, "/nowhere.json cannot be read"),
     (["show", "c1-0001"], 3, "no round 'c1-0001'"),
     (["approve", "c1-0001"], 3, "no round 'c1-0001'"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
-from rsi.sandboxes.docker.backend import DockerBackend
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Backend, ExecOutcome, FileEntry
 from rsi.tasks.errors import HarnessError, TaskFormatError
@@ -29,10 +28,10 @@ LEAVE = "\nos._exit(0)\n"
 
 @pytest.fixture(
     scope="module",
-    params=["process", "bubblewrap", pytest.param("docker", marks=pytest.mark.docker)],
+    params=["process", "bubblewrap"],
 )
 def backend(request: pytest.FixtureRequest) -> Backend:
-    made = {"process": ProcessBackend, "bubblewrap": BubblewrapBackend, "docker": DockerBackend}
+    made = {"process": ProcessBackend, "bubblewrap": BubblewrapBackend}
     chosen: Backend = made[request.param]()
     if not chosen.availability().is_available:
         pytest.skip(chosen.availability().reason)
