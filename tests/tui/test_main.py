@@ -66,7 +66,10 @@ def test_keys_are_printed_for_the_settings_file(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("theme = 3", "expected text"), ("[keys]\n'x.y' = 'a'", "no command 'x.y'")],
+    [
+        ("theme = 3", "theme is 3, expected one of"),
+        ("[keys]\n'x.y' = 'a'", "keys.x.y is no command"),
+    ],
 )
 def test_a_mistake_in_the_settings_ends_with_one_sentence(tmp_path, content, said):
     (tmp_path / "cockpit.toml").write_text(content)
