@@ -90,7 +90,7 @@ def admit(
         )
     if "literals" in rules:
         found.extend(_data_findings(task, before, after, changed, first_party))
-    if _is_native(task):
+    if any(each.message == UNREAD for each in found) and _is_native(task):
         found = [each for each in found if each.message != UNREAD]
     return tuple(
         sorted(

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
+TOO_DEEP = "the JSON is nested too deeply"
+
 
 def canonical_json(value: object) -> bytes:
     """Sorted keys, no spaces, UTF-8, one newline at the end.
@@ -26,6 +28,20 @@ def strict_json(content: bytes) -> object:
     Raises:
         ValueError: Not UTF-8, not JSON, nested too deeply, or one of the above.
     """
+    value = parse_json(content)
+    try:
+        canonical_json(value)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    return value
+
+
+def parse_json(content: bytes) -> object:
+    """The same but for lone surrogates, which pass: it reads once and writes nothing.
+
+    Raises:
+        ValueError: As for `strict_json`.
+    """
     try:
         value: object = json.loads(
             content.decode("utf-8"),
@@ -33,9 +49,8 @@ def strict_json(content: bytes) -> object:
             parse_float=_finite_float,
             object_pairs_hook=_unique_keys,
         )
-        canonical_json(value)
     except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
+        raise ValueError(TOO_DEEP) from None
     return value
 
 
@@ -61,7 +76,7 @@ def folder_files(root: Path, prefix: str = "") -> list[tuple[str, bytes]]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not allowed in JSON here")
+    raise ValueError(f"{name} is not allowed in JSON here: not a number")
 
 
 def _finite_float(text: str) -> float:

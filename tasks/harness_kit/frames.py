@@ -6,6 +6,7 @@ A head may say `"arrays": [[dtype, shape], ...]`; each array is C-contiguous and
 or allocate more than the limits say before it has seen that much. Invariant: whatever the bytes are, `receive` returns a
 frame or raises `FrameError`, and never reads beyond the frame.
 """
+# ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
 
 import json
 import math
@@ -13,7 +14,8 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+
+from .canonical import parse_json
 
 ITEM_BYTES = {"i1": 1, "u1": 1, "i2": 2, "i4": 4, "i8": 8, "f4": 4, "f8": 8}
 """The kinds of numbers that may cross, by their NumPy name without the byte order, and bytes of each."""
@@ -105,10 +107,7 @@ def receive(link: socket.socket, *, max_bytes: int = MAX_FRAME_BYTES) -> Frame |
 
 def _head(content: bytes) -> dict[str, object]:
     try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_refuse, parse_float=_finite,
-                           object_pairs_hook=_unique)  # fmt: skip
-    except RecursionError:
-        raise FrameError("the head is nested too deeply") from None
+        value = parse_json(content)
     except ValueError as error:
         raise FrameError(f"the head is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -158,21 +157,3 @@ def _read(link: socket.socket, size: int, *, may_end: bool) -> bytes | None:
         pieces.append(piece)
         missing -= len(piece)
     return b"".join(pieces)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number here")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is too large for a number")
-    return value
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
-    return found

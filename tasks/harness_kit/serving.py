@@ -27,7 +27,9 @@ ENDED_FILE = "ended"
 ABANDONED_FILE = "abandoned"
 """And this one when nobody wants a result any more."""
 SOCKET_NAME = "harness.sock"
-NEVER_CAME = "the candidate ended without a word to the harness"
+NEVER_CAME = Graded(
+    outcome="invalid_output", reason="the candidate ended without a word to the harness"
+)
 LOOK_S = 0.05
 """How often that file is looked for while nobody is connected."""
 
@@ -73,44 +75,38 @@ class Meter:
         self.used += amount
 
 
-def serve_one(
-    listener: socket.socket, folder: Path, session: Session, *, is_last: bool = True
-) -> Graded | None:
-    """Answer one connection to its end; None when the host says that nobody will come.
-
-    Args:
-        listener: Bound and listening.
-        folder: Where the host leaves ENDED_FILE.
-        session: Fresh.
-        is_last: Let nobody else connect.
-    """
-    link = accept(listener, folder)
-    if link is None:
-        return None
-    if is_last:
-        listener.close()
-    with link:
-        try:
-            _converse(link, session)
-        except InvalidArtifact as problem:
-            return Graded(outcome="invalid_output", reason=str(problem))
-        except FrameError as problem:
-            return Graded(outcome="invalid_output", reason=f"not a frame: {problem}")
+def serve(link: socket.socket, session: Session) -> Graded:
+    """Answer a connected candidate until it leaves, and say what it came to."""
+    try:
+        _converse(link, session)
+    except InvalidArtifact as problem:
+        return Graded(outcome="invalid_output", reason=str(problem))
+    except FrameError as problem:
+        return Graded(outcome="invalid_output", reason=f"not a frame: {problem}")
     return session.finish()
 
 
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """A listening socket that everybody who sees its folder may connect to."""
+def connected(folder: Path) -> Iterator[socket.socket | None]:
+    """The one connection of a run, through a socket that everybody who sees its folder may connect to.
+
+    None when the host says that nobody will come: it leaves ENDED_FILE in the folder.
+    """
+    path = folder / SOCKET_NAME
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         path.chmod(0o666)
-        threading.Thread(target=_leave_when_abandoned, args=(path.parent,), daemon=True).start()
+        threading.Thread(target=_leave_when_abandoned, args=(folder,), daemon=True).start()
         listener.listen(1)
         listener.settimeout(LOOK_S)
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()
-        yield listener
+        link = _accept(listener, folder)
+    if link is None:
+        yield None
+        return
+    with link:
+        yield link
 
 
 def _leave_when_abandoned(folder: Path) -> None:
@@ -120,8 +116,7 @@ def _leave_when_abandoned(folder: Path) -> None:
     os._exit(0)
 
 
-def accept(listener: socket.socket, folder: Path) -> socket.socket | None:
-    """The candidate's connection; None when the host says that nobody will come."""
+def _accept(listener: socket.socket, folder: Path) -> socket.socket | None:
     while True:
         try:
             link, _ = listener.accept()

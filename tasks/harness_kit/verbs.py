@@ -21,7 +21,7 @@ from .canonical import canonical_json, folder_files, tree_digest
 from .driving import Worker
 from .results import Check, Graded, result_value, write_result
 from .seeds import seed_commitment
-from .serving import NEVER_CAME, SOCKET_NAME, Session, accept, listening, serve_one
+from .serving import NEVER_CAME, Session, connected, serve
 
 EXIT_OK = 0
 EXIT_HARNESS_ERROR = 70
@@ -146,8 +146,7 @@ def run_harness(
             case "grade":
                 _grade(harness, arguments.instance, arguments.artifact, arguments.result)
             case "serve":
-                _serve(harness, arguments.instance, arguments.link, arguments.result,
-                       is_repeated=arguments.repeat)  # fmt: skip
+                _serve(harness, arguments.instance, arguments.link, arguments.result)
             case "drive":
                 _drive(harness, arguments.instance, arguments.link, arguments.result)
             case _:
@@ -171,15 +170,14 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--instance", type=Path, required=True)
     grade.add_argument("--artifact", type=Path, required=True)
     grade.add_argument("--result", type=Path, required=True)
-    serve = verbs.add_parser("serve")
-    serve.add_argument("--instance", type=Path, required=True)
-    serve.add_argument("--link", type=Path, required=True, help="folder of the socket")
-    serve.add_argument("--result", type=Path, required=True)
-    serve.add_argument("--repeat", action="store_true", help="one session after the other: dev")
-    drive = verbs.add_parser("drive")
-    drive.add_argument("--instance", type=Path, required=True)
-    drive.add_argument("--link", type=Path, required=True, help="folder of the socket")
-    drive.add_argument("--result", type=Path, required=True)
+    served = verbs.add_parser("serve")
+    served.add_argument("--instance", type=Path, required=True)
+    served.add_argument("--link", type=Path, required=True, help="folder of the socket")
+    served.add_argument("--result", type=Path, required=True)
+    driven = verbs.add_parser("drive")
+    driven.add_argument("--instance", type=Path, required=True)
+    driven.add_argument("--link", type=Path, required=True, help="folder of the socket")
+    driven.add_argument("--result", type=Path, required=True)
     selfcheck = verbs.add_parser("selfcheck")
     selfcheck.add_argument("--profile", required=True)
     return parser
@@ -242,40 +240,31 @@ def _grade(harness: object, root: Path, artifact: Path, result: Path) -> None:
     _write(instance, graded, result)
 
 
-def _serve(harness: object, root: Path, link: Path, result: Path, *, is_repeated: bool) -> None:
+def _serve(harness: object, root: Path, folder: Path, result: Path) -> None:
     if not hasattr(harness, "session"):
         raise TypeError(
             "this harness has no method `session`, so its task is not of pattern served"
         )
     instance = _opened(root)
-    with listening(link / SOCKET_NAME) as listener:
-        while True:
-            graded = serve_one(listener, link, harness.session(instance), is_last=not is_repeated)
-            if graded is None and is_repeated:
-                return
-            graded = graded or Graded(outcome="invalid_output", reason=NEVER_CAME)
-            _write(instance, graded, result)
-            if not is_repeated:
-                return
+    session = harness.session(instance)
+    with connected(folder) as link:
+        graded = NEVER_CAME if link is None else serve(link, session)
+    _write(instance, graded, result)
 
 
-def _drive(harness: object, root: Path, link: Path, result: Path) -> None:
+def _drive(harness: object, root: Path, folder: Path, result: Path) -> None:
     if not hasattr(harness, "drive") or not hasattr(harness, "memory"):
         raise TypeError(
             "this harness has no methods `drive` and `memory`, so its task is not of pattern clocked_worker"
         )
     instance = _opened(root)
     in_bytes, out_bytes = harness.memory(instance)
-    clocked_s = 0.0
-    with listening(link / SOCKET_NAME) as listener:
-        connection = accept(listener, link)
-        if connection is None:
-            _write(instance, Graded(outcome="invalid_output", reason=NEVER_CAME), result)
-            return
-        listener.close()
-        with connection:
+    graded, clocked_s = NEVER_CAME, None
+    with connected(folder) as link:
+        if link is not None:
+            clocked_s = 0.0
             try:
-                worker = Worker(connection, in_bytes=in_bytes, out_bytes=out_bytes)
+                worker = Worker(link, in_bytes=in_bytes, out_bytes=out_bytes)
                 graded = harness.drive(instance, worker)
                 clocked_s = worker.clocked_s
             except InvalidArtifact as problem:

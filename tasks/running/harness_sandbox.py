@@ -48,13 +48,18 @@ def run_verb(
     """
     result = sandbox.exec(("python", "-P", "-m", "harness", *arguments))
     if result.outcome is not ExecOutcome.OK:
-        words = result.stderr[-STDERR_TAIL_BYTES:].decode("utf-8", "replace").strip()
         raise HarnessError(
             f"harness verb {arguments[0]!r} of task {task.name!r}, profile {profile.name!r}, ended as "
             f"{result.outcome.value} (exit {result.exit_code}) after {result.wall_s:.1f} s; "
-            f"its last words: {words or 'none'}"
+            f"{last_words(result)}"
         )
     return result
+
+
+def last_words(ended: ExecResult) -> str:
+    """The end of what a harness that failed said, for a message."""
+    words = ended.stderr[-STDERR_TAIL_BYTES:].decode("utf-8", "replace").strip()
+    return f"its last words: {words or 'none'}"
 
 
 def harness_files(

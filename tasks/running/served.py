@@ -29,10 +29,10 @@ from rsi.tasks.format.loader import HARNESS_KIT
 from rsi.tasks.harness_kit.link import SOCKET_VARIABLE
 from rsi.tasks.harness_kit.serving import ABANDONED_FILE, ENDED_FILE, READY, SOCKET_NAME
 from rsi.tasks.running.harness_sandbox import (
-    STDERR_TAIL_BYTES,
     harness_files,
     harness_spec,
     harness_tree,
+    last_words,
 )
 from rsi.tasks.running.result_file import MAX_RESULT_BYTES, RESULT_NAME
 from rsi.tasks.types import Instance, Pattern, Profile, Task
@@ -40,7 +40,7 @@ from rsi.tasks.types import Instance, Pattern, Profile, Task
 LINK = "/link"
 """Where both sandboxes see the socket's folder."""
 KIT = "/work/kit"
-LINK_MODULES = ("frames.py", "link.py")
+LINK_MODULES = ("canonical.py", "frames.py", "link.py")
 WORKER_HEADER = "rsi_worker.h"
 """What of the kit a candidate gets: its end of the socket, for Python and for C."""
 START_S = 60.0
@@ -77,9 +77,8 @@ def shared_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="rsi-link-") as name:
         folder = Path(name) / "link"
         folder.mkdir()
-        folder.chmod(
-            0o777
-        )  # the harness is another user inside; the folder above keeps all others out
+        # The harness is another user inside; the folder above keeps all others out.
+        folder.chmod(0o777)
         yield folder
 
 
@@ -129,10 +128,9 @@ class Server:
 
     def _require_success(self, ended: ExecResult) -> None:
         if ended.outcome is not ExecOutcome.OK:
-            words = ended.stderr[-STDERR_TAIL_BYTES:].decode("utf-8", "replace").strip()
             raise HarnessError(
                 f"the harness of task {self._task.name!r} ended as {ended.outcome.value} while it served; "
-                f"its last words: {words or 'none'}"
+                f"{last_words(ended)}"
             )
 
 
@@ -146,7 +144,6 @@ def serving(
     *,
     folder: Path,
     wall_s: float,
-    is_repeated: bool = False,
 ) -> Iterator[Server]:
     """A harness that serves an instance; leaving the context ends it, whatever it does.
 
@@ -158,7 +155,6 @@ def serving(
         label: Owner of the sandbox.
         folder: Of `shared_folder`, for the socket.
         wall_s: How long the candidate may take; the harness's own limit comes on top.
-        is_repeated: Serve one session after the other, for development; no result is asked for.
 
     Raises:
         HarnessError: It did not come to listen.
@@ -179,21 +175,12 @@ def serving(
         stack.callback(server.abandon)
         verb = "drive" if task.pattern is Pattern.CLOCKED_WORKER else "serve"
         words = ("--instance", "instance", "--link", LINK, "--result", f"result/{RESULT_NAME}")
-        running = pool.submit(
+        server.work = pool.submit(
             sandbox.exec,
-            (
-                "python",
-                "-P",
-                "-m",
-                "harness",
-                verb,
-                *words,
-                *(["--repeat"] if is_repeated else []),
-            ),
+            ("python", "-P", "-m", "harness", verb, *words),
             wall_s=wall_s + profile.grade_limits.wall_s,
             on_output=server.heard,
         )
-        server.work = running
         server.wait_until_ready()
         yield server
 

@@ -60,7 +60,7 @@ class CompilerHarness:
         rng = stdlib_random(request.seed, "selfcheck")
         dialects = {draw_dialect(rng) for _ in range(200)}
         programs = draw_programs(rng, draw_dialect(rng), 60, is_complex=True)
-        empty = execute(verify([{"params": 0, "locals": 0, "code": [["push", 0], ["ret"]]}]), (1,))
+        empty = execute(verify(empty_code()), (1,))
         silent = sum(_is_right(each, empty_code()) for each in programs)
         return (
             Check(
