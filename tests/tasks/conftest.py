@@ -1,7 +1,9 @@
-"""A copy of the toy task that a test may break."""
+"""A copy of the toy task that a test may break, and packages imported from wherever they lie."""
 
+import contextlib
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,15 @@ def edit_toml(toy_copy: Path) -> Callable[..., Path]:
         return toy_copy
 
     return edit
+
+
+@contextlib.contextmanager
+def importing(folder: Path, package: str) -> Iterator[None]:
+    """Import from a folder, and forget what it calls `package` afterwards: every task's has the same name."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in [each for each in sys.modules if each.partition(".")[0] == package]:
+            del sys.modules[name]

@@ -10,7 +10,6 @@ from rsi.agent.llm.adapters.failures import ErrorTable
 from rsi.agent.llm.adapters.hosted import HostedModel
 from rsi.agent.llm.adapters.messages_reply import MessagesReply
 from rsi.agent.llm.adapters.messages_wire import PROVIDER, request_body
-from rsi.agent.llm.adapters.network import http_client, library_of
 from rsi.agent.llm.adapters.reading import Answer, answer_of
 from rsi.agent.llm.adapters.thinking import beta_headers
 from rsi.agent.llm.base import OnDelta
@@ -21,7 +20,6 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
-from rsi.agent.llm.naming.keys import NO_KEY
 from rsi.agent.llm.types import Request
 
 ERRORS: ErrorTable = {
@@ -86,14 +84,7 @@ class AnthropicModel(HostedModel):
 
         self.provider, self.errors = PROVIDER, ERRORS
         self.sdk_errors = (anthropic.AnthropicError,)
-        self.http = http_client(library_of(anthropic), timeout_s=self.options.silence_s)
-        self._client = anthropic.Anthropic(
-            api_key=self.key or NO_KEY,
-            base_url=self.base_url,
-            max_retries=0,
-            timeout=self.options.silence_s,
-            http_client=self.http,
-        )
+        self._client = anthropic.Anthropic(**self._sdk_arguments(anthropic))
 
     def _send(self, request: Request) -> Answer:
         body = cast(Any, request_body(request, self.name, self.options, self.thinking))

@@ -12,6 +12,7 @@ from typing import Any, cast
 from rsi.agent.llm.adapters.context_size import asked_context_tokens
 from rsi.agent.llm.adapters.deadline import Deadline, pumped
 from rsi.agent.llm.adapters.failures import ErrorTable, translated, transport_errors
+from rsi.agent.llm.adapters.network import http_client, library_of
 from rsi.agent.llm.adapters.reading import Answer, Gathering, read_reply
 from rsi.agent.llm.adapters.thinking import Thinking
 from rsi.agent.llm.base import OnDelta
@@ -65,6 +66,21 @@ class HostedModel(ABC):
     @abstractmethod
     def _connect(self) -> None:
         """Import the provider's SDK, make its client, and say what its errors are."""
+
+    def _sdk_arguments(self, sdk: Any) -> dict[str, Any]:  # noqa: ANN401 (a module)
+        """What the client of an SDK is made with; `http` is set to what its requests go through.
+
+        Args:
+            sdk: The SDK's module, already imported.
+        """
+        self.http = http_client(library_of(sdk), timeout_s=self.options.silence_s)
+        return {
+            "api_key": self.key or NO_KEY,
+            "base_url": self.base_url,
+            "max_retries": 0,  # retries are ours: each is recorded and paid for
+            "timeout": self.options.silence_s,
+            "http_client": self.http,
+        }
 
     @abstractmethod
     def _send(self, request: Request) -> Answer:

@@ -10,7 +10,6 @@ from rsi.agent.llm.adapters.chat_reply import ChatReply
 from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
 from rsi.agent.llm.adapters.failures import ErrorTable
 from rsi.agent.llm.adapters.hosted import HostedModel
-from rsi.agent.llm.adapters.network import http_client, library_of
 from rsi.agent.llm.adapters.reading import Answer, answer_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
@@ -20,7 +19,6 @@ from rsi.agent.llm.errors import (
     ModelRequestError,
     ModelWireError,
 )
-from rsi.agent.llm.naming.keys import NO_KEY
 from rsi.agent.llm.types import Request
 
 PROVIDER = "openai"
@@ -59,14 +57,7 @@ class OpenAIModel(HostedModel):
 
         self.provider, self.errors = PROVIDER, ERRORS
         self.sdk_errors = (openai.OpenAIError,)
-        self.http = http_client(library_of(openai), timeout_s=self.options.silence_s)
-        self._client = openai.OpenAI(
-            api_key=self.key or NO_KEY,
-            base_url=self.base_url,
-            max_retries=0,
-            timeout=self.options.silence_s,
-            http_client=self.http,
-        )
+        self._client = openai.OpenAI(**self._sdk_arguments(openai))
 
     def _send(self, request: Request) -> Answer:
         body = cast(Any, self._body(request))

@@ -4,13 +4,13 @@ import importlib
 import itertools
 import json
 import random
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.tasks.conftest import importing
 
 from rsi.tasks.files.trees import read_tree, write_tree
 from rsi.tasks.format.loader import HARNESS_KIT, load_task
@@ -34,23 +34,6 @@ def harness(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         yield SimpleNamespace(
             **{name: importlib.import_module(f"harness.{name}") for name in PARTS}
         )
-
-
-class importing:
-    """Makes a folder's package importable, and forgets it again."""
-
-    def __init__(self, folder: Path, package: str) -> None:
-        self.folder, self.package = str(folder), package
-
-    def __enter__(self) -> None:
-        self.__exit__()
-        sys.path.insert(0, self.folder)
-
-    def __exit__(self, *_: object) -> None:
-        if self.folder in sys.path:
-            sys.path.remove(self.folder)
-        for name in [each for each in sys.modules if each.partition(".")[0] == self.package]:
-            del sys.modules[name]
 
 
 def compiler_of(task: Task, solution: str | None, folder: Path):

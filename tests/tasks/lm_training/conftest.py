@@ -3,13 +3,13 @@
 import importlib
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.tasks.conftest import importing
 
 from rsi.tasks.format.loader import HARNESS_KIT, load_task
 from rsi.tasks.running.variables import harness_variables
@@ -37,14 +37,9 @@ def lm_task() -> Task:
 
 def load_harness(folder: Path) -> SimpleNamespace:
     """The modules of a harness that lies in `folder` beside its kit."""
-    sys.path.insert(0, str(folder))
-    try:
+    with importing(folder, "harness"):
         modules = {name: importlib.import_module(f"harness.{name}") for name in MODULES}
         kit = importlib.import_module("harness_kit")
-    finally:
-        sys.path.remove(str(folder))
-        for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
-            del sys.modules[name]  # another task's harness has the same name
     return SimpleNamespace(**modules, kit=kit)
 
 
