@@ -85,6 +85,7 @@ def admit(
                 entry.content,
                 first_party=first_party,
                 max_literal_bytes=task.candidate.max_literal_bytes,
+                writable=task.candidate.writable,
                 rules=rules,
             )
         )

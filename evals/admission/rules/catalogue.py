@@ -8,8 +8,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from rsi.evals.admission.rules import (
+    conditions,
     literals,
     loading,
     native,
@@ -19,6 +21,8 @@ from rsi.evals.admission.rules import (
     seeds,
     special_cases,
     variables,
+    waiting,
+    writes,
 )
 from rsi.evals.admission.rules.literals import DataKind, Datum
 from rsi.evals.admission.rules.wording import WORDING_RULES, check_text
@@ -45,6 +49,9 @@ RULES: Mapping[str, Rule] = {
     "special_cases": special_cases.check,
     "seeds": seeds.check,
     "native": native.check,
+    "writes": writes.check,
+    "conditions": conditions.check,
+    "waiting": waiting.check,
 }
 """Rule families for Python files, by name; a test switches one off by leaving it out."""
 
@@ -59,6 +66,7 @@ def check_change(
     *,
     first_party: frozenset[str],
     max_literal_bytes: int,
+    writable: tuple[str, ...] = (),
     rules: Mapping[str, Rule] = RULES,
 ) -> tuple[Finding, ...]:
     """Findings that a change to one file adds.
@@ -69,15 +77,16 @@ def check_change(
         after: The candidate's content.
         first_party: Top-level module names of the candidate's own tree.
         max_literal_bytes: The task's cap on one literal.
+        writable: Globs of what the task lets a run write in its own folder.
         rules: Rule families to apply.
     """
-    found = _findings(path, after, first_party, max_literal_bytes, rules)
+    reading = _Reading(
+        first_party=first_party, max_literal_bytes=max_literal_bytes, writable=writable, rules=rules
+    )
+    found = _findings(path, after, reading)
     if before is None:
         return _collapsed(found)
-    known = Counter(
-        _identity(finding, before)
-        for finding in _findings(path, before, first_party, max_literal_bytes, rules)
-    )
+    known = Counter(_identity(finding, before) for finding in _findings(path, before, reading))
     fresh = []
     for finding in found:
         identity = _identity(finding, after)
@@ -121,24 +130,30 @@ def check_added_data(
     )
 
 
-def _findings(
-    path: str,
-    content: bytes,
-    first_party: frozenset[str],
-    max_literal_bytes: int,
-    rules: Mapping[str, Rule],
-) -> list[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What both versions of a file are read with."""
+
+    first_party: frozenset[str]
+    max_literal_bytes: int
+    writable: tuple[str, ...]
+    rules: Mapping[str, Rule]
+
+
+def _findings(path: str, content: bytes, reading: _Reading) -> list[Finding]:
     text = content.decode("utf-8", errors="replace")
     found = list(check_text(path, text))
     if not path.endswith(PYTHON_SUFFIXES):
         if _is_native(path, text):
             found.extend(native.check_native(path, text))
-        return [*found, *_data_file(path, text, max_literal_bytes)]
+        return [*found, *_data_file(path, text, reading.max_literal_bytes)]
     try:
-        file = parse_source(path, content, first_party, max_literal_bytes)
+        file = parse_source(
+            path, content, reading.first_party, reading.max_literal_bytes, reading.writable
+        )
         seen: Counter[Finding] = Counter()
-        for reading in file.readings():
-            seen |= Counter(each for rule in rules.values() for each in rule(reading))
+        for meaning in file.readings():
+            seen |= Counter(each for rule in reading.rules.values() for each in rule(meaning))
         found.extend(seen.elements())
     except SyntaxError as error:
         return [*found, _unreadable(path, error)]

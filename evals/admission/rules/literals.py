@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rsi.evals.admission.rules.native import LOOKS_NATIVE
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.types import Finding, Severity
 
@@ -230,9 +231,10 @@ def _names(file: SourceFile) -> frozenset[str]:
 
 
 def _repeated(node: ast.List | ast.Tuple | ast.Set | ast.Call) -> int:
-    """Names that stand in a row more than once: `[a, b, a, a]` carries a digit each, as numbers would."""
+    """What stands in a row more than once: `[a, b, a, a]` carries a digit each, as numbers would."""
     row = node.args if isinstance(node, ast.Call) else node.elts
-    names = [each.id for each in row if isinstance(each, ast.Name)]
+    # Names, attributes, calls, None and dots: numbers and texts are counted by themselves.
+    names = [ast.dump(each) for each in row if not isinstance(each, ast.Constant) or each.value in (None, ...)]  # fmt: skip
     repeats = len(names) - len(set(names))
     return repeats if len(names) >= NUMBERS_SIDE_BY_SIDE and repeats >= len(names) / 2 else 0
 
@@ -279,7 +281,8 @@ def _one_literal(
     cap = file.max_literal_bytes
     if size > cap:
         reads_well = not looks_like_blob(text)
-        is_small = size <= PROSE_ALLOWANCE * cap
+        # A kernel may be long: a person reads native source in any case.
+        is_small = size <= PROSE_ALLOWANCE * cap or bool(LOOKS_NATIVE.search(text))
         severity = Severity.HOLD if reads_well and (is_small or is_docstring) else Severity.BLOCK
         kind = "text" if reads_well else "packed data"
         yield file.finding(

@@ -6,7 +6,9 @@ Does not: forbid getattr on a candidate's own objects.
 import ast
 from collections.abc import Iterator
 
+from rsi.evals.admission.source.calls import Call, calls_at, calls_of
 from rsi.evals.admission.source.parsed import MODULE_LOADERS, SourceFile
+from rsi.evals.admission.source.places import FREE, place_of
 from rsi.evals.admission.source.references import listed
 from rsi.evals.types import Finding, Severity
 
@@ -16,17 +18,20 @@ _REACHERS = frozenset({"builtins.getattr", "builtins.setattr", "builtins.delattr
 _LIBRARY_LOADERS = frozenset(
     {"ctypes.CDLL", "ctypes.cdll.LoadLibrary", "ctypes.cdll", "ctypes.util.find_library"}
 )
+_WEIGHT_LOADERS = frozenset({"torch.load", "torch.serialization.load"})
 LIBC_DANGERS = frozenset({"clock_settime", "clone", "daemon", "dlopen", "execl", "execv", "execve", "fork", "kill", "popen", "prctl", "process_vm_readv", "process_vm_writev", "ptrace", "setns", "setpriority", "setsid", "settimeofday", "socket", "syscall", "system", "unshare", "vfork"})  # fmt: skip
 """Functions of the C library that no kernel calls."""
 
 
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report names that are put together at run time."""
+    for call in calls_of(file):
+        yield from _unpickling(file, call)
     for node in file.nodes:
         if isinstance(node, ast.Call):
             yield from _getattr(file, node)
             yield from _import(file, node)
-            yield from _unpickling(file, node)
+            yield from _loaded(file, node)
             yield from _handed_over(file, node)
         elif isinstance(node, ast.Subscript):
             yield from _namespace_lookup(file, node)
@@ -105,14 +110,35 @@ def _import(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         )
 
 
-def _unpickling(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
+def _loaded(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
+    """Weights that are read back: from a buffer of the run's own they are data, from a file they came from elsewhere."""
+    if file.name_of(node.func) not in _WEIGHT_LOADERS:
+        return
+    call = next(each for each in calls_at(file, node))
+    only = call.keywords.get("weights_only")
+    if isinstance(only, ast.Constant) and only.value is False:
+        yield file.finding(
+            "unsafe_load", Severity.BLOCK, node, "weights_only=False runs bytes as code"
+        )
+        return
+    source = call.argument(0, "f")
+    is_own = source is not None and place_of(file, source) in FREE
+    if not (is_own and isinstance(only, ast.Constant) and only.value is True):
+        message = "loads weights; a fresh run has none but what it just saved, read with weights_only=True"
+        yield file.finding("unsafe_load", Severity.HOLD, node, message)
+
+
+def _unpickling(file: SourceFile, call: Call) -> Iterator[Finding]:
     """Readers of numpy are fine until they are allowed to unpickle."""
-    allowed = [keyword.value for keyword in node.keywords if keyword.arg == "allow_pickle"]
-    if file.name_of(node.func) == "numpy.load":
-        allowed += node.args[2:3]
+    allowed = [call.keywords["allow_pickle"]] if "allow_pickle" in call.keywords else []
+    if call.name == "numpy.load":
+        allowed += call.arguments[2:3]
     if any(not (isinstance(each, ast.Constant) and each.value is False) for each in allowed):
         message = "allow_pickle runs bytes as code"
-        yield file.finding("unsafe_load", Severity.BLOCK, node, message)
+        yield file.finding("unsafe_load", Severity.BLOCK, call.node, message)
+    elif call.name in {"numpy.load", "numpy.lib.format.read_array"} and call.is_hidden:
+        message = "options that are known only at run time, allow_pickle perhaps among them"
+        yield file.finding("unsafe_load", Severity.HOLD, call.node, message)
 
 
 def _namespace_lookup(file: SourceFile, node: ast.Subscript) -> Iterator[Finding]:

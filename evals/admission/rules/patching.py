@@ -21,7 +21,6 @@ SETTINGS = (
     "sys.stdout",
     "sys.stderr",
     "sys.argv",
-    "sys.excepthook",
     "sys.dont_write_bytecode",
     "sys.tracebacklimit",
     "os.environ",
@@ -56,6 +55,16 @@ INSIDE_TEXTS = re.compile(
     + r")\b"
 )
 """The same in a text: getattr, attrgetter, methodcaller and templates reach what a text names."""
+INITIALISERS = (
+    ".reset_parameters",
+    ".kaiming_uniform_",
+    ".uniform_",
+    ".normal_",
+    ".xavier_uniform_",
+)
+"""What libraries fill in and a trainer fills again."""
+VALUE_BASES = re.compile(r"(^|\.)(float|int|complex|str|bytes|bool|tuple|Tensor|ndarray|generic|number|Number|Decimal|Fraction)\d*$")  # fmt: skip
+"""Classes whose objects pass for results."""
 FORGED_COMPARISONS = frozenset(
     {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__float__"}
 )
@@ -91,6 +100,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 )
             case ast.ClassDef():
                 yield from _forged_comparison(file, node)
+                yield from _last_words(file, node)
 
 
 def _inside_text(file: SourceFile, node: ast.expr) -> Iterator[Finding]:
@@ -177,13 +187,41 @@ def _foreign(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
             "monkeypatch", Severity.HOLD, node, f"{name} is replaced from another module"
         )
     elif root in file.imported_roots:
+        # Put back by the same file, or an initialiser: it changes what this run does and nobody else's.
+        is_lent = _is_put_back(file, name) or name.endswith(INITIALISERS) or root == "sys"
+        severity = Severity.HOLD if is_lent else Severity.BLOCK
         yield file.finding(
-            "monkeypatch", Severity.BLOCK, node, f"{name} is replaced: it belongs to a library"
+            "monkeypatch", severity, node, f"{name} is replaced: it belongs to a library"
         )
 
 
+def _is_put_back(file: SourceFile, name: str) -> bool:
+    """Whether a replaced attribute gets its own value again: `kept = x.f; x.f = g; x.f = kept`."""
+    kept = {
+        local
+        for local, values in file.assignments.items()
+        if any(isinstance(each, ast.Attribute) and file.name_of(each) == name for each in values)
+    }
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in kept
+        and any(isinstance(each, ast.Attribute) and each.attr == name.split(".")[-1] for each in node.targets)
+        for node in file.nodes
+    )  # fmt: skip
+
+
+def _last_words(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
+    """`__del__` runs when an object dies, as weakref.finalize does."""
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "__del__":
+            message = f"{node.name}.__del__ runs work when an object dies"
+            yield file.finding("deferred_work", Severity.HOLD, method, message)
+
+
 def _forged_comparison(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
-    """A comparison that answers the same whatever it is asked is made to fool a checker."""
+    """A comparison that answers the same whatever it is asked fools a checker where the object passes for a value."""
+    is_value = any(VALUE_BASES.search(ast.unparse(base)) for base in node.bases)
     for method in node.body:
         if not isinstance(method, ast.FunctionDef) or method.name not in FORGED_COMPARISONS:
             continue
@@ -194,9 +232,11 @@ def _forged_comparison(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding
         ]
         match body:
             case [ast.Return(value=ast.Constant(value=bool() | int() | float()))]:
+                if not is_value and method.name not in {"__eq__", "__ne__"}:
+                    continue  # a null object, or an entry that keeps its place among equals
                 yield file.finding(
                     "forged_comparison",
-                    Severity.BLOCK,
+                    Severity.BLOCK if is_value else Severity.HOLD,
                     method,
                     f"{node.name}.{method.name} gives the same answer to everything",
                 )

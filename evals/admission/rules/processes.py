@@ -6,6 +6,7 @@ Does not: forbid workers; their CPU seconds are counted with the whole tree.
 import ast
 from collections.abc import Iterator
 
+from rsi.evals.admission.source.calls import calls_of
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.types import Finding, Severity
 
@@ -15,7 +16,12 @@ DETACHING_KEYWORDS = frozenset({"start_new_session", "process_group", "preexec_f
 
 
 def check(file: SourceFile) -> Iterator[Finding]:
-    """Report how programs and threads are started."""
+    """Report how programs, workers and threads are started."""
+    for call in calls_of(file):
+        workers = call.keywords.get("num_workers")
+        if workers is not None and not (isinstance(workers, ast.Constant) and workers.value == 0):
+            message = "num_workers starts worker processes; their CPU is counted, their need is not obvious"
+            yield file.finding("subprocess", Severity.HOLD, call.node, message)
     for node in file.nodes:
         if not isinstance(node, ast.Call):
             continue

@@ -21,6 +21,10 @@ THE_SEED = re.compile(
 )
 """Names that mean the run's seed, unlike `n_seeds` or `seed_length`."""
 SCORE_NAME = re.compile(r"(best|lowest|highest|winner|top|min_loss|max_acc|record)", re.IGNORECASE)
+ENTROPY = re.compile(
+    r"^(time\.|os\.(urandom|getrandom|getpid|times)|secrets\.|uuid\.|builtins\.(id|hash)$|datetime\.|threading\.get_(ident|native_id)|random\.SystemRandom)"
+)
+"""Where chance comes from that nobody can repeat."""
 SCORE_CALLS = frozenset({"builtins.min", "builtins.max", "builtins.sorted", "numpy.argmin", "numpy.argmax"})  # fmt: skip
 
 
@@ -149,7 +153,9 @@ def _is_fixed(file: SourceFile, value: ast.expr) -> bool:
     """Whether a value is a number of the source: a constant, the name of one, or a sum of such."""
     match value:
         case ast.Constant(value=number):
-            return type(number) is int
+            return type(number) in {int, str, bytes}
+        case ast.Call(func=ast.Name(id="len" | "ord" | "hash" | "int"), args=[inner]):
+            return _is_fixed(file, inner)
         case ast.Name(id=name):
             constants = file.assignments.get(name, [])
             return any(
@@ -216,6 +222,21 @@ def _keeps_best(file: SourceFile, node: ast.AST) -> bool:
 def _fixed_seed(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
     if not _is_seeder(file, call):
         return
+    if any(
+        ENTROPY.match(file.name_of(each.func) or "")
+        for argument in call.args
+        for each in ast.walk(argument)
+        if isinstance(each, ast.Call)
+    ):
+        message = "a seed from the clock, the system or the process instead of RSI_SEED"
+        yield file.finding("fixed_seed", Severity.HOLD, call, message)
+    if (
+        not call.args
+        and not call.keywords
+        and (file.name_of(call.func) or "").startswith(("numpy.", "random."))
+    ):
+        message = "a generator without a seed takes its chance from the system"
+        yield file.finding("fixed_seed", Severity.HOLD, call, message)
     named = [each.value for each in call.keywords if each.arg and SEED_NAME.search(each.arg)]
     given = _parameters_around(file, call)
     for seed in (*call.args[:1], *named):

@@ -43,15 +43,32 @@ def _shape_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]
         return  # a guard that refuses shapes it cannot handle is honest
     pinned = sum(_pinned_dimensions(file, part) for part in _conjuncts(node.test))
     if pinned >= 2:
-        yield file.finding(
-            "special_case",
-            Severity.BLOCK,
-            node,
-            f"another path for exactly one combination of {pinned} sizes",
-        )
+        # A fast path computes; an answer is a constant.
+        severity = Severity.BLOCK if _answers(node) else Severity.HOLD
+        message = f"another path for exactly one combination of {pinned} sizes"
+        yield file.finding("special_case", severity, node, message)
     elif pinned and _pinned_around(file, node):
         message = "another path for one size within another path for one size"
         yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _answers(node: ast.If | ast.IfExp) -> bool:
+    """Whether a branch gives a constant instead of computing."""
+    if isinstance(node, ast.IfExp):
+        return isinstance(node.body, ast.Constant)
+    return all(
+        isinstance(each, ast.Return | ast.Assign | ast.Expr | ast.Pass)
+        and not any(isinstance(inner, ast.Call) for inner in ast.walk(each))
+        and (not isinstance(each, ast.Return) or _is_answer(each.value))
+        for each in node.body
+    )
+
+
+def _is_answer(value: ast.expr | None) -> bool:
+    return value is None or all(
+        isinstance(each, ast.Constant | ast.UnaryOp | ast.unaryop | ast.Tuple | ast.List | ast.expr_context)
+        for each in ast.walk(value)
+    )  # fmt: skip
 
 
 def _pinned_around(file: SourceFile, node: ast.AST) -> int:
@@ -72,8 +89,12 @@ def _matched_shape(file: SourceFile, node: ast.Match) -> Iterator[Finding]:
         values = [each.value for each in ast.walk(case.pattern) if isinstance(each, ast.MatchValue)]
         pinned = sum(_is_size_number(value) for value in values)
         if pinned >= 2:
+            answers = all(
+                isinstance(each, ast.Return) and _is_answer(each.value) for each in case.body
+            )
+            severity = Severity.BLOCK if answers else Severity.HOLD
             message = f"another path for exactly one combination of {pinned} sizes"
-            yield file.finding("special_case", Severity.BLOCK, case.pattern, message)
+            yield file.finding("special_case", severity, case.pattern, message)
 
 
 def _length_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]:

@@ -16,7 +16,9 @@ TOLD_PREFIXES = ("OMP_", "MKL_", "OPENBLAS_", "VECLIB_", "BLIS_", "KMP_", "GOMP_
 DANGEROUS_VARIABLES = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONBREAKPOINT", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONINSPECT", "FAKETIME"})  # fmt: skip
 PROGRAM_VARIABLES = frozenset({"CC", "CXX", "CUDA_HOME", "TRITON_PTXAS_PATH"})
 """Variables that say which program a compiler's caller starts."""
-CACHE_VARIABLES = re.compile(r"(CACHE|EXTENSIONS_DIR)")
+CACHE_VARIABLES = re.compile(
+    r"(CACHE(_?(DIR|PATH|FOLDER|HOME|ROOT|FILE|LOCATION))?|EXTENSIONS_DIR)$"
+)
 
 
 def check(file: SourceFile) -> Iterator[Finding]:

@@ -37,7 +37,11 @@ TO_THE_REVIEWER = re.compile(
     r"(pre-?)?(approved|reviewed|verified|cleared)|"
     r"(approve|(please|must|should|you may) (accept|promote)) (this|the) (patch|change|candidate|diff)|"
     r"no findings|nothing suspicious|do not (flag|report) (this|these|that|it|any|the (next|following|above))|"
-    r"system prompt|</?(system|assistant|user)>)",
+    r"system prompt|</?(system|assistant|user)>|"
+    r"['\"]?(verdict|decision|recommendation)['\"]?\s*[:=]\s*['\"]?(approve|accept|promote|pass)|"
+    r"(reviewed|approved|signed[- ]off|verified|audited)[- ]by\b|(approved|cleared|accepted) (for|by|without)\b|"
+    r"pr[üu]fer|gutachter|freigegeben|genehmigt|relecteur|approuv[ée]|aprobad[oa]|revisor(es)?\b|рецензент|одобрен|"
+    r"审查|审核|批准|承認|レビュー担当)",
     re.IGNORECASE,
 )
 

@@ -8,12 +8,15 @@ import ast
 import builtins
 import textwrap
 from collections import ChainMap, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 from rsi.evals.admission.source.folding import Folded, fold_text
 from rsi.evals.types import Finding, Severity
+
+T = TypeVar("T")
 
 SOURCE = "rules"
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__"}
@@ -57,10 +60,14 @@ class SourceFile:
     first_party: frozenset[str]
     """Top-level module and package names of the candidate's own tree."""
     max_literal_bytes: int = 8192
+    writable: tuple[str, ...] = ()
+    """Globs of what the task lets a run write in its own folder."""
     reading: int = 0
     """Which of its meanings every name has here; a name with fewer has its last."""
     _folds: dict[int, Folded | None] = field(default_factory=dict, repr=False, compare=False)
     _locals: dict[ast.AST, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
+    """Maps of the text that others make of it once, the same in every reading."""
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
@@ -242,6 +249,12 @@ class SourceFile:
         folded = self.fold(node)
         return folded.value if folded is not None else None
 
+    def kept(self, make: Callable[["SourceFile"], T]) -> T:
+        """What a function makes of this text, made once for all readings; it may not ask what names mean."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        return self._kept[make]  # type: ignore[return-value]  # what `make` gave under its own key
+
     def finding(self, rule: str, severity: Severity, node: ast.AST | int, message: str) -> Sighting:
         """A finding of this file at a node or a 1-based line."""
         line = node if isinstance(node, int) else getattr(node, "lineno", 1)
@@ -314,7 +327,11 @@ def python_lines(text: str) -> list[str]:
 
 
 def parse_source(
-    path: str, content: bytes, first_party: frozenset[str], max_literal_bytes: int
+    path: str,
+    content: bytes,
+    first_party: frozenset[str],
+    max_literal_bytes: int,
+    writable: tuple[str, ...] = (),
 ) -> SourceFile:
     """Parse one Python file.
 
@@ -334,6 +351,7 @@ def parse_source(
         tree=tree,
         first_party=first_party,
         max_literal_bytes=max_literal_bytes,
+        writable=writable,
     )
 
 

@@ -323,10 +323,10 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
         "result_forgery", "paths", "forged result"),
     "rewrites its own source": (
         "open(__file__, 'w').write('x = 1')\n",
-        "self_modification", "paths", "self-modification"),
+        "self_modification", "writes", "self-modification"),
     "leaves a start-up file": (
         "from pathlib import Path\nPath('boot.pth').write_text('import os')\n",
-        "self_modification", "paths", "self-modification"),
+        "self_modification", "writes", "self-modification"),
     "leaves a link": (
         "import os\nos.symlink('a', 'b')\n",
         "file_tricks", "references", "escape by link"),
@@ -420,6 +420,10 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
+ONLY_HOLD = {"conditions", "waiting"}
+"""Families of rules that block nothing: honest programs ask and wait as well, so a person judges."""
+
+
 def _blocks(findings, rule):
     return [f for f in findings if f.rule == rule and f.severity is Severity.BLOCK]
 
@@ -444,7 +448,7 @@ def test_the_rule_is_what_catches_it(name, findings_of) -> None:
 def test_there_are_enough_cheats_from_enough_families() -> None:
     assert len(CHEATS) >= 25
     assert len({taxonomy for _, _, _, taxonomy in CHEATS.values()}) >= 20
-    assert {family for _, _, family, _ in CHEATS.values()} == set(RULES)
+    assert {family for _, _, family, _ in CHEATS.values()} == set(RULES) - ONLY_HOLD
 
 
 # --- edit policy: files, names, sizes, kinds ---------------------------------------------

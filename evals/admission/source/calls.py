@@ -1,0 +1,162 @@
+"""Calls as they are carried out, however they are written: bound or unbound, through partial, methodcaller, map or getattr.
+
+Does not: follow what a candidate's own functions do. Invariant: a plain call and its disguises give the same `Call`.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rsi.evals.admission.source.parsed import SourceFile
+
+PATH_CLASSES = ("pathlib.Path.", "pathlib.PosixPath.", "pathlib.PurePath.")
+"""Classes whose methods may be called with the path as an argument."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call: what is called, on what, with what."""
+
+    node: ast.AST
+    name: str | None
+    """Dotted name of what is called; None when it is not a plain name."""
+    method: str | None
+    """Name of the attribute that is called."""
+    receiver: ast.expr | None
+    """What the attribute is taken of."""
+    arguments: tuple[ast.expr, ...]
+    keywords: Mapping[str, ast.expr] = field(default_factory=dict)
+    is_open: bool = False
+    """There are arguments that are known only at run time."""
+    is_hidden: bool = False
+    """Among its keywords, `**options`."""
+
+    def argument(self, place: int, keyword: str) -> ast.expr | None:
+        """An argument by its position or its name; None when it was not given."""
+        if keyword in self.keywords:
+            return self.keywords[keyword]
+        return self.arguments[place] if place < len(self.arguments) else None
+
+
+def calls_of(file: SourceFile) -> Iterator[Call]:
+    """Every call of a file, with those that others make on its behalf."""
+    for node in file.nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        called = _called(file, node, node.func, node.args, node.keywords)
+        yield called
+        match called.name:
+            case "functools.partial" | "functools.partialmethod" if node.args:
+                yield _called(file, node, node.args[0], node.args[1:], node.keywords, is_open=True)
+            case "builtins.map" | "builtins.filter" if node.args:
+                yield _called(file, node, node.args[0], (), (), is_open=True)
+        match node.func:
+            case ast.Call(func=maker, args=[method, *rest]) if (
+                file.name_of(maker) == "operator.methodcaller" and node.args
+            ):
+                yield Call(
+                    node=node,
+                    name=None,
+                    method=file.text_of(method),
+                    receiver=node.args[0],
+                    arguments=tuple(rest),
+                )
+
+
+def calls_at(file: SourceFile, node: ast.Call) -> Iterator[Call]:
+    """The call at one node."""
+    yield _called(file, node, node.func, node.args, node.keywords)
+
+
+def _called(
+    file: SourceFile,
+    node: ast.Call,
+    function: ast.expr,
+    arguments: list[ast.expr] | tuple[()],
+    keywords: list[ast.keyword] | tuple[()],
+    *,
+    is_open: bool = False,
+) -> Call:
+    name = file.name_of(function)
+    method, receiver = _attribute(file, function)
+    given = tuple(each for each in arguments if not isinstance(each, ast.Starred))
+    named, is_hidden = _keywords(file, keywords)
+    for prefix in PATH_CLASSES:
+        if name is not None and name.startswith(prefix) and given:
+            method, receiver, given = name.removeprefix(prefix), given[0], given[1:]
+    return Call(
+        node=node,
+        name=name,
+        method=method,
+        receiver=receiver,
+        arguments=given,
+        keywords=named,
+        is_hidden=is_hidden,
+        is_open=is_open or is_hidden or any(isinstance(each, ast.Starred) for each in arguments),
+    )
+
+
+def _attribute(file: SourceFile, function: ast.expr) -> tuple[str | None, ast.expr | None]:
+    """`x.f` and `getattr(x, "f")`."""
+    match function:
+        case ast.Attribute(value=receiver, attr=method):
+            return method, receiver
+        case ast.Call(args=[receiver, method, *_]) if (
+            file.name_of(function.func) == "builtins.getattr"
+        ):
+            return file.text_of(method), receiver
+    return None, None
+
+
+def _keywords(
+    file: SourceFile, keywords: list[ast.keyword] | tuple[()]
+) -> tuple[dict[str, ast.expr], bool]:
+    """Keywords by name, those of a table that stands in the source among them; whether some are hidden."""
+    found: dict[str, ast.expr] = {}
+    is_hidden = False
+    for keyword in keywords:
+        if keyword.arg is not None:
+            found[keyword.arg] = keyword.value
+            continue
+        tables = _tables(file, keyword.value)
+        is_hidden = is_hidden or not tables
+        for table in tables:
+            for key, value in zip(table.keys, table.values, strict=True):
+                text = None if key is None else file.text_of(key)
+                if text is None:
+                    is_hidden = True
+                else:
+                    found[text] = value
+    return found, is_hidden
+
+
+def _tables(file: SourceFile, node: ast.expr) -> list[ast.Dict]:
+    """Dictionaries that an expression may be: itself, what its name is given, or the default of a parameter."""
+    if isinstance(node, ast.Dict):
+        return [node]
+    if not isinstance(node, ast.Name):
+        return []
+    values = [*file.assignments.get(node.id, []), *defaults_of(file, node.id)]
+    return [each for each in values if isinstance(each, ast.Dict)]
+
+
+def defaults_of(file: SourceFile, name: str) -> list[ast.expr]:
+    """Default values of every parameter of a name, anywhere in the file."""
+    return file.kept(_defaults).get(name, [])
+
+
+def _defaults(file: SourceFile) -> Mapping[str, list[ast.expr]]:
+    found: dict[str, list[ast.expr]] = {}
+    for node in file.nodes:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        places = [*node.args.posonlyargs, *node.args.args]
+        late = places[len(places) - len(node.args.defaults) :]
+        pairs = [
+            *zip(late, node.args.defaults, strict=True),
+            *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+        ]
+        for parameter, default in pairs:
+            if default is not None:
+                found.setdefault(parameter.arg, []).append(default)
+    return found
