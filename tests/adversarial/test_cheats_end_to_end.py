@@ -37,6 +37,7 @@ LARGER_PROFILE = {
     "16_trains_a_smaller_model": "demo",
     "18_speaks_to_the_reviewer": "demo",
     "22_drops_the_report": "demo",
+    "23_makes_up_the_report": "demo",
 }
 """Cheats that a run of the smoke profile is too short for: they neither gain nor lose there."""
 MOST_PAIRS = 3

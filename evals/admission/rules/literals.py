@@ -88,7 +88,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _one_table(file, node, _table_bytes(file, node))
         elif isinstance(node, ast.Call):
             yield from _unpacked(file, node)
-    for line, text in _comments(file):
+    for line, text in file.kept(_comments):
         if len(text) > PLAIN_COMMENT and looks_like_blob(text):
             message = f"a comment of {len(text)} characters of packed data"
             yield file.finding("embedded_data", Severity.BLOCK, line, message)
@@ -97,7 +97,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
 def data_of(file: SourceFile) -> Counter[Datum]:
     """Every constant and comment of a file, with how often it is there."""
     docstrings = _docstrings(file)
-    found: Counter[Datum] = Counter(Datum(DataKind.PROSE, text) for _, text in _comments(file))
+    found: Counter[Datum] = Counter(Datum(DataKind.PROSE, text) for _, text in file.kept(_comments))
     found.update(Datum(DataKind.NAME, name) for name in _names(file))
     for node in file.nodes:
         match node:
@@ -362,15 +362,17 @@ def _constant_size(file: SourceFile, node: ast.AST, seen: set[str] | None = None
     return 0
 
 
-def _comments(file: SourceFile) -> Iterator[tuple[int, str]]:
+def _comments(file: SourceFile) -> list[tuple[int, str]]:
     """Line and text of every comment."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(file.text).readline))
     except (tokenize.TokenError, SyntaxError):
-        return
-    for token in tokens:
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string.lstrip("#!: ")
+        return []
+    return [
+        (token.start[0], token.string.lstrip("#!: "))
+        for token in tokens
+        if token.type == tokenize.COMMENT
+    ]
 
 
 def _docstrings(file: SourceFile) -> frozenset[ast.AST]:

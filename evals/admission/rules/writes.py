@@ -98,10 +98,10 @@ def _targets(file: SourceFile, call: Call) -> Iterator[ast.expr | None]:
     if name in OPENERS:
         if _has_writing_mode(file, call, MODE_PLACE.get(name, 1)):
             yield call.argument(0, "file")
-    elif name in WRITERS:
+    elif name is not None and name in WRITERS:
         for target in WRITERS[name]:
             yield call.argument(target.place, target.keyword)
-    elif name in SOMETIMES:
+    elif name is not None and name in SOMETIMES:
         switch, targets = SOMETIMES[name]
         value = call.keywords.get(switch)
         if value is not None and not (isinstance(value, ast.Constant) and not value.value):
