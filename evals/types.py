@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rsi.sandboxes.time_slices import SliceUse
+
 
 class Arm(StrEnum):
     """Which code a measurement ran."""
@@ -41,6 +43,8 @@ class Outcome(StrEnum):
     OOM = "oom"
     INVALID_OUTPUT = "invalid_output"
     TAMPERED = "tampered"
+    OUT_OF_TURN = "out_of_turn"
+    """It waited in its time slices and worked when the other arm had ended, so that the pair compares nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class Measurement:
     seed_commitment: str
     """sha256 of the instance seed."""
     disturbance: Disturbance
+    slices: SliceUse | None = None
+    """How it used its time slices; None when it ran without any, or an older version measured it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from rsi.sandboxes.inside.wire import (
     Transport,
     command_frames,
     frame,
+    paused_cpu_s,
 )
 from rsi.sandboxes.time_slices import Pace, TimeSlot
 from rsi.sandboxes.types import (
@@ -167,7 +168,7 @@ class SupervisorSandbox:
             self._cell.meter.begin()
             talk.pace.start(time.monotonic())
             self._converse(talk, lambda: stdout.is_flood or stderr.is_flood)
-            wall_used = talk.pace.used_s(time.monotonic())
+            ended_s = time.monotonic()
             usage = self._cell.meter.end(talk.report)
             self._settle(talk)
         outcome = _outcome(talk, usage)
@@ -178,10 +179,11 @@ class SupervisorSandbox:
             stdout=stdout.kept(),
             stderr=stderr.kept(),
             is_truncated=stdout.is_truncated or stderr.is_truncated,
-            wall_s=wall_used,
+            wall_s=talk.pace.used_s(ended_s),
             cpu_s=usage.cpu_s,
             cpu_source=usage.cpu_source,
             max_rss_bytes=usage.max_rss_bytes,
+            slices=talk.pace.use(ended_s, usage.cpu_s),
         )
 
     def put(self, tree: Sequence[FileEntry], target: str = "/work") -> None:
@@ -363,7 +365,7 @@ class SupervisorSandbox:
                 case b"S":
                     talk.on_stderr(payload)
                 case b"P":
-                    talk.pace.stand_still(time.monotonic())
+                    talk.pace.stand_still(time.monotonic(), cpu_s=paused_cpu_s(payload))
                 case b"F":
                     talk.report = Report.parse(payload)
                 case _:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 FIRST_SLICE_S = 0.05
@@ -22,6 +23,20 @@ a turn (measured), the same to both: fine slices scatter less, coarse ones are n
 SLICES_PER_COMMAND = 10
 """What the shorter command should be cut into at least, so that it feels the same machine as the longer one."""
 MAX_SLICE_FACTOR = 8.0
+BUSY_WINDOW_S = 0.2
+"""Slices are put together to this length before CPU time is held against them: it may be counted in ticks of 10 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceUse:
+    """How a command that ran in time slices used them."""
+
+    together_s: float
+    """Seconds of its slices while another command was there."""
+    busy_s: float
+    """Seconds of those in which it ran, one core's worth at most; what is missing it waited, or others had the cores."""
+    alone_cpu_s: float
+    """CPU seconds that it spent after every other command had left."""
 
 
 class TimeSlices:
@@ -232,6 +247,12 @@ class Pace:
         self._slice_end = 0.0
         self._has_begun = False
         self._is_stopping = False
+        self._is_alone = False
+        """Whether every other command had left when the slice began."""
+        self._cpu_s = 0.0
+        """Spent until the last pause."""
+        self._together_s = self._busy_s = 0.0
+        self._window_s = self._window_cpu_s = 0.0
 
     def start(self, now: float) -> None:
         """The command is ready to run."""
@@ -265,6 +286,7 @@ class Pace:
             if not time_slot.has_turn:
                 return None
             self._since, self._slice_end = now, now + time_slot.slice_s(self._used_s)
+            self._is_alone = time_slot.is_alone
             is_first, self._has_begun = not self._has_begun, True
             return None if is_first else b"G"
         if self._is_stopping or now < self._slice_end:
@@ -275,10 +297,33 @@ class Pace:
         self._is_stopping = True
         return b"P"
 
-    def stand_still(self, now: float) -> None:
-        """The supervisor says that nothing runs any more."""
+    def stand_still(self, now: float, cpu_s: float) -> None:
+        """The supervisor says that nothing runs any more, and how much CPU time the command has spent in all."""
         if self.time_slot is None or self._since is None or not self._is_stopping:
             return
-        self._used_s = self.used_s(now)
+        self._shared(now - self._since, cpu_s - self._cpu_s)
+        self._used_s, self._cpu_s = self.used_s(now), cpu_s
         self._since, self._is_stopping = None, False
         self.time_slot.pass_on()
+
+    def use(self, now: float, cpu_s: float) -> SliceUse | None:
+        """How the command, which has ended with so much CPU time spent, used its slices; None without any."""
+        if self.time_slot is None:
+            return None
+        last_cpu_s = max(0.0, cpu_s - self._cpu_s)
+        if self._since is not None and not self._is_alone:
+            self._shared(now - self._since, last_cpu_s)
+        return SliceUse(
+            together_s=self._together_s,
+            busy_s=self._busy_s + min(self._window_s, self._window_cpu_s),
+            alone_cpu_s=last_cpu_s if self._is_alone else 0.0,
+        )
+
+    def _shared(self, slice_s: float, cpu_s: float) -> None:
+        """A slice is over that began while another command was there."""
+        self._together_s += slice_s
+        self._window_s += slice_s
+        self._window_cpu_s += cpu_s
+        if self._window_s >= BUSY_WINDOW_S:
+            self._busy_s += min(self._window_s, self._window_cpu_s)
+            self._window_s = self._window_cpu_s = 0.0

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from rsi.sandboxes.time_slices import TimeSlot
+from rsi.sandboxes.time_slices import SliceUse, TimeSlot
 
 
 class Assurance(StrEnum):
@@ -124,6 +124,8 @@ class ExecResult:
     """Where cpu_s came from: "cgroup" or "rusage"."""
     max_rss_bytes: int | None
     """Peak memory of the tree, None where it cannot be had."""
+    slices: SliceUse | None = None
+    """None when it did not run in time slices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ WITHOUT_EVIDENCE = frozenset(
         RoundVerdict.OOM,
         RoundVerdict.INVALID_OUTPUT,
         RoundVerdict.TAMPERED,
+        RoundVerdict.OUT_OF_TURN,
         RoundVerdict.NOT_ADMITTED,
         RoundVerdict.NO_PATCH,
         RoundVerdict.EMPTY,

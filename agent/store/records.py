@@ -117,6 +117,7 @@ class StepOutcome(StrEnum):
     OOM = "oom"
     INVALID_OUTPUT = "invalid_output"
     TAMPERED = "tampered"
+    OUT_OF_TURN = "out_of_turn"
     SUPPORTED = "supported"
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"

@@ -50,6 +50,8 @@ class RoundVerdict(StrEnum):
     OOM = "oom"
     INVALID_OUTPUT = "invalid_output"
     TAMPERED = "tampered"
+    OUT_OF_TURN = "out_of_turn"
+    """It worked when the champion had ended, so that no pair compared anything."""
     STALE = "stale"
     STOPPED = "stopped"
     HARNESS_ERROR = "harness_error"

@@ -372,7 +372,7 @@ def _ending_behind(said: Score, no_gain: Layer) -> tuple[str, Layer | None]:
             return ending, None if said.is_plausible else Layer.REVIEW
         case Verdict.REFUTED | Verdict.INCONCLUSIVE:
             return ending, no_gain
-        case Verdict.INVALID:
+        case Verdict.INVALID | Outcome.OUT_OF_TURN:
             return ending, Layer.MEASURING
         case Outcome.TAMPERED if TAMPERING in said.reason:
             return ending, Layer.ISOLATION  # seen from outside, whatever it left

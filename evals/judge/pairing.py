@@ -21,6 +21,8 @@ DISTURBED_CLOCKS = frozenset({Clock.WALL_S})
 and a value from the harness's result file is no time at all."""
 LATE_PAIRS = 2
 """Pairs in which the candidate alone ran out of time on a busy machine, from which that is its own doing."""
+OUT_OF_TURN_PAIRS = 3
+"""Pairs in which the candidate put its work off until the champion had ended, from which that is its own doing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,21 +121,26 @@ def _own_failures(by_pair: Mapping[int, Mapping[Arm, Measurement]]) -> frozenset
     """Pairs in which the candidate failed and it was its own doing.
 
     Not when the champion of the pair failed too; running out of time on a machine that was busy with something else
-    only when it happens again while the champion ends.
+    only when it happens again while the champion ends, working out of turn only when it happens three times.
     """
-    own, late = set(), set()
+    own, late, out_of_turn = set(), set(), set()
     for number, arms in by_pair.items():
         candidate, champion = arms.get(Arm.CANDIDATE), arms.get(Arm.CHAMPION)
         if candidate is None or candidate.outcome is Outcome.OK:
             continue
         if candidate.outcome is Outcome.TAMPERED:
             own.add(number)
+        elif candidate.outcome is Outcome.OUT_OF_TURN:
+            out_of_turn.add(number)
         elif _is_late(candidate):
             if champion is not None and champion.outcome is Outcome.OK:
                 late.add(number)
         elif champion is None or champion.outcome is Outcome.OK:
             own.add(number)
-    return frozenset(own | late if len(late) >= LATE_PAIRS else own)
+    repeated = late if len(late) >= LATE_PAIRS else set()
+    return frozenset(
+        own | repeated | (out_of_turn if len(out_of_turn) >= OUT_OF_TURN_PAIRS else set())
+    )
 
 
 def _is_late(candidate: Measurement) -> bool:

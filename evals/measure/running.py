@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar, assert_never
 
 from rsi.evals.errors import MeasurementError
 from rsi.evals.measure.disturbance import MachineReading, disturbance_between, read_machine
+from rsi.evals.measure.overlap import checked_overlap
 from rsi.evals.measure.runner import Runner
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError, TimeSlicesAbandonedError
@@ -111,7 +112,7 @@ class Lane:
     """Where each run belongs and its source, in the order of their first slices."""
     instance: Instance
     needs_s: Sequence[float | None]
-    """CPU seconds that each arm is thought to need; None while nothing is known."""
+    """Seconds of slices that each arm is thought to need; None while nothing is known."""
     max_slice_s: float
     """The longest slice of the arm that needs less."""
 
@@ -202,8 +203,9 @@ def run_time_sliced(
             pool.submit(_grade, lane.runner, task, profile, tree, lane.instance, slot, found.run)
             for lane, slot, tree, found in ended
         ]
-        return [
-            _measurement(
+        pairs: dict[int, list[Measurement]] = {}
+        for (lane, slot, _, found), graded in zip(ended, grades, strict=True):
+            run = _measurement(
                 task,
                 profile,
                 lane.instance,
@@ -212,8 +214,8 @@ def run_time_sliced(
                 _result(task, slot, graded),
                 disturbance,
             )
-            for (lane, slot, _, found), graded in zip(ended, grades, strict=True)
-        ]
+            pairs.setdefault(slot.pair, []).append(run)
+        return [run for pair in pairs.values() for run in checked_overlap(pair)]
 
 
 def _result(task: Task, slot: Slot, future: Future[T]) -> T:
@@ -334,6 +336,7 @@ def _measurement(
         assurance=run.assurance,
         seed_commitment=instance.seed_commitment,
         disturbance=disturbance,
+        slices=execution.slices,
     )
 
 

@@ -129,7 +129,7 @@ class Session:
         """Run whole pairs beside each other, each on cores of its own, its arms in turns."""
         if self.should_stop():
             return []
-        medians = _cpu_medians(done)
+        medians = _slice_medians(done)
         slots_of = [
             self._slots(pair, done, candidate_first=candidate_first, may_test=pair == pairs[0])
             for pair in pairs
@@ -253,10 +253,10 @@ def is_complete(finished: Mapping[Arm, Measurement], done: Sequence[Measurement]
     return not needs_champion(candidate, [run for run in done if run.pair != candidate.pair])
 
 
-def _cpu_medians(done: Sequence[Measurement]) -> dict[Arm, float]:
-    """CPU seconds of each arm so far; empty unless both are known."""
-    spent: dict[Arm, list[float]] = {arm: [] for arm in Arm}
+def _slice_medians(done: Sequence[Measurement]) -> dict[Arm, float]:
+    """Seconds of slices that each arm took so far, waiting included, so that both end together; empty unless both are known."""
+    took: dict[Arm, list[float]] = {arm: [] for arm in Arm}
     for run in done:
-        if run.outcome is Outcome.OK and run.cpu_s:
-            spent[run.arm].append(run.cpu_s)
-    return {arm: median(values) for arm, values in spent.items()} if all(spent.values()) else {}
+        if run.outcome in {Outcome.OK, Outcome.OUT_OF_TURN} and run.wall_s:
+            took[run.arm].append(run.wall_s)
+    return {arm: median(values) for arm, values in took.items()} if all(took.values()) else {}

@@ -156,6 +156,17 @@ class Report:
         )
 
 
+def paused_cpu_s(payload: bytes) -> float:
+    """CPU seconds that a command had spent when it was paused.
+
+    Raises:
+        SandboxBrokenError: It is not what a supervisor sends.
+    """
+    if not payload.isdigit():
+        raise SandboxBrokenError(f"the sandbox sent a malformed pause {payload[:80]!r}")
+    return int(payload) / 1e6
+
+
 class OutputCap:
     """Keeps the beginning and the end of a stream that may be longer than we want to hold."""
 

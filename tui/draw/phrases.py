@@ -20,7 +20,7 @@ _CAMPAIGN = {
 }
 _GOOD_WORDS = frozenset({"promoted", "supported", "ok", "approve", "approved"})
 _BAD_WORDS = frozenset(
-    {"refuted", "rejected", "not_admitted", "tampered", "crashed", "timeout", "oom", "invalid_output",
+    {"refuted", "rejected", "not_admitted", "tampered", "out_of_turn", "crashed", "timeout", "oom", "invalid_output",
      "invalid", "harness_error", "does_not_apply"}
 )  # fmt: skip
 EFFECT_CELLS = 23
@@ -29,7 +29,7 @@ ENDED_CELLS = 24
 """Of a column that says how rounds ended and why."""
 _SIGNS = {
     "promoted": "✔", "supported": "✔", "ok": "✔", "refuted": "✖", "rejected": "✖", "inconclusive": "≈",
-    "invalid": "✖", "not_admitted": "⊘", "tampered": "⊘", "crashed": "✖", "timeout": "✖", "oom": "✖",
+    "invalid": "✖", "not_admitted": "⊘", "tampered": "⊘", "out_of_turn": "⊘", "crashed": "✖", "timeout": "✖", "oom": "✖",
     "invalid_output": "✖", "withdrawn": "↩", "no_patch": "∅", "empty": "∅", "stale": "↻",
     "gate": "▲", "stopped": "■", "harness_error": "!",
 }  # fmt: skip
