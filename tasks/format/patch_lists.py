@@ -42,13 +42,9 @@ class CheatTable(_PatchTable):
         Listed[
             Literal[
                 "not_admitted",
-<<<<<<< HEAD
                 "crashed",
                 "tampered",
-=======
-                "tampered",
                 "out_of_turn",
->>>>>>> 681803a (How each arm used its time slices is kept, and a candidate that works when the champion has ended is out of turn)
                 "invalid_output",
                 "refuted",
                 "rejected",

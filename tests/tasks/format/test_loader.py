@@ -297,11 +297,7 @@ def test_an_unclosed_text_at_the_end_of_the_file_has_a_line_too(toy_copy: Path):
             'expect = ["invalid_output"]',
             'expect = ["invalid"]',
             "cheats/cheats.toml: cheat[3].expect[0] is the text 'invalid', expected a list of not_admitted, "
-<<<<<<< HEAD
-            "crashed, tampered, invalid_output, refuted, rejected, held with at least 1",
-=======
-            "tampered, out_of_turn, invalid_output, refuted, rejected, held with at least 1",
->>>>>>> 681803a (How each arm used its time slices is kept, and a candidate that works when the champion has ended is out of turn)
+            "crashed, tampered, out_of_turn, invalid_output, refuted, rejected, held with at least 1",
         ),
         (
             "environment/requirements.txt",
