@@ -62,6 +62,7 @@ class Why:
 
 _OF_OUTCOME = {
     Outcome.TAMPERED: Reason.CHEAT,
+    Outcome.OUT_OF_TURN: Reason.CHEAT,
     Outcome.CRASHED: Reason.CRASH,
     Outcome.OOM: Reason.MEMORY,
     Outcome.TIMEOUT: Reason.TIMEOUT,
