@@ -83,6 +83,7 @@ class ProcessBackend:
                 stored_bytes=lambda _: 0,
             ) as supervisor:
                 cell = Cell(
+                    keeps_processes=spec.keeps_processes,
                     backend=self.name,
                     assurance=self.assurance,
                     limits=spec.limits,

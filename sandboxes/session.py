@@ -1,7 +1,8 @@
 """An open sandbox, the same for every backend: commands, files, deadlines and what is concluded from them.
 
 A backend hands over a `Cell`: a stream to the supervisor inside, a meter and a way to kill everything.
-Invariant: when `exec` returns, nothing that the command started is alive.
+Invariant: when `exec` returns, nothing that the command started is running, and nothing is alive unless the
+sandbox keeps processes.
 """
 
 import contextlib
@@ -92,6 +93,8 @@ class Cell:
     """End every process inside, at once and from outside; safe to call twice."""
     interpreter: str
     """Absolute path, inside, of a Python that the candidate cannot change."""
+    keeps_processes: bool = False
+    """What a command leaves is stopped until the next one, not killed."""
     variables: Mapping[str, str] = field(default_factory=dict)
     translate: Callable[[str], str] = str
     """A text with paths of the inside, turned into what they are on the host (identity behind a wall)."""
@@ -165,6 +168,8 @@ class SupervisorSandbox:
                 on_stdout=_both(stdout, "stdout", on_output),
                 on_stderr=_both(stderr, "stderr", on_output), time_slot=time_slot,
             )  # fmt: skip
+            if self._cell.keeps_processes:
+                talk.hurry(frame(b"H"))
             self._cell.meter.begin()
             talk.pace.start(time.monotonic())
             self._converse(talk, lambda: stdout.is_flood or stderr.is_flood)

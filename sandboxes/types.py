@@ -101,6 +101,9 @@ class SandboxSpec:
     """The only environment variables besides PATH, HOME, LANG and TMPDIR."""
     gpus: tuple[str, ...] = ()
     """UUIDs of the GPUs passed through."""
+    keeps_processes: bool = False
+    """Whether what a command leaves behind lives on until the sandbox closes. It runs only while another `exec` runs,
+    so that limits are watched whenever anything does, and nothing disturbs what is timed elsewhere."""
     label: str = "unlabelled"
     """Owner of the sandbox, usually a round id; orphans are reaped by it."""
 

@@ -160,6 +160,7 @@ class BubblewrapBackend:
                     pass_fds=(filter_fd,),
                 ) as supervisor:
                     cell = Cell(
+                        keeps_processes=spec.keeps_processes,
                         backend=self.name,
                         assurance=self.assurance,
                         limits=spec.limits,

@@ -260,6 +260,7 @@ class DockerBackend:
                 interpreter = wait_until_ready(transport, transport.complaint)
                 meter = ContainerMeter(self.client, container_id, started)
                 cell = Cell(
+                    keeps_processes=spec.keeps_processes,
                     backend=self.name,
                     assurance=self.assurance,
                     limits=spec.limits,

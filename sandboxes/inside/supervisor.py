@@ -4,10 +4,11 @@ Runs inside the sandbox from its source text, so it needs nothing but a Python >
 It is PID 1 of a PID namespace, or a child subreaper where there is none. It dies with its owner: the end of its
 standard input is the end of everything it started.
 Does not: judge. Every number it reports is also bounded from outside where the machine allows it.
-Invariant: when a "finished" frame leaves, no process of that command is alive.
+Invariant: when a "finished" frame leaves, no process of that command is alive; after a H frame, none is running.
 
 Frames in both directions: one byte of kind, four bytes of length (big-endian), payload.
-To the supervisor: X command, I stdin bytes, E end of stdin, K kill the command, P pause it, G let it go on.
+To the supervisor: X command, I stdin bytes, E end of stdin, K kill the command, P pause it, G let it go on,
+H let what earlier commands left go on, and from now on stop what a command leaves instead of killing it.
 From it: R ready, O stdout bytes, S stderr bytes, P paused with the CPU microseconds spent so far, F finished.
 """
 
@@ -125,6 +126,7 @@ class Supervisor:
         self.is_init = os.getpid() == 1
         self.incoming = bytearray()
         self.job: Job | None = None
+        self.is_keeping = False
         self.wake = self.harden()
 
     def harden(self) -> int:
@@ -205,6 +207,9 @@ class Supervisor:
                 self.send(b"P", str(job.spent_us()).encode())
             elif kind == b"G":
                 self.signal_all(_signal.SIGCONT)
+            elif kind == b"H":
+                self.is_keeping = True
+                self.signal_all(_signal.SIGCONT)
 
     def relay(self, job: Job, fd: int) -> bool:
         """Pass one chunk on; False at the end of the stream or when nothing is there."""
@@ -226,8 +231,11 @@ class Supervisor:
                 self.give_up()
 
     def finish(self, job: Job) -> None:
-        """End what is left of the tree, empty the pipes, report."""
-        self.kill_tree()
+        """End or stop what is left of the tree, empty the pipes, report."""
+        if self.is_keeping:
+            self.signal_all(_signal.SIGSTOP)
+        else:
+            self.kill_tree()
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         report = job.report()
         for fd in (job.stdout, job.stderr):

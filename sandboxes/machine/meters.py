@@ -87,7 +87,10 @@ class TreeMeter:
         if self._cpu_group is not None:
             self._cpu_group_s = self._cpu_group.cpu_s()
         self._last = self._look()
-        self._ignored = {each.key for each in self._last.values()}
+        if (
+            not self._ignored
+        ):  # what an earlier command left behind is the sandbox's own, and counts
+            self._ignored = {each.key for each in self._last.values()}
         self._lost_ticks = 0
 
     def watch(self) -> tuple[bool, float | None]:
