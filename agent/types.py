@@ -117,6 +117,12 @@ class Brief:
     """Files of the commit to start from."""
     score_profile: str
     """How the champion does now, in words and numbers."""
+    decides: str = ""
+    """What a candidate is judged by: track, metric, qualities, guards, limits."""
+    machine: str = ""
+    """What the runs happen on."""
+    allowance: str = ""
+    """Rounds and money that are left."""
     notebook: str
     """What past rounds taught, already chosen and cut to size."""
     inspirations: tuple[str, ...] = ()

@@ -56,6 +56,8 @@ class Provider:
     make: Callable[[ModelContext], Model]
     meaning: str = ""
     """A few words for lists."""
+    is_reader: bool = True
+    """Whether its models go by what they are told; those that say what was written beforehand do not."""
     key_owners: tuple[str, ...] = ()
     """Whose keys people usually set for it; the cockpit says whether they are there."""
 
@@ -190,16 +192,24 @@ PROVIDERS: tuple[Provider, ...] = (
         name="scripted",
         target="<file or task>",
         make=_scripted,
+        is_reader=False,
         meaning="plays patches without a key; the default",
     ),
     Provider(
         name="replay",
         target="<round or ATIF file>",
         make=_replay,
+        is_reader=False,
         meaning="says again what was recorded",
     ),
 )
 """The providers of rsi's own."""
+
+
+def is_reader(spec: str) -> bool:
+    """Whether a model goes by what it is told, by its name; one of another distribution is taken to."""
+    name = spec.partition(":")[0]
+    return all(each.is_reader for each in PROVIDERS if each.name == name)
 
 
 def unknown_price(spec: str) -> UnknownPriceError:

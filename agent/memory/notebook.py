@@ -165,8 +165,21 @@ def duplicates(
     return tuple(sorted(alike, key=lambda each: -max(each.words, each.lines))[:count])
 
 
-def for_brief(reports: Sequence[RoundReport], *, about: str, longest_chars: int = 6000) -> str:
-    """What the next proposer reads: best, recent and related rounds, each once, cut to size."""
+def for_brief(
+    reports: Sequence[RoundReport],
+    *,
+    about: str,
+    longest_chars: int = 6000,
+    apart_from: Sequence[RoundReport] = (),
+) -> str:
+    """What the next proposer reads: best, recent and related rounds, each once, cut to size.
+
+    Args:
+        reports: Past rounds, oldest first.
+        about: What the next round is about.
+        longest_chars: Where it is cut.
+        apart_from: Rounds that are shown elsewhere.
+    """
     if not reports:
         return ""
     sections = (
@@ -174,7 +187,7 @@ def for_brief(reports: Sequence[RoundReport], *, about: str, longest_chars: int 
         ("Most recent", recent(reports, 6)),
         ("Related to this task", related(reports, about, 4)),
     )
-    shown: set[str] = set()
+    shown = {report.round_id for report in apart_from}
     lines = [f"Predictions so far: {accuracy_summary(reports).text}."]
     for title, chosen in sections:
         fresh = [report for report in chosen if report.round_id not in shown]
@@ -192,17 +205,21 @@ def search(reports: Sequence[RoundReport], query: str, *, count: int = 6) -> str
     if not found:
         return f"Nothing in {len(reports)} rounds is about {query!r}."
     return "\n\n".join(
-        f"{entry(report)}\n  changed: {report.changed}\n  why: {report.why}" for report in found
+        f"{_headline(report)}\n  changed: {report.changed}\n  why: {report.why}" for report in found
     )
 
 
 def entry(report: RoundReport) -> str:
     """One round in one line."""
+    return f"{_headline(report)} {short(report.why)}".rstrip()
+
+
+def _headline(report: RoundReport) -> str:
     predicted = "-" if report.predicted_ratio is None else f"{report.predicted_ratio:.2f}x"
-    measured = "not measured" if report.effect is None else report.effect.text
+    measured = "nothing" if report.effect is None else report.effect.text
     return (
         f"- round {report.round_number} {report.outcome}: {short(report.hypothesis)} "
-        f"(predicted {predicted}, {measured}, {report.accuracy.value}) {short(report.lesson)}"
+        f"(predicted {predicted}, measured {measured}, {report.accuracy.value})"
     )
 
 

@@ -60,6 +60,16 @@ class Candidate:
     diff: str
     score_profile: str
     """How the champion does now."""
+    decides: str = ""
+    """What a candidate is judged by; this and the two below as the author was told."""
+    machine: str = ""
+    allowance: str = ""
+    measured: Sequence[str] = ()
+    """What `measure` answered the author, oldest first."""
+    objected: str | None = None
+    """Why the critic sent the last version back; None when it did not."""
+    feedback: str | None = None
+    """What a person asked to be changed; None when nobody did."""
     notebook: str
     """What earlier rounds taught about this idea."""
     duplicates: Sequence[str] = ()
@@ -118,15 +128,25 @@ def criticise(
 def prompt(candidate: Candidate) -> str:
     """What the critic reads; everything that the author or a program wrote is fenced."""
     duplicates = "\n".join(candidate.duplicates) or "none"
+    measured = "\n".join(fence(each, source="measure") for each in candidate.measured)
     predicted = candidate.predicted_ratio
+    before = (
+        ("# Why you sent its last version back", candidate.objected),
+        ("# What a person asked to be changed in the last version", candidate.feedback),
+    )
     return "\n\n".join(
         (
             f"# Task {candidate.task}\n{candidate.instruction}",
+            f"# What decides\n{candidate.decides}",
+            f"# The machine\n{candidate.machine}",
+            f"# What is left\n{candidate.allowance}",
             f"# The champion now\n{fence(candidate.score_profile, source='ledger')}",
+            *(f"{title}\n{fence(text, source='ledger')}" for title, text in before if text),
             f"# The author's claim\n{fence(candidate.hypothesis, source='author')}\n"
             f"Predicted ratio: {'none' if predicted is None else f'{predicted:g}'}\n"
             f"Risk, in the author's words:\n{fence(candidate.risk, source='author')}",
             f"# The change\n{fence(cut(candidate.diff, DIFF_CHARS), source='diff')}",
+            f"# What the author measured\n{measured or 'nothing'}",
             f"# What earlier rounds taught\n{fence(candidate.notebook, source='notebook')}",
             f"# Failed ideas that resemble it\n{fence(duplicates, source='notebook')}",
             "Argue against it, then call `critique`.",

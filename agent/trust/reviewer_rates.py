@@ -16,6 +16,7 @@ from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.scripted.model import ScriptedModel
 from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.llm.types import Usage
+from rsi.agent.memory.deciding import what_decides
 from rsi.agent.policy.controls import CLAIM
 from rsi.agent.roles.reviewer.injection import injection_findings
 from rsi.agent.roles.reviewer.panel import case_of, review
@@ -279,7 +280,16 @@ def _asked(
     reviewer: ModelReviewer, trial: Trial, diff: str, till: _Till, said: Reviewed
 ) -> Reviewed:
     """The same with the model's word; it is not told what the rules found, so that it speaks for itself."""
-    case = case_of(trial.task, trial.before, trial.after, claim=CLAIM, evidence=EVIDENCE, diff=diff)
+    profile = trial.task.profiles[trial.task.default_profile]
+    case = case_of(
+        trial.task,
+        trial.before,
+        trial.after,
+        claim=CLAIM,
+        evidence=EVIDENCE,
+        diff=diff,
+        rules=what_decides(trial.task, profile),
+    )
     answer = review(
         case,
         [reviewer.model_for(trial)],

@@ -100,7 +100,7 @@ def propose(
         sleep=patient_sleep(steering, time.sleep),
     )
     system, tools = scaffold.render("proposer", data_rule=RULE), tool_specs(scaffold)
-    conversation = _conversation(brief, task, scaffold, limits, start)
+    conversation = _conversation(brief, scaffold, limits, start)
     loop = Loop(
         caller=caller,
         bench=bench,
@@ -160,9 +160,9 @@ def _bench(
 
 
 def _conversation(
-    brief: Brief, task: Task, scaffold: Scaffold, limits: ProposerLimits, start: Start | None
+    brief: Brief, scaffold: Scaffold, limits: ProposerLimits, start: Start | None
 ) -> Conversation:
-    told = start.brief if start else (first_message(brief, task, scaffold, limits),)
+    told = start.brief if start else (first_message(brief, scaffold, limits),)
     first = Message(role=Role.USER, blocks=tuple(Text(text=text) for text in told))
     return Conversation(first, list(start.turns) if start else [])
 

@@ -1,26 +1,32 @@
 """What the model is told first: the brief and the tools, in the scaffold's words."""
 
-import shlex
-
+from rsi.agent.llm.fence import RULE, fence
 from rsi.agent.llm.types import ToolSpec
 from rsi.agent.roles.proposer.allowance import ProposerLimits
 from rsi.agent.roles.proposer.toolbox import TOOLS
 from rsi.agent.roles.scaffold.loading import Scaffold, ScaffoldError
 from rsi.agent.types import Brief
-from rsi.tasks.types import Task
 
 ALWAYS_PRESENT = ("submit", "give_up")
 """Tools that every scaffold has, since they are how a round ends."""
+_NO_BRIEF = Brief(
+    round_id="", round_number=1, task="", profile="", instruction="", base_commit="", base_tree=(), score_profile="",
+    notebook="",
+)  # fmt: skip
+"""Fills the blanks of a scaffold that is only checked."""
 
 
 def check_scaffold(scaffold: Scaffold) -> None:
     """Refuse a scaffold that no round could run with, before anything is queued.
 
     Raises:
-        ScaffoldError: It names a tool or sets a limit that does not exist.
+        ScaffoldError: It names a tool, sets a limit or has a blank that does not exist.
     """
     tool_specs(scaffold)
-    ProposerLimits().with_settings(scaffold.proposer)
+    limits = ProposerLimits().with_settings(scaffold.proposer)
+    for prompt in ("proposer", "critic", "reviewer"):
+        scaffold.render(prompt, data_rule=RULE)
+    first_message(_NO_BRIEF, scaffold, limits)
 
 
 def tool_specs(scaffold: Scaffold) -> tuple[ToolSpec, ...]:
@@ -38,16 +44,11 @@ def tool_specs(scaffold: Scaffold) -> tuple[ToolSpec, ...]:
     return tuple(TOOLS[name][0] for name in scaffold.tools)
 
 
-def first_message(brief: Brief, task: Task, scaffold: Scaffold, limits: ProposerLimits) -> str:
+def first_message(brief: Brief, scaffold: Scaffold, limits: ProposerLimits) -> str:
     """The brief as the model reads it."""
-    rules, metric = task.candidate, task.metric
     extra = "".join(
         f"\n## {title}\n{text}\n"
         for title, text in (
-            (
-                "The repo's own tests, which have to pass",
-                shlex.join(task.tests.entry) if task.tests else "",
-            ),
             ("Other candidates worth borrowing from", "\n\n".join(brief.inspirations)),
             ("What was tried in this round before and sent back", brief.last_version or ""),
             ("Your last version was sent back by a critic", brief.critique or ""),
@@ -60,17 +61,12 @@ def first_message(brief: Brief, task: Task, scaffold: Scaffold, limits: Proposer
         task=brief.task,
         profile=brief.profile,
         instruction=brief.instruction,
-        editable=", ".join(rules.editable),
-        protected=", ".join(rules.protected) or "nothing",
-        max_source_bytes=rules.max_source_bytes,
-        max_literal_bytes=rules.max_literal_bytes,
-        max_files_added=rules.max_files_added,
-        entry=" ".join(rules.entry),
-        metric=f"{metric.name} in {metric.unit}, {metric.direction.value} is better; "
-        f"a gain below {metric.minimum_effect:.1%} is not promoted",
+        decides=brief.decides,
         base_commit=brief.base_commit[:12],
         score_profile=brief.score_profile,
-        notebook=brief.notebook or "Nothing yet.",
+        machine=brief.machine,
+        allowance=brief.allowance,
+        notebook=fence(brief.notebook, source="notebook") if brief.notebook else "Nothing yet.",
         extra=extra,
         max_turns=limits.max_turns,
         max_measures=limits.max_measures,

@@ -70,7 +70,7 @@ class ReviewCase:
     task: str
     instruction: str
     rules: str
-    """What a candidate may change and what counts as cheating in this task."""
+    """What a candidate may change and what it is judged by, in the words that its author was told."""
     claim: str
     """The claim to refute: effect with interval as measured, and the hypothesis behind it."""
     evidence: str
@@ -82,6 +82,8 @@ class ReviewCase:
     """What the deterministic rules found already."""
     logs: str = ""
     """End of what the candidate printed."""
+    champion: str = ""
+    """How the champion does and what the runs happen on; empty where nobody measured it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,22 +104,25 @@ def case_of(
     claim: str,
     evidence: str,
     diff: str,
+    rules: str,
     rule_findings: Sequence[Finding] = (),
     logs: str = "",
+    champion: str = "",
 ) -> ReviewCase:
     """What a reviewer is shown of one change to a task's code.
 
     Args:
-        task: Its instruction and rules are shown.
+        task: Its instruction is shown.
         before: The tree that the change was made from.
         after: The tree with the change.
         claim: As in `ReviewCase`.
         evidence: As in `ReviewCase`.
         diff: The change as a unified diff.
+        rules: As in `ReviewCase`.
         rule_findings: As in `ReviewCase`.
         logs: As in `ReviewCase`.
+        champion: As in `ReviewCase`.
     """
-    rule = task.candidate
     known = {each.path: each.content for each in before}
     changed = {
         each.path: each.content[:MAX_FILE_BYTES].decode("utf-8", "backslashreplace")
@@ -127,17 +132,14 @@ def case_of(
     return ReviewCase(
         task=task.name,
         instruction=task.instruction,
-        rules=(
-            f"Editable: {', '.join(rule.editable)}. Protected: {', '.join(rule.protected)}. "
-            f"At most {rule.max_source_bytes} bytes of source, no literal above "
-            f"{rule.max_literal_bytes} bytes."
-        ),
+        rules=rules,
         claim=claim,
         evidence=evidence,
         diff=diff,
         files=dict(sorted(changed.items())[:MAX_FILES]),
         rule_findings=tuple(rule_findings),
         logs=logs,
+        champion=champion,
     )
 
 
@@ -212,7 +214,8 @@ def prompt(case: ReviewCase) -> str:
     return "\n\n".join(
         (
             f"# Task {case.task}\n{case.instruction}",
-            f"# Rules\n{case.rules}",
+            f"# What decides\n{case.rules}",
+            f"# The champion before the change\n{fence(case.champion or 'not told', source='ledger')}",
             f"# The claim to refute\n{fence(case.claim, source='claim')}",
             f"# The evidence\n{fence(case.evidence, source='ledger')}",
             f"# The change\n{fence(cut(case.diff, DIFF_CHARS), source='diff')}",

@@ -2,15 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 
+from rsi.agent.llm.providers import is_reader
 from rsi.agent.memory import brief as briefs
 from rsi.agent.memory import notebook
 from rsi.agent.policy.audits import audits_in
+from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.roles.critic import Candidate, criticise
 from rsi.agent.run.contexts import RoundContext
-from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
-from rsi.agent.store.records import AgentRole, PromotionRecord, Step, StepOutcome
+from rsi.agent.run.steps.dev_run import dev_run
+from rsi.agent.run.steps.models import (
+    budget_guard_of,
+    budget_in_force,
+    model_of,
+    proposer_of,
+    sink_of,
+)
+from rsi.agent.store.records import AgentRole, PromotionKind, PromotionRecord, Step, StepOutcome
 from rsi.agent.store.state import latest_attempt
 from rsi.agent.store.steps.facts import (
     AnyFact,
@@ -22,10 +32,16 @@ from rsi.agent.store.steps.facts import (
     Reported,
 )
 from rsi.agent.store.steps.values import RoundReport, Stance
+from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Brief, BudgetExceededError
 from rsi.evals.types import Arm, Outcome, Purpose
+from rsi.sandboxes.machine.devices import find_gpus
+from rsi.sandboxes.machine.processors import find_processors
+from rsi.tasks.types import Device, Task
 
 NO_CRITIC = "none"
+MEASURE = "measure"
+"""The tool whose answers say what the author measured."""
 OUTCOME_BY_STANCE = {
     Stance.GO: StepOutcome.OK,
     Stance.REVISE: StepOutcome.REVISE,
@@ -33,18 +49,25 @@ OUTCOME_BY_STANCE = {
 }
 
 
-def compose_brief(context: RoundContext) -> Brief:
-    """The brief of this attempt: where to start, how the champion does, what the past taught."""
+def compose_brief(context: RoundContext, champion_run: str | None = None) -> Brief:
+    """The brief of this attempt: what decides, where to start, how the champion does, what the past taught.
+
+    Args:
+        context: The round.
+        champion_run: A run of the champion on the development instance, in words; None when there is none.
+    """
     reports = past_reports(context)
     base = context.record.parent_commit or context.record.champion_commit
     return briefs.compose(
         task=context.campaign.task,
-        profile=context.campaign.profile.name,
+        profile=context.campaign.profile,
         round_id=context.round_id,
         round_number=context.record.number,
         base_commit=base,
         base_tree=context.campaign.lineage.tree(base),
-        champion=_champion_facts(context, reports),
+        champion=replace(_champion_facts(context, reports), run=champion_run),
+        allowance=_allowance(context),
+        machine=machine_text(context.campaign.task),
         reports=reports,
         inspirations=_inspirations(context, reports),
         last_version=_last_version(context),
@@ -72,16 +95,23 @@ def critique_of(context: RoundContext) -> AnyFact:
     # A control measures the evaluator; a critic could only keep it away from there.
     if campaign_context.config.critic == NO_CRITIC or context.record.is_control:
         return Critiqued(stance=Stance.GO, text="", model=NO_CRITIC, duplicates=alike)
+    brief = context.left(Briefed)
     candidate = Candidate(
         task=campaign_context.task.name,
         instruction=campaign_context.task.instruction,
+        decides=brief.decides,
+        machine=brief.machine,
+        allowance=brief.allowance,
         hypothesis=proposed.hypothesis,
         predicted_ratio=proposed.predicted_ratio,
         risk=proposed.risk,
         diff=diff,
-        score_profile=context.left(Briefed).score_profile,
+        measured=_measured_by_author(context),
+        score_profile=brief.score_profile,
         notebook=notebook.search(reports, proposed.hypothesis),
         duplicates=alike,
+        objected=brief.critique,
+        feedback=brief.feedback,
         attempt=context.attempt,
     )
     budget_guard = budget_guard_of(context)
@@ -108,6 +138,52 @@ def critique_of(context: RoundContext) -> AnyFact:
         duplicates=alike,
         findings=critique.findings,
         cost=critique.cost,
+    )
+
+
+def machine_text(task: Task) -> str:
+    """What the runs of a task happen on, in words."""
+    usable = () if task.device is Device.CPU else find_gpus()
+    gpus = "; ".join(f"{each.name}, {each.memory_bytes / (1 << 30):.0f} GiB" for each in usable)
+    held = f"GPU, one for a run: {gpus}." if gpus else "Runs get no GPU."
+    return f"{find_processors().text}.\n{held}"
+
+
+def champion_run(context: RoundContext) -> str | None:
+    """A run of the champion on the development instance, in words; None when nobody would read it.
+
+    Made once for each champion of a campaign, at the price of one run; for a control too, which must look like an idea.
+    """
+    proposer = proposer_of(context.campaign.config, context.opened())
+    if not is_reader(proposer):
+        return None
+    champion = context.record.champion_commit
+    for record in context.ledger.rounds(context.campaign.record.id):
+        told = context.ledger.step(record.id, Step.BRIEF)
+        if told is not None and told.champion_run and record.champion_commit == champion:
+            return told.champion_run
+    run = dev_run(context, context.champion_tree)
+    return None if run.facts.get("outcome") == StepOutcome.STOPPED else run.summary
+
+
+def _measured_by_author(context: RoundContext) -> tuple[str, ...]:
+    """What `measure` answered while this attempt was written, oldest first."""
+    recording = last_recording(context.ledger.events(context.round_id, AgentRole.PROPOSER))
+    return tuple(
+        answer.text for turn in recording.turns for answer in turn.answers if answer.tool == MEASURE
+    )
+
+
+def _allowance(context: RoundContext) -> briefs.Allowance:
+    """What the campaign has left now."""
+    config, limits = context.campaign.config, budget_in_force(context.campaign).limits()
+    used = spent_now(context.ledger, context.campaign.record.id)
+    return briefs.Allowance(
+        round_number=context.record.number,
+        rounds=config.rounds,
+        limits=limits,
+        used={name: used.amount(name) for name in limits},
+        round_usd=config.round_budget_usd,
     )
 
 
@@ -154,12 +230,16 @@ def _inspirations(context: RoundContext, reports: Sequence[RoundReport]) -> tupl
 
 def _champion_facts(context: RoundContext, reports: Sequence[RoundReport]) -> briefs.ChampionFacts:
     """How the champion did on the screen of its promotion; the baseline was not measured by itself."""
-    promoted = [each for each in reports if each.is_promoted]
-    last = next((each for each in promoted if each.commit == context.record.champion_commit), None)
+    champion = context.record.champion_commit
+    facts = briefs.ChampionFacts(
+        commit=champion,
+        start=context.record.parent_commit,
+        promotions=_promotions_below(context, champion),
+        floor_s=context.opened().floor_s,
+    )
+    last = next((each for each in reports if each.is_promoted and each.commit == champion), None)
     if last is None:
-        return briefs.ChampionFacts(
-            promotions=len(promoted), metric_value=None, against_baseline=None, last_effect=None
-        )
+        return facts
     attempt = latest_attempt(context.ledger.steps(last.round_id))
     runs = [
         each.metric_value
@@ -174,13 +254,21 @@ def _champion_facts(context: RoundContext, reports: Sequence[RoundReport]) -> br
         each.commit: each.effect if each.is_supported else None
         for each in audits_in(context.ledger.campaign_events(context.record.campaign_id))
     }
-    return briefs.ChampionFacts(
-        promotions=len(promoted),
-        metric_value=sorted(runs)[len(runs) // 2] if runs else None,
-        against_baseline=audited.get(context.record.champion_commit),
+    return replace(
+        facts,
+        metric_value=median(runs) if runs else None,
+        against_baseline=audited.get(champion),
         last_effect=last.effect,
         quality=() if attempt.searched is None else attempt.searched.quality,
     )
+
+
+def _promotions_below(context: RoundContext, commit: str) -> int:
+    """How many promotions a commit is the result of."""
+    below = {each.commit for each in context.campaign.lineage.history(commit)}
+    moves = context.ledger.promotions(context.campaign.record.lineage)
+    promoted = {each.new_commit for each in moves if each.kind is PromotionKind.PROMOTE}
+    return len(promoted & below)
 
 
 def _last_version(context: RoundContext) -> str | None:

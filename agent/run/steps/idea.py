@@ -8,7 +8,12 @@ from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.roles.proposer.loop import propose as run_proposer
 from rsi.agent.roles.proposer.start import Start
 from rsi.agent.run.contexts import RoundContext
-from rsi.agent.run.steps.briefing import compose_brief, critique_of, search_notebook
+from rsi.agent.run.steps.briefing import (
+    champion_run,
+    compose_brief,
+    critique_of,
+    search_notebook,
+)
 from rsi.agent.run.steps.controlling import planted_control, propose_control
 from rsi.agent.run.steps.dev_run import dev_run
 from rsi.agent.run.steps.device_time import device_time
@@ -105,10 +110,15 @@ def planted_entry(context: RoundContext) -> Planted | None:
 
 def write_brief(context: RoundContext) -> Briefed:
     """What the proposer is told: instruction, the champion's profile, the notebook."""
-    brief = compose_brief(context)
+    run = champion_run(context)
+    brief = compose_brief(context, run)
     return Briefed(
         base_commit=brief.base_commit,
         score_profile=brief.score_profile,
+        decides=brief.decides,
+        machine=brief.machine,
+        allowance=brief.allowance,
+        champion_run=run,
         notebook=brief.notebook,
         inspirations=brief.inspirations,
         last_version=brief.last_version,
@@ -246,6 +256,9 @@ def _stored_brief(context: RoundContext) -> Brief:
         base_commit=stored.base_commit,
         base_tree=context.campaign.lineage.tree(stored.base_commit),
         score_profile=stored.score_profile,
+        decides=stored.decides,
+        machine=stored.machine,
+        allowance=stored.allowance,
         notebook=stored.notebook,
         inspirations=stored.inspirations,
         last_version=stored.last_version,

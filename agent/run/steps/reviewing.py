@@ -10,7 +10,7 @@ from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import AgentRole
-from rsi.agent.store.steps.facts import Committed, Proposed
+from rsi.agent.store.steps.facts import Briefed, Committed, Proposed
 from rsi.agent.store.steps.values import Cost, Vote
 from rsi.agent.types import BudgetExceededError
 from rsi.evals.types import Arm, Finding, Score, Severity
@@ -95,6 +95,7 @@ def _case(
     diff: str,
     printed: Mapping[str, str],
 ) -> ReviewCase:
+    brief = context.left(Briefed)
     return case_of(
         context.campaign.task,
         context.champion_tree,
@@ -102,6 +103,8 @@ def _case(
         claim=f"{context.left(Proposed).hypothesis}\nMeasured: {score_line(score)}",
         evidence=encode(score),
         diff=diff,
+        rules=brief.decides,
+        champion=f"{brief.score_profile}\n{brief.machine}",
         rule_findings=rules,
         logs="\n".join(f"[{name}]\n{text}" for name, text in printed.items()),
     )

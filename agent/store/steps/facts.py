@@ -69,6 +69,13 @@ class Briefed(StepFact):
     base_commit: str
     """The commit that the idea starts from."""
     score_profile: str
+    decides: str = ""
+    """What a candidate is judged by; empty in older rounds, like the two below."""
+    machine: str = ""
+    allowance: str = ""
+    """Rounds and money that were left."""
+    champion_run: str | None = None
+    """A run of the champion for the brief, as `measure` tells it; None when none was made for this round."""
     notebook: str
     inspirations: tuple[str, ...]
     last_version: str | None = None

@@ -75,7 +75,7 @@ def promoted(past, campaign_context):
 def test_a_promotion_is_what_worked_best_until_it_is_rolled_back(past, campaign_context, promoted):
     before = compose_brief(next_context(past, campaign_context, 2))
     assert "What worked best:\n- round 1 promoted" in before.notebook
-    assert "result of 1 promoted changes" in before.score_profile
+    assert "result of 1 promoted change, commit" in before.score_profile
 
     roll_back(
         past.ledger, past.lineage, past.lineage.baseline(), actor="person:ada", reason="it cheats"
@@ -85,7 +85,7 @@ def test_a_promotion_is_what_worked_best_until_it_is_rolled_back(past, campaign_
     assert "What worked best" not in after.notebook
     assert "round 1 rolled_back" in after.notebook
     assert "Rolled back by person:ada: it cheats" in after.notebook
-    assert "The champion is the unchanged baseline." in after.score_profile
+    assert "The champion is the unchanged baseline, commit" in after.score_profile
     (again,) = notebook.duplicates(
         past_reports(context), hypothesis="sum the rows in one go", diff=""
     )
@@ -191,7 +191,7 @@ def test_the_champions_facts_are_those_of_the_version_that_was_promoted(
     past._promote(context.round_id, base, commit)
     praise(past, context.round_id, "a window", commit)
     facts = compose_brief(next_context(past, campaign_context, 2)).score_profile
-    assert "latest measured value is 7 " in facts
+    assert "its fit_cpu was 7 s, the median" in facts
 
 
 def test_the_gate_draws_the_pairs_of_the_version_that_lies_there(past, ledger, sent_back):

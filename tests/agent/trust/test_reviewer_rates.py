@@ -184,7 +184,15 @@ def test_no_reviewer_reads_the_head_of_a_patch_or_its_name():
     for trial in trials:
         diff = diff_trees(trial.before, trial.after)
         text = prompt(
-            case_of(trial.task, trial.before, trial.after, claim="x", evidence=EVIDENCE, diff=diff)
+            case_of(
+                trial.task,
+                trial.before,
+                trial.after,
+                claim="x",
+                evidence=EVIDENCE,
+                diff=diff,
+                rules="",
+            )
         )
         assert trial.name not in text
         entries = {each.name: each for each in (*trial.task.solutions, *trial.task.cheats)}

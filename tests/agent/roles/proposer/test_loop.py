@@ -15,6 +15,7 @@ from rsi.agent.llm.types import (
     ToolResult,
 )
 from rsi.agent.roles.proposer.allowance import ProposerLimits
+from rsi.agent.roles.proposer.prompt import check_scaffold
 from rsi.agent.roles.scaffold.loading import ScaffoldError, load_scaffold
 from rsi.agent.types import ProposalOutcome
 from rsi.sandboxes.types import ExecOutcome
@@ -314,6 +315,15 @@ def test_a_scaffold_with_an_unknown_tool_or_limit_is_refused(lab):
     lab.scaffold = replace(load_scaffold(), tools=("shell", "telepathy"))
     with pytest.raises(ScaffoldError, match="telepathy"):
         lab.run(Puppet())
+
+
+def test_a_scaffold_with_a_blank_that_nobody_fills_is_refused_before_anything_is_queued():
+    scaffold = load_scaffold()
+    check_scaffold(scaffold)
+    for prompt in scaffold.prompts:
+        odd = replace(scaffold, prompts={**scaffold.prompts, prompt: "Weather: $weather"})
+        with pytest.raises(ScaffoldError, match=rf"prompts/{prompt}.md: blank 'weather'"):
+            check_scaffold(odd)
 
 
 def with_limits(scaffold, **limits):
