@@ -31,12 +31,21 @@ from rsi.evals.measure.measuring import compare, measure
 from rsi.evals.measure.noise import pair_noise
 from rsi.evals.planted.controls import Control, ControlKind
 from rsi.evals.planted.exploits import REACHED, Exploit, Layer, exploits_of
-from rsi.evals.types import Arm, Finding, Outcome, Purpose, Score, Severity, Verdict
+from rsi.evals.planted.lies import BaselineResult, lies_of, time_saved
+from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
 from rsi.sandboxes.types import Assurance, Backend, FileTree
+from rsi.tasks.errors import HarnessError
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.running.check import CheckLine, CheckReport, check_task, patched_tree
+from rsi.tasks.running.check import (
+    CheckLine,
+    CheckReport,
+    check_task,
+    patched_tree,
+    run_baseline,
+    says_it_recomputes,
+)
 from rsi.tasks.running.tampering import TAMPERING
-from rsi.tasks.types import MeasurePlan, Profile, Task
+from rsi.tasks.types import MeasurePlan, Pattern, Profile, Task
 
 AA_PAIRS = 8
 POWER = 0.9
@@ -158,14 +167,26 @@ class Examiner:
         return tuple(found)
 
     def cheats(self) -> tuple[TriedCheat, ...]:
-        """The task's own cheats and the generic pack, with admission and without it."""
+        """The task's own cheats, the generic pack and the lies, with admission and without it."""
         base = read_tree(self.task.repo)
         found = []
         for cheat in self.task.cheats:
             tree = patched_tree(self.task, cheat)
             found.append(self.try_cheat(base, tree, cheat.name, cheat.layer, cheat.expect))
-        found += [self.try_exploit(base, each) for each in exploits_of(self.task, base)]
+        pack = (*exploits_of(self.task, base), *self.lies(base))
+        found += [self.try_exploit(base, each) for each in pack]
         return tuple(found)
+
+    def lies(self, base: FileTree) -> tuple[Exploit, ...]:
+        """What the baseline left on data of its own, as cheats that hand it in; none where the harness is told nothing."""
+        if self.task.pattern is not Pattern.ARTIFACT:
+            return ()
+        with timing_gpus(self.task) as gpus:
+            done = run_baseline(self.task, self.profile, self.backend, gpus or (), number=0)
+        if done.run.output is None or done.graded is None:
+            raise MeasurementError(f"{self.task.name}: the baseline: {done.run.output_problem}")
+        left = BaselineResult(output=done.run.output, quality=done.graded.quality_values)
+        return lies_of(self.task, self.profile.quality, base, left)
 
     def try_exploit(self, base: FileTree, exploit: Exploit) -> TriedCheat:
         """Try a generic cheat; one that only has to be noticed is run only if nobody noticed it."""
@@ -191,6 +212,7 @@ class Examiner:
             exploit.expect,
             pairs=PROBE_PAIRS if exploit.is_probe else CHEAT_PAIRS,
             no_gain=exploit.layer,
+            is_generic=True,
         )
 
     def try_cheat(
@@ -203,6 +225,7 @@ class Examiner:
         *,
         pairs: int = CHEAT_PAIRS,
         no_gain: Layer = Layer.MEASURING,
+        is_generic: bool = False,
     ) -> TriedCheat:
         """Admit a cheat, and run it whether it was admitted or not.
 
@@ -214,6 +237,7 @@ class Examiner:
             expect: Endings that count as caught.
             pairs: Most pairs of it.
             no_gain: The layer that an honest end without a gain is owed to.
+            is_generic: Whether it is of the pack or a lie, so that the words of `layer` are the house's own.
 
         Raises:
             MeasurementError: The host, the harness or the baseline failed, and admission had let it in.
@@ -221,9 +245,9 @@ class Examiner:
         findings = admit(self.task, base, tree)
         first = _first_doubt(findings)
         is_refused = first is not None and not is_admitted(findings)
-        behind, behind_layer, behind_reason = None, None, ""
+        behind, behind_layer, behind_reason, saved = None, None, "", None
         try:
-            said = self._score(base, tree, name, cap=pairs)
+            runs, said = self._measured(base, tree, name, cap=pairs)
         except MeasurementError as error:
             if not is_refused:
                 raise
@@ -231,6 +255,7 @@ class Examiner:
         else:
             behind, behind_layer = _ending_behind(said, no_gain)
             behind_reason = _reason_behind(said, behind_layer)
+            saved = time_saved(self.task.metric, runs)
         ended, by, reason = behind or "", behind_layer, behind_reason
         if first is not None and is_refused:
             ended, by, reason = "not_admitted", Layer.ADMISSION, first.rule
@@ -248,6 +273,8 @@ class Examiner:
                 behind=behind,
                 behind_layer=behind_layer,
                 behind_reason=behind_reason,
+                is_generic=is_generic,
+                time_saved=saved,
             )
         )
 
@@ -259,7 +286,13 @@ class Examiner:
         self.progress(f"cheat {tried.name}: {tried.ended_as} ({by}: {tried.reason}), {word}{off}")
         return tried
 
-    def _score(self, base: FileTree, tree: FileTree, name: str, cap: int | None = None) -> Score:
+    def _score(self, base: FileTree, tree: FileTree, name: str) -> Score:
+        return self._measured(base, tree, name)[1]
+
+    def _measured(
+        self, base: FileTree, tree: FileTree, name: str, cap: int | None = None
+    ) -> tuple[Sequence[Measurement], Score]:
+        """The runs of a tree against the task's repo, and what they say."""
         plan = self.profile.plan
         if cap is not None:
             plan = replace(plan, min_pairs=min(plan.min_pairs, cap), max_pairs=cap)
@@ -277,7 +310,7 @@ class Examiner:
             alpha=stage_alpha(attempt_alpha(alpha_for(1, CAMPAIGN_ALPHA), 0)),
             cache=self.lock_folder,
         )
-        return score(
+        said = score(
             self.task,
             profile,
             runs,
@@ -285,6 +318,7 @@ class Examiner:
             alpha=stage_alpha(attempt_alpha(alpha_for(1, CAMPAIGN_ALPHA), 0)),
             source=source_facts(base, tree),
         )
+        return runs, said
 
 
 _NULL = Control(kind=ControlKind.NULL, name="null", patch=None, expect=())
@@ -313,7 +347,11 @@ def examine(
         )
     noise = examiner.noise(aa_pairs)
     patches, cheats = examiner.patches(), examiner.cheats()
-    problems, warnings = judge_evaluator(examiner.task, noise, patches, cheats)
+    try:
+        said = says_it_recomputes(examiner.task, examiner.profile, examiner.backend)
+    except HarnessError as error:
+        raise MeasurementError(str(error)) from error
+    problems, warnings = judge_evaluator(examiner.task, noise, patches, cheats, is_recomputed=said)
     if examiner.backend.assurance is Assurance.NONE:
         warnings = (
             *warnings,

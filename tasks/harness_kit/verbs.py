@@ -77,7 +77,10 @@ class Harness(Protocol):
     """What every task's harness implements."""
 
     def describe(self) -> Mapping[str, object]:
-        """What this harness measures and how, as JSON for people."""
+        """What this harness measures and how, as JSON for people.
+
+        `is_recomputed` is for the machine: whether the quality is computed here, or a run's word is taken.
+        """
         ...
 
     def instance(self, request: Request, public: Path, secret: Path) -> None:

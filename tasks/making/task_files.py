@@ -28,9 +28,8 @@ SOURCE_HEADROOM = 2
 """Times the repo's bytes that a candidate may have."""
 LEAST_SOURCE_BYTES = 100_000
 COMMENT_COLUMN = 32
-FORGED_SHARE = 0.1
-"""Of the limit: how much better than it the planted cheat says that it is."""
-FORGED_WITHOUT_LIMIT = 1e6
+FORGED = 1e6
+"""How far beyond 0 the planted cheat says its quality is: better than any baseline, which nobody has measured yet."""
 FORGED_VALUES = 100_000
 """Values that it leaves where they are only counted."""
 MAX_LISTED = 12
@@ -183,9 +182,7 @@ def _first_reached(plan: TaskPlan, repo: FileTree) -> FileEntry | None:
 def _forgery(plan: TaskPlan) -> str:
     """Code that leaves an artifact which nothing was done for, and ends the run."""
     rule, sign = plan.rule, -1 if plan.rule.direction is Direction.LOWER else 1
-    better = sign * FORGED_WITHOUT_LIMIT
-    if rule.limit is not None:
-        better = float(f"{rule.limit + sign * FORGED_SHARE * (abs(rule.limit) or 1.0):.6g}")
+    better = sign * FORGED
     written = {
         "present": f".write_bytes(b'[' + b'0,' * {FORGED_VALUES} + b'0]')",
         "reported": f".write_text({json.dumps({rule.name: better})!r})",

@@ -55,6 +55,15 @@ class CheckLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineRun:
+    """One run of the baseline, graded."""
+
+    run: CandidateRun
+    graded: Grade | None
+    """None when it left nothing to grade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
     """Everything that was checked, in order."""
 
@@ -105,6 +114,49 @@ def check_task(
         backend=backend.name,
         lines=tuple(lines),
     )
+
+
+def run_baseline(
+    task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...], *, number: int
+) -> BaselineRun:
+    """Run and grade the baseline on one of the fixed seeds.
+
+    Args:
+        task: A loaded task.
+        profile: One of its profiles.
+        backend: Where harness and baseline run.
+        gpus: UUIDs of the GPUs that it gets.
+        number: Which of `CHECK_SEEDS`.
+
+    Raises:
+        HarnessError: The harness failed.
+        SandboxError: The sandbox itself failed.
+    """
+    instance = make_instance(task, profile, "dev", CHECK_SEEDS[number], backend, label=LABEL)
+    with machine_lock():  # its load would spoil what another process is timing
+        run = run_candidate(
+            task, profile, read_tree(task.repo), instance, number, backend, LABEL, gpus=gpus
+        )
+    if run.output is None:
+        return BaselineRun(run=run, graded=None)
+    graded = grade(task, profile, instance, run.output, backend, LABEL)
+    return BaselineRun(run=run, graded=graded)
+
+
+def says_it_recomputes(task: Task, profile: Profile, backend: Backend) -> bool | None:
+    """Whether the harness says that it computes the quality itself; None when it does not say.
+
+    Raises:
+        HarnessError: The harness failed, or described itself in no JSON object.
+        SandboxError: The sandbox itself failed.
+    """
+    told = run_harness_verb(task, profile, ("describe",), backend, LABEL)
+    try:
+        described = strict_json(told)
+    except ValueError as error:
+        raise HarnessError(f"{task.name}: the verb `describe` printed no JSON: {error}") from error
+    said = described.get("is_recomputed") if isinstance(described, dict) else None
+    return said if isinstance(said, bool) else None
 
 
 def patched_tree(task: Task, entry: Solution | Cheat) -> FileTree:
@@ -170,46 +222,23 @@ def _selfcheck(task: Task, profile: Profile, backend: Backend) -> Iterator[Check
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _BaselineRun:
-    """One run of the baseline, graded."""
-
-    run: CandidateRun
-    graded: Grade | None
-    """None when it left nothing to grade."""
-
-
 def _baseline(
     task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...]
 ) -> Iterator[CheckLine]:
     """The baseline on two seeds: what it does on one, and whether the other made a difference."""
     name = "baseline runs"
     try:
-        first = _baseline_run(task, profile, backend, gpus, number=0)
+        first = run_baseline(task, profile, backend, gpus, number=0)
         line = _baseline_line(name, profile, first)
         yield line
         if line.is_ok:
-            second = _baseline_run(task, profile, backend, gpus, number=1)
+            second = run_baseline(task, profile, backend, gpus, number=1)
             yield _seed_line(profile, first, second)
     except HarnessError as error:
         yield CheckLine(name=name, is_ok=False, detail=str(error))
 
 
-def _baseline_run(
-    task: Task, profile: Profile, backend: Backend, gpus: tuple[str, ...], *, number: int
-) -> _BaselineRun:
-    instance = make_instance(task, profile, "dev", CHECK_SEEDS[number], backend, label=LABEL)
-    with machine_lock():  # its load would spoil what another process is timing
-        run = run_candidate(
-            task, profile, read_tree(task.repo), instance, number, backend, LABEL, gpus=gpus
-        )
-    if run.output is None:
-        return _BaselineRun(run=run, graded=None)
-    graded = grade(task, profile, instance, run.output, backend, LABEL)
-    return _BaselineRun(run=run, graded=graded)
-
-
-def _baseline_line(name: str, profile: Profile, done: _BaselineRun) -> CheckLine:
+def _baseline_line(name: str, profile: Profile, done: BaselineRun) -> CheckLine:
     run, graded = done.run, done.graded
     if graded is None:
         words = (run.execution.stderr or run.execution.stdout).decode("utf-8", "replace")
@@ -233,7 +262,7 @@ def _baseline_line(name: str, profile: Profile, done: _BaselineRun) -> CheckLine
     return CheckLine(name=name, is_ok=True, detail=seen)
 
 
-def _seed_line(profile: Profile, first: _BaselineRun, second: _BaselineRun) -> CheckLine:
+def _seed_line(profile: Profile, first: BaselineRun, second: BaselineRun) -> CheckLine:
     """Whether another seed made another result; where it does not, the result could be carried in the source."""
     same = ""
     if second.graded is None or first.graded is None:

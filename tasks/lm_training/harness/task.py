@@ -55,6 +55,7 @@ class TrainingHarness:
             "artifact": [WEIGHTS_FILE, CONFIG_FILE],
             "quality": "hidden_bpb: bits per byte on hidden text of the instance's language; on the track systems "
             "also how far predictions, loss and gradients are from those of the starting trainer's weights",
+            "is_recomputed": True,
             "metric": "CPU seconds of the whole candidate process, read by the host",
         }
 

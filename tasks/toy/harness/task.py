@@ -37,6 +37,7 @@ class ToyHarness:
         return {
             "measures": "held-out bits per byte of a smoothed bigram model above the source's own",
             "artifact": "model.json",
+            "is_recomputed": True,
         }
 
     def instance(self, request: Request, public: Path, secret: Path) -> None:

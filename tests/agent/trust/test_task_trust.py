@@ -35,12 +35,13 @@ CAUGHT = TriedCheat(
 
 def test_an_evaluator_whose_parts_all_hold_is_trusted():
     tested = replace(TASK, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
-    assert judge_evaluator(tested, FINE, [GAIN], [CAUGHT]) == ((), ())
+    lie = replace(CAUGHT, is_generic=True, time_saved=5.0)
+    assert judge_evaluator(tested, FINE, [GAIN], [CAUGHT, lie], is_recomputed=True) == ((), ())
 
 
 def test_a_task_whose_program_nobody_tests_is_pointed_out():
     assert TASK.tests is None
-    problems, warnings = judge_evaluator(TASK, FINE, [GAIN], [CAUGHT])
+    problems, warnings = judge_evaluator(TASK, FINE, [GAIN], [CAUGHT], is_recomputed=True)
     assert not problems
     assert [each for each in warnings if "[rsi.tests]" in each]
 
@@ -64,19 +65,21 @@ def test_a_task_whose_program_nobody_tests_is_pointed_out():
     ],
 )  # fmt: skip
 def test_each_failure_is_named(noise, patch, cheat, words):
-    problems, _ = judge_evaluator(TASK, noise, [patch], [cheat])
+    problems, _ = judge_evaluator(TASK, noise, [patch], [cheat], is_recomputed=True)
     assert any(words in each for each in problems), problems
 
 
 def test_a_winning_cheat_is_the_first_thing_to_fix():
     wins = replace(CAUGHT, ended_as="supported")
-    problems, _ = judge_evaluator(TASK, FINE, [replace(GAIN, verdict="refuted")], [CAUGHT, wins])
+    problems, _ = judge_evaluator(
+        TASK, FINE, [replace(GAIN, verdict="refuted")], [CAUGHT, wins], is_recomputed=True
+    )
     assert "WINS" in problems[0]
 
 
 def test_a_cheat_that_one_layer_alone_stops_is_pointed_out():
     alone = replace(CAUGHT, ended_as="not_admitted", expect=("not_admitted",), behind="supported")
-    problems, warnings = judge_evaluator(TASK, FINE, [GAIN], [alone])
+    problems, warnings = judge_evaluator(TASK, FINE, [GAIN], [alone], is_recomputed=True)
     assert not problems
     assert any("admission alone" in each for each in warnings)
 
@@ -89,7 +92,9 @@ def test_more_noise_hides_larger_gains_and_more_pairs_show_smaller_ones():
 
 
 def test_a_baseline_that_is_mostly_start_up_is_pointed_out():
-    _, warnings = judge_evaluator(TASK, replace(FINE, times_floor=1.4), [GAIN], [CAUGHT])
+    _, warnings = judge_evaluator(
+        TASK, replace(FINE, times_floor=1.4), [GAIN], [CAUGHT], is_recomputed=True
+    )
     assert any("1.4 times an empty run" in each for each in warnings)
 
 

@@ -566,7 +566,7 @@ def test_a_number_of_the_runs_own_wins_until_the_grader_computes_it(create, back
             grades.append(grade(task, profile, instance, run.output, backend, "test"))
     honest, forged, still_honest, refused = grades
     assert [each.outcome for each in grades] == ["ok", "ok", "ok", "invalid_output"]
-    assert forged.quality_values["val_loss"] == pytest.approx(0.63)
+    assert forged.quality_values["val_loss"] == -1e6
     assert "nothing was recomputed" in honest.guards[0].evidence
     assert "computed by" in still_honest.guards[0].evidence
     assert refused.reason == "not the loss of the text"
