@@ -239,7 +239,10 @@ def _size(view: RoundView) -> str:
 
 
 def _cost(view: RoundView) -> str:
-    parts = [f"${view.spend_usd:.2f}" if view.spend_usd >= 0.01 else "less than a cent"] if view.spend_usd else []  # fmt: skip
+    real = view.spend_usd - view.reserved_usd
+    parts = [f"${real:.2f}" if real >= 0.01 else "less than a cent"] if real > 0 else []
+    if view.reserved_usd > 0:
+        parts.append(f"${view.reserved_usd:.2f} reserved")
     if view.device_s:
         parts.append(
             "a device second" if view.device_s < 2 else f"{view.device_s:,.0f} device seconds"

@@ -80,10 +80,17 @@ class Caller:
         price = self.model.price
         if usage is None:
             usd = None if price is None else price.bound_usd(bound)
+            cost = Cost(
+                usd=usd,
+                calls=1,
+                wall_s=wall_s,
+                reserved_usd=usd or 0.0,
+                reserved_tokens=bound.total_tokens,
+            )
         else:
             usd = None if price is None else price.cost_usd(usage)
+            cost = Cost(usd=usd, usage=usage, calls=1, wall_s=wall_s)
         self.budget_guard.settle(reservation, usage=usage, usd=None if usage is None else usd)
-        cost = Cost(usd=usd, usage=bound if usage is None else usage, calls=1, wall_s=wall_s)
         self.cost = self.cost + cost
         return cost
 

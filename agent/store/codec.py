@@ -38,6 +38,10 @@ class Stored(ABC):
         """The value of a stored object, as it came out of the JSON."""
 
 
+ADDED = "added"
+"""Key of a field's metadata by which it alone is not stored while it has its default: older rows lack it."""
+
+
 class Sparse:
     """A dataclass of which a field is not stored while it has its default."""
 
@@ -84,7 +88,7 @@ def stored_fields(value: Any) -> dict[str, object]:
     return {
         each.name: item
         for each, item in values.items()
-        if not (is_sparse and _is_default(each, item))
+        if not ((is_sparse or ADDED in each.metadata) and _is_default(each, item))
     }
 
 

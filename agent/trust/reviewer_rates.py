@@ -100,7 +100,10 @@ class ReviewerReport:
     calls: int
     tokens: int
     usd: float | None
-    """None when some price was unknown."""
+    """Real dollars; None when some price was unknown."""
+    reserved_usd: float
+    """What was reserved for calls whose cost nobody told; it counts against the budget too."""
+    reserved_tokens: int
     ended_early: str
     """Why the model did not see every change; empty when it did, or none was asked."""
 
@@ -148,15 +151,18 @@ class _Till:
     usage: Usage = field(default_factory=Usage)
     usd: float = 0.0
     has_unpriced: bool = False
+    reserved_usd: float = 0.0
+    reserved_tokens: int = 0
     _reserved: tuple[float | None, int] = (0.0, 0)
 
     def reserve(
         self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
     ) -> str:
         bound = upper_bound_usd or 0.0
-        if self.budget_usd is not None and self.usd + bound > self.budget_usd:
+        spent = self.usd + self.reserved_usd
+        if self.budget_usd is not None and spent + bound > self.budget_usd:
             raise BudgetExceededError(
-                f"the next call of {model} as {role} may cost ${bound:.4f}, and ${self.usd:.4f} of "
+                f"the next call of {model} as {role} may cost ${bound:.4f}, and ${spent:.4f} of "
                 f"${self.budget_usd:g} is spent",
                 limit="usd",
             )
@@ -165,11 +171,15 @@ class _Till:
 
     def settle(self, reservation: str, *, usage: Usage | None, usd: float | None) -> None:
         bound_usd, bound_tokens = self._reserved
-        cost = bound_usd if usage is None else usd
         self.calls += 1
-        self.usage += Usage(input_uncached_tokens=bound_tokens) if usage is None else usage
-        self.usd += cost or 0.0
-        self.has_unpriced = self.has_unpriced or cost is None
+        if usage is None:
+            self.reserved_usd += bound_usd or 0.0
+            self.reserved_tokens += bound_tokens
+            self.has_unpriced = self.has_unpriced or bound_usd is None
+        else:
+            self.usage += usage
+            self.usd += usd or 0.0
+            self.has_unpriced = self.has_unpriced or usd is None
 
 
 def trials_of(task_names: Sequence[str]) -> tuple[tuple[Trial, ...], tuple[str, ...]]:
@@ -258,6 +268,8 @@ def reviewer_rates(
         calls=till.calls,
         tokens=till.usage.total_tokens,
         usd=None if till.has_unpriced else till.usd,
+        reserved_usd=till.reserved_usd,
+        reserved_tokens=till.reserved_tokens,
         ended_early=ended_early,
     )
 

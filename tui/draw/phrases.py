@@ -113,6 +113,11 @@ def paid(spent: float, reserved: float) -> str:
     return usd(spent) if reserved <= 0 else f"{usd(spent - reserved)} + {usd(reserved)} reserved"
 
 
+def paid_briefly(spent: float, reserved: float) -> str:
+    """Dollars really paid, for a column: a plus where more is reserved, a dash where nothing was spent."""
+    return (usd(spent - reserved) + ("+" if reserved > 0 else "")) if spent else DASH
+
+
 def duration(seconds: float) -> str:
     """Two units at most: "41 s", "2 m 05 s", "12 m", "3 h 05 m", "2 d 4 h"."""
     total = max(0, round(seconds))

@@ -18,9 +18,9 @@ from rsi.tui.draw.phrases import (
     ENDED_CELLS,
     ended,
     interval,
+    paid_briefly,
     ratio,
     short_commit,
-    usd,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.model.commands import Command, Scope, bindings
@@ -234,7 +234,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
             (DASH if place.place is None else str(place.place), Role.STRONG),
             (interval(view.effect), Role.GOOD if place.place else Role.DIM),
             ended(view),
-            (usd(view.spend_usd) if view.spend_usd else DASH, Role.DIM),
+            (paid_briefly(view.spend_usd, view.reserved_usd), Role.DIM),
             (view.hypothesis, Role.TEXT),
         )
 

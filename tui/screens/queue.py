@@ -10,7 +10,14 @@ from textual.widget import Widget
 
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui.draw.phrases import campaign_state, ended, interval, ratio, round_word, usd
+from rsi.tui.draw.phrases import (
+    campaign_state,
+    ended,
+    interval,
+    paid_briefly,
+    ratio,
+    round_word,
+)
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.queue import about_lines, known_lines, step_after
 from rsi.tui.model.commands import Command, Scope, bindings
@@ -207,7 +214,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
             (f"{each.rounds}/{rounds or DASH}", Role.TEXT),
             (str(each.promoted or DASH), Role.GOOD if each.promoted else Role.DIM),
             self._speedup(each),
-            (usd(each.spend_usd) if each.spend_usd else DASH, Role.TEXT),
+            (paid_briefly(each.spend_usd, each.reserved_usd), Role.TEXT),
             self._now(each),
             (self.cockpit.age(record.created_at), Role.DIM),
         )

@@ -20,6 +20,7 @@ from rsi.tui.draw.phrases import (
     ended,
     interval,
     paid,
+    paid_briefly,
     ratio,
     usd,
 )
@@ -287,7 +288,7 @@ class RunScreen(SteeringActions, FilteredScreen):
             ended(each),
             (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
             (predicted, Role.DIM),
-            (usd(each.spend_usd) if each.spend_usd else DASH, Role.DIM),
+            (paid_briefly(each.spend_usd, each.reserved_usd), Role.DIM),
             (took, Role.DIM),
             (
                 ("control: " if each.record.is_control else "") + (each.hypothesis or DASH),

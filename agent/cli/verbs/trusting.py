@@ -17,6 +17,7 @@ from rsi.agent.cli.entry import EXIT_UNAVAILABLE
 from rsi.agent.cli.verbs.reading import show_interval
 from rsi.agent.policy.audits import failed_audit
 from rsi.agent.policy.controls import standing_of, task_standing
+from rsi.agent.report.wording import money_text, tokens_text
 from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
 from rsi.agent.trust.ablation import Grain, PartVerdict
 from rsi.agent.trust.reviewer_rates import ModelReviewer, Reviewed, ReviewerReport, reviewer_rates
@@ -126,9 +127,12 @@ def _reviewer_lines(report: ReviewerReport) -> list[str]:
             f"left out, for they crash or lose quality and deserve an objection: {', '.join(report.left_out)}"
         )
     if report.model is not None:
-        usd = "a price that is not known" if report.usd is None else f"${report.usd:.4f}"
+        usd = "a price that is not known"
+        if report.usd is not None:
+            usd = money_text(report.usd + report.reserved_usd, report.reserved_usd)
+        tokens = tokens_text(report.tokens, report.reserved_tokens) or "no tokens"
         lines.append(
-            f"{report.model}, votes for each patch: {report.votes}; {report.calls} calls, {report.tokens} tokens, {usd}"
+            f"{report.model}, votes for each patch: {report.votes}; {report.calls} calls, {tokens}, {usd}"
         )
     if report.ended_early:
         lines.append(f"ENDED EARLY, rates are over what was reviewed: {report.ended_early}")

@@ -4,8 +4,9 @@ import math
 
 from rsi.agent.llm.types import Usage
 from rsi.agent.memory.notebook import accuracy_of, lesson_of
-from rsi.agent.policy.budget import charged_usd, usage_of
+from rsi.agent.policy.budget import usage_of
 from rsi.agent.run.contexts import RoundContext
+from rsi.agent.store.facts.charge_facts import BOUND, charged_usd, reserved_part_usd
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChargeRole, Step, StepOutcome
 from rsi.agent.store.state import Attempt
@@ -83,6 +84,8 @@ def round_cost(ledger: Ledger, round_id: str) -> Cost:
         usage=sum((usage_of(each) for each in charges), start=Usage()),
         calls=len(charges),
         wall_s=math.fsum(thinking_s),
+        reserved_usd=math.fsum(map(reserved_part_usd, charges)),
+        reserved_tokens=sum(each.tokens.get(BOUND, 0) for each in charges),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rsi.agent.llm.types import Usage
-from rsi.agent.store.codec import Sparse
+from rsi.agent.store.codec import ADDED, Sparse
 from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import Finding, Interval, Severity
 
@@ -17,10 +17,15 @@ class Cost:
     """What a part of a round used."""
 
     usd: float | None = 0.0
-    """None when some price was unknown."""
+    """Real dollars and what is only reserved; None when some price was unknown."""
     usage: Usage = field(default_factory=Usage)
+    """Tokens that providers told of."""
     calls: int = 0
     wall_s: float = 0.0
+    reserved_usd: float = field(default=0.0, metadata={ADDED: True})
+    """The part of `usd` that is only reserved, for calls whose cost nobody told."""
+    reserved_tokens: int = field(default=0, metadata={ADDED: True})
+    """Tokens reserved for them; not in `usage`. Older rows have them there."""
 
     def __add__(self, other: "Cost") -> "Cost":
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
@@ -29,6 +34,8 @@ class Cost:
             usage=self.usage + other.usage,
             calls=self.calls + other.calls,
             wall_s=self.wall_s + other.wall_s,
+            reserved_usd=self.reserved_usd + other.reserved_usd,
+            reserved_tokens=self.reserved_tokens + other.reserved_tokens,
         )
 
 

@@ -1,14 +1,17 @@
 """Tokens as servers really count them: what is charged is what the server means, or is marked unknown; a cap binds."""
 
 import pytest
+from tests.agent.llm.servers import Say
 from tests.agent.llm.sloppy import Raw, chat, chunk, messages, said, sse
 from tests.agent.llm.test_adapters import ask
 from tests.agent.policy.test_budget import MemoryLedger, budget_guard
+from tests.agent.puppet import OpenBudgetGuard
 
 from rsi.agent.llm.adapters.token_counts import chat_usage, claude_usage
 from rsi.agent.llm.types import Usage
 from rsi.agent.policy.budget import Budget, spent
-from rsi.agent.types import BudgetExceededError
+from rsi.agent.roles.calls import Caller
+from rsi.agent.types import AgentRole, BudgetExceededError
 
 HI = [chunk({"content": "Hello."}), chunk({}, "stop")]
 
@@ -190,3 +193,24 @@ def test_a_cap_binds_whatever_a_server_says(pay, provider, adapter, lie):
         go_on()
     assert 1 < len(provider.seen) < 10
     assert spent(ledger.charges()).tokens <= 60_000
+
+
+def test_what_a_role_cost_tells_real_from_reserved(pay, make, provider):
+    """A provider that tells nothing once: its bound is reserved, and is no usage."""
+    provider.acts = [Say(usage=None), Say()]
+    open_guard = OpenBudgetGuard()
+    caller = Caller(
+        model=make(price="1/1"),
+        role=AgentRole.CRITIC,
+        budget_guard=open_guard,
+        sink=lambda *_: None,
+    )
+    caller.complete(ask())
+    _, _, _, bound = open_guard.reserved[0]
+    assert caller.cost.usage.total_tokens == 0
+    assert caller.cost.reserved_tokens == bound
+    assert caller.cost.reserved_usd == caller.cost.usd == pytest.approx(bound / 1e6)
+    caller.complete(ask())
+    told = caller.cost.usage.total_tokens
+    assert told == open_guard.settled[1][1].total_tokens > 0
+    assert caller.cost.usd - caller.cost.reserved_usd == pytest.approx(told / 1e6)

@@ -208,3 +208,12 @@ def test_a_clock_that_says_nothing_is_named():
     )
     assert not says_nothing(made.interval(0.9, 1.0, 1.1))
     assert not says_nothing(made.interval(4.34, 10.07, 23.36)), "wide, but surely a gain"
+
+
+def test_what_a_round_cost_tells_real_from_reserved():
+    plain = made.view(made.OPENED, made.BRIEFED, SPENT, spend_usd=0.54)
+    assert "cost $0.54 and" in round_sentence(plain)
+    assert "cost $0.14 and $0.40 reserved and 80" in round_sentence(
+        replace(plain, reserved_usd=0.4)
+    )
+    assert "cost $0.54 reserved and 80" in round_sentence(replace(plain, reserved_usd=0.54))

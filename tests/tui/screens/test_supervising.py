@@ -32,7 +32,8 @@ from rsi.agent.store.records import (
 )
 from rsi.evals.types import Arm, Measurement, Purpose, Verdict
 from rsi.tui.app import CockpitApp
-from rsi.tui.draw.styled import TIMES
+from rsi.tui.draw.phrases import paid_briefly
+from rsi.tui.draw.styled import DASH, TIMES
 from rsi.tui.lines.run import machine_line
 from rsi.tui.log_follower import LogFollower
 from rsi.tui.model.commands import SCREENS
@@ -242,8 +243,15 @@ async def test_the_queue_and_the_leaderboard_sort_by_what_their_help_names(sampl
 def pay(sample: Sample, campaign_id: str, round_id: str | None, usd: float) -> None:
     sample.ledger.reserve(
         ChargeRecord(id=f"{campaign_id}/{round_id}/test", campaign_id=campaign_id, round_id=round_id,
-                     role=ChargeRole.PROPOSER, model="m", reserved_usd=usd, reserved_at=sample.tick())
+                     role=ChargeRole.PROPOSER, model="m", reserved_usd=2 * usd, reserved_at=sample.tick())
     )  # fmt: skip
+    sample.ledger.settle(f"{campaign_id}/{round_id}/test", actual_usd=usd, at=sample.tick())
+
+
+def test_a_column_of_money_tells_real_from_reserved():
+    assert paid_briefly(0.0, 0.0) == DASH
+    assert paid_briefly(0.9, 0.0) == "$0.90"
+    assert paid_briefly(0.9, 0.4) == "$0.50+"
 
 
 # --- the machine and the wall --------------------------------------------------------------
