@@ -4,7 +4,7 @@ Pure reading: the same ledger gives the same report. Does not: render anything (
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,7 +25,7 @@ from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.stages import Stage, StageTime, stage_times
 from rsi.agent.store.steps.facts import Opened
 from rsi.evals.judge.plausibility import best_reachable
-from rsi.evals.types import Arm, Interval, Purpose
+from rsi.evals.types import Arm, Interval, Measurement, Purpose
 
 DIFF_LIMIT_BYTES = 60_000
 """Diff kept of one round: a report of dozens of rounds must open quickly in a browser."""
@@ -41,7 +41,7 @@ class ReportedRound:
     plausibility: str
     """The score's sentence about what can be true; empty when nothing was measured."""
     best_reachable: float | None
-    """Champion over a run that does the least it must: no claim can be more; None where no floor is known."""
+    """Champion over a run that does the least it must; None where no floor is known, or a run of the campaign is below it."""
     changed: str
     """Files and lines in one line; empty when there was no commit."""
     diff: str
@@ -122,7 +122,8 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
     """
     summary = ledger.campaign_summary(campaign_id)
     lines = RoundBook(ledger).of_campaign(campaign_id)
-    reported = tuple(_round(ledger, line, lineage) for line in lines)
+    seen = [value for line in lines for value in _values(ledger.measurements(line.record.id))]
+    reported = tuple(_round(ledger, line, lineage, seen) for line in lines)
     own = {line.record.id for line in lines}
     promotions = tuple(
         move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
@@ -200,27 +201,34 @@ def _audited(
             )
 
 
-def _round(ledger: Ledger, line: RoundView, lineage: Lineage | None) -> ReportedRound:
+def _round(
+    ledger: Ledger, line: RoundView, lineage: Lineage | None, seen: Sequence[float]
+) -> ReportedRound:
     # Of the confirmation where there was one: that is the claim.
     score, report = line.confirm or line.score, line.report
     return ReportedRound(
         line=line,
         confirm=None if line.confirm is None else line.confirm.effect,
         plausibility="" if score is None else score.plausibility,
-        best_reachable=_reachable(ledger, line),
+        best_reachable=_reachable(ledger, line, seen),
         changed="" if report is None else report.changed,
         diff=_diff(line, lineage),
         wall_s=sum(step.wall_s for step in line.steps),
     )
 
 
-def _reachable(ledger: Ledger, line: RoundView) -> float | None:
+def _reachable(ledger: Ledger, line: RoundView, seen: Sequence[float]) -> float | None:
     opened = line.left(Opened)
-    if line.effect is None or opened is None or opened.floor_s is None:
+    if line.effect is None or opened is None:
         return None
     runs = ledger.measurements(line.record.id, Purpose.SCREEN, attempt=line.state.attempt)
-    values = [each.metric_value for each in runs if each.arm is Arm.CHAMPION]
-    return best_reachable([value for value in values if value is not None], opened.floor_s)
+    champions = _values(each for each in runs if each.arm is Arm.CHAMPION)
+    return best_reachable(champions, opened.bound_s, seen)
+
+
+def _values(runs: Iterable[Measurement]) -> list[float]:
+    """Deciding values of the runs that have one."""
+    return [each.metric_value for each in runs if each.metric_value is not None]
 
 
 def _diff(line: RoundView, lineage: Lineage | None) -> str:

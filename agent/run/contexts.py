@@ -192,8 +192,8 @@ class RoundContext:
 
     @property
     def scoring_profile(self) -> Profile:
-        """The profile with the floor that was measured when the campaign began."""
-        return with_floor(self.campaign.profile, self.opened().floor_s)
+        """The profile with the floor that was measured when the campaign began, unless a person's word went below it."""
+        return with_floor(self.campaign.profile, self.opened().bound_s)
 
     def candidate_tree(self) -> FileTree:
         """The candidate's files as committed."""

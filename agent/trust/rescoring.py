@@ -64,7 +64,7 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
         reference = lineage.baseline() if purpose is Purpose.BASELINE else record.champion_commit
         again = score(
             task,
-            with_floor(task.profiles[campaign.profile], opened.floor_s),
+            with_floor(task.profiles[campaign.profile], opened.bound_s),
             ledger.measurements(round_id, purpose, attempt=attempt),
             purpose=purpose,
             alpha=opened.alpha_of(attempt),

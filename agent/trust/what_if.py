@@ -13,6 +13,7 @@ from typing import assert_never
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.settings import task_of
+from rsi.agent.policy.vouched import PERSON
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -31,7 +32,6 @@ from rsi.evals.types import Finding, Measurement, Purpose, Severity, Verdict
 from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Direction, Option, Profile, Task
 
-PERSON = "person:"
 FIXED_SOURCES = frozenset({"rules", "probe"})
 """Sources of findings that no model's word is in."""
 

@@ -1,7 +1,8 @@
 """Too good to be true: below the floor under every run, or too far in one step.
 
 Does not: refuse anything by itself; an implausible score is held for a person whatever the statistics say.
-Invariant: a bound comes from a measurement or from the task's declaration, never from the candidate.
+Invariant: a bound comes from a measurement or from the task's declaration, never from the candidate; one that a measurement
+has passed is not told as a bound.
 """
 
 import statistics
@@ -29,17 +30,22 @@ class Plausibility:
     """One sentence: the bound and how near the claim is."""
 
 
-def best_reachable(champion: Sequence[float], floor: float | None) -> float | None:
-    """How many times better than the champion a run that does the least it must is: no candidate can be more.
+def best_reachable(
+    champion: Sequence[float], floor: float | None, seen: Sequence[float]
+) -> float | None:
+    """How many times better than the champion a run that does the least it must is.
 
     Args:
         champion: The champion's deciding values.
         floor: The floor on the same clock.
+        seen: Every deciding value there is, of whatever arm.
 
     Returns:
-        Median over floor; None when no floor is known or nothing was measured.
+        Median over floor; None when no floor is known, nothing was measured, or a measurement is below the floor.
     """
-    return statistics.median(champion) / floor if floor and champion else None
+    if not floor or not champion or min(seen, default=floor) < floor:
+        return None
+    return statistics.median(champion) / floor
 
 
 def check_plausibility(
@@ -62,8 +68,9 @@ def check_plausibility(
     if effect is None:
         return Plausibility(is_plausible=True, text="no effect to judge")
     floor = floor_of(metric, settings)
-    reachable = best_reachable(_known([left.metric_value for left, _ in pairs]), floor)
+    champions = _known([left.metric_value for left, _ in pairs])
     candidates = _known([right.metric_value for _, right in pairs])
+    reachable = best_reachable(champions, floor, (*champions, *candidates))
     candidate = statistics.median(candidates) if candidates else None
     if floor is not None and candidate is not None and candidate < FLOOR_TOLERANCE * floor:
         text = (
@@ -79,7 +86,7 @@ def check_plausibility(
         return Plausibility(is_plausible=False, text=text)
     text = f"{effect.estimate:.2f}x"
     text += f" of at most {metric.plausible_ratio:g}x believed in one step" if is_one_step else ""
-    if floor is not None and reachable is not None:
+    if floor is not None and reachable is not None and effect.estimate < reachable:
         text += f"; the least that a run must do would reach {reachable:.1f}x"
         if candidate is not None and candidate < NEAR_FLOOR * floor:
             text += ", so little is left"

@@ -1,9 +1,9 @@
-"""The floor under a run: start the interpreter, import what the task needs, do the arithmetic that it requires, and end.
+"""The floor under a run: what no candidate can leave out, because it is not a candidate's to change.
 
-The arithmetic is what a task says no honest run can leave out, done in large square products, the fastest that the machine
-has: the floor is then the run's roofline. Most tasks require none, and their floor is that of doing nothing.
-Does not: run the candidate's code. Invariant: nothing honest on this machine and environment is faster, so a claim
-below it is held for a person (`plausibility.py`).
+That is the interpreter, what the protected entry imports before anything else, and the arithmetic that a task says no honest
+run can skip, done in large square products, the fastest that the machine has. What the baseline imports is not in it: a
+candidate may do without. Does not: run the candidate's code. Invariant: nothing honest on this machine and environment is
+faster, so a claim below it is held for a person (`plausibility.py`).
 """
 
 import ast
@@ -16,7 +16,8 @@ from rsi.evals.errors import MeasurementError
 from rsi.evals.judge.plausibility import FLOOR_SETTING
 from rsi.evals.measure.machine import timing_cores, timing_machine
 from rsi.sandboxes.errors import SandboxError
-from rsi.sandboxes.types import Backend, ExecOutcome, FileTree, SandboxSpec
+from rsi.sandboxes.types import Backend, ExecOutcome, FileEntry, FileTree, SandboxSpec
+from rsi.tasks.files.globs import matches
 from rsi.tasks.running.variables import candidate_variables
 from rsi.tasks.types import Clock, Profile, Task
 
@@ -25,6 +26,8 @@ SIDE = 1024
 """Side of the square products: large enough for the peak of any core, 4 MiB a matrix."""
 MOST_PRODUCTS = 64
 """How many are done, a second or so; a task that requires more is charged in proportion."""
+INTERPRETERS = ("python", "python3")
+"""Entries that start with one of them cost at least what it takes to start it."""
 PRODUCTS = {
     "torch": "square = torch.ones({side}, {side})",
     "numpy": "square = numpy.ones(({side}, {side}), numpy.float32)",
@@ -32,26 +35,43 @@ PRODUCTS = {
 """How the first of these libraries that a task imports makes a matrix in single precision."""
 
 
-def floor_imports(tree: FileTree) -> tuple[str, ...]:
-    """Third-party modules that a tree imports at the top of its files, sorted.
+def certain_imports(task: Task, tree: FileTree) -> tuple[str, ...]:
+    """Third-party modules that every candidate's run imports, sorted.
 
-    Imports inside functions are left out: a run that does nothing never reaches them.
+    They stand at the top of the entry, if it is protected, or of a protected file that one of those imports there. Imports
+    within functions and conditions are left out, as is everything behind an editable file.
     """
     own = {entry.path.split("/")[0].removesuffix(".py") for entry in tree}
-    found = set()
-    for entry in tree:
-        if not entry.path.endswith(".py"):
+    protected = {
+        entry.path: entry for entry in tree if matches(entry.path, task.candidate.protected)
+    }
+    waiting = [part for part in task.candidate.entry if part.endswith(".py")][:1]
+    found, seen = set[str](), set[str]()
+    while waiting:
+        path = waiting.pop()
+        if path in seen or path not in protected:
             continue
-        try:
-            module = ast.parse(entry.content)
-        except (SyntaxError, ValueError):
-            continue
-        for statement in module.body:
-            if isinstance(statement, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in statement.names}
-            elif isinstance(statement, ast.ImportFrom) and statement.module:
-                found.add(statement.module.split(".")[0])
+        seen.add(path)
+        for name in top_imports(protected[path]):
+            found.add(name.split(".")[0])
+            stem = name.replace(".", "/")
+            waiting += (f"{stem}.py", f"{stem}/__init__.py")
     return tuple(sorted(found - own - set(sys.stdlib_module_names)))
+
+
+def top_imports(entry: FileEntry) -> tuple[str, ...]:
+    """Full names of the modules that a file imports at its top; none of a file that is no Python."""
+    try:
+        module = ast.parse(entry.content) if entry.path.endswith(".py") else None
+    except (SyntaxError, ValueError):
+        return ()
+    found: list[str] = []
+    for statement in module.body if module else ():
+        if isinstance(statement, ast.Import):
+            found += (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            found.append(statement.module)
+    return tuple(found)
 
 
 def measure_floor(
@@ -64,28 +84,27 @@ def measure_floor(
     repeats: int = REPEATS,
     cache: Path | None = None,
 ) -> float | None:
-    """Seconds of a run that does only what it must, on the task's deciding clock; None when that is no host clock.
+    """Seconds of a run that does only what it must, on the task's deciding clock; None without a host clock, or a bound.
 
     Args:
         task: Names the environment and the clock.
         profile: Limits of a candidate's run, and the arithmetic that it requires.
         backend: Where runs are measured; the floor differs between backends.
-        base_tree: The task's own repo, whose imports count as needed.
+        base_tree: The task's own repo; of its files only those that are protected count.
         label: Owner of the sandboxes.
         repeats: Runs, each in a fresh sandbox; the cheapest counts.
         cache: Folder of the machine-wide lock; None takes `$RSI_LEASE_DIR` or the cache's.
 
     Raises:
-        MeasurementError: The sandbox failed, the imports do not work in the environment, or arithmetic is required and no
+        MeasurementError: The sandbox failed, an import does not work in the environment, or arithmetic is required and no
             library for it is imported.
     """
     if task.metric.clock not in {Clock.CPU_S, Clock.WALL_S}:
         return None
-    modules = floor_imports(base_tree)
     required = profile.required_multiply_adds // SIDE**3
     tried = min(required, MOST_PRODUCTS)
-    nothing, work = floor_program(modules, 0), floor_program(modules, tried)
-    if required and nothing == work:
+    library = library_of(base_tree)
+    if required and library is None:
         raise MeasurementError(
             f"{task.name}: profile {profile.name!r} requires multiplications, and no file of repo/ imports "
             f"{' or '.join(PRODUCTS)} at its top: take required_multiply_adds out of task.toml"
@@ -99,13 +118,24 @@ def measure_floor(
             label=label,
         )
 
-        def cheapest_s(program: str) -> float:
+        def cheapest_s(modules: Sequence[str], products: int = 0) -> float:
+            program = floor_program(modules, products)
             return min(_seconds(task, backend, spec, program) for _ in range(repeats))
 
-        floor_s = cheapest_s(nothing)
-        if required:
-            floor_s += max(0.0, cheapest_s(work) - floor_s) * required / tried
-        return floor_s
+        floor_s = 0.0
+        if task.candidate.entry[0] in INTERPRETERS:
+            floor_s = cheapest_s(certain_imports(task, base_tree))
+        if required and library is not None:
+            # The library is the yardstick; a candidate may multiply with another, so its import is not counted.
+            work_s = cheapest_s((library,), tried) - cheapest_s((library,))
+            floor_s += max(0.0, work_s) * required / tried
+        return floor_s or None
+
+
+def library_of(tree: FileTree) -> str | None:
+    """The library that squares are multiplied with: the first of `PRODUCTS` that a file imports at its top."""
+    imported = {name.split(".")[0] for entry in tree for name in top_imports(entry)}
+    return next((name for name in PRODUCTS if name in imported), None)
 
 
 def floor_program(modules: Sequence[str], products: int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rsi.agent.errors import LineageTreeError
 from rsi.agent.llm.scripted.script import load_script
+from rsi.agent.policy.vouched import has_passed_floor
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.roles.proposer.loop import propose as run_proposer
 from rsi.agent.roles.proposer.start import Start
@@ -47,12 +48,16 @@ MAX_MESSAGE_CHARS = 400
 def open_round(context: RoundContext) -> Opened:
     """Fix what the round starts from; its seeds derive from the campaign's master seed."""
     first, *later = context.planned_rates()
+    floor_s = floor_of(context)
     return Opened(
         champion_commit=context.record.champion_commit,
         baseline_commit=context.campaign.lineage.baseline(),
         alpha=first,
         revised_alphas=tuple(later),
-        floor_s=floor_of(context),
+        floor_s=floor_s,
+        is_floor_passed=has_passed_floor(
+            context.ledger, context.campaign.record.lineage, context.record.champion_commit, floor_s
+        ),
         backend=context.campaign.backend.name,
         assurance=context.campaign.backend.assurance.value,
         planted=planted_entry(context),

@@ -49,12 +49,19 @@ class Opened(StepFact):
     """The same of the second attempt, the third and so on; empty in older rounds, which used `alpha` for all."""
     floor_s: float | None
     """Seconds of a run that does the least it must; None where no host clock decides."""
+    is_floor_passed: bool = False
+    """A person approved a champion of this line that is faster, so the floor bounds nothing."""
     backend: str
     assurance: str
     planted: Planted | None
     """None for an honest idea."""
     plan: Plan | None
     """The search's; None for a control."""
+
+    @property
+    def bound_s(self) -> float | None:
+        """The floor that claims are held against; None without one."""
+        return None if self.is_floor_passed else self.floor_s
 
     def alpha_of(self, attempt: int) -> float:
         """One-sided error rate of one stage of an attempt, 0-based."""

@@ -334,18 +334,7 @@ def test_each_claim_has_its_tier_and_what_can_be_reached_at_best(story: Story):
     story.round(Step.SCORE, "refuted", estimate=0.7, hypothesis="slower")
     story.round(Step.PROMOTE, "promoted", estimate=1.6, hypothesis="vectorise", is_promoted=True)
     for pair, seconds in enumerate((2.0, 9.0, 2.2)):
-        story.ledger.add_measurement(
-            round_id_of("c1", 2),
-            Measurement(
-                arm=Arm.CHAMPION, purpose=Purpose.SCREEN, pair=pair, position=0, outcome=Outcome.OK,
-                cpu_s=seconds, wall_s=seconds, max_rss_bytes=1, metric_value=seconds, quality={},
-                result={}, detail="", backend="process", assurance="none",
-                seed_commitment="0" * 64,
-                disturbance=Disturbance(
-                    load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False
-                ),
-            ),
-        )  # fmt: skip
+        measured(story, 2, pair, Arm.CHAMPION, seconds)
     report = build_report(story.ledger, story.lineage, "c1")
     refuted, promoted = report.rounds
     assert (refuted.line.tier, promoted.line.tier) == (None, Tier.PROMOTED)
@@ -354,6 +343,21 @@ def test_each_claim_has_its_tier_and_what_can_be_reached_at_best(story: Story):
     for said in (page.text, text):
         assert "promoted, best reachable 4.4x" in said
         assert "1.60x of at most 25x believed in one step" in said
+    measured(story, 1, 0, Arm.CANDIDATE, 0.49)
+    passed = build_report(story.ledger, story.lineage, "c1").rounds[1]
+    assert passed.best_reachable is None, "a run of the campaign is below the floor of 0.5 s"
+
+
+def measured(story: Story, number: int, pair: int, arm: Arm, seconds: float) -> None:
+    story.ledger.add_measurement(
+        round_id_of("c1", number),
+        Measurement(
+            arm=arm, purpose=Purpose.SCREEN, pair=pair, position=0, outcome=Outcome.OK,
+            cpu_s=seconds, wall_s=seconds, max_rss_bytes=1, metric_value=seconds, quality={},
+            result={}, detail="", backend="process", assurance="none", seed_commitment="0" * 64,
+            disturbance=Disturbance(load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False),
+        ),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

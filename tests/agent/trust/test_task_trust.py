@@ -115,3 +115,15 @@ def test_the_page_names_the_layer_that_stopped_each_cheat_with_admission_and_wit
     assert rows["links"].endswith("grading: x          invalid_output, by grading")
     assert rows["socket"].endswith("admission: network  inconclusive, by isolation")
     assert rows["walk"].endswith("admission: network  got_through, by NOTHING")
+
+
+def test_a_floor_that_a_solution_passed_is_not_told_as_a_bound():
+    basics = CheckReport(task="toy", track="t", profile="smoke", digest="d", backend="b", lines=())
+    for estimate, said in ((4.9, "the baseline 5.0 times that"), (5.1, "which g passed")):
+        effect = Interval(estimate=estimate, low=4.5, high=5.5, confidence=0.95, pairs=3)
+        report = TrustReport(
+            basics=basics, noise=FINE, patches=(replace(GAIN, effect=effect),), cheats=(),
+            problems=(), warnings=(),
+        )  # fmt: skip
+        [line] = [line for line in trust_page(report, TASK) if line.startswith("floor")]
+        assert said in line

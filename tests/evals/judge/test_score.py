@@ -191,6 +191,27 @@ def test_a_floor_that_was_measured_in_a_noisier_minute_holds_nothing_up(
     assert score(task, floored, pairs_of(*FASTER), purpose=SCREEN).is_plausible
 
 
+@pytest.mark.parametrize(("floor", "said"), [(0.9, "would reach 4.2x"), (1.09, ""), (1.6, "")])
+def test_a_bound_that_a_measurement_has_passed_is_not_told(
+    task, profile, pairs_of, floor, said
+) -> None:
+    """3.82x was shown beside "the least that a run must do would reach 3.5x"."""
+    floored = replace(profile, settings={FLOOR_SETTING: floor})
+    runs = pairs_of([3.82, 3.81, 3.83], [1.0, 1.0, 1.0])
+    result = score(task, floored, runs, purpose=SCREEN)
+    assert result.is_plausible
+    assert said in result.plausibility
+    assert ("would reach" in result.plausibility) is bool(said)
+
+
+def test_one_run_of_either_arm_below_the_floor_is_enough_to_tell_no_bound(
+    task, profile, pairs_of
+) -> None:
+    floored = replace(profile, settings={FLOOR_SETTING: 0.95})
+    runs = pairs_of([3.82, 3.81, 3.83], [1.0, 0.94, 1.0])
+    assert "would reach" not in score(task, floored, runs, purpose=SCREEN).plausibility
+
+
 def test_a_higher_is_better_metric_turns_the_ratio(task, profile, pairs_of) -> None:
     higher = replace(
         task, metric=replace(task.metric, direction=Direction.HIGHER, clock=Clock.RESULT)

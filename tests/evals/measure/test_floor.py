@@ -6,7 +6,14 @@ import pytest
 
 from rsi.evals.errors import MeasurementError
 from rsi.evals.judge.plausibility import FLOOR_SETTING, floor_of
-from rsi.evals.measure.floor import SIDE, floor_imports, floor_program, measure_floor, with_floor
+from rsi.evals.measure.floor import (
+    SIDE,
+    certain_imports,
+    floor_program,
+    library_of,
+    measure_floor,
+    with_floor,
+)
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileEntry
 from rsi.tasks.files.trees import read_tree
@@ -16,16 +23,60 @@ from rsi.tasks.types import Clock
 TOY = load_task(BUILT_IN / "toy")
 
 
-def test_only_third_party_modules_at_the_top_are_needed() -> None:
-    tree = (
-        FileEntry(
-            path="run.py", content=b"import os\nimport torch.nn as nn\nfrom trainer import x\n"
-        ),
-        FileEntry(path="trainer/x.py", content=b"import numpy as np\ndef f():\n    import scipy\n"),
-        FileEntry(path="trainer/broken.py", content=b"def (\n"),
-        FileEntry(path="notes.md", content=b"import nothing\n"),
+PROTECTED = ("run.py", "setup/**")
+
+
+def made_of(**sources: str):
+    tree = tuple(
+        FileEntry(path=f"{name.replace('__', '/')}.py", content=text.encode())
+        for name, text in sources.items()
     )
-    assert floor_imports(tree) == ("numpy", "torch")
+    rules = replace(TOY.candidate, entry=("python", "-P", "run.py"), protected=PROTECTED)
+    return replace(TOY, candidate=rules), tree
+
+
+@pytest.mark.parametrize(
+    ("sources", "certain"),
+    [
+        ({"run": "import os, numpy as np\nfrom trainer import x\n", "trainer__x": "import torch\n"}, ("numpy",)),
+        ({"run": "import setup.first\n", "setup__first": "from scipy.stats import norm\n"}, ("scipy",)),
+        ({"run": "def f():\n    import torch\nif f:\n    import numpy\n"}, ()),
+        ({"run": "import setup.first\n", "setup__first": "def (\n"}, ()),
+        ({"train": "import torch\n", "setup__first": "import numpy\n"}, ()),
+    ],
+    ids=["editable-left-out", "protected-followed", "only-certain", "broken", "not-reached"],
+)  # fmt: skip
+def test_only_what_protected_files_import_for_certain_counts(sources, certain) -> None:
+    assert certain_imports(*made_of(**sources)) == certain
+
+
+def test_no_shipped_task_counts_a_library_that_a_candidate_could_avoid() -> None:
+    """With torch in it, an honest trainer in numpy that took a tenth of the time was held."""
+    for name in ("toy", "lm_training"):
+        task = load_task(name)
+        assert certain_imports(task, read_tree(task.repo)) == ()
+
+
+@pytest.mark.slow
+def test_an_honest_run_without_the_baselines_library_is_above_the_floor(tmp_path) -> None:
+    task, tree = made_of(
+        run="import trainer.x\n",
+        trainer__x="import ensurepip, http.server, sqlite3, xml.dom.minidom\nimport absent\n",
+    )
+    floor = measure_floor(
+        task, profile_of(TOY), ProcessBackend(), tree, label="test", cache=tmp_path
+    )
+    assert floor is not None
+    assert floor < 0.5
+
+
+def test_an_entry_that_is_no_python_has_no_floor_without_arithmetic(tmp_path) -> None:
+    rules = replace(TOY.candidate, entry=("make", "all"))
+    task = replace(TOY, candidate=rules)
+    assert (
+        measure_floor(task, profile_of(TOY), ProcessBackend(), (), label="test", cache=tmp_path)
+        is None
+    )
 
 
 @pytest.mark.slow
@@ -55,6 +106,10 @@ def test_required_arithmetic_is_done_by_the_first_library_that_the_task_imports(
 
 
 def test_required_arithmetic_without_a_library_is_our_error() -> None:
+    assert library_of(read_tree(TOY.repo)) is None
+    assert (
+        library_of((FileEntry(path="x.py", content=b"import numpy\nimport torch.nn\n"),)) == "torch"
+    )
     profile = replace(profile_of(TOY), required_multiply_adds=SIDE**3)
     with pytest.raises(MeasurementError, match="required_multiply_adds"):
         measure_floor(TOY, profile, ProcessBackend(), read_tree(TOY.repo), label="test")

@@ -61,9 +61,16 @@ def _noise(report: TrustReport, task: Task) -> Iterator[str]:
         f"(what counts: {task.metric.minimum_effect:.1%})"
     )
     if noise.floor_s is not None:
+        passed = [
+            each.name
+            for each in report.patches
+            if each.effect and noise.times_floor and each.effect.estimate > noise.times_floor
+        ]
         times = (
             ""
             if noise.times_floor is None
+            else f", which {passed[0]} passed, so it bounds nothing"
+            if passed
             else f", the baseline {noise.times_floor:.1f} times that"
         )
         yield f"floor       the least that a run must do takes {noise.floor_s:.3f} {task.metric.unit}{times}"
