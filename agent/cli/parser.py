@@ -219,7 +219,12 @@ def _export(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="trajectory in Harbor's ATIF, version 1.x")
+    parser.add_argument(
+        "file", help="trajectory in Harbor's ATIF 1.x, an Inspect log, or a run of mini-swe-agent"
+    )
+    parser.add_argument(
+        "--sample", help="which sample of an Inspect log with several; ID/2 is its second epoch"
+    )
     parser.add_argument("--out", help="file to write, as `rsi export --format atif` writes it")
 
 
@@ -383,7 +388,12 @@ VERBS: tuple[Verb, ...] = (
         _replay,
     ),
     Verb("fork", "replaying", "go on from the middle of a recorded round", _fork),
-    Verb("import", "importing", "check an ATIF file, show its steps, make it one of ours", _import),
+    Verb(
+        "import",
+        "importing",
+        "check another program's trajectory, show its steps, make it one of ours",
+        _import,
+    ),
     Verb("export", "exporting", "write trajectories in other tools' formats", _export),
     Verb("rescore", "replaying", "compute a round's score again from stored samples", _round),
     Verb(

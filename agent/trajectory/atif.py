@@ -6,14 +6,13 @@ another agent did not record is empty.
 Source: Harbor, RFC 0001 (trajectory format); checked against the models of harbor 0.25.0.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rsi.agent.llm.codec import block_from_json, block_to_json, usage_to_json
-from rsi.agent.llm.types import Block, Reply, StopReason, Text, ToolCall, ToolSpec, Usage
+from rsi.agent.llm.types import Block, Reply, StopReason, ToolCall, ToolSpec, Usage
+from rsi.agent.trajectory.chat_log import amount, plain, thought, words
 from rsi.agent.trajectory.recorded import (
     Recording,
     RecordingError,
@@ -25,6 +24,9 @@ from rsi.agent.trajectory.recorded import (
 
 SCHEMA_VERSION = "ATIF-v1.7"
 AGENT_NAME = "rsi"
+MAKER, NOTES, METRICS = "agent", "notes", "final_metrics"
+"""Keys of a recording's `extra` under which stands what another program wrote of itself, noted and summed up."""
+_OWN_PLACES = frozenset({MAKER, NOTES, METRICS})
 
 Json = dict[str, Any]
 
@@ -43,13 +45,13 @@ def to_atif(recording: Recording, *, version: str) -> Json:
     for turn in recording.turns:
         steps.append(_agent_step(turn))
         steps += [{"source": "user", "message": text} for text in turn.told]
+    extra = {name: value for name, value in recording.extra.items() if name not in _OWN_PLACES}
     document: Json = {
         "schema_version": SCHEMA_VERSION,
         "session_id": recording.round_id,
         "trajectory_id": recording.name,
         "agent": {
-            "name": AGENT_NAME,
-            "version": version,
+            **_maker(recording, version),
             "model_name": recording.model,
             "tool_definitions": [_definition(tool) for tool in recording.tools],
             "extra": {
@@ -64,42 +66,40 @@ def to_atif(recording: Recording, *, version: str) -> Json:
             "outcome": recording.outcome,
             "reason": recording.reason,
             "base_commit": recording.base_commit,
-            **recording.extra,
+            **extra,
         },
     }
+    if NOTES in recording.extra:
+        document[NOTES] = recording.extra[NOTES]
     return document
 
 
-def from_atif(text: str) -> Recording:
+def _maker(recording: Recording, version: str) -> Json:
+    """Name and version of the program that ran the agent."""
+    told = recording.extra.get(MAKER)
+    return dict(told) if isinstance(told, Mapping) else {"name": AGENT_NAME, "version": version}
+
+
+def is_atif(document: object) -> bool:
+    """Whether a document says that it is one."""
+    return isinstance(document, Mapping) and str(document.get("schema_version", "")).startswith(
+        "ATIF-"
+    )
+
+
+def from_document(document: Mapping[str, Any]) -> Recording:
     """The recording in an ATIF document.
 
     Raises:
-        RecordingError: Not JSON, not ATIF 1.x, or a step breaks the format.
+        RecordingError: Not ATIF 1.x, or a step breaks the format.
     """
-    try:
-        document = json.loads(text)
-        schema = str(document["schema_version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RecordingError(f"not an ATIF document: {error!r}") from error
+    schema = str(document["schema_version"])
     if not schema.startswith("ATIF-v1."):
         raise RecordingError(f"schema_version is {schema!r}; this reads ATIF-v1.x")
     try:
         return _read(document)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
         raise RecordingError(f"this ATIF document breaks its format: {error!r}") from error
-
-
-def read_atif(path: Path) -> Recording:
-    """The recording in a file.
-
-    Raises:
-        RecordingError: The file cannot be read, or holds no ATIF 1.x.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{path} cannot be read: {error}") from error
-    return from_atif(text)
 
 
 def _agent_step(turn: Turn) -> Json:
@@ -167,6 +167,7 @@ def _metrics(turn: Turn) -> Json:
 def _final_metrics(recording: Recording, steps: int) -> Json:
     usages = [turn.reply.usage for turn in recording.turns if turn.reply.usage is not None]
     costs = [turn.usd for turn in recording.turns]
+    told = recording.extra.get(METRICS)
     metrics: Json = {
         "total_prompt_tokens": sum(_prompt_tokens(usage) for usage in usages),
         "total_completion_tokens": sum(usage.output_tokens for usage in usages),
@@ -175,7 +176,8 @@ def _final_metrics(recording: Recording, steps: int) -> Json:
     }
     if all(cost is not None for cost in costs):
         metrics["total_cost_usd"] = sum(cost for cost in costs if cost is not None)
-    return metrics
+    # What another program summed up stands: it may know of calls whose steps tell nothing.
+    return metrics | (dict(told) if isinstance(told, Mapping) else {})
 
 
 def _prompt_tokens(usage: Usage) -> int:
@@ -198,9 +200,15 @@ def _read(document: Mapping[str, Any]) -> Recording:
     agent = document["agent"]
     about = agent.get("extra") or {}
     extra: dict[str, Any] = dict(document.get("extra") or {})
+    if document.get(NOTES):
+        extra[NOTES] = str(document[NOTES])
+    if agent.get("name") != AGENT_NAME:
+        extra[MAKER] = {each: str(agent.get(each) or "unknown") for each in ("name", "version")}
+        if document.get(METRICS):
+            extra[METRICS] = dict(document[METRICS])
     steps: Sequence[Mapping[str, Any]] = document["steps"]
     first = next((i for i, s in enumerate(steps) if s["source"] == "agent"), len(steps))
-    systems = [_plain(s["message"]) for s in steps[:first] if s["source"] == "system"]
+    systems = [plain(s["message"]) for s in steps[:first] if s["source"] == "system"]
     return Recording(
         round_id=str(document.get("session_id") or ""),
         agent=str(about.get("role", "proposer")),
@@ -209,7 +217,7 @@ def _read(document: Mapping[str, Any]) -> Recording:
         scaffold_digest=str(about.get("scaffold_digest", "")),
         system="\n\n".join(systems),
         tools=tuple(_tool(definition) for definition in agent.get("tool_definitions") or ()),
-        brief=tuple(_plain(s["message"]) for s in steps[:first] if s["source"] == "user"),
+        brief=tuple(plain(s["message"]) for s in steps[:first] if s["source"] == "user"),
         turns=_turns(steps[first:]),
         outcome=extra.pop("outcome", None),
         reason=str(extra.pop("reason", "") or ""),
@@ -227,14 +235,14 @@ def _turns(steps: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
             turns.append(_turn(step, len(turns) + 1))
             told.append([])
         else:
-            told[-1].append(_plain(step["message"]))
+            told[-1] += _words(step)
     return tuple(
         Turn(
             number=turn.number,
             reply=turn.reply,
             usd=turn.usd,
             answers=turn.answers,
-            told=tuple(words),
+            told=(*turn.told, *words),
             at=turn.at,
             is_copied=turn.is_copied,
         )
@@ -253,15 +261,15 @@ def _turn(step: Mapping[str, Any], number: int) -> Turn:
         )
         for call in step.get("tool_calls") or ()
     )
-    text = _plain(step["message"])
-    blocks: tuple[Block, ...] = (*((Text(text=text),) if text else ()), *calls)
+    text = plain(step["message"])
+    reasoned = thought(plain(step.get("reasoning_content")))
+    blocks: tuple[Block, ...] = (*reasoned, *words(text), *calls)
     if "blocks" in own:
         blocks = tuple(block_from_json(block) for block in own["blocks"])
         for made in calls_of(blocks):
             _object(made.arguments, f"arguments of {made.name!r}")
-    names = {call.id: call.name for call in calls}
     errors = {answer["call_id"]: bool(answer["is_error"]) for answer in own.get("answers", ())}
-    results = (step.get("observation") or {}).get("results") or ()
+    answers, seen = _answers(step, calls_of(blocks), errors)
     natural = StopReason.TOOL_USE if calls else StopReason.END_TURN
     return Turn(
         number=number,
@@ -273,20 +281,50 @@ def _turn(step: Mapping[str, Any], number: int) -> Turn:
             model=str(step.get("model_name") or ""),
             latency_s=float(own.get("latency_s", 0.0)),
         ),
-        usd=None if metrics.get("cost_usd") is None else float(metrics["cost_usd"]),
-        answers=tuple(
-            ToolAnswer(
-                call_id=str(result.get("source_call_id") or ""),
-                tool=names.get(str(result.get("source_call_id")), ""),
-                text=_plain(result.get("content") or ""),
-                is_error=errors.get(result.get("source_call_id"), False),
-            )
-            for result in results
-        ),
-        told=(),
+        usd=amount(metrics.get("cost_usd"), "cost_usd"),
+        answers=answers,
+        told=seen,
         at=_time(step.get("timestamp")),
         is_copied=bool(step.get("is_copied_context")),
     )
+
+
+def _answers(
+    step: Mapping[str, Any], calls: Sequence[ToolCall], errors: Mapping[str, bool]
+) -> tuple[tuple[ToolAnswer, ...], tuple[str, ...]]:
+    """What the calls of a step were answered, and what was observed besides."""
+    names = {call.id: call.name for call in calls}
+    answers: list[ToolAnswer] = []
+    seen: list[str] = []
+    for result in (step.get("observation") or {}).get("results") or ():
+        call_id = str(result.get("source_call_id") or (calls[0].id if len(calls) == 1 else ""))
+        text = _observed(result)
+        if call_id in names:
+            is_error = errors.get(call_id, False)
+            tool = names[call_id]
+            answers.append(ToolAnswer(call_id=call_id, tool=tool, text=text, is_error=is_error))
+        else:
+            seen.append(text)
+    return tuple(answers), tuple(seen)
+
+
+def _observed(result: Mapping[str, Any]) -> str:
+    """What one result of an observation says; another agent's run that it points to is named."""
+    refs = result.get("subagent_trajectory_ref") or ()
+    named = [f"[run of another agent: {_reference(each)}]" for each in refs]
+    return "\n".join(filter(None, (plain(result.get("content")), *named)))
+
+
+def _reference(ref: Mapping[str, Any]) -> str:
+    return str(
+        ref.get("trajectory_id") or ref.get("session_id") or ref.get("trajectory_path") or "?"
+    )
+
+
+def _words(step: Mapping[str, Any]) -> list[str]:
+    """What a step says that is no reply: its message and what was observed."""
+    _, seen = _answers(step, (), {})
+    return [text for text in (plain(step["message"]), *seen) if text]
 
 
 def _usage(metrics: Mapping[str, Any]) -> Usage | None:
@@ -324,13 +362,6 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{what} must be an object, found {type(value).__name__}")
     return value
-
-
-def _plain(message: str | Sequence[Mapping[str, Any]]) -> str:
-    """Text of a message; media parts are named, not kept."""
-    if isinstance(message, str):
-        return message
-    return "\n".join(str(part.get("text", f"[{part.get('type')}]")) for part in message)
 
 
 def _time(text: str | None) -> datetime | None:

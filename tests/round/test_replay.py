@@ -10,7 +10,7 @@ from rsi.agent.cli.entry import main
 from rsi.agent.roles.scaffold.loading import DEFAULT
 from rsi.agent.store.records import AgentRole, CampaignState
 from rsi.agent.store.round_book import RoundBook
-from rsi.agent.trajectory.atif import from_atif, to_atif
+from rsi.agent.trajectory.atif import from_document, to_atif
 from rsi.agent.trajectory.recorded import last_recording
 
 WANDERING = """[[round]]
@@ -82,7 +82,8 @@ def export(ledger, campaign_id, round_ids, out):
     for round_id in round_ids:
         stored = recording_of(ledger, round_id)
         text = (out / "atif" / f"{round_id}.json").read_text(encoding="utf-8")
-        document, again = json.loads(text), from_atif(text)
+        document = json.loads(text)
+        again = from_document(document)
         assert [each.reply.blocks for each in again.turns] == [
             each.reply.blocks for each in stored.turns
         ]
@@ -221,7 +222,7 @@ def test_every_run_of_a_round_is_exported_and_an_imported_one_is_played_again(
         encoding="utf-8"
     )
     assert main(["import", str(tmp_path / "script.toml")]) == 6
-    assert "not an ATIF document" in capsys.readouterr().err
+    assert "this is no JSON" in capsys.readouterr().err
 
     again = queue([idea("07_wrong_name")], proposer=f"replay:{copy}", lineage="played")
     status, trouble = work()

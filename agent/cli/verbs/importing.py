@@ -1,4 +1,4 @@
-"""`rsi import`: a trajectory in Harbor's ATIF, looked at, and made one of ours.
+"""`rsi import`: a trajectory of another program (ATIF, Inspect, mini-swe-agent), looked at, and made one of ours.
 
 Does not: write to the ledger, whose trajectories belong to rounds that were run here. A campaign with `--model
 replay:FILE` runs the imported one, and from then on it is a round like any other.
@@ -12,20 +12,21 @@ from pathlib import Path
 
 from rsi.agent.cli.context import emit, writing
 from rsi.agent.llm.types import Text
-from rsi.agent.trajectory.atif import read_atif, to_atif
+from rsi.agent.trajectory.atif import to_atif
+from rsi.agent.trajectory.foreign import read_trajectory
 from rsi.agent.trajectory.recorded import Recording, Turn, calls_of, reasoning_text
 
 SHOWN_CHARS = 2000
 
 
 def import_(args: argparse.Namespace) -> int:
-    """Check an ATIF file, show its steps, and with --out write it as `rsi export` does.
+    """Check a trajectory file, show its steps, and with --out write it as `rsi export` does.
 
     Raises:
-        RecordingError: It cannot be read, or is no ATIF.
+        RecordingError: It cannot be read, or holds no trajectory of a form that is known.
         OutputError: `--out` cannot be written.
     """
-    recording = read_atif(Path(args.file))
+    recording = read_trajectory(Path(args.file), sample=args.sample)
     document = to_atif(recording, version=version("rsi-lab"))
     lines = list(_lines(recording))
     if args.out:

@@ -16,7 +16,7 @@ from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord
 from rsi.agent.store.steps.facts import Halted, Opened, Proposed
-from rsi.agent.trajectory.atif import read_atif
+from rsi.agent.trajectory.foreign import read_trajectory
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Sink
 
@@ -65,7 +65,7 @@ def script_number(ledger: Ledger, record: RoundRecord) -> int:
 def recorded_replies(ledger: Ledger, source: str) -> tuple[Reply, ...]:
     """What the proposer's model said in a round, or in an ATIF file, for `replay:`."""
     if Path(source).is_absolute():
-        return read_atif(Path(source)).replies
+        return read_trajectory(Path(source)).replies
     return last_recording(ledger.events(source, AgentRole.PROPOSER)).replies
 
 

@@ -7,7 +7,7 @@ from tests.agent.puppet import GIVE_UP, Puppet
 from tests.agent.trajectory.conftest import NOW, as_ledger
 
 from rsi.agent.llm.types import Reasoning, Text, ToolCall
-from rsi.agent.trajectory.atif import from_atif, to_atif
+from rsi.agent.trajectory.atif import from_document, to_atif
 from rsi.agent.trajectory.inspect_log import Judged, inspect_log
 from rsi.agent.trajectory.recorded import RecordingError, last_recording, read_recordings
 from rsi.agent.trajectory.sft import sft_lines
@@ -92,7 +92,7 @@ def test_atif_of_ours_comes_back_exactly(lab, record):
     lab.person.words = {2: ["be bold"]}
     for model in (busy(), Thinker([THOUGHT, VIEW], GIVE_UP)):
         recording = record(model)
-        again = from_atif(json.dumps(to_atif(recording, version="0.1")))
+        again = from_document(json.loads(json.dumps(to_atif(recording, version="0.1"))))
         assert to_atif(again, version="0.1") == to_atif(recording, version="0.1")
         assert again.messages() == recording.messages()
         assert again.replies == recording.replies
@@ -115,25 +115,25 @@ def test_atif_of_another_agent_is_read():
             {"step_id": 4, "source": "agent", "message": "done"},
         ],
     }  # fmt: skip
-    recording = from_atif(json.dumps(foreign))
+    recording = from_document(foreign)
     assert recording.turns[0].answers[0].text == "x.py"
     assert recording.turns[0].reply.usage.input_uncached_tokens == 40
     assert recording.turns[0].told == ("go on",)
+    assert [type(each) for each in recording.turns[0].reply.blocks] == [Reasoning, Text, ToolCall]
+    assert recording.turns[0].reply.blocks[0].text == "hm"
     assert recording.brief == ("Fix it.",)
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("document", "problem"),
     [
-        ("nonsense", "not an ATIF document"),
-        ("[]", "not an ATIF document"),
-        ('{"schema_version": "ATIF-v2.0"}', "reads ATIF-v1.x"),
-        ('{"schema_version": "ATIF-v1.7", "agent": {}, "steps": [{}]}', "breaks its format"),
+        ({"schema_version": "ATIF-v2.0"}, "reads ATIF-v1.x"),
+        ({"schema_version": "ATIF-v1.7", "agent": {}, "steps": [{}]}, "breaks its format"),
     ],
 )
-def test_a_file_that_is_no_atif_is_refused_with_words(text, problem):
+def test_a_document_that_is_no_atif_is_refused_with_words(document, problem):
     with pytest.raises(RecordingError, match=problem):
-        from_atif(text)
+        from_document(document)
 
 
 def test_fine_tuning_lines_hold_accepted_rounds_and_on_request_the_others(record):
@@ -187,4 +187,4 @@ def test_a_foreign_step_of_an_odd_form_is_named(step, problem):
         "steps": [{"source": "agent", "message": "", **step}],
     }  # fmt: skip
     with pytest.raises(RecordingError, match=problem):
-        from_atif(json.dumps(document))
+        from_document(document)
