@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from rsi.evals.admission.rules.catalogue import RULES, Rule, check_added_data, check_change
+from rsi.evals.admission.rules.kernels import defined_in
 from rsi.evals.admission.rules.native import NATIVE_SUFFIXES, UNREAD
 from rsi.evals.admission.source.parsed import SOURCE
 from rsi.evals.types import Finding, Severity
@@ -73,6 +74,11 @@ def admit(
         *_hidden_modules(before, after),
     ]
     first_party = _top_level_names(candidate_tree)
+    kernels = defined_in(
+        entry.content.decode("utf-8", errors="replace")
+        for entry in candidate_tree
+        if entry.path.endswith(NATIVE_SUFFIXES)
+    )
     for entry in changed:
         if _is_binary(entry):
             found.append(_finding("policy", Severity.BLOCK, entry.path, "is not UTF-8 text"))
@@ -86,6 +92,7 @@ def admit(
                 first_party=first_party,
                 max_literal_bytes=task.candidate.max_literal_bytes,
                 writable=task.candidate.writable,
+                kernels=kernels,
                 rules=rules,
             )
         )

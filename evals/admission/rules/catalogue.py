@@ -18,6 +18,7 @@ from rsi.evals.admission.rules import (
     patching,
     paths,
     processes,
+    reach,
     seeds,
     special_cases,
     variables,
@@ -52,6 +53,7 @@ RULES: Mapping[str, Rule] = {
     "writes": writes.check,
     "conditions": conditions.check,
     "waiting": waiting.check,
+    "reach": reach.check,
 }
 """Rule families for Python files, by name; a test switches one off by leaving it out."""
 
@@ -67,6 +69,7 @@ def check_change(
     first_party: frozenset[str],
     max_literal_bytes: int,
     writable: tuple[str, ...] = (),
+    kernels: frozenset[str] = frozenset(),
     rules: Mapping[str, Rule] = RULES,
 ) -> tuple[Finding, ...]:
     """Findings that a change to one file adds.
@@ -78,10 +81,15 @@ def check_change(
         first_party: Top-level module names of the candidate's own tree.
         max_literal_bytes: The task's cap on one literal.
         writable: Globs of what the task lets a run write in its own folder.
+        kernels: Functions that the native files of the candidate's tree define.
         rules: Rule families to apply.
     """
     reading = _Reading(
-        first_party=first_party, max_literal_bytes=max_literal_bytes, writable=writable, rules=rules
+        first_party=first_party,
+        max_literal_bytes=max_literal_bytes,
+        writable=writable,
+        kernels=kernels,
+        rules=rules,
     )
     found = _findings(path, after, reading)
     if before is None:
@@ -137,6 +145,7 @@ class _Reading:
     first_party: frozenset[str]
     max_literal_bytes: int
     writable: tuple[str, ...]
+    kernels: frozenset[str]
     rules: Mapping[str, Rule]
 
 
@@ -145,7 +154,7 @@ def _findings(path: str, content: bytes, reading: _Reading) -> list[Finding]:
     found = list(check_text(path, text))
     if not path.endswith(PYTHON_SUFFIXES):
         if _is_native(path, text):
-            found.extend(native.check_native(path, text))
+            found.extend(native.check_native(path, text, own=reading.kernels))
         return [*found, *_data_file(path, text, reading.max_literal_bytes)]
     try:
         file = parse_source(

@@ -5,35 +5,39 @@ by what depends on the answer, not by the function that asks.
 """
 
 import ast
-import re
 from collections.abc import Iterator
 
+from rsi.evals.admission.source.observed import (
+    FILE_TIMES,
+    KEEPING,
+    NOTHING,
+    PARTS_OF_TEXT,
+    TEXT_QUESTIONS,
+    Fact,
+    Facts,
+    Observed,
+    observes,
+)
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.admission.source.places import Place, place_of
 from rsi.evals.types import Finding, Severity
 
-CLOCKS = re.compile(
-    r"^(time\.(time|time_ns|localtime|gmtime|ctime|asctime|strftime|monotonic|monotonic_ns|clock_gettime|clock_gettime_ns)|"
-    r"datetime\.(datetime|date)\.(now|today|utcnow|fromtimestamp)|email\.utils\.(localtime|formatdate)|calendar\.timegm)$"
-)
-"""Functions that say when it is. Those that start with the process, such as `time.process_time`, say how long it ran."""
-FILE_TIMES = frozenset({"st_mtime", "st_ctime", "st_atime", "st_mtime_ns", "st_ctime_ns", "st_atime_ns", "st_birthtime"})  # fmt: skip
 MACHINE = frozenset({"os.cpu_count", "os.sched_getaffinity", "os.process_cpu_count", "multiprocessing.cpu_count"})  # fmt: skip
 """What is fine as a number of threads and telling as an equality."""
-TEXT_QUESTIONS = frozenset({"startswith", "endswith", "find", "index", "count", "is_relative_to", "match"})  # fmt: skip
 FOLDER_PARTS = frozenset({"name", "stem", "parts", "parent", "parents"})
 CUTTING = (ast.Mod, ast.BitAnd, ast.RShift, ast.FloorDiv, ast.BitXor)
 """Operators that make few values of many."""
-PROFILE_NAME = re.compile(r"^(profile|rsi_profile|profile_name)$", re.IGNORECASE)
-SEED_NAME = re.compile(r"^(?!n_|num_).*seed$", re.IGNORECASE)
+LOOKUPS = frozenset({"get", "pop", "setdefault", "__getitem__"})
+UNIT = 1000
+"""From here on a constant factor of a moment is a change of its unit."""
+AGES = frozenset({"os.path.getmtime", "os.path.getctime", "os.path.getatime"})
+BY_SEED, BY_TIME = "another path for some seeds", "decides by what time it is"
+BY_PROFILE = "another path for one profile; what differs belongs into a table of settings"
 
 
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report decisions that depend on when, where or for whom a program runs."""
-    told = _told_the_time(file)
     for node in file.nodes:
-        for test in _tests(node):
-            yield from _decided(file, test, told)
         match node:
             case ast.BinOp(op=operator, left=left) if isinstance(operator, CUTTING):
                 if _is_identity(file, left):
@@ -44,14 +48,33 @@ def check(file: SourceFile) -> Iterator[Finding]:
             case ast.Call(func=ast.Attribute(value=value, attr=question)):
                 if question in TEXT_QUESTIONS and _is_where(file, value):
                     yield _where(file, node)
+            case ast.Attribute(attr=attribute) if attribute in FILE_TIMES or file.name_of(node) in AGES:  # fmt: skip
+                message = "asks how old a file is"
+                yield file.finding("clock_case", Severity.HOLD, node, message)
+    if observes(file):
+        yield from _observed(file, Observed(file))
+
+
+def _observed(file: SourceFile, observed: Observed) -> Iterator[Finding]:
+    for node in file.nodes:
+        for test in _tests(node):
+            if Fact.SEED in _asked(observed, test):
+                yield file.finding("special_case", Severity.HOLD, test, BY_SEED)
+        if isinstance(node, ast.expr) and _splits_profile(file, observed, node):
+            yield file.finding("special_case", Severity.HOLD, node, BY_PROFILE)
+        if (
+            isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript | ast.JoinedStr)
+            and not (isinstance(getattr(node, "ctx", None), ast.Store | ast.Del))
+            and Fact.MOMENT in observed.of(node)
+            and not _is_plain_use(file, observed, node)
+        ):
+            yield file.finding("clock_case", Severity.HOLD, node, BY_TIME)
 
 
 def _tests(node: ast.AST) -> Iterator[ast.expr]:
     """What a statement or expression decides by."""
     match node:
-        case (
-            ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Assert(test=test)
-        ):
+        case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
             yield test
         case ast.comprehension(ifs=tests):
             yield from tests
@@ -61,31 +84,117 @@ def _tests(node: ast.AST) -> Iterator[ast.expr]:
             yield from values[:-1]
         case ast.Compare():
             yield node
+        case ast.Subscript(slice=key, ctx=ast.Load()):
+            yield key
+        case ast.Call(func=ast.Attribute(attr=method), args=[key, *_]) if method in LOOKUPS:
+            yield key
+        case ast.Call(func=ast.Name(id="range" | "getattr"), args=arguments):
+            yield from arguments
 
 
-def _decided(file: SourceFile, test: ast.expr, told: frozenset[str]) -> Iterator[Finding]:
-    if _tells_the_time(file, test, told):
-        message = "decides by what time it is"
-        yield file.finding("clock_case", Severity.HOLD, test, message)
-    for inner in ast.walk(test):
-        match inner:
-            case ast.BinOp(op=operator, left=left) if isinstance(operator, CUTTING) and _is_seed(
-                file, left
-            ):
-                yield file.finding("special_case", Severity.HOLD, test, "another path for some seeds")  # fmt: skip
-            case ast.Call(func=ast.Attribute(value=value, attr=question)) if (
-                question in TEXT_QUESTIONS and _is_seed(file, value)
-            ):
-                yield file.finding("special_case", Severity.HOLD, test, "another path for some seeds")  # fmt: skip
+def _asked(observed: Observed, test: ast.expr) -> Facts:
+    """Facts that an expression decides by; whether something is there at all is no decision by it."""
+    match test:
+        case ast.Compare(left=left, comparators=others):
+            sides = [left, *others]
+            if any(isinstance(each, ast.Constant) and each.value is None for each in sides):
+                return NOTHING
+            return NOTHING.union(*(_asked(observed, each) for each in sides))
+        case ast.BoolOp(values=values):
+            return NOTHING.union(*(_asked(observed, each) for each in values))
+        case ast.UnaryOp(operand=operand):
+            return _asked(observed, operand)
+        case ast.Slice():
+            return NOTHING
+    return observed.of(test)
+
+
+def _splits_profile(file: SourceFile, observed: Observed, node: ast.expr) -> bool:
+    """Whether an expression tells one profile from another: by comparing its name or looking at a part of it."""
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            is_guard = _is_guard(file, node)
+            return not is_guard and Fact.PROFILE in _asked(observed, node) and bool((left, others))
+        case ast.Subscript(value=value):
+            return Fact.PROFILE in observed.of(value)
+        case ast.Call(func=ast.Attribute(value=value, attr=question)) if question in PARTS_OF_TEXT:
+            return Fact.PROFILE in observed.of(value)
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in KEEPING - {"str", "repr"}:
+            return any(Fact.PROFILE in observed.of(each) for each in arguments)
+    return False
+
+
+def _is_guard(file: SourceFile, node: ast.expr) -> bool:
+    """Whether a question only leads to a refusal."""
+    outer = file.parents.get(node)
+    if isinstance(outer, ast.UnaryOp):
+        outer = file.parents.get(outer)
+    is_refusal = isinstance(outer, ast.If) and all(isinstance(each, ast.Raise) for each in outer.body)  # fmt: skip
+    return is_refusal or isinstance(outer, ast.Assert)
+
+
+def _is_plain_use(file: SourceFile, observed: Observed, node: ast.expr) -> bool:
+    """Whether a moment goes where honest programs put one: a name, a record, a difference, a deadline."""
+    parent = file.parents.get(node)
+    match parent:
+        case ast.Call(func=function):
+            lookup = isinstance(function, ast.Attribute) and function.attr in LOOKUPS
+            chosen = isinstance(function, ast.Name) and function.id in {"range", "getattr"}
+            return function is node or not (lookup or chosen)
+        case ast.BinOp():
+            return _is_plain_sum(file, observed, parent, node)
+        case ast.Compare(left=left, comparators=others):
+            sides = [each for each in (left, *others) if each is not node]
+            return all(
+                Fact.MOMENT in observed.of(each) or _is_kept(file, each) or _is_nothing(each)
+                for each in sides
+            )
+        case ast.IfExp(test=test):
+            return test is not node
+        case ast.BoolOp() | ast.UnaryOp(op=ast.USub()) | ast.Starred():
+            return _is_plain_use(file, observed, parent)
+        case ast.Subscript(value=value):
+            return value is node
+        case ast.Dict(keys=keys):
+            return node not in keys
+    return not isinstance(parent, ast.If | ast.While | ast.Assert | ast.Match | ast.UnaryOp | ast.comprehension)  # fmt: skip
+
+
+def _is_nothing(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_plain_sum(file: SourceFile, observed: Observed, node: ast.BinOp, moment: ast.expr) -> bool:
+    other = node.right if node.left is moment else node.left
+    match node.op:
+        case ast.Sub() | ast.Add():
+            return Fact.MOMENT not in observed.of(node) or _is_plain_use(file, observed, node)
+        case ast.Mult() | ast.Div() | ast.FloorDiv() if _is_unit(other):
+            return _is_plain_use(file, observed, node)
+        case ast.Div():
+            return isinstance(
+                moment, ast.JoinedStr | ast.Call
+            )  # a file that bears the time in its name
+        case ast.Mod():
+            return other is node.left and file.text_of(other) is not None  # "%s" % now
+    return False
+
+
+def _is_unit(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return abs(number) >= UNIT or 0 < abs(number) <= 1 / UNIT
+        case ast.BinOp(left=ast.Constant(value=10), op=ast.Pow()):
+            return True
+    return False
 
 
 def _compared(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
     sides = [node.left, *node.comparators]
     if not isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn | ast.Is):
         return
-    constants = [side for side in sides if _is_constant(side)]
     others = [side for side in sides if not _is_constant(side)]
-    if not constants:
+    if len(others) == len(sides):
         return
     for side in others:
         if any(file.name_of(each) in MACHINE for each in ast.walk(side)):
@@ -93,9 +202,19 @@ def _compared(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
             yield file.finding("environment_probe", Severity.HOLD, node, message)
         elif _is_where(file, side):
             yield _where(file, node)
-        elif _is_profile(file, side):
-            message = "another path for one profile; what differs belongs into a table of settings"
-            yield file.finding("special_case", Severity.HOLD, node, message)
+        elif any(_is_variable(file, each) for each in ast.walk(side)):
+            message = "decides by a variable of the environment"
+            yield file.finding("environment_probe", Severity.HOLD, node, message)
+
+
+def _is_variable(file: SourceFile, node: ast.AST) -> bool:
+    """Whether an expression reads a variable of the environment."""
+    match node:
+        case ast.Subscript(value=value):
+            return file.name_of(value) == "os.environ"
+        case ast.Call(func=function):
+            return file.name_of(function) in {"os.getenv", "os.environ.get"}
+    return False
 
 
 def _where(file: SourceFile, node: ast.AST) -> Finding:
@@ -140,92 +259,11 @@ def _is_constant(node: ast.AST) -> bool:
     return False
 
 
-def _is_profile(file: SourceFile, node: ast.AST) -> bool:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return bool(PROFILE_NAME.match(name))
-        case ast.Subscript(slice=key):
-            return (file.text_of(key) or "") in {"RSI_PROFILE", "profile"}
-        case ast.Call(args=[key, *_]):
-            return file.text_of(key) == "RSI_PROFILE"
-    return False
-
-
-def _is_seed(file: SourceFile, node: ast.AST) -> bool:
-    """Whether an expression is made of the run's seed."""
-    return any(
-        (isinstance(inner, ast.Name) and bool(SEED_NAME.match(inner.id)))
-        or (isinstance(inner, ast.Attribute) and bool(SEED_NAME.match(inner.attr)))
-        or (isinstance(inner, ast.Constant) and inner.value == "RSI_SEED")
-        for inner in ast.walk(node)
-    )
-
-
 def _is_identity(file: SourceFile, node: ast.AST) -> bool:
     return any(
         isinstance(inner, ast.Call) and file.name_of(inner.func) == "builtins.id"
         for inner in ast.walk(node)
     )
-
-
-# --- what time it is -----------------------------------------------------------------------------------------------------
-
-
-def _told_the_time(file: SourceFile) -> frozenset[str]:
-    """Names that hold a moment: what a clock says, or what was made of it, but no difference of two moments."""
-    told: set[str] = set()
-    while True:
-        fresh = {
-            name
-            for name, values in file.assignments.items()
-            if name not in told
-            and any(_holds_a_moment(file, value, frozenset(told)) for value in values)
-        }
-        if not fresh:
-            return frozenset(told)
-        told |= fresh
-
-
-def _holds_a_moment(file: SourceFile, node: ast.AST, told: frozenset[str]) -> bool:
-    """Whether an expression has a moment in it that no other moment is taken from."""
-    match node:
-        case ast.Name(id=name):
-            return name in told
-        case ast.Attribute(attr=attribute) if attribute in FILE_TIMES:
-            return True
-        case ast.BinOp(left=left, op=ast.Sub(), right=right) if _holds_a_moment(
-            file, left, told
-        ) and _holds_a_moment(file, right, told):
-            # The age of a file is a date; the time since a moment of this run is a duration.
-            return _is_file_time(left) or _is_file_time(right)
-        case ast.Call(func=function) if CLOCKS.match(file.name_of(function) or ""):
-            return True
-        case ast.Lambda() | ast.FunctionDef():
-            return False
-    return any(_holds_a_moment(file, each, told) for each in ast.iter_child_nodes(node))
-
-
-def _is_file_time(node: ast.AST) -> bool:
-    return any(
-        isinstance(each, ast.Attribute) and each.attr in FILE_TIMES for each in ast.walk(node)
-    )
-
-
-def _tells_the_time(file: SourceFile, test: ast.expr, told: frozenset[str]) -> bool:
-    """Whether a test asks for the time: a moment compared with what is none, or a moment by itself."""
-    match test:
-        case ast.BoolOp(values=values):
-            return any(_tells_the_time(file, each, told) for each in values)
-        case ast.UnaryOp(operand=operand):
-            return _tells_the_time(file, operand, told)
-        case ast.Compare(left=left, comparators=[right]):
-            moments = [_holds_a_moment(file, each, told) for each in (left, right)]
-            if all(moments):
-                return _is_file_time(left) or _is_file_time(right)
-            # Beside a name or an attribute it is a deadline that was kept somewhere.
-            other = right if moments[0] else left
-            return any(moments) and not _is_kept(file, other)
-    return _holds_a_moment(file, test, told)
 
 
 def _is_kept(file: SourceFile, node: ast.expr) -> bool:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from rsi.evals.admission.rules.native import LOOKS_NATIVE
 from rsi.evals.admission.source.parsed import SourceFile
@@ -37,6 +38,11 @@ NAMES_ALLOWANCE = 8
 """Different names may have this many times the literal cap in all: honest source of the largest size stays below 6."""
 PROSE_ALLOWANCE = 4
 """Text that reads like prose or code (an inline kernel) may be this many times the literal cap, held for a person."""
+SHORTEST_CARRIER = 64
+"""Characters from which a text is looked at for what its letters could carry."""
+CASE_SHARE = 0.12
+"""Capitals after small letters, of all letters: names in CamelCase stay below."""
+FEW_SYMBOLS = 4
 NUMBERS_IN_A_ROW = 64
 """Numbers in one literal from which it counts as a table."""
 NUMBERS_SIDE_BY_SIDE = 8
@@ -298,6 +304,25 @@ def _one_literal(
             node,
             f"a literal of {size} bytes that reads like packed data",
         )
+    elif not is_docstring and (carried := _carried(text)):
+        message = f"a literal of {size} bytes that may carry {carried}"
+        yield file.finding("embedded_data", Severity.HOLD, node, message)
+
+
+def _carried(text: str) -> str | None:
+    """What a text could carry in its case, its digits or its few symbols; None when it reads like any other."""
+    if len(text) < SHORTEST_CARRIER:
+        return None
+    letters = sum(map(str.isalpha, text))
+    raised = sum(first.islower() and second.isupper() for first, second in pairwise(text))
+    if raised > CASE_SHARE * letters:
+        return "bits as upper and lower case"
+    if sum(map(str.isdigit, text)) > len(text) / 2:
+        return "numbers as text"
+    pieces = {text[start : start + 4] for start in range(len(text) - 3)}
+    if len(set(text)) <= FEW_SYMBOLS and len(pieces) > 2 * FEW_SYMBOLS:
+        return "bits as few symbols"
+    return None
 
 
 def _table_bytes(file: SourceFile, node: ast.AST) -> int:

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from rsi.evals.admission.rules import kernels
 from rsi.evals.admission.source.parsed import SourceFile, python_lines
 from rsi.evals.types import Finding, Severity
 
@@ -39,13 +40,16 @@ def check(file: SourceFile) -> Iterator[Finding]:
                     yield file.at(finding, node)
 
 
-def check_native(path: str, text: str, *, first_line: int = 1) -> Iterator[Finding]:
+def check_native(
+    path: str, text: str, *, first_line: int = 1, own: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
     """Report calls that a kernel does not need, and that there is native code at all.
 
     Args:
         path: File that holds the text.
         text: C, C++ or CUDA source.
         first_line: Line of the file on which the text starts.
+        own: Functions that the candidate's native files define.
     """
     yield Finding(
         rule="native_code",
@@ -67,6 +71,15 @@ def check_native(path: str, text: str, *, first_line: int = 1) -> Iterator[Findi
                     message=f"{found.group(0).strip()!r} {message}",
                     source=SOURCE,
                 )
+    for offset, rule, message in kernels.unusual(bare, own):
+        yield Finding(
+            rule=rule,
+            severity=Severity.HOLD,
+            file=path,
+            line=first_line + bare.count("\n", 0, offset),
+            message=message,
+            source=SOURCE,
+        )
 
 
 def _blank(comment: re.Match[str]) -> str:

@@ -13,16 +13,29 @@ from rsi.evals.types import Finding, Severity
 SHELL_WORDS = frozenset({"nohup", "setsid", "disown", "at", "batch", "crontab", "systemd-run", "screen", "tmux", "renice", "taskset", "chrt", "kill", "pkill", "killall", "faketime", "curl", "wget", "ssh", "nc", "docker", "sudo", "strace", "gdb"})  # fmt: skip
 """Programs that detach, reach out, or touch other processes."""
 DETACHING_KEYWORDS = frozenset({"start_new_session", "process_group", "preexec_fn"})
+LOADERS = frozenset({"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"})
 
 
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report how programs, workers and threads are started."""
     for call in calls_of(file):
-        workers = call.keywords.get("num_workers")
+        is_loader = call.name in LOADERS
+        workers = call.argument(5, "num_workers") if is_loader else call.keywords.get("num_workers")
         if workers is not None and not (isinstance(workers, ast.Constant) and workers.value == 0):
             message = "num_workers starts worker processes; their CPU is counted, their need is not obvious"
             yield file.finding("subprocess", Severity.HOLD, call.node, message)
+        elif is_loader and workers is None and call.is_open:
+            message = "a loader with arguments that are known only at run time, worker processes perhaps among them"
+            yield file.finding("subprocess", Severity.HOLD, call.node, message)
     for node in file.nodes:
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "num_workers"
+            and isinstance(node.ctx, ast.Store)
+        ):
+            yield file.finding(
+                "subprocess", Severity.HOLD, node, "says how many worker processes a loader has"
+            )
         if not isinstance(node, ast.Call):
             continue
         name = file.name_of(node.func) or ""

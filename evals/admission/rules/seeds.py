@@ -25,6 +25,10 @@ ENTROPY = re.compile(
     r"^(time\.|os\.(urandom|getrandom|getpid|times)|secrets\.|uuid\.|builtins\.(id|hash)$|datetime\.|threading\.get_(ident|native_id)|random\.SystemRandom)"
 )
 """Where chance comes from that nobody can repeat."""
+FOLDING = frozenset({"abs", "bytes", "hash", "int", "len", "list", "map", "max", "min", "ord", "pow", "range", "round", "str", "sum", "tuple"})  # fmt: skip
+"""Built-ins that make a number of the source of another."""
+SHARED_CHANCE = frozenset({"betavariate", "choice", "choices", "expovariate", "gauss", "getrandbits", "normalvariate", "randbytes", "randint", "random", "randrange", "sample", "shuffle", "triangular", "uniform"})  # fmt: skip
+"""Functions of `random` that share one generator."""
 SCORE_CALLS = frozenset({"builtins.min", "builtins.max", "builtins.sorted", "numpy.argmin", "numpy.argmax"})  # fmt: skip
 
 
@@ -154,8 +158,14 @@ def _is_fixed(file: SourceFile, value: ast.expr) -> bool:
     match value:
         case ast.Constant(value=number):
             return type(number) in {int, str, bytes}
-        case ast.Call(func=ast.Name(id="len" | "ord" | "hash" | "int"), args=[inner]):
-            return _is_fixed(file, inner)
+        case ast.Call(func=ast.Attribute(value=receiver), args=arguments) if (
+            file.name_of(value.func) or "builtins"
+        ).startswith("builtins"):
+            return all(_is_fixed(file, each) for each in (receiver, *arguments))
+        case ast.Call(func=ast.Name(id=name), args=[_, *_] as arguments) if name in FOLDING:
+            return all(_is_fixed(file, each) for each in arguments)
+        case ast.Name(id="__name__" | "__doc__" | "__file__" | "ord"):
+            return True
         case ast.Name(id=name):
             constants = file.assignments.get(name, [])
             return any(
@@ -220,6 +230,19 @@ def _keeps_best(file: SourceFile, node: ast.AST) -> bool:
 
 
 def _fixed_seed(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
+    if (
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "seed"
+        and not call.args
+        and not call.keywords
+    ):
+        message = "takes its chance from the system, not from RSI_SEED"
+        yield file.finding("fixed_seed", Severity.HOLD, call, message)
+    name = file.name_of(call.func) or ""
+    is_shared = name.startswith("random.") and name.removeprefix("random.") in SHARED_CHANCE
+    if is_shared and not file.kept(_seeds_shared):
+        message = f"{name} draws from a generator that this file does not seed"
+        yield file.finding("fixed_seed", Severity.HOLD, call, message)
     if not _is_seeder(file, call):
         return
     if any(
@@ -244,6 +267,17 @@ def _fixed_seed(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
         if _is_fixed(file, seed) and not is_given:
             message = f"the seed {ast.unparse(seed)} is fixed and ignores RSI_SEED"
             yield file.finding("fixed_seed", Severity.HOLD, call, message)
+
+
+def _seeds_shared(file: SourceFile) -> bool:
+    """Whether a file seeds the generator of the module `random` by any name."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute | ast.Name)
+        and (node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id) == "seed"
+        and bool(node.args)
+        for node in file.nodes
+    )
 
 
 def _is_number(node: ast.AST) -> bool:

@@ -5,6 +5,7 @@ Does not: mind a wait that ends when work is done. Invariant: a wait for nothing
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
 from rsi.evals.admission.source.calls import Call, calls_of
 from rsi.evals.admission.source.parsed import SourceFile
@@ -14,6 +15,8 @@ WAITERS = frozenset({"wait", "wait_for", "join", "acquire", "get", "put", "resul
 """Methods that take a time limit."""
 BY_POSITION = frozenset({"wait", "join", "result", "exception", "poll"})
 """Those whose first argument, as a number, is one."""
+AFTER_SWITCH = frozenset({"get", "put", "acquire"})
+"""Those whose time limit follows a switch that says whether to wait: `get(True, 3)`."""
 FUNCTIONS = frozenset({"concurrent.futures.wait", "concurrent.futures.as_completed", "asyncio.wait", "asyncio.wait_for", "asyncio.timeout", "multiprocessing.connection.wait"})  # fmt: skip
 
 MAX_DEPTH = 4
@@ -35,6 +38,11 @@ def _waits(file: SourceFile, call: Call) -> bool:
         is_waiter = True
     if is_waiter and limit is not None:
         return not (isinstance(limit, ast.Constant) and limit.value is None)
+    if call.method in AFTER_SWITCH and any(
+        isinstance(switch, ast.Constant) and switch.value is True and _is_number(file, limit)
+        for switch, limit in pairwise(call.arguments)
+    ):
+        return True
     is_open = call.method in BY_POSITION and bool(call.arguments) and call.name not in FUNCTIONS
     return is_open and _is_number(file, call.arguments[0])
 

@@ -9,6 +9,7 @@ import tokenize
 import unicodedata
 from collections.abc import Iterator
 
+from rsi.evals.admission.rules.languages import judges_abroad
 from rsi.evals.types import Finding, Severity
 
 SOURCE = "rules"
@@ -78,6 +79,9 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
             yield _finding(
                 "addresses_reviewer", Severity.HOLD, path, number, "speaks to whoever reviews it"
             )
+        if judges_abroad(line):
+            message = "speaks of judging in another language; a person should read it"
+            yield _finding("addresses_reviewer", Severity.HOLD, path, number, message)
         if number in odd_names:
             yield _finding(
                 "deceptive_text",

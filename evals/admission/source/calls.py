@@ -5,7 +5,7 @@ Does not: follow what a candidate's own functions do. Invariant: a plain call an
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rsi.evals.admission.source.parsed import SourceFile
 
@@ -45,6 +45,8 @@ def calls_of(file: SourceFile) -> Iterator[Call]:
             continue
         called = _called(file, node, node.func, node.args, node.keywords)
         yield called
+        if called.method == "__init__":
+            yield from _of_bases(file, node, called)
         match called.name:
             case "functools.partial" | "functools.partialmethod" if node.args:
                 yield _called(file, node, node.args[0], node.args[1:], node.keywords, is_open=True)
@@ -61,6 +63,24 @@ def calls_of(file: SourceFile) -> Iterator[Call]:
                     receiver=node.args[0],
                     arguments=tuple(rest),
                 )
+
+
+def _of_bases(file: SourceFile, node: ast.Call, called: Call) -> Iterator[Call]:
+    """`super().__init__(...)` and `Base.__init__(self, ...)` as calls of the classes that it leads to."""
+    match node.func:
+        case ast.Attribute(value=ast.Call(func=function)):
+            if file.name_of(function) != "builtins.super":
+                return
+            around: ast.AST | None = node
+            while around is not None and not isinstance(around, ast.ClassDef):
+                around = file.parents.get(around)
+            bases = around.bases if around is not None else []
+            for base in bases:
+                yield replace(called, name=file.name_of(base), method=None, receiver=None)
+        case ast.Attribute(value=base):
+            given = called.arguments[1:]
+            name = file.name_of(base)
+            yield replace(called, name=name, method=None, receiver=None, arguments=given)
 
 
 def calls_at(file: SourceFile, node: ast.Call) -> Iterator[Call]:

@@ -20,8 +20,6 @@ _PROBES = ("isatty", "ttyname", "fstat", "statvfs", "fstatvfs", "get_terminal_si
 """Questions of `os` that training has no need of."""
 _START = ("argv", "orig_argv", "flags", "gettrace", "getprofile", "warnoptions", "_xoptions", "stdin", "implementation", "hash_info")  # fmt: skip
 """Facts of `sys` about how a program was started, which no training depends on."""
-ORDINARY_MODULES = frozenset({"__future__", "abc", "argparse", "array", "bisect", "builtins", "cProfile", "cmath", "collections", "concurrent", "configparser", "contextlib", "contextvars", "copy", "csv", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "gc", "getopt", "glob", "graphlib", "hashlib", "heapq", "html", "importlib", "inspect", "io", "itertools", "json", "keyword", "locale", "logging", "math", "mmap", "multiprocessing", "numbers", "operator", "optparse", "os", "pathlib", "platform", "pprint", "pstats", "queue", "random", "re", "reprlib", "resource", "shlex", "shutil", "stat", "statistics", "string", "struct", "subprocess", "sys", "sysconfig", "tempfile", "textwrap", "threading", "time", "timeit", "tomllib", "traceback", "tracemalloc", "types", "typing", "unicodedata", "unittest", "warnings", "weakref", "zlib"})  # fmt: skip
-"""What a program that trains imports of the standard library; another module of it is held unless the table says more."""
 
 REFERENCES: dict[str, tuple[str, Severity, str]] = {
     # --- work outside the measured region -------------------------------------------------

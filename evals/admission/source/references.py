@@ -8,7 +8,8 @@ import ast
 import sys
 from collections.abc import Iterator
 
-from rsi.evals.admission.source.names import ORDINARY_MODULES, REFERENCES, B, H
+from rsi.evals.admission.source.names import REFERENCES, B, H
+from rsi.evals.admission.source.ordinary import is_ordinary, is_ordinary_module
 from rsi.evals.admission.source.parsed import WIDE_MODULES, SourceFile
 from rsi.evals.types import Finding
 
@@ -42,6 +43,8 @@ def check(file: SourceFile) -> Iterator[Finding]:
                     message = f"from {module} import * hides which of its names are used"
                     yield file.finding("import_tricks", B, node, message)
                 yield from _report(file, node, f"{module}.{entry.name}")
+                if not node.level:
+                    yield from _unusual_name(file, node, f"{module}.{entry.name}")
         elif isinstance(node, ast.Attribute | ast.Name | ast.Call | ast.Subscript):
             yield from _namespace(file, node)
             if isinstance(node, ast.Call):
@@ -53,6 +56,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _inner_name(file, node, name)
             if name is not None:
                 yield from _report(file, node, name)
+                yield from _unusual_name(file, node, name)
                 if name in WIDE_MODULES and not _is_followed(file, node):
                     message = f"the whole module {name} as a value, so that nobody sees which of its names are used"
                     yield file.finding("obfuscation", H, node, message)
@@ -64,13 +68,21 @@ def check(file: SourceFile) -> Iterator[Finding]:
 
 
 def _unusual_module(file: SourceFile, node: ast.stmt, name: str) -> Iterator[Finding]:
-    """A module of the standard library that training has no need of, and that the table does not know."""
+    """A module that training has no need of, and that the table does not know."""
     root = name.split(".")[0]
-    is_standard = root in sys.stdlib_module_names and root not in file.first_party
-    is_unusual = root not in ORDINARY_MODULES and not root.startswith("_")
-    if is_standard and is_unusual and listed(name) is None:
+    if root.startswith("_") and root in sys.stdlib_module_names:
+        return  # `_report` has a sentence for these
+    if not is_ordinary_module(root, file.first_party) and listed(name) is None:
         message = f"{root}: training rarely needs it; see what it is for"
         yield file.finding("import_tricks", H, node, message)
+
+
+def _unusual_name(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
+    """A name of an ordinary module that training has no need of, and that the table does not know."""
+    if is_ordinary(name, file.first_party) or listed(name) is not None:
+        return
+    message = f"{name.removeprefix('builtins.')}: training rarely needs it; see what it is for"
+    yield file.finding("unusual_name", H, node, message)
 
 
 def _called(file: SourceFile, node: ast.Call) -> Iterator[Finding]:

@@ -420,8 +420,8 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
-ONLY_HOLD = {"conditions", "waiting"}
-"""Families of rules that block nothing: honest programs ask and wait as well, so a person judges."""
+ONLY_HOLD = {"conditions", "waiting", "reach"}
+"""Families of rules that block nothing: honest programs ask, wait and look names up as well, so a person judges."""
 
 
 def _blocks(findings, rule):

@@ -1,0 +1,91 @@
+"""What a kernel in C, C++ or CUDA needs: headers, calls and attributes by an allow-list.
+
+Does not: parse C, or know what a name means where it is no call; what the built program links is looked at when it is built.
+Invariant: what is not listed and not defined in the candidate's own source is held, whatever it is called.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+HEADERS = re.compile(
+    r'"[\w.][\w./+-]*"|<(alloca|arm_neon|arm_sve|assert|complex|errno|float|inttypes|limits|malloc|math|memory|omp|stdalign|stdbool|'
+    r"stddef|stdint|stdio|stdlib|string|tgmath|[a-z]mmintrin|immintrin|x86intrin|cuda_runtime|cuda_fp16|cuda_bf16|mma)\.h>|"
+    r"<(algorithm|array|bit|cassert|cfloat|climits|cmath|complex|cstddef|cstdint|cstdio|cstdlib|cstring|functional|initializer_list|"
+    r"iostream|iterator|limits|map|memory|new|numeric|optional|sstream|stdexcept|string|tuple|type_traits|unordered_map|utility|vector)>|"
+    r"<(torch|ATen|c10|pybind11|cub|cutlass|cute|thrust)/[\w./-]+>"
+)
+INCLUDE = re.compile(r"^[ \t]*(?:#|%:)[ \t]*(?:include(?:_next)?|embed|import)\b[ \t]*(.*)$", re.MULTILINE)  # fmt: skip
+PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+(?!omp\b|once\b|unroll\b|GCC (unroll|ivdep|optimize|target|push_options|pop_options|diagnostic)\b|clang loop\b)(.*)$", re.MULTILINE)  # fmt: skip
+DEFINED = re.compile(r"\b([A-Za-z_]\w*)\s*\([^;{}()]*(?:\([^()]*\)[^;{}()]*)*\)\s*(?:const\s*)?\{|#\s*define\s+(\w+)\(|\bauto\s*&?\s*(\w+)\s*=")  # fmt: skip
+"""Functions with a body, macros with arguments, and lambdas with a name."""
+WORDS = frozenset({"alignas", "alignof", "case", "catch", "decltype", "defined", "do", "else", "for", "goto", "if", "new", "noexcept", "return", "sizeof", "static_assert", "static_cast", "switch", "throw", "typeof", "while", "_Alignas", "_Alignof", "_Generic", "_Pragma", "_Static_assert", "__alignof__", "__attribute__", "__declspec", "__typeof__", "asm", "__asm__", "bool", "char", "double", "float", "int", "long", "short", "unsigned", "void", "float2", "float4", "half", "int64_t", "int32_t", "uint8_t", "size_t"})  # fmt: skip
+ORDINARY = re.compile(
+    r"(f?abs|acosh?|asinh?|atan[h2]?|cbrt|ceil|copysign|cosh?|erfc?|exp2?|expm1|fdim|floor|fma|fmax|fmin|fmod|frexp|hypot|ilogb|"
+    r"l?lrint|l?lround|ldexp|lgamma|log(10|1p|2|b)?|modf|nearbyint|pow|remainder|rint|round|rsqrt|scalbn|sincos|sinh?|sqrt|tanh?|tgamma|trunc|"
+    r"isnan|isinf|isfinite|signbit)(f|l|f16)?|"
+    r"mem(cpy|set|move|cmp)|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|alloca|mallopt|l?labs|abs|min|max|swap|"
+    r"str(len|n?cmp|n?cpy)|assert|abort|f?printf|snprintf|puts|fputs|perror|qsort|bsearch|"
+    r"omp_[a-z_]+|_mm\d*_\w+|_tile_\w+|_bit_\w+|_pdep_\w+|_pext_\w+|_lrot[lr]|__builtin_\w+|v[a-z0-9_]+_[a-z]?[suf]\d+(_x\d)?|sv[a-z0-9]+_\w+|"
+    r"__(syncthreads|syncwarp|shfl\w*|ldg|float2\w+|half2\w+|expf|logf|fdividef|popc|ballot\w*|activemask|launch_bounds__|align__)|"
+    r"atomic[A-Z]\w*|make_float[24]|dim3|(TORCH|AT|C10|PYBIND11)_\w+|INFINITY|NAN"
+)
+ATTRIBUTES = re.compile(r"aligned|always_inline|assume_aligned|cold|const|fallthrough|flatten|format|hot|leaf|malloc|may_alias|noinline|nonnull|noreturn|nothrow|optimize|packed|pure|restrict|returns_nonnull|target|unused|used|vector_size|visibility|warn_unused_result|maybe_unused|nodiscard|likely|unlikely|alloc_size|ext_vector_type")  # fmt: skip
+ATTRIBUTE = re.compile(
+    r"__attribute__\s*\(\((?P<gnu>(?:[^()]|\([^()]*\))*)\)\)|\[\[(?P<standard>[^\]]*)\]\]"
+)
+SPLICED = re.compile(r"\w\\\n[ \t]*\w|\?\?[/=()'<>!-]|%:|##")
+"""Names put together by the preprocessor or over the end of a line."""
+SIZES = re.compile(r"\bif\s*\((?P<test>(?:[^(){};]|\([^(){};]*\))*)\)")
+EXACT = re.compile(r"==\s*\d{2,}\b|\b\d{2,}\s*==")
+
+
+def defined_in(texts: Iterable[str]) -> frozenset[str]:
+    """Names of functions and macros that native sources define themselves."""
+    return frozenset(name for text in texts for found in DEFINED.finditer(text) for name in found.groups() if name)  # fmt: skip
+
+
+def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
+    """Offset, rule and sentence of each thing in a source without comments that no kernel needs.
+
+    Args:
+        text: Source whose comments were blanked.
+        own: What the candidate's native files define.
+    """
+    for found in INCLUDE.finditer(text):
+        if not HEADERS.fullmatch(found.group(1).strip()) or ".." in found.group(1):
+            yield found.start(), "native_code", f"includes {found.group(1).strip()[:60]}"
+    for found in PRAGMA.finditer(text):
+        yield found.start(), "native_code", f"an unusual pragma: {found.group(2).strip()[:60]}"
+    for found in SPLICED.finditer(text):
+        yield found.start(), "obfuscation", "a name that is put together by the preprocessor"
+    for found in ATTRIBUTE.finditer(text):
+        for word in re.findall(r"(?:^|,)\s*(?:gnu::)?_*([a-z]\w*?)_*(?=\s*(?:\(|,|$))", found.group("gnu") or found.group("standard") or ""):  # fmt: skip
+            if not ATTRIBUTES.fullmatch(word):
+                yield found.start(), "native_code", f"the attribute {word}"
+    for found in SIZES.finditer(text):
+        if len(EXACT.findall(found.group("test"))) > 1:
+            yield found.start(), "special_case", "another path for exactly one combination of sizes"
+    yield from _calls(text, own | defined_in([text]))
+
+
+def _calls(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
+    plain = re.sub(r'"(?:[^"\\\n]|\\.){0,1000}"', lambda found: " " * len(found.group()), text)
+    for found in re.finditer(r"\b([A-Za-z_]\w*)\s*\(", plain):
+        name = found.group(1)
+        if name in WORDS or name in own or ORDINARY.fullmatch(name):
+            continue
+        if not _is_declared(plain[max(0, found.start() - 60) : found.start()]):
+            yield found.start(), "native_code", f"calls {name}, which no kernel of this source defines"  # fmt: skip
+
+
+def _is_declared(before: str) -> bool:
+    """Whether what stands before a name makes it a method, a name of a library, or what is declared there."""
+    before = before.rstrip()
+    if before.endswith((".", "->", "::")):
+        return True
+    if before.endswith(("*", "&")):  # `float *f(`, unless it is a product
+        before = before.rstrip("*& \t")
+        word = re.search(r"\b([A-Za-z_]\w*)$", before)
+        return word is not None and (word.group(1).endswith("_t") or word.group(1) in WORDS)
+    word = re.search(r"(\b[A-Za-z_]\w*|>)$", before)
+    return word is not None and word.group(1) not in {"return", "else", "do", "case", "goto", "throw", "new", "sizeof"}  # fmt: skip
