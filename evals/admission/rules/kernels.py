@@ -31,7 +31,7 @@ ORDINARY = re.compile(
 )
 ATTRIBUTES = re.compile(r"aligned|always_inline|assume_aligned|cold|const|fallthrough|flatten|format|hot|leaf|malloc|may_alias|noinline|nonnull|noreturn|nothrow|optimize|packed|pure|restrict|returns_nonnull|target|unused|used|vector_size|visibility|warn_unused_result|maybe_unused|nodiscard|likely|unlikely|alloc_size|ext_vector_type")  # fmt: skip
 ATTRIBUTE = re.compile(
-    r"__attribute__\s*\(\((?P<gnu>(?:[^()]|\([^()]*\))*)\)\)|\[\[(?P<standard>[^\]]*)\]\]"
+    r"__attribute__\s*\(\((?P<gnu>(?:[^()]|\([^()]*\))*)\)\)|\[\[(?P<standard>[^][]*)\]\]"
 )
 SPLICED = re.compile(r"\w\\\n[ \t]*\w|\?\?[/=()'<>!-]|%:|##")
 """Names put together by the preprocessor or over the end of a line."""
@@ -69,6 +69,7 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
 
 
 def _calls(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
+    text = ATTRIBUTE.sub(lambda found: " " * len(found.group()), text)
     plain = re.sub(r'"(?:[^"\\\n]|\\.){0,1000}"', lambda found: " " * len(found.group()), text)
     for found in re.finditer(r"\b([A-Za-z_]\w*)\s*\(", plain):
         name = found.group(1)

@@ -43,6 +43,9 @@ SHORTEST_CARRIER = 64
 CASE_SHARE = 0.12
 """Capitals after small letters, of all letters: names in CamelCase stay below."""
 FEW_SYMBOLS = 4
+MANY_DIGITS = 4
+"""Digits of one name from which it holds a number; `conv2d_3x3` and `float32` have fewer."""
+FEW_NUMBERED = 8
 NUMBERS_IN_A_ROW = 64
 """Numbers in one literal from which it counts as a table."""
 NUMBERS_SIDE_BY_SIDE = 8
@@ -94,6 +97,10 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _one_table(file, node, _table_bytes(file, node))
         elif isinstance(node, ast.Call):
             yield from _unpacked(file, node)
+    numbered = {name for name in file.kept(_names) if sum(map(str.isdigit, name)) >= MANY_DIGITS}
+    if len(numbered) > FEW_NUMBERED:
+        message = f"{len(numbered)} names that hold numbers"
+        yield file.finding("embedded_data", Severity.HOLD, 1, message)
     for line, text in file.kept(_comments):
         if len(text) > PLAIN_COMMENT and looks_like_blob(text):
             message = f"a comment of {len(text)} characters of packed data"

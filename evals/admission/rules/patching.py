@@ -47,6 +47,8 @@ INSIDE_NAMES = frozenset(
         "f_locals",
         "gi_frame",
         "tb_frame",
+        "tb_lasti",
+        "tb_next",
     }
 )
 INSIDE_TEXTS = re.compile(
@@ -65,6 +67,8 @@ INITIALISERS = (
 """What libraries fill in and a trainer fills again."""
 VALUE_BASES = re.compile(r"(^|\.)(float|int|complex|str|bytes|bool|tuple|Tensor|ndarray|generic|number|Number|Decimal|Fraction)\d*$")  # fmt: skip
 """Classes whose objects pass for results."""
+CHANGERS = frozenset({"update", "setdefault", "pop", "clear", "popitem", "__setitem__", "__delitem__", "__ior__"})  # fmt: skip
+"""Methods that change a table of names."""
 FORGED_COMPARISONS = frozenset(
     {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__float__"}
 )
@@ -152,14 +156,23 @@ def _set_by_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         base = file.name_of(node.args[0])
         if base is not None and _is_foreign_object(file, node.args[0]):
             yield from _foreign(file, node, f"{base}.?")
-    elif isinstance(node.func, ast.Attribute) and node.func.attr in {"update", "setdefault", "pop"}:
-        base = file.name_of(node.func.value)
+    elif isinstance(node.func, ast.Attribute) and node.func.attr in CHANGERS:
+        base = _namespace_of(file, node.func.value)
         if base == "sys.modules":
             yield file.finding(
                 "monkeypatch", Severity.BLOCK, node, "sys.modules: changes the table of modules"
             )
         elif base is not None and base.endswith(".__dict__"):
             yield from _foreign(file, node, base.removesuffix("__dict__") + "?")
+
+
+def _namespace_of(file: SourceFile, node: ast.AST) -> str | None:
+    """Dotted name of a table of names, `vars(x)` as `x.__dict__`."""
+    match node:
+        case ast.Call(func=function, args=[owner]) if file.name_of(function) == "builtins.vars":
+            name = file.name_of(owner)
+            return None if name is None else f"{name}.__dict__"
+    return file.name_of(node)
 
 
 def _is_foreign_object(file: SourceFile, node: ast.AST) -> bool:

@@ -36,6 +36,14 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield file.finding(
                 "subprocess", Severity.HOLD, node, "says how many worker processes a loader has"
             )
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "daemon"
+            and isinstance(node.ctx, ast.Store)
+        ):
+            yield file.finding(
+                "deferred_work", Severity.HOLD, node, "a thread that nobody needs to wait for"
+            )
         if not isinstance(node, ast.Call):
             continue
         name = file.name_of(node.func) or ""
@@ -76,7 +84,14 @@ def _words(file: SourceFile, node: ast.Call) -> list[str]:
     return words
 
 
+def _joins(file: SourceFile) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == "join" for node in file.nodes)
+
+
 def _worker(file: SourceFile, node: ast.Call, name: str) -> Iterator[Finding]:
+    if name == "threading.Thread" and not file.kept(_joins):
+        message = "a thread that this file never joins"
+        yield file.finding("deferred_work", Severity.HOLD, node, message)
     if name == "threading.Timer":
         yield file.finding("deferred_work", Severity.HOLD, node, "starts work later")
     for keyword in node.keywords:

@@ -27,6 +27,8 @@ CALLERS = frozenset({"functools.partial", "functools.partialmethod", "builtins.m
 """What calls its first argument, as `calls.py` sees."""
 TELLING_TEXTS = METHODS | {"_exit", "check_output", "execv", "execve", "forkpty", "popen", "posix_spawn", "setsid", "sched_setaffinity"}  # fmt: skip
 """Names of functions with effects that are hardly words of anything else."""
+CODE = re.compile(r"__import__|\b(exec|eval)\s*\(|\bimport (os|sys|ctypes|subprocess|socket)\b|\bos\.(system|fork|popen|exec)")  # fmt: skip
+"""Texts that only make sense as source."""
 SPECIAL = re.compile(r"^__[a-zA-Z]\w*__$")
 KNOWN_SPECIAL = frozenset({"__all__", "__annotations__", "__author__", "__class__", "__cuda_array_interface__", "__array_interface__", "__dataclass_fields__", "__debug__", "__doc__", "__dict__", "__file__", "__future__", "__init__", "__main__", "__match_args__", "__members__", "__module__", "__name__", "__new__", "__package__", "__path__", "__post_init__", "__qualname__", "__slots__", "__setattr__", "__version__", "__wrapped__", "__builtins__", "__call__", "__enter__", "__exit__", "__getitem__", "__iter__", "__len__", "__next__", "__contains__", "__missing__"})  # fmt: skip
 """Special names that programs read, besides those that the table or another rule speaks of."""
@@ -45,6 +47,9 @@ def check(file: SourceFile) -> Iterator[Finding]:
             case ast.Constant(value=str(text)):
                 if SPECIAL.match(text):
                     yield from _special(file, node, text, KNOWN_SPECIAL)
+                elif CODE.search(text) and not isinstance(file.parents.get(node), ast.Expr):
+                    message = "source in a text"
+                    yield file.finding("obfuscation", Severity.HOLD, node, message)
                 elif text in TELLING_TEXTS and not _is_name_of_call(file, node):
                     message = f"the name {text!r} of a function with effects as a text"
                     yield file.finding("obfuscation", Severity.HOLD, node, message)

@@ -35,6 +35,11 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield from _matched_shape(file, node)
         if isinstance(node, ast.Compare):
             yield from _digest_case(file, node)
+            yield from _telling_number(file, node)
+        if isinstance(node, ast.BoolOp | ast.Compare):
+            yield from _pinned_value(file, node)
+        if isinstance(node, ast.Subscript | ast.Call):
+            yield from _digest_lookup(file, node)
     yield from _shape_tables(file)
 
 
@@ -50,6 +55,60 @@ def _shape_case(file: SourceFile, node: ast.If | ast.IfExp) -> Iterator[Finding]
     elif pinned and _pinned_around(file, node):
         message = "another path for one size within another path for one size"
         yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _pinned_value(file: SourceFile, node: ast.BoolOp | ast.Compare) -> Iterator[Finding]:
+    """A combination of sizes as a value, outside of what decides at once."""
+    outer = file.parents.get(node)
+    if isinstance(outer, ast.If | ast.IfExp | ast.BoolOp | ast.Assert | ast.UnaryOp):
+        return
+    pinned = sum(_pinned_dimensions(file, part) for part in _conjuncts(node))
+    if pinned >= 2:
+        message = f"asks for exactly one combination of {pinned} sizes"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _telling_number(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
+    """A size against a number that no machine word has, or a computed number against one exact value."""
+    if _is_guard(file, node):
+        return
+    sides = [node.left, *node.comparators]
+    if not any(_is_telling(side) for side in sides):
+        return
+    others = [side for side in sides if not isinstance(side, ast.Constant)]
+    is_exact = isinstance(node.ops[0], ast.Eq | ast.NotEq)
+    if any(_is_measured(file, side) for side in others):
+        message = "another path from one size on"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+    elif is_exact and any(isinstance(side, ast.Call | ast.BinOp) for side in others):
+        message = "recognises one particular input by a number that is made of it"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _is_telling(node: ast.expr) -> bool:
+    """Whether a constant could be the size of something measured: large, and no power of two."""
+    if not isinstance(node, ast.Constant) or type(node.value) is not int:
+        return False
+    number = node.value
+    return number >= TELLING_LENGTH and not {number & (number - 1), number & (number + 1)} & {0}
+
+
+def _is_measured(file: SourceFile, node: ast.expr) -> bool:
+    """Whether an expression is how large what was given is, or made of that."""
+    return any(
+        isinstance(each, ast.Call | ast.Attribute | ast.Name) and _is_size(file, each)
+        for each in ast.walk(node)
+    )
+
+
+def _is_guard(file: SourceFile, node: ast.expr) -> bool:
+    """Whether a comparison only leads to a refusal."""
+    outer: ast.AST | None = file.parents.get(node)
+    while isinstance(outer, ast.BoolOp | ast.UnaryOp):
+        outer = file.parents.get(outer)
+    return isinstance(outer, ast.Assert) or (
+        isinstance(outer, ast.If) and all(isinstance(part, ast.Raise) for part in outer.body)
+    )
 
 
 def _answers(node: ast.If | ast.IfExp) -> bool:
@@ -164,7 +223,8 @@ def _is_size(file: SourceFile, node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in SHAPE_ATTRIBUTES or bool(SHAPE_NAMES.match(node.attr))
     if isinstance(node, ast.Subscript):
-        return _is_size(file, node.value)
+        key = file.text_of(node.slice)
+        return _is_size(file, node.value) or (key is not None and bool(SHAPE_NAMES.match(key)))
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and node.func.attr in SHAPE_ATTRIBUTES:
             return True
@@ -227,6 +287,27 @@ def _digest_case(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
         yield file.finding(
             "special_case", Severity.BLOCK, node, "recognises one particular input by its digest"
         )
+
+
+def _digest_lookup(file: SourceFile, node: ast.Subscript | ast.Call) -> Iterator[Finding]:
+    """A table of the source that is asked with a digest; a cache that starts empty is none."""
+    match node:
+        case ast.Subscript(value=table, slice=key):
+            pass
+        case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[key, *_]):
+            pass
+        case _:
+            return
+    asked = any(
+        isinstance(inner, ast.Call) and DIGESTS.match(file.name_of(inner.func) or "")
+        for inner in ast.walk(key)
+    )
+    if not asked or _is_bucket(key):
+        return
+    values = file.assignments.get(table.id, []) if isinstance(table, ast.Name) else [table]
+    if any(isinstance(each, ast.Dict) and each.keys for each in values):
+        message = "answers for particular inputs by their digests"
+        yield file.finding("special_case", Severity.BLOCK, node, message)
 
 
 def _is_bucket(node: ast.AST) -> bool:

@@ -43,6 +43,8 @@ def _waits(file: SourceFile, call: Call) -> bool:
         for switch, limit in pairwise(call.arguments)
     ):
         return True
+    if call.method == "wait_for" and any(_is_number(file, each) for each in call.arguments[1:]):
+        return True
     is_open = call.method in BY_POSITION and bool(call.arguments) and call.name not in FUNCTIONS
     return is_open and _is_number(file, call.arguments[0])
 

@@ -37,6 +37,10 @@ TO_THE_REVIEWER = re.compile(
     r"(this|the) (patch|change|candidate|diff) (is|has been|was) (already )?"
     r"(pre-?)?(approved|reviewed|verified|cleared)|"
     r"(approve|(please|must|should|you may) (accept|promote)) (this|the) (patch|change|candidate|diff)|"
+    r"(press|click|choose|safe(ly)? to) (approve|accept|merge|promote)|(safely|just|simply|please) (approve|merge|promote)\b|"
+    r"you (can|may|should|could|must) (\w+ )?(approve|merge|promote|trust|sign off)|"
+    r"(human|person|operator|maintainer|whoever) (at|behind|in front of|who) (the )?(gate|review\w*|approv\w*|reads|judges)|\blgtm\b|"
+    r"(looks|is) (safe|good|fine|ok|harmless) to (approve|accept|merge|promote)|"
     r"no findings|nothing suspicious|do not (flag|report) (this|these|that|it|any|the (next|following|above))|"
     r"system prompt|</?(system|assistant|user)>|"
     r"['\"]?(verdict|decision|recommendation)['\"]?\s*[:=]\s*['\"]?(approve|accept|promote|pass)|"
@@ -46,7 +50,7 @@ TO_THE_REVIEWER = re.compile(
     re.IGNORECASE,
 )
 
-TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "reviewed", "verified", "cleared", "accept", "promote", "findings", "suspicious", "flag", "report", "prompt", "system>", "assistant>", "user>", "verdict", "decision", "recommendation", "signed", "audited", "prufer", "gutachter", "freigegeben", "genehmigt", "relecteur", "approuv", "aprobad", "revisor")  # fmt: skip
+TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "reviewed", "verified", "cleared", "accept", "promote", "findings", "suspicious", "flag", "report", "prompt", "system>", "assistant>", "user>", "verdict", "decision", "recommendation", "signed", "audited", "prufer", "gutachter", "freigegeben", "genehmigt", "relecteur", "approuv", "aprobad", "revisor", "merge", "trust", "gate", "lgtm", "sign off")  # fmt: skip
 """Words of which each alternative of `TO_THE_REVIEWER` has one in ASCII: a line without any need not be searched."""
 
 

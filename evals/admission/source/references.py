@@ -21,6 +21,7 @@ _FORGERS = frozenset({"fork", "forkpty", "vfork", "system", "popen", "execv", "e
 """Functions of the system whose names are hardly anything else's, whatever they are looked up in."""
 _TIMERS = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
 _RAW_MEMORY = frozenset({"ctypes.memmove", "ctypes.memset"})
+_WATCHED = frozenset({"weakref.ref", "weakref.proxy", "weakref.WeakMethod"})
 _UNPICKLERS = frozenset({"pickle.loads", "pickle.load"})
 
 
@@ -93,6 +94,11 @@ def _called(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         if target not in file.first_party:
             message = "unittest.mock.patch replaces what belongs to a library"
             yield file.finding("monkeypatch", B, node, message)
+    if name in _WATCHED and len(node.args) > 1:
+        yield file.finding("deferred_work", H, node, f"{name} runs work when an object dies")
+    if name == "warnings.catch_warnings" and any(each.arg == "record" for each in node.keywords):
+        message = "recorded warnings say who calls"
+        yield file.finding("introspection", H, node, message)
     if name in _RAW_MEMORY:
         is_object = any(
             isinstance(each, ast.Call) and file.name_of(each.func) == "builtins.id"
@@ -167,7 +173,13 @@ def _namespace(file: SourceFile, node: ast.AST) -> Iterator[Finding]:
         case _:
             return
     name = file.name_of(module)
-    is_module = isinstance(module, ast.Name) and module.id in file.whole_modules
+    # What an import gave a name, modules and classes of others alike.
+    is_module = (
+        isinstance(module, ast.Name)
+        and module.id in file.imported
+        and name is not None
+        and name.split(".")[0] not in file.first_party
+    )
     parent = file.parents.get(node)
     is_lookup = isinstance(parent, ast.Subscript | ast.Compare) or (
         isinstance(parent, ast.Attribute)
