@@ -312,6 +312,8 @@ class Task:
     """Survey row to the solution that proves it."""
     track_description: str = ""
     """What this track leaves free and what it fixes, one sentence."""
+    trains: str = ""
+    """What whoever solves it learns to do, in a few words."""
     suite: tuple[str, ...] = ()
     """Tags of the suites that the task belongs to."""
     agent_timeout_s: float | None = None

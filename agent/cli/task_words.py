@@ -18,7 +18,9 @@ def _one(word: argparse.ArgumentParser) -> None:
 
 
 def _check(word: argparse.ArgumentParser) -> None:
-    _one(word)
+    word.add_argument("task", nargs="?", help="name of a task, or the folder of yours")
+    word.add_argument("--track", help="track of the task")
+    word.add_argument("--all", action="store_true", help="the smallest profile of every task")
     word.add_argument("--profile", help="size to run (default: the smallest)")
     add_sandbox(word, "backend to run in")
     word.add_argument(
@@ -114,7 +116,7 @@ def _several(
 
 
 TASK_WORDS = (
-    Verb("list", "task.tasks", "tasks that are known here"),
+    Verb("list", "task.tasks", "catalogue of tasks: what each asks, costs, and can gain"),
     Verb("show", "task.tasks", "one task: metric, rules, profiles, solutions, cheats", _one),
     Verb("check", "task.tasks", "load a task, run its baseline, apply its patches", _check),
     Verb(

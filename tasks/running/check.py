@@ -52,6 +52,8 @@ class CheckLine:
     is_ok: bool
     detail: str
     """One sentence: what was seen, or what is wrong and where."""
+    run_s: float | None = None
+    """Wall seconds of the run that the line is about; None where it is about none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,11 @@ class CheckReport:
     digest: str
     backend: str
     lines: tuple[CheckLine, ...]
+
+    @property
+    def run_s(self) -> float | None:
+        """Wall seconds of one run of the baseline; None when it did not end well."""
+        return next((line.run_s for line in self.lines if line.run_s is not None), None)
 
     @property
     def is_ok(self) -> bool:
@@ -259,7 +266,7 @@ def _baseline_line(name: str, profile: Profile, done: BaselineRun) -> CheckLine:
         return CheckLine(name=name, is_ok=False, detail=detail)
     if broken:
         return CheckLine(name=name, is_ok=False, detail=f"{', '.join(broken)} not kept; {seen}")
-    return CheckLine(name=name, is_ok=True, detail=seen)
+    return CheckLine(name=name, is_ok=True, detail=seen, run_s=run.execution.wall_s)
 
 
 def _seed_line(profile: Profile, first: BaselineRun, second: BaselineRun) -> CheckLine:

@@ -13,10 +13,12 @@ from textual.widgets import Input
 
 from rsi.agent.llm.resolve import provider_forms
 from rsi.agent.policy.forecast import PastRounds, past_rounds
+from rsi.agent.report.catalogue import check_words, headroom
 from rsi.agent.search.choose import DEFAULT, strategy_kinds
 from rsi.agent.store.codec import stored_fields
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
+from rsi.agent.store.task_checks import checks_of
 from rsi.sandboxes.select import AUTO, backend_kinds
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import list_tasks, load_task
@@ -233,6 +235,8 @@ class NewCampaign(ModalScreen[None]):
         focused = self.focused
         name = (focused.id or "").removeprefix("field-") if focused is not None else ""
         lines: list[Line] = [line(self._hint(name), Role.DIM), self._forecast_line()]
+        if name == "task" and self._loaded is not None:
+            lines[:1] = [line(text, Role.DIM) for text in self._about(self._loaded)]
         problem = self._problem or self._task_problem
         if self._is_queueing:
             lines.append(line("… queueing, and starting a worker when none runs", Role.ACCENT))
@@ -244,6 +248,13 @@ class NewCampaign(ModalScreen[None]):
                  (" fields    ", Role.TEXT), ("esc", Role.KEY), (" cancel", Role.TEXT))
             )  # fmt: skip
         self.query_one("#notes", Paper).set_lines(lines)
+
+    def _about(self, task: Task) -> tuple[str, ...]:
+        """What the catalogue says of the chosen task, as far as it helps to choose."""
+        home = self._cockpit.home
+        checks = () if home is None else checks_of(home, task.name, task.digest)
+        here = check_words(checks[0]) if checks else "not checked here"
+        return (f"←→ {task.description}", f"Headroom {headroom(task, checks)}; {here}")
 
     def _hint(self, name: str) -> str:
         """What the field in focus is for, and what its chosen word means."""

@@ -4,35 +4,45 @@ import argparse
 import secrets
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rsi.agent.cli.context import emit, note, require_writable, table, writing
 from rsi.agent.cli.verbs.task.trust_page import calibration_text, trust_page
+from rsi.agent.errors import AgentError, HomeError
+from rsi.agent.report.catalogue import catalogue_lines
 from rsi.agent.safe import safe_text
+from rsi.agent.store.home import Home
+from rsi.agent.store.records import utc_now
+from rsi.agent.store.task_checks import TaskCheck, checks_of, keep_check
 from rsi.agent.trust.task_trust import Examiner, examine
 from rsi.evals.measure.machine import timing_gpus
+from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.select import choose_backend
 from rsi.sandboxes.types import Backend
+from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import list_tasks, load_task, profile_of
-from rsi.tasks.running.check import CheckLine, check_task
+from rsi.tasks.running.check import CheckLine, CheckReport, check_task
 from rsi.tasks.types import Task
 
 
+class NoTaskChosenError(AgentError, ValueError):
+    """Neither one task nor all of them were named, or both."""
+
+
 def list_(args: argparse.Namespace) -> int:
-    """Tasks that are known here."""
-    found = list_tasks()
-    rows = [
-        (
-            each.name,
-            ", ".join(each.tracks),
-            ", ".join(each.profiles),
-            each.problem or each.description,
-        )
-        for each in found
-    ]
-    facts = [asdict(each) | {"root": str(each.root)} for each in found]
-    emit(args, facts, table(("task", "tracks", "profiles", "what it asks"), rows))
+    """The catalogue of tasks that are known here."""
+    facts, lines = [], []
+    for each in list_tasks():
+        said: dict[str, str] = {}
+        if each.problem is None:
+            task = load_task(each.root)
+            said = dict(catalogue_lines(task, checks_of(Home.find(), task.name, task.digest)))
+        facts.append(asdict(each) | {"root": str(each.root)} | {"catalogue": said})
+        lines += ["", each.name]
+        lines += [f"  {word:<9} {text}" for word, text in said.items()]
+        lines += [] if each.problem is None else [f"  does not load: {each.problem}"]
+    emit(args, facts, lines[1:])
     return 0
 
 
@@ -45,6 +55,10 @@ def show(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """Load a task, run its baseline, apply its patches."""
+    if args.all:
+        return _check_all(args)
+    if args.task is None:
+        raise NoTaskChosenError("`rsi task check` needs the name of a task, or --all")
     task = load_task(args.task, track=args.track)
     backend = choose_backend(args.sandbox).backend
     backend.prepare(task.environment, progress=note)
@@ -55,9 +69,69 @@ def check(args: argparse.Namespace) -> int:
         return _check_deeply(args, task, backend, show_line)
     with timing_gpus(task) as gpus:
         report = check_task(task, args.profile, backend, show_line, gpus=gpus or ())
+    _keep(_kept(report, is_deep=False, is_ok=report.is_ok))
     verdict = "usable" if report.is_ok else "not usable: see FAIL above"
     emit(args, report, [f"{task.name} ({task.track}, {report.profile}): {verdict}"])
     return 0 if report.is_ok else 1
+
+
+def _check_all(args: argparse.Namespace) -> int:
+    """The smallest profile of every task that loads, each for itself; 1 when one is not usable."""
+    if args.task is not None or args.deep or args.track or args.profile or args.write:
+        raise NoTaskChosenError(
+            "--all checks the smallest profile of every task and takes no other choice"
+        )
+    reports, problems = [], {}
+    for each in list_tasks():
+        if each.problem is not None:
+            problems[each.name] = each.problem
+            continue
+        task = load_task(each.root)
+        note(f"checking {task.name}")
+        smallest = next(iter(task.profiles))
+        try:
+            backend = choose_backend(args.sandbox).backend
+            backend.prepare(task.environment, progress=note)
+            with timing_gpus(task) as gpus:
+                report = check_task(task, smallest, backend, gpus=gpus or ())
+        except (SandboxError, TaskError) as error:  # such as no GPU here; the others are looked at
+            problems[task.name] = str(error)
+            continue
+        _keep(_kept(report, is_deep=False, is_ok=report.is_ok))
+        reports.append(report)
+    rows = [(each.task, each.profile, _in_a_word(each)) for each in reports]
+    rows += [(name, "", f"not usable: {text}") for name, text in problems.items()]
+    facts = {"reports": reports, "problems": problems}
+    emit(args, facts, table(("task", "profile", "found"), rows))
+    return 0 if all(each.is_ok for each in reports) and not problems else 1
+
+
+def _in_a_word(report: CheckReport) -> str:
+    wrong = [_check_line(line) for line in report.lines if not line.is_ok]
+    if wrong:
+        return "; ".join(["not usable", *wrong])
+    return f"usable, {len(report.lines)} checks passed"
+
+
+def _kept(report: CheckReport, *, is_deep: bool, is_ok: bool) -> TaskCheck:
+    return TaskCheck(
+        task=report.task,
+        track=report.track,
+        profile=report.profile,
+        digest=report.digest,
+        backend=report.backend,
+        at=utc_now(),
+        is_ok=is_ok,
+        is_deep=is_deep,
+        run_s=report.run_s,
+    )
+
+
+def _keep(check: TaskCheck) -> None:
+    try:
+        keep_check(Home.find(), check)
+    except HomeError as error:  # the check itself is said all the same
+        note(str(error))
 
 
 def _check_deeply(
@@ -79,6 +153,9 @@ def _check_deeply(
     if path is not None:
         require_writable(path)  # before an examination of many minutes, not after it
     report = examine(examiner, aa_pairs=args.pairs, on_line=show_line)
+    best = report.headroom
+    kept = _kept(report.basics, is_deep=True, is_ok=report.is_trusted)
+    _keep(kept if best is None else replace(kept, best=best.name, gain=best.effect))
     emit(args, report, trust_page(report, task))
     if path is not None:
         with writing(path):

@@ -1,0 +1,70 @@
+"""The catalogue of tasks: what each asks, how it runs, what is to be gained, and what was checked on this machine."""
+
+from collections.abc import Iterator, Sequence
+
+from rsi.agent.store.task_checks import TaskCheck
+from rsi.tasks.types import Clock, Solution, Task
+
+_CLOCKS = {
+    Clock.CPU_S: "CPU seconds decide",
+    Clock.WALL_S: "wall seconds decide",
+    Clock.RESULT: "the harness's own clock decides",
+}
+
+
+def catalogue_lines(task: Task, checks: Sequence[TaskCheck]) -> Iterator[tuple[str, str]]:
+    """What is said of a task, as pairs of a word and a text.
+
+    Args:
+        task: A loaded task.
+        checks: Of its folder as it is now, the most telling first.
+    """
+    yield "asks", task.description
+    if task.trains:
+        yield "trains", task.trains
+    clock = _CLOCKS[task.metric.clock] if task.is_timed else "no clock decides"
+    yield "runs", f"{task.pattern.value} pattern, device {task.device.value}, {clock}"
+    if len(task.tracks) > 1:
+        yield "tracks", ", ".join(task.tracks)
+    yield "profiles", ", ".join(task.profiles)
+    yield "headroom", headroom(task, checks)
+    yield "here", "; ".join(map(check_words, checks)) or f"not checked: rsi task check {task.name}"
+    if task.suite:
+        yield "suite", ", ".join(task.suite)
+
+
+def headroom(task: Task, checks: Sequence[TaskCheck]) -> str:
+    """The largest gain that is known: measured here, else what the reference solutions are thought to add up to."""
+    for check in checks:
+        if check.gain is not None:
+            low, high = check.gain.low, check.gain.high
+            gained = f"{check.gain.estimate:.2f}x [{low:.2f}, {high:.2f}]"
+            return f"{gained} by {check.best}, measured here ({check.track}, {check.profile})"
+    product, best = _expected(task.solutions)
+    if best is None:
+        return "no known solution"
+    return f"about {product:.0f}x by {best.name} on the way of its parents, not measured here"
+
+
+def check_words(check: TaskCheck) -> str:
+    """One check in a few words."""
+    good, bad = (
+        ("can be trusted", "cannot be trusted yet") if check.is_deep else ("usable", "not usable")
+    )
+    said = good if check.is_ok else bad
+    cost = "" if check.run_s is None else f", a run takes {check.run_s:.2g} s"
+    where = f"{check.track}, {check.profile}, {check.backend}"
+    return f"{said} ({where}, {check.at:%Y-%m-%d}{cost})"
+
+
+def _expected(solutions: Sequence[Solution]) -> tuple[float, Solution | None]:
+    """The largest product of expected ratios over a solution and its parents, and that solution."""
+    ratios = {each.name: each.predicted_ratio or 1.0 for each in solutions}
+    found: tuple[float, Solution | None] = (1.0, None)
+    for each in solutions:
+        product = ratios[each.name]
+        for need in each.needs:
+            product *= ratios.get(need, 1.0)
+        if each.expect == "faster" and product > found[0]:
+            found = (product, each)
+    return found
