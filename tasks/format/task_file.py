@@ -324,7 +324,7 @@ class RsiTable(Table):
     """who runs what, below"""
     device: Choice[Device] = Device.CPU
     """what hardware a run needs, below"""
-    trains: str = ""
+    trains: Text | None = None
     """what whoever solves it learns to do, in a few words, for the catalogue"""
     suite: Texts = ()
     """free tags"""

@@ -144,7 +144,7 @@ def task_of(
         rows=rsi.rows,
         tests=None if rsi.tests is None else _value(RepoTests, rsi.tests),
         track_description=rsi.track[track].description if track in rsi.track else "",
-        trains=rsi.trains,
+        trains=rsi.trains or "",
         suite=rsi.suite,
         agent_timeout_s=found.agent.timeout_sec,
         origin=None if rsi.origin is None else _value(Origin, rsi.origin),

@@ -248,7 +248,7 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
             "[rsi.metric]",
             "[rsi.metric",
             "task.toml: is not valid TOML: Expected ']' at the end of a table declaration "
-            "(at line 25, column 12).",
+            "(at line 26, column 12).",
         ),
         (
             'suite = ["plumbing"]',
