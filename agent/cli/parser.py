@@ -343,6 +343,12 @@ def _budget(parser: argparse.ArgumentParser) -> None:
 def _doctor(parser: argparse.ArgumentParser) -> None:
     add_sandbox(parser, "backend to examine")
     parser.add_argument("--quick", action="store_true", help="leave the conformance checks out")
+    parser.add_argument(
+        "--models",
+        nargs="*",
+        metavar="MODEL",
+        help="ask these models for one token each; without names those of campaigns that are not over",
+    )
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:

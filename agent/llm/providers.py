@@ -17,7 +17,7 @@ from rsi.agent.llm.adapters.text_tools import TextToolsModel
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
 from rsi.agent.llm.naming.keys import NO_KEY, KeyRing
-from rsi.agent.llm.naming.options import EFFORTS, ModelOptions
+from rsi.agent.llm.naming.options import EFFORTS, ModelOptions, base_url_problem
 from rsi.agent.llm.naming.prices import Listed, load_prices, price_option
 from rsi.agent.llm.scripted.model import ScriptedModel
 from rsi.agent.llm.scripted.replayed import ReplayModel
@@ -83,6 +83,8 @@ class Hosting:
     """Whether `reasoning` may be a number of tokens."""
     is_broker: bool = False
     """Whether it passes on to others: the word before a target's first slash then says whose key it is."""
+    added_path: str = ""
+    """What its client adds to a base URL."""
     listed: Callable[[str], Listed | None] = lambda _: None
     """What the provider's own list says of a target that rsi's price table does not have."""
 
@@ -107,6 +109,13 @@ class Hosting:
             raise unknown_price(context.spec)
         owner = context.target.partition("/")[0] if self.is_broker else context.provider
         base_url = options.base_url or keys.base_url_for(owner)
+        if base_url is not None and (problem := base_url_problem(base_url, self.added_path)):
+            where = (
+                "option base_url"
+                if options.base_url
+                else f"the base URL of {owner} in the environment"
+            )
+            raise ModelSpecError(f"model {context.spec!r}: {where}, {base_url!r}, {problem}")
         is_key_needed = self.needs_key and (base_url is None or self.needs_key_elsewhere)
         model = self.adapter(
             spec=context.spec,
@@ -165,13 +174,19 @@ PROVIDERS: tuple[Provider, ...] = (
             own_host="api.anthropic.com",
             needs_key_elsewhere=True,
             takes_thinking_tokens=True,
+            added_path="/v1/messages",
         ),
         key_owners=("anthropic",),
     ),
     Provider(
         name="openai",
         target="<model>",
-        make=Hosting(adapter=OpenAIModel, sdk="openai", own_host="api.openai.com"),
+        make=Hosting(
+            adapter=OpenAIModel,
+            sdk="openai",
+            own_host="api.openai.com",
+            added_path="/chat/completions",
+        ),
         meaning="and any server that speaks its protocol, by `?base_url=`",
         key_owners=("openai",),
     ),

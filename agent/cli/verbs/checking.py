@@ -13,16 +13,21 @@ from rsi.agent.cli.verbs.needs import (
     network_problems,
 )
 from rsi.agent.errors import AgentError, UnknownCommitError
+from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.llm.providers import is_reader
+from rsi.agent.llm.trying import TriedModel, try_model
 from rsi.agent.plugins import TriedPlugin, tried_plugins
 from rsi.agent.queue.liveness import live_workers
 from rsi.agent.store.champion import Look, Standing, look_at_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignState
 from rsi.sandboxes.guarantees.doctor import DoctorReport, Severity, examine
 from rsi.sandboxes.machine.devices import GpuHealth
 
 GIB = 1 << 30
+OVER = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 REFUSED = frozenset({Standing.LACKS_COMMIT, Standing.UNACCOUNTED})
 """Campaigns on such a lineage are refused until a person mends it; the others mend themselves."""
 
@@ -41,7 +46,9 @@ def doctor(args: argparse.Namespace) -> int:
         *engine_problems(here),
         *network_problems(os.environ),
     ]
+    tried = _tried_models(args, here)
     is_ready = report.may_start and not ledger.get("problem") and not lacking
+    is_ready = is_ready and all(each.is_ok for each in tried)
     emit(
         args,
         {
@@ -50,16 +57,50 @@ def doctor(args: argparse.Namespace) -> int:
             "ledger": ledger,
             "lacking": lacking,
             "plugins": plugins,
+            **({} if args.models is None else {"models": tried}),
         },
         [
             *_sandbox_lines(report),
             *_plugin_lines(plugins),
             *_ledger_lines(ledger),
             *(f"  STOP    {each}" for each in lacking),
+            *_model_lines(args, tried),
             _verdict(is_ready=is_ready),
         ],
     )
     return 0 if is_ready else 1
+
+
+def _tried_models(args: argparse.Namespace, here: Home) -> tuple[TriedModel, ...]:
+    """What came of one call of each model that was asked for."""
+    if args.models is None:
+        return ()
+    keys = KeyRing()
+    return tuple(try_model(each, keys) for each in args.models or _models_in_use(here))
+
+
+def _models_in_use(here: Home) -> tuple[str, ...]:
+    """The models of all campaigns that are not over, each once; those without a provider are left out."""
+    if here.database_url is None and not here.ledger_path.exists():
+        return ()
+    try:
+        with Ledger.open(here, read_only=True) as ledger:
+            configs = [each.record.config for each in ledger.campaigns() if each.state not in OVER]
+    except AgentError:
+        return ()  # it is told beside the ledger
+    named = [
+        name
+        for config in configs
+        for name in (config.proposer, *config.other_proposers, config.critic, config.reviewer)
+    ]
+    return tuple(dict.fromkeys(each for each in named if ":" in each and is_reader(each)))
+
+
+def _model_lines(args: argparse.Namespace, tried: Sequence[TriedModel]) -> Iterator[str]:
+    if args.models is not None and not tried:
+        yield "  models  no campaign that is not over has one with a provider; name some: rsi doctor --models MODEL"
+    for each in tried:
+        yield f"  {'model ' if each.is_ok else 'STOP  '}  {each.model}: {each.said}"
 
 
 def _ledger_facts() -> dict[str, object]:

@@ -9,14 +9,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rsi.agent.llm.adapters.network import network_problems as provider_problems
 from rsi.agent.store.git.plumbing import GitDir
 from rsi.agent.store.home import Home
 
 NEEDED_BYTES = 64 << 20
 """A campaign of a few rounds leaves some megabytes; below this it ends in a full disk sooner or later."""
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "RSI_CA_BUNDLE")  # fmt: skip
-"""Variables that name a file or folder which providers' clients or image builds open."""
-PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+IMAGE_CERTIFICATES = "RSI_CA_BUNDLE"
+"""Variable that names a file which builds of images open."""
 
 
 def home_problems(home: Home) -> Iterator[str]:
@@ -64,13 +64,8 @@ def engine_problems(home: Home) -> Iterator[str]:
 
 
 def network_problems(variables: Mapping[str, str]) -> Iterator[str]:
-    """Variables about proxies and certificates that cannot work."""
-    for name in CERTIFICATES:
-        named = variables.get(name, "").strip()
-        if named and not Path(named).exists():
-            yield f"{name} names {named!r}, which is not there; correct it or unset it"
-    for name in PROXIES:
-        for spelled in (name, name.upper()):
-            named = variables.get(spelled, "").strip()
-            if named and "://" not in named:
-                yield f"{spelled} is {named!r}, which has no scheme; write it as http://HOST:PORT"
+    """Variables about proxies and certificates that cannot work, as the clients of providers read them."""
+    yield from provider_problems(variables)
+    named = variables.get(IMAGE_CERTIFICATES, "").strip()
+    if named and not Path(named).exists():
+        yield f"{IMAGE_CERTIFICATES} names {named!r}, which is not there; correct it or unset it"

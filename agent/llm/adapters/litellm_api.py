@@ -18,6 +18,7 @@ from rsi.agent.llm.adapters.failures import ErrorTable, body_of, failure
 from rsi.agent.llm.adapters.hosted import HostedModel
 from rsi.agent.llm.adapters.litellm_tap import LiteLLMChunks, Tap, taps
 from rsi.agent.llm.adapters.messages_reply import MessagesReply
+from rsi.agent.llm.adapters.network import check_network
 from rsi.agent.llm.adapters.reading import Answer, Gathering, answer_of
 from rsi.agent.llm.adapters.thinking import Form, beta_headers
 from rsi.agent.llm.base import OnDelta
@@ -86,6 +87,8 @@ class LiteLLMModel(HostedModel):
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         self._litellm = cast(Any, litellm)
+        # Its connections are made once for the process, and what they raise becomes one of litellm's own errors.
+        check_network(os.environ)
         self._taps = taps()
         self.http = self._litellm.client_session
         self.provider, self.errors = PROVIDER, ERRORS

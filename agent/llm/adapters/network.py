@@ -23,6 +23,8 @@ _SCHEMES = {
     "http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5h", "socks": "socks5h",
 }  # fmt: skip
 """How a proxy's scheme is spoken; `socks://` is what desktops write for version 5."""
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_PORTS = {"http": 80, "https": 443}
 _KEEP_ALIVE = ((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),)
 """A model that thinks for minutes sends nothing, and routers forget silent connections."""
 
@@ -103,21 +105,21 @@ def http_transport(
         ModelSpecError: A variable of the environment names a proxy or certificates that cannot be used.
     """
     variables = os.environ if environ is None else environ
-    verify = _certificates(variables) or True
-    check_proxies(variables)
+    check_network(variables)
 
     class Routed(library.BaseTransport):  # type: ignore[misc]  # a class of either library
         """Sends each request through the proxy that the environment names for its address, if any."""
 
         def __init__(self) -> None:
-            self._routes: dict[str | None, Any] = {}
+            self._routes: dict[tuple[str | None, ...], Any] = {}
 
         def handle_request(self, request: Any) -> Any:  # noqa: ANN401 (either library's)
             proxy = proxy_for(str(request.url), variables)
-            route = proxy.url if proxy else None
+            via = proxy.url if proxy else None
+            route = (via, *map(variables.get, CERTIFICATE_VARIABLES))
             if route not in self._routes:
                 self._routes[route] = library.HTTPTransport(
-                    verify=verify, proxy=route, socket_options=_KEEP_ALIVE
+                    verify=_certificates(variables) or True, proxy=via, socket_options=_KEEP_ALIVE
                 )
             try:
                 response = self._routes[route].handle_request(request)
@@ -145,7 +147,8 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
         ModelSpecError: The variable's value is no proxy that can be used.
     """
     target = urlsplit(url)
-    if _is_direct(target.hostname or "", target.port, _value(environ, "NO_PROXY")[1]):
+    port = target.port or _PORTS.get(target.scheme)
+    if _is_direct(target.hostname or "", port, _value(environ, "NO_PROXY")[1]):
         return None
     for name in (f"{target.scheme}_PROXY", "ALL_PROXY"):
         variable, value = _value(environ, name)
@@ -154,16 +157,38 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     return None
 
 
+def check_network(environ: Mapping[str, str]) -> None:
+    """Read every variable about proxies and certificates once.
+
+    Raises:
+        ModelSpecError: One has a value that cannot be used.
+    """
+    check_proxies(environ)
+    _certificates(environ)
+
+
 def check_proxies(environ: Mapping[str, str]) -> None:
     """Read every proxy variable once.
 
     Raises:
         ModelSpecError: One has a value that is no proxy.
     """
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in _PROXIES:
         variable, value = _value(environ, name)
         if value:
             _proxy(variable, value)
+
+
+def network_problems(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What an environment says of proxies and certificates that cannot work: a sentence for each variable."""
+    found: list[str] = []
+    for name in (*_PROXIES, *CERTIFICATE_VARIABLES):
+        only = {each: environ[each] for each in (name.lower(), name) if each in environ}
+        try:
+            check_network(only)
+        except ModelSpecError as error:
+            found.append(str(error))
+    return tuple(found)
 
 
 def _value(environ: Mapping[str, str], name: str) -> tuple[str, str]:

@@ -46,8 +46,11 @@ def test_a_damaged_engine_store_is_named(home):
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"SSL_CERT_FILE": "/nowhere.pem"}, "SSL_CERT_FILE names '/nowhere.pem'"),
-        ({"HTTPS_PROXY": "proxy:3128"}, "HTTPS_PROXY is 'proxy:3128'"),
+        (
+            {"SSL_CERT_FILE": "/nowhere.pem"},
+            "SSL_CERT_FILE names '/nowhere.pem', which does not exist",
+        ),
+        ({"https_proxy": "ftp://proxy:3128"}, "https_proxy has the scheme 'ftp'"),
     ],
 )
 def test_a_proxy_or_certificate_that_cannot_work_names_its_variable(variables, named):

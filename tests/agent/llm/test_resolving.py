@@ -189,3 +189,73 @@ def test_no_sdk_is_imported_before_a_name_asks_for_it(statement):
     )
     done = subprocess.run([sys.executable, "-P", "-c", check], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("timeout_s=0", "timeout_s must be seconds above 0, found 0"),
+        ("timeout_s=-3", "timeout_s must be seconds above 0"),
+        ("timeout_s=nan", "timeout_s must be seconds above 0, found nan"),
+        ("timeout_s=inf", "timeout_s must be seconds above 0"),
+        ("silence_s=0", "silence_s must be seconds above 0"),
+        ("silence_s=soon", "could not convert"),
+        ("context_tokens=0", "context_tokens must be tokens above 0, found 0"),
+        ("context_tokens=-8192", "context_tokens must be tokens above 0"),
+        ("context_tokens=8k", "invalid literal"),
+        ("temperature=-1", "temperature must be 0 or more"),
+        ("temperature=nan", "temperature must be 0 or more, found nan"),
+        ("timeout_s=5&timeout_s=9", "option timeout_s is named twice"),
+        ("key_env=", "key_env must be the name of an environment variable"),
+        ("key_env=sk-abcdef", "key_env must be the name of an environment variable"),
+        ("price=-1/2", "dollars must be 0 or more"),
+        ("price=nan/2", "dollars must be 0 or more"),
+        ("base_url=localhost:8000/v1", "has no scheme; write http://localhost:8000/v1"),
+        ("base_url=ftp://h/v1", "has the scheme 'ftp'"),
+        ("base_url=http://", "is no address"),
+        ("base_url=http://h:99999/v1", "is no address"),
+        ("base_url=http://h:port/v1", "is no address"),
+        ("base_url=http://a b/v1", "is no address"),
+        ("base_url=http://h/v1%23x", "a question mark or a hash"),
+        ("base_url=", "is empty"),
+        ("base_url=http://h/v1/chat/completions", "ends in /chat/completions, which is added by itself; write http://h/v1$"),
+        ("base_url=http://h/v1/chat/completions/", "write http://h/v1$"),
+        ("base_url=http://h/v1/models", "ends in /models"),
+        ("base_url=http://h/v1/chat", "ends in /chat, "),
+    ],
+)  # fmt: skip
+def test_an_option_that_cannot_work_is_refused_when_the_model_is_named(option, problem):
+    with pytest.raises(ModelSpecError, match=problem) as caught:
+        resolve_model(f"openai:qwen3?{option}" + ("" if "price" in option else "&price=free"))
+    assert "sk-abcdef" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://h/v1", "ends in /v1, which is added by itself; write http://h$"),
+        ("http://h/gateway/v1/messages", "ends in /v1/messages, .* write http://h/gateway$"),
+        ("h:8000", "has no scheme"),
+    ],
+)
+def test_a_base_url_of_the_environment_is_checked_like_one_in_the_name(url, problem):
+    keys = KeyRing({"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": url})
+    with pytest.raises(
+        ModelSpecError, match=f"base URL of anthropic in the environment, .*{problem}"
+    ):
+        resolve_model("anthropic:claude-opus-5", keys=keys)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8000/v1",
+        "https://[::1]:8000/v1/",
+        "http://h",
+        "http://h/v1/models-of-mine",
+    ],
+)
+def test_a_base_url_that_can_work_is_taken(url):
+    model = resolve_model(f"openai:qwen3?base_url={url}&price=free&timeout_s=0.5&context_tokens=1")
+    assert model.context_tokens == 1
