@@ -96,9 +96,21 @@ class DevRun:
     """What the agent reads: numbers, or what went wrong with the end of the output."""
     facts: Mapping[str, object] = field(default_factory=dict)
     """The same as JSON, for the record."""
+    device_s: float = 0.0
+    """Wall seconds that its runs took."""
 
 
-Measure = Callable[[FileTree], DevRun]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What an agent wants to know of its version."""
+
+    repeats: int = 1
+    """Runs of it."""
+    is_profiled: bool = False
+    """Whether one run more happens under a profiler."""
+
+
+Measure = Callable[[FileTree, Look], DevRun]
 SearchNotebook = Callable[[str], str]
 
 
@@ -115,8 +127,14 @@ class Brief:
     base_commit: str
     base_tree: FileTree
     """Files of the commit to start from."""
+    champion_tree: FileTree | None = None
+    """Files of the champion, which the change is admitted against; None when that is the commit to start from."""
     score_profile: str
     """How the champion does now, in words and numbers."""
+    start_commit: str | None = None
+    """The version that was sent back, which the files stand at; None when they stand at `base_commit`."""
+    start_tree: FileTree | None = None
+    """Its files."""
     decides: str = ""
     """What a candidate is judged by: track, metric, qualities, guards, limits."""
     machine: str = ""

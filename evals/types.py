@@ -197,3 +197,18 @@ class Finding:
     """One sentence."""
     source: str
     """"rules", "probe", or the reviewer's model name."""
+
+    @property
+    def place(self) -> str:
+        """The file and, where it is known, the line; empty when it is about the whole change."""
+        file = self.file or ""
+        return file if self.line is None else f"{file}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """Rule, place and message in one line."""
+        return (
+            f"{self.rule} {self.place}: {self.message}"
+            if self.place
+            else f"{self.rule}: {self.message}"
+        )

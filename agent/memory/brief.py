@@ -170,7 +170,6 @@ def last_version(hypothesis: str, diff: str) -> str:
     return "\n".join(
         (
             fence(hypothesis, source="author"),
-            "The change is not in the repository; make again what you keep of it:",
             fence(cut(diff, LAST_DIFF_CHARS), source="diff"),
         )
     )

@@ -23,7 +23,7 @@ from rsi.agent.store.steps.facts import (
     Scored,
 )
 from rsi.agent.store.steps.record import StepRecord
-from rsi.evals.types import Finding, Score
+from rsi.evals.types import Score
 
 SILENT = frozenset({Step.OPEN, Step.BRIEF})
 """Steps that say nothing a follower waits for."""
@@ -126,7 +126,7 @@ def _detail(step: StepRecord) -> str:
             return "; ".join(filter(None, (critique.text, *critique.duplicates)))
         case Admitted() as admitted:
             found = admitted.findings
-            return "; ".join(f"{each.rule} {_place(each)}: {each.message}" for each in found)
+            return "; ".join(each.text for each in found)
         case Measured() as measured:
             return measured.detail or f"{measured.runs} runs, {step.wall_s:.0f} s"
         case Scored() as scored:
@@ -155,8 +155,3 @@ def score_line(score: Score) -> str:
     if effect is None:
         return score.reason
     return f"{effect.text} over {effect.pairs} pairs; {score.reason}"
-
-
-def _place(finding: Finding) -> str:
-    place = finding.file or ""
-    return place if finding.line is None else f"{place}:{finding.line}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from rsi.agent.roles.calls import reply_events
 from rsi.agent.roles.proposer.allowance import ProposerLimits
+from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.start import Start
 from rsi.agent.store.steps.values import Cost
 from rsi.agent.trajectory.recorded import Recording, Turn, turn_messages
@@ -22,6 +23,8 @@ def fork(
     step: int,
     say: str | None = None,
     limits: ProposerLimits | None = None,
+    checks: FreeChecks | None = None,
+    start_tree: FileTree | None = None,
 ) -> Start:
     """Rebuild a step's sandbox and conversation.
 
@@ -32,11 +35,21 @@ def fork(
         step: Number of the turn after which the fork begins; 0 starts over with the same brief.
         say: Words for the agent at the fork.
         limits: As the run had them.
+        checks: Of the task and the champion of the round that goes on.
+        start_tree: Files that the run found, when they were others than those of its commit.
 
     Raises:
         RecordingError: There is no such turn.
     """
-    bench = rebuild(recording, sandbox, base_tree, upto=step, limits=limits)
+    bench = rebuild(
+        recording,
+        sandbox,
+        base_tree,
+        upto=step,
+        limits=limits,
+        checks=checks,
+        start_tree=start_tree,
+    )
     return Start(
         bench=bench,
         brief=recording.brief,

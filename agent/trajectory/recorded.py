@@ -74,6 +74,10 @@ class Recording:
     """How it ended; None when the run was cut off."""
     reason: str = ""
     base_commit: str = ""
+    start_commit: str | None = None
+    """The version that was sent back, which the files stood at; None when they stood at `base_commit`."""
+    workbench: int = 1
+    """Version of the agent's workbench that it was made on."""
     at: datetime | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
@@ -221,6 +225,8 @@ def _run(events: Sequence[TrajectoryEvent]) -> Recording:
         outcome=None if end is None else str(end.payload.get("outcome", "")),
         reason="" if end is None else str(end.payload.get("reason", "")),
         base_commit=str(system.get("base_commit", "")),
+        start_commit=None if (start := system.get("start_commit")) is None else str(start),
+        workbench=value_of(int, system.get("workbench", 1)),
         at=head.at,
     )
 

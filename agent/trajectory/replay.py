@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from rsi.agent.llm.types import ToolCall
 from rsi.agent.roles.proposer.allowance import ProposerLimits
+from rsi.agent.roles.proposer.answered import SandboxGoneError
+from rsi.agent.roles.proposer.bench import Bench
+from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.toolbox import answer_call
-from rsi.agent.roles.proposer.tools import Bench
-from rsi.agent.roles.proposer.workspace import SandboxGoneError, Workspace
+from rsi.agent.roles.proposer.workspace import Workspace
+from rsi.agent.store.codec import value_of
 from rsi.agent.trajectory.recorded import Recording, RecordingError, ToolAnswer, calls_of
-from rsi.agent.types import DevRun
+from rsi.agent.types import DevRun, Look
 from rsi.sandboxes.errors import SandboxBrokenError
 from rsi.sandboxes.types import FileTree, Sandbox
 
@@ -71,6 +74,8 @@ def replay(
     base_tree: FileTree,
     *,
     limits: ProposerLimits | None = None,
+    checks: FreeChecks | None = None,
+    start_tree: FileTree | None = None,
 ) -> Replayed:
     """Run every tool call again and compare, up to the first divergence.
 
@@ -79,12 +84,14 @@ def replay(
         sandbox: Fresh and empty, of the environment that the run had.
         base_tree: Files of the commit that the run started from.
         limits: As the run had them; what a tool shows is cut by them.
+        checks: Of the run's task and champion; a recording of before there were any is played without.
+        start_tree: Files that the run found, when they were others than those of its commit.
 
     Raises:
         FileTreeError: The repo cannot be read out at the end.
     """
     limits = limits or ProposerLimits()
-    bench = _bench(sandbox, base_tree, limits)
+    bench = _bench(recording, sandbox, base_tree, limits, checks, start_tree)
     calls = from_record = 0
     for turn, call, recorded in _pairs(recording):
         if call.name in FROM_THE_RECORD:
@@ -127,6 +134,8 @@ def rebuild(
     *,
     upto: int,
     limits: ProposerLimits | None = None,
+    checks: FreeChecks | None = None,
+    start_tree: FileTree | None = None,
 ) -> Bench:
     """Bring a fresh sandbox to the state after a turn, by running its calls again; nothing is compared.
 
@@ -136,6 +145,8 @@ def rebuild(
         base_tree: Files of the commit that the run started from.
         upto: Number of the last turn to run, 0 for none.
         limits: As the run had them.
+        checks: As for `replay`.
+        start_tree: As for `replay`.
 
     Returns:
         The tools in the state of that turn: files, kept outputs, measurements used.
@@ -147,7 +158,7 @@ def rebuild(
         raise RecordingError(
             f"round {recording.round_id} has turns 1 to {len(recording.turns)}, not {upto}"
         )
-    bench = _bench(sandbox, base_tree, limits or ProposerLimits())
+    bench = _bench(recording, sandbox, base_tree, limits or ProposerLimits(), checks, start_tree)
     for turn, call, recorded in _pairs(recording):
         if turn > upto:
             break
@@ -170,15 +181,23 @@ def masked(text: str) -> str:
     return text
 
 
-def _bench(sandbox: Sandbox, base_tree: FileTree, limits: ProposerLimits) -> Bench:
+def _bench(
+    recording: Recording,
+    sandbox: Sandbox,
+    base_tree: FileTree,
+    limits: ProposerLimits,
+    checks: FreeChecks | None,
+    start_tree: FileTree | None,
+) -> Bench:
     workspace = Workspace(sandbox, limits)
-    workspace.fill(base_tree)
+    workspace.fill(base_tree, base_commit=recording.base_commit, start=start_tree)
     return Bench(
         workspace=workspace,
         outputs=OutputStore(limits.shown_chars),
         limits=limits,
         measure=_never_measured,
         search_notebook=_never_searched,
+        checks=checks if recording.workbench > 1 else None,
     )
 
 
@@ -195,12 +214,13 @@ def _skip(bench: Bench, call: ToolCall, recorded: ToolAnswer) -> None:
     """Leave the marks that a call left besides its answer: the meter, and the name of a cut output."""
     if call.name == "measure" and recorded.facts is not None:
         bench.measures_used += 1
+        bench.measured_s += value_of(float, recorded.facts.get("device_s", 0.0))
     if "characters left out; read_output(" in recorded.text:
         bench.outputs.cut(recorded.text + " " * bench.limits.shown_chars)
 
 
-def _never_measured(tree: FileTree) -> DevRun:
-    raise AssertionError(f"a replay measures nothing ({len(tree)} files)")
+def _never_measured(tree: FileTree, look: Look) -> DevRun:
+    raise AssertionError(f"a replay measures nothing ({len(tree)} files, {look})")
 
 
 def _never_searched(query: str) -> str:

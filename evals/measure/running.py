@@ -313,7 +313,7 @@ def _measurement(
     outcome, detail = _outcome(run, grade, profile.budget)
     execution = run.execution
     has_ended = execution.outcome in {ExecOutcome.OK, ExecOutcome.CRASHED}
-    value = _deciding_value(task.metric.clock, run, grade) if outcome is Outcome.OK else None
+    value = deciding_value(task.metric.clock, run, grade) if outcome is Outcome.OK else None
     if outcome is Outcome.OK and value is None:
         raise MeasurementError(
             f"{task.name}: the harness graded a run as ok without a value of {task.metric.name!r}; "
@@ -340,7 +340,8 @@ def _measurement(
     )
 
 
-def _deciding_value(clock: Clock, run: CandidateRun, graded: Grade | None) -> float | None:
+def deciding_value(clock: Clock, run: CandidateRun, graded: Grade | None) -> float | None:
+    """The value of the deciding metric of a run that ended well; None when its harness states none."""
     match clock:
         case Clock.CPU_S:
             return run.execution.cpu_s

@@ -6,9 +6,11 @@ import time
 import pytest
 
 from rsi.agent.run.contexts import open_campaign_context
-from rsi.agent.run.steps.dev_run import STOPPED, dev_run
+from rsi.agent.run.steps.dev_run import STOPPED, Looks, dev_run
 from rsi.agent.store.records import RequestKind, RoundRecord, utc_now
+from rsi.agent.types import Look
 from rsi.sandboxes.machine.leases import machine_lock
+from rsi.sandboxes.types import FileEntry
 
 
 @pytest.fixture
@@ -68,3 +70,29 @@ def test_a_stop_ends_the_wait_and_nothing_is_run(context, ledger):
         assert running.ended_within(60.0)
     assert running.found.summary == STOPPED
     assert not running.found.is_ok
+
+
+@pytest.mark.slow
+def test_a_look_tells_spread_memory_output_profile_and_noise(context):
+    looks = Looks(context, champion_tree=context.champion_tree)
+    found = looks.look(context.champion_tree, Look(repeats=3, is_profiled=True))
+    assert found.is_ok, found.summary
+    assert "CPU-s" in found.summary
+    assert "MiB at most" in found.summary
+    assert len(found.facts["values"]) == len(found.facts["champion"]) == 3
+    assert "of your runs: " in found.summary
+    assert "95 % interval" in found.summary
+    assert "own time by function" in found.summary
+    assert found.device_s > 6 * min(found.facts["values"])
+    again = looks.look(context.champion_tree, Look(repeats=1))
+    assert len(again.facts["champion"]) == 4
+    broken = tuple(
+        FileEntry(path=each.path, content=b"import sys\nprint('said')\nsys.exit('why')\n")
+        if each.path == "bigram/count.py"
+        else each
+        for each in context.champion_tree
+    )
+    failed = looks.look(broken, Look(repeats=2))
+    assert not failed.is_ok
+    assert "stdout ends:\nsaid" in failed.summary
+    assert "stderr ends:\nwhy" in failed.summary

@@ -18,7 +18,11 @@ from rsi.tui.model.diffs import colour_lines, shown_lines
 
 HEADLINE_CHARACTERS = 160
 EDIT_TOOLS = frozenset({"edit", "write"})
-"""Tools that change files; a shell command may as well, and says so where code is reconstructed."""
+"""Tools of older scaffolds that change files; a shell command may as well, and says so where code is reconstructed."""
+EDITOR = "str_replace_based_edit_tool"
+EDIT_COMMANDS = frozenset({"create", "str_replace", "insert"})
+"""What the editor does besides showing files."""
+SHELL_TOOLS = frozenset({"shell", "bash"})
 RUN_TOOLS = frozenset({"measure"})
 _FENCE = re.compile(r"</?data-[0-9a-f]+[^>\n]*>")
 
@@ -79,13 +83,19 @@ def group_of(event: TrajectoryEvent) -> Group:
             return Group.THINKING
         case TrajectoryKind.TOOL_CALL | TrajectoryKind.TOOL_RESULT:
             name = payloads.text_of(event.payload, "name", "tool")
-            if name in EDIT_TOOLS:
+            if changes_files(event.payload, name):
                 return Group.EDIT
             return Group.MEASURE if name in RUN_TOOLS else Group.TOOL
         case TrajectoryKind.SYSTEM | TrajectoryKind.USER:
             return Group.TOLD
         case TrajectoryKind.NOTE | TrajectoryKind.ERROR | TrajectoryKind.END:
             return Group.NOTE
+
+
+def changes_files(payload: Json, name: str) -> bool:
+    """Whether a tool call is one that changes files."""
+    command = payloads.text_of(payloads.mapping_of(payload, "arguments"), "command")
+    return name in EDIT_TOOLS or (name == EDITOR and command in EDIT_COMMANDS)
 
 
 def is_error(event: TrajectoryEvent) -> bool:
@@ -291,9 +301,9 @@ def code_as_of(
             continue
         name = payloads.text_of(event.payload, "name")
         arguments = payloads.mapping_of(event.payload, "arguments")
-        if name == "shell":
+        if name in SHELL_TOOLS:
             shells += 1
-        elif name in EDIT_TOOLS:
+        elif changes_files(event.payload, name):
             edits += _apply(after, name, arguments)
     return CodeAsOf(before=before, after=after, edits=edits, shell_commands=shells)
 
@@ -308,12 +318,23 @@ def failed_calls(events: Sequence[TrajectoryEvent]) -> frozenset[object]:
 
 
 def _apply(files: dict[str, str], name: str, arguments: Json) -> int:
-    path = payloads.text_of(arguments, "path").removeprefix("/work/").removeprefix("./")
-    if name == "write":
-        files[path] = str(arguments.get("content", ""))
+    path = payloads.text_of(arguments, "path").removeprefix("/work/repo/").removeprefix("./")
+    if path.startswith("/"):
+        return 0  # the agent's scratch folder, which is no part of the code
+    command = arguments.get("command")
+    if name == "write" or command == "create":
+        files[path] = str(arguments.get("content", arguments.get("file_text", "")))
         return 1
-    old, new = str(arguments.get("old", "")), str(arguments.get("new", ""))
     text = files.get(path)
+    if command == "insert":
+        lines = (text or "").splitlines(keepends=True)
+        added = str(arguments.get("insert_text", arguments.get("new_str", ""))).removesuffix("\n")
+        asked = arguments.get("insert_line")
+        at = asked if isinstance(asked, int) else 0
+        files[path] = "".join((*lines[:at], f"{added}\n", *lines[at:]))
+        return 1
+    old = str(arguments.get("old", arguments.get("old_str", "")))
+    new = str(arguments.get("new", arguments.get("new_str", "")))
     if text is None:
         # Without the starting files, what was replaced is at least shown in place of the whole.
         files[path] = new

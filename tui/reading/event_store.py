@@ -12,7 +12,15 @@ from typing import overload
 
 from rsi.agent.store.records import TrajectoryEvent, TrajectoryKind
 from rsi.tui.model import payloads
-from rsi.tui.model.trajectory import EDIT_TOOLS, Group, Headline, group_of, headline, is_error
+from rsi.tui.model.trajectory import (
+    SHELL_TOOLS,
+    Group,
+    Headline,
+    changes_files,
+    group_of,
+    headline,
+    is_error,
+)
 
 PAGE_EVENTS = 64
 PAGES_KEPT = 6
@@ -145,9 +153,9 @@ class EventStore:
         payload = event.payload
         if event.kind is TrajectoryKind.TOOL_CALL:
             name = payloads.text_of(payload, "name")
-            if name in EDIT_TOOLS:
+            if changes_files(payload, name):
                 self.edits.append(event.seq)
-            elif name == "shell":
+            elif name in SHELL_TOOLS:
                 self.shells.append(event.seq)
         elif event.kind is TrajectoryKind.TOOL_RESULT and payload.get("is_error") is True:
             self.failed_calls.add(payload.get("call_id"))

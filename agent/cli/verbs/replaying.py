@@ -8,13 +8,15 @@ from pathlib import Path
 from rsi.agent.cli.context import emit, home, note, open_to_read
 from rsi.agent.cli.verbs.running import from_anywhere, see_through
 from rsi.agent.errors import UnknownRecordError
+from rsi.agent.llm.providers import is_reader
 from rsi.agent.queue.forks import queue_fork
+from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.run.contexts import scaffold_of
-from rsi.agent.run.steps.idea import agent_spec
+from rsi.agent.run.steps.development import agent_spec, dev_seeds, put_instance
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
+from rsi.agent.store.records import AgentRole, RoundRecord, TrajectoryEvent
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.trajectory.replay import replay as run_again
 from rsi.agent.trust.rescoring import rescore_round
@@ -29,7 +31,7 @@ def replay(args: argparse.Namespace) -> int:
     with open_to_read() as ledger:
         record = ledger.round(args.round)
         if args.show is None:
-            return _run_again(args, ledger, ledger.campaign(record.campaign_id))
+            return _run_again(args, ledger, record)
         events = ledger.events(args.round, AgentRole(args.show))
         if not events:
             raise UnknownRecordError(f"round {args.round} has no steps of the {args.show}")
@@ -37,21 +39,29 @@ def replay(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_again(args: argparse.Namespace, ledger: Ledger, campaign: CampaignRecord) -> int:
+def _run_again(args: argparse.Namespace, ledger: Ledger, record: RoundRecord) -> int:
     """Run the proposer's tool calls again in a fresh sandbox; exit status 1 when an answer differs."""
+    campaign = ledger.campaign(record.campaign_id)
     config = campaign.config
     task = load_task(Path(config.task_root), track=campaign.track)
     lineage = Lineage.open(home(), campaign.lineage, create=False)
     recording = last_recording(ledger.events(args.round, AgentRole.PROPOSER))
     backend = choose_backend(config.backend).backend
     backend.prepare(task.environment, progress=note)
-    spec = agent_spec(task, task.profiles[campaign.profile], f"{args.round}/replay")
-    with backend.open(spec) as sandbox:
+    profile, label = task.profiles[campaign.profile], f"{args.round}/replay"
+    seed, chance = dev_seeds(bytes.fromhex(config.seed), task, campaign.lineage)
+    with backend.open(agent_spec(task, profile, label, chance=chance)) as sandbox:
+        if is_reader(recording.model) and recording.workbench > 1:
+            put_instance(sandbox, backend, task, profile, seed, label)
         found = run_again(
             recording,
             sandbox,
             lineage.tree(recording.base_commit),
             limits=limits_under(scaffold_of(config), task),
+            checks=FreeChecks(task=task, champion_tree=lineage.tree(record.champion_commit)),
+            start_tree=None
+            if recording.start_commit is None
+            else lineage.tree(recording.start_commit),
         )
     summary = (
         f"{found.calls} tool calls run again, {found.from_record} answers taken from the record: "

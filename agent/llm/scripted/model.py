@@ -26,7 +26,7 @@ from rsi.agent.llm.types import (
     Usage,
 )
 
-_PLAYERS: Mapping[str, Callable[[ScriptedRound], players.Player]] = {
+_PLAYERS: Mapping[str, Callable[[ScriptedRound, players.Setting], players.Player]] = {
     "submit": players.proposer,
     "critique": players.critic,
     "report": players.reviewer,
@@ -100,11 +100,13 @@ class ScriptedModel:
 
     def _next(self, request: Request) -> tuple[Block, ...]:
         """Play the part from its start, feeding it every answer that it has had."""
-        names = {tool.name for tool in request.tools}
+        names = frozenset(tool.name for tool in request.tools)
         part = next((play for name, play in _PLAYERS.items() if name in names), None)
         if part is None:
             return (Text(text="Nothing in the script answers this."),)
-        player = part(self._revised() if _is_sent_back(request) else self._entry)
+        is_sent_back = _is_sent_back(request)
+        setting = players.Setting(offered=names, is_sent_back=is_sent_back)
+        player = part(self._revised() if is_sent_back else self._entry, setting)
         try:
             blocks = next(player)
             for message in request.messages[1:]:

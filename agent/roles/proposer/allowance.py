@@ -13,7 +13,10 @@ class ProposerLimits:
     max_turns: int = 80
     wall_s: float = 3600.0
     """Seconds from the first turn, pauses excluded."""
-    max_measures: int = 8
+    measure_s: float = 1200.0
+    """Seconds of device time that measuring may take; the look that passes them is the last."""
+    max_measures: int = 200
+    max_repeats_of_measure: int = 5
     max_output_tokens: int = 16_000
     """Of one reply, thinking included."""
     shown_chars: int = 12_000

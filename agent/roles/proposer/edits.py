@@ -59,9 +59,9 @@ def occurrences(text: str, part: str) -> list[int]:
 
 def nearest(text: str, old: str) -> tuple[str, str]:
     """What in the text is most like `old`: a sentence, and the lines with their numbers."""
-    lines, wanted = text.splitlines(), old.strip("\n").splitlines()
-    if not lines or not wanted:
-        return ("The file is empty." if not lines else "`old` holds only blank lines."), ""
+    lines, wanted = text.split("\n"), old.strip("\n").split("\n")
+    if not text or not old.strip("\n"):
+        return ("The file is empty." if not text else "`old` holds only blank lines."), ""
     if len(lines) > MAX_LINES_COMPARED:
         return "The file is too long to look for something similar; view it.", ""
     start = _best_start(lines, wanted)

@@ -20,13 +20,14 @@ from rsi.agent.llm.types import (
 )
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.proposer.allowance import ProposerLimits
+from rsi.agent.roles.proposer.bench import Bench, Submission
+from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.conversation import Conversation
 from rsi.agent.roles.proposer.fitting import Fitting
 from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.prompt import first_message, tool_specs
 from rsi.agent.roles.proposer.stalls import StallWatch
 from rsi.agent.roles.proposer.start import Start
-from rsi.agent.roles.proposer.tools import Bench, Submission
 from rsi.agent.roles.proposer.turns import AGENT, End, Loop, patient_sleep
 from rsi.agent.roles.proposer.workspace import Workspace
 from rsi.agent.roles.scaffold.loading import Scaffold
@@ -69,7 +70,7 @@ def propose(
     Args:
         brief: What the model is told; its `base_tree` is put into the sandbox at /work/repo.
         model: Who proposes.
-        task: Rules shown to the model; nothing of its harness enters the sandbox.
+        task: Its rules are checked while the model works; nothing of its harness enters the sandbox.
         sandbox: The agent's own, thrown away afterwards by the caller.
         sink: Receives each step as it happens.
         budget_guard: Reserves and settles each call.
@@ -90,7 +91,7 @@ def propose(
         ScaffoldError: The scaffold names a tool that does not exist.
     """
     limits = (limits or default_limits(task)).with_settings(scaffold.proposer)
-    bench = _bench(sandbox, brief, limits, start, measure, search_notebook)
+    bench, brief = _bench(sandbox, brief, task, limits, start, measure, search_notebook)
     caller = Caller(
         model=model,
         role=AgentRole.PROPOSER,
@@ -141,22 +142,29 @@ def limits_under(scaffold: Scaffold, task: Task) -> ProposerLimits:
 def _bench(
     sandbox: Sandbox,
     brief: Brief,
+    task: Task,
     limits: ProposerLimits,
     start: Start | None,
     measure: Measure,
     search_notebook: SearchNotebook,
-) -> Bench:
+) -> tuple[Bench, Brief]:
+    """The tools, and the brief as it is true of what they found."""
     if start is not None:
-        return replace(start.bench, measure=measure, search_notebook=search_notebook)
+        return replace(start.bench, measure=measure, search_notebook=search_notebook), brief
     workspace = Workspace(sandbox, limits)
-    workspace.fill(brief.base_tree)
-    return Bench(
+    has_git = workspace.fill(brief.base_tree, base_commit=brief.base_commit, start=brief.start_tree)
+    if not has_git:
+        # Without it nothing shows what stands there against the champion.
+        brief = replace(brief, start_commit=None, start_tree=None)
+    bench = Bench(
         workspace=workspace,
         outputs=OutputStore(limits.shown_chars),
         limits=limits,
         measure=measure,
         search_notebook=search_notebook,
+        checks=FreeChecks(task=task, champion_tree=brief.champion_tree or brief.base_tree),
     )
+    return bench, brief
 
 
 def _conversation(

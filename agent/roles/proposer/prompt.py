@@ -50,7 +50,7 @@ def first_message(brief: Brief, scaffold: Scaffold, limits: ProposerLimits) -> s
         f"\n## {title}\n{text}\n"
         for title, text in (
             ("Other candidates worth borrowing from", "\n\n".join(brief.inspirations)),
-            ("What was tried in this round before and sent back", brief.last_version or ""),
+            ("What was tried in this round before and sent back", _last_version(brief)),
             ("Your last version was sent back by a critic", brief.critique or ""),
             ("A person asked for this change", brief.feedback or ""),
         )
@@ -70,4 +70,18 @@ def first_message(brief: Brief, scaffold: Scaffold, limits: ProposerLimits) -> s
         extra=extra,
         max_turns=limits.max_turns,
         max_measures=limits.max_measures,
+        measure_s=f"{limits.measure_s:.0f}",
     )
+
+
+def _last_version(brief: Brief) -> str:
+    """The version that was sent back, and where it is now."""
+    if brief.last_version is None:
+        return ""
+    place = (
+        "The change is not in the repository; make again what you keep of it."
+        if brief.start_tree is None
+        else "The repository holds this change, uncommitted: `git diff` shows what you have against the version that it "
+        "started from, `git checkout -- FILE` takes a file back to that."
+    )
+    return f"{brief.last_version}\n{place}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from rsi.agent.llm.types import ToolCall
 
-_CHANGING = frozenset({"edit", "write"})
-"""Tools after which repeating an earlier look is reasonable."""
+_CHANGING = frozenset({"edit", "write", "create", "str_replace", "insert"})
+"""Tools, and commands of the editor, after which repeating an earlier look is reasonable."""
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class StallWatch:
 
     def note(self, call: ToolCall, answer: str, *, is_error: bool) -> int:
         """Record a call; how often this very call got this very answer so far."""
-        if call.name in _CHANGING and not is_error:
+        if not is_error and {call.name, call.arguments.get("command")} & _CHANGING:
             self._seen.clear()
             return 1
         key = json.dumps([call.name, dict(call.arguments), answer], sort_keys=True, default=str)

@@ -1,117 +1,32 @@
-"""The proposer's tools: what the model may do, and what it is told back.
+"""The proposer's tools besides the file tools: commands, measuring, the notebook, the two ends of a round.
 
 Invariant: a tool's mistake is its answer, in words the model can act on. Only a lost sandbox raises.
-To add one: write a function `(Bench, arguments) -> Answer` here, its `ToolSpec` in `toolbox`, and its name
+To add one: write a function `(Bench, arguments) -> Answer` here or in `files`, its `ToolSpec` in `toolbox`, and its name
 in the scaffold's `tools`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from rsi.agent.llm.fence import fence
-from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.edits import EditError, occurrences, replace_once
-from rsi.agent.roles.proposer.outputs import OutputStore
-from rsi.agent.roles.proposer.workspace import Workspace, WorkspaceError, relative
+from rsi.agent.roles.proposer.bench import Answer, Arguments, Bench, Submission, with_shown
+from rsi.agent.roles.proposer.workspace import ShellResult
 from rsi.agent.store.codec import value_of
-from rsi.agent.types import Measure, SearchNotebook
+from rsi.agent.types import Look
 from rsi.sandboxes.errors import FileTreeError
-from rsi.sandboxes.types import FileTree
 
-Arguments = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """The end that the model chose: a patch, or none."""
-
-    tree: FileTree
-    """Empty when given up."""
-    hypothesis: str
-    predicted_ratio: float | None
-    risk: str
-    parts: tuple[str, ...]
-    reason: str
-    """Why there is no patch; empty when there is one."""
-
-    @property
-    def is_patch(self) -> bool:
-        """Whether something was submitted."""
-        return self.predicted_ratio is not None
+MAX_JOBS = 32
+"""Commands in the background that one round may start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a tool tells the model."""
-
-    text: str
-    is_error: bool = False
-    is_malformed: bool = False
-    """The call could not be used at all."""
-    ending: Submission | None = None
-    facts: Mapping[str, object] | None = None
-    """Numbers for the record, not shown to the model."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Bench:
-    """What the tools work on."""
-
-    workspace: Workspace
-    outputs: OutputStore
-    limits: ProposerLimits
-    measure: Measure
-    search_notebook: SearchNotebook
-    measures_used: int = 0
-
-
-def view(bench: Bench, arguments: Arguments) -> Answer:
-    """Lines of a file with numbers, or the files of a folder."""
-    path = str(arguments["path"])
-    found = bench.workspace.look(path)
-    if isinstance(found, str):
-        return Answer(text=fence(found, source="view"))
-    lines = _lines(found.text)
-    first = max(1, value_of(int, arguments.get("first_line", 1)))
-    if lines and first > len(lines):
-        return Answer(text=f"{path} has only {len(lines)} lines.", is_error=True)
-    last = min(len(lines), value_of(int, arguments.get("last_line", len(lines))))
-    last = min(last, first + bench.limits.view_lines - 1)
-    body = "\n".join(f"{n:6}\t{lines[n - 1]}" for n in range(first, last + 1))
-    where = f"{relative(path)}, lines {first}-{last} of {len(lines)}" if lines else f"{path}: empty"
-    if last == len(lines) and lines and not found.text.endswith("\n"):
-        where += ", the last without a line feed"
-    return Answer(text=f"{where}\n{fence(body, source='view')}")
-
-
-def edit(bench: Bench, arguments: Arguments) -> Answer:
-    """Replace an exact piece of a file."""
-    path, old, new = (str(arguments[name]) for name in ("path", "old", "new"))
-    file = bench.workspace.read(path)
-    everywhere = bool(arguments.get("everywhere", False))
-    try:
-        changed = replace_once(file.text, old, new, everywhere=everywhere)
-    except EditError as error:
-        return Answer(
-            text=with_shown(f"{path} was not changed. {error}", error.shown), is_error=True
-        )
-    bench.workspace.write(path, changed, is_executable=file.is_executable)
-    where = ", ".join(str(line) for line in occurrences(file.text, old)[:20])
-    return Answer(text=f"{relative(path)} was changed at line {where}.")
-
-
-def write(bench: Bench, arguments: Arguments) -> Answer:
-    """Create or replace a whole file."""
-    path, content = str(arguments["path"]), str(arguments["content"])
-    try:
-        found = bench.workspace.look(path)
-    except WorkspaceError:
-        found = None
-    if isinstance(found, str):
-        return Answer(text=f"{path} is a folder; give the path of a file.", is_error=True)
-    is_executable, verb = (False, "created") if found is None else (found.is_executable, "replaced")
-    bench.workspace.write(path, content, is_executable=is_executable)
-    return Answer(text=f"{relative(path)} was {verb}: {len(content.splitlines())} lines.")
+def bash(bench: Bench, arguments: Arguments) -> Answer:
+    """Run a command in the repo's folder, or start it in the background."""
+    if "command" not in arguments:
+        if arguments.get("restart"):
+            return Answer(
+                text="Every command starts in a fresh shell; there is nothing to restart."
+            )
+        return Answer(text="Give the command to run as 'command'.", is_error=True)
+    if arguments.get("run_in_background"):
+        return _begin(bench, str(arguments["command"]))
+    return shell(bench, arguments)
 
 
 def shell(bench: Bench, arguments: Arguments) -> Answer:
@@ -126,14 +41,60 @@ def shell(bench: Bench, arguments: Arguments) -> Answer:
         "failed": "the command could not be started",
     }
     end = ends.get(result.state, f"exit code {result.exit_code}")
-    body = (
-        fence(bench.outputs.cut(result.output), source="shell") if result.output else "(no output)"
-    )
     return Answer(
-        text=f"{end}, {result.wall_s:.1f} s\n{body}",
+        text=f"{end}, {result.wall_s:.1f} s\n{_printed(bench, result)}",
         is_error=result.state != "exited",
         facts={"exit_code": result.exit_code, "state": result.state},
     )
+
+
+def bash_output(bench: Bench, arguments: Arguments) -> Answer:
+    """What a command in the background printed since the last look, and whether it has ended."""
+    name = str(arguments["bash_id"])
+    if name not in bench.jobs:
+        known = ", ".join(bench.jobs) or "none"
+        text = f"There is no command {name!r} in the background. Those there are: {known}."
+        return Answer(text=text, is_error=True)
+    asked_s = float(value_of(float, arguments.get("wait_s", 0)))
+    wait_s = max(0.0, min(asked_s, bench.limits.shell_wall_s))
+    result = bench.workspace.poll(
+        name, offset=bench.jobs[name], wait_s=wait_s, kill=bool(arguments.get("kill", False))
+    )
+    bench.jobs[name] = max(bench.jobs[name], result.size)
+    ends = {
+        "running": "still running",
+        "killed": "ended: it was killed",
+        "oom": "ended: the sandbox's memory limit was hit",
+        "failed": "it cannot be looked at",
+    }
+    end = ends.get(result.state, f"ended with exit code {result.exit_code}")
+    return Answer(
+        text=f"{name}: {end}\n{_printed(bench, result)}",
+        is_error=result.state in ("oom", "failed"),
+        facts={"exit_code": result.exit_code, "state": result.state},
+    )
+
+
+def _begin(bench: Bench, command: str) -> Answer:
+    if len(bench.jobs) >= MAX_JOBS:
+        return Answer(
+            text=f"{MAX_JOBS} commands were started in the background; no more.", is_error=True
+        )
+    name = f"b{len(bench.jobs) + 1}"
+    result = bench.workspace.begin(command, name)
+    if result.state != "running":
+        text = f"the command could not be started\n{_printed(bench, result)}"
+        return Answer(text=text, is_error=True)
+    bench.jobs[name] = 0
+    return Answer(
+        text=f'Started as {name}. It runs while other tools do: bash_output(bash_id="{name}", wait_s=60) waits for it.'
+    )
+
+
+def _printed(bench: Bench, result: ShellResult) -> str:
+    if not result.output:
+        return "(no output)"
+    return fence(bench.outputs.cut(result.output), source="shell")
 
 
 def read_output(bench: Bench, arguments: Arguments) -> Answer:
@@ -148,18 +109,27 @@ def read_output(bench: Bench, arguments: Arguments) -> Answer:
 
 def measure(bench: Bench, arguments: Arguments) -> Answer:
     """A cheap run of the repo as it is now, on public data."""
-    left = bench.limits.max_measures - bench.measures_used
-    if left <= 0:
+    limits = bench.limits
+    if bench.measures_used >= limits.max_measures or bench.measured_s >= limits.measure_s:
         return Answer(text="No measurements are left in this round.", is_error=True)
     try:
         tree = bench.workspace.snapshot()
     except FileTreeError as error:
         return Answer(text=with_shown("The repo cannot be measured:", str(error)), is_error=True)
+    repeats = value_of(int, arguments.get("repeats", 2))
+    look = Look(
+        repeats=max(1, min(repeats, limits.max_repeats_of_measure)),
+        is_profiled=bool(arguments.get("profile", False)),
+    )
     bench.measures_used += 1
-    run = bench.measure(tree)
+    run = bench.measure(tree, look)
+    bench.measured_s += run.device_s
+    left_s = max(0.0, limits.measure_s - bench.measured_s)
     text = fence(bench.outputs.cut(run.summary), source="measure")
     return Answer(
-        text=f"{text}\n{left - 1} measurements are left.", is_error=not run.is_ok, facts=run.facts
+        text=f"{text}\nIt took {run.device_s:.1f} s; {left_s:.0f} s of measuring are left.",
+        is_error=not run.is_ok,
+        facts={**run.facts, "device_s": run.device_s},
     )
 
 
@@ -180,6 +150,8 @@ def submit(bench: Bench, arguments: Arguments) -> Answer:
         tree = bench.workspace.snapshot()
     except FileTreeError as error:
         return Answer(text=with_shown("The repo cannot be handed over:", str(error)), is_error=True)
+    if bench.checks is not None and (refusal := bench.checks.refusal(tree)):
+        return Answer(text=refusal, is_error=True)
     ending = Submission(
         tree=tree,
         hypothesis=str(arguments["hypothesis"]),
@@ -198,14 +170,3 @@ def give_up(bench: Bench, arguments: Arguments) -> Answer:
         reason=str(arguments["reason"]),
     )  # fmt: skip
     return Answer(text="The round ends without a patch.", ending=ending)
-
-
-def with_shown(words: str, shown: str) -> str:
-    """Our words, and what a sandbox said, fenced."""
-    return f"{words}\n{fence(shown, source='sandbox')}" if shown else words
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as editors count them: only a line feed ends one, and the last needs none."""
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines

@@ -22,13 +22,13 @@ from rsi.agent.llm.types import (
 )
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.proposer.allowance import ProposerLimits
+from rsi.agent.roles.proposer.answered import SandboxGoneError
+from rsi.agent.roles.proposer.bench import Answer, Bench, Submission
 from rsi.agent.roles.proposer.conversation import Conversation
 from rsi.agent.roles.proposer.fitting import MOST_SHORTENINGS, Fitting
 from rsi.agent.roles.proposer.stalls import StallWatch
 from rsi.agent.roles.proposer.start import Start
 from rsi.agent.roles.proposer.toolbox import answer_call
-from rsi.agent.roles.proposer.tools import Answer, Bench, Submission
-from rsi.agent.roles.proposer.workspace import SandboxGoneError
 from rsi.agent.roles.scaffold.loading import Scaffold
 from rsi.agent.types import (
     AgentRole,
@@ -42,6 +42,8 @@ from rsi.sandboxes.errors import SandboxBrokenError
 
 AGENT = AgentRole.PROPOSER.value
 NAP_S = 1.0
+WORKBENCH = 2
+"""Version of what a sandbox holds and tools answer; a recording without one had neither git nor free checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,8 @@ class Loop:
                 "system": self.system,
                 "tools": [tool_to_json(tool) for tool in self.tools],
                 "base_commit": brief.base_commit,
+                "start_commit": brief.start_commit,
+                "workbench": WORKBENCH,
                 "forked_from": start.origin if start else None,
             },
         )

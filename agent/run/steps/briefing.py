@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from rsi.agent.llm.fence import fence, shortened
 from rsi.agent.llm.providers import is_reader
 from rsi.agent.memory import brief as briefs
 from rsi.agent.memory import notebook
@@ -11,6 +12,7 @@ from rsi.agent.policy.audits import audits_in
 from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.roles.critic import Candidate, criticise
+from rsi.agent.roles.proposer.checks import finding_line
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.dev_run import dev_run
 from rsi.agent.run.steps.models import (
@@ -34,7 +36,7 @@ from rsi.agent.store.steps.facts import (
 from rsi.agent.store.steps.values import RoundReport, Stance
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Brief, BudgetExceededError
-from rsi.evals.types import Arm, Outcome, Purpose
+from rsi.evals.types import Arm, Finding, Outcome, Purpose
 from rsi.sandboxes.machine.devices import find_gpus
 from rsi.sandboxes.machine.processors import find_processors
 from rsi.tasks.types import Device, Task
@@ -42,6 +44,8 @@ from rsi.tasks.types import Device, Task
 NO_CRITIC = "none"
 MEASURE = "measure"
 """The tool whose answers say what the author measured."""
+MEASURED_CHARS = 1500
+"""Of one such answer: its numbers come first, what was printed after them."""
 OUTCOME_BY_STANCE = {
     Stance.GO: StepOutcome.OK,
     Stance.REVISE: StepOutcome.REVISE,
@@ -170,7 +174,10 @@ def _measured_by_author(context: RoundContext) -> tuple[str, ...]:
     """What `measure` answered while this attempt was written, oldest first."""
     recording = last_recording(context.ledger.events(context.round_id, AgentRole.PROPOSER))
     return tuple(
-        answer.text for turn in recording.turns for answer in turn.answers if answer.tool == MEASURE
+        shortened(answer.text, MEASURED_CHARS)
+        for turn in recording.turns
+        for answer in turn.answers
+        if answer.tool == MEASURE
     )
 
 
@@ -286,10 +293,23 @@ def _last_version(context: RoundContext) -> str | None:
 def _critique(context: RoundContext) -> str | None:
     """Why the critic sent the attempt before this one back; None when it did not."""
     before = context.ledger.step(context.round_id, Step.CRITIQUE, context.attempt - 1)
-    return before.text if before and before.outcome is StepOutcome.REVISE else None
+    if before is None or before.outcome is not StepOutcome.REVISE:
+        return None
+    return _with_findings(before.text, before.findings)
 
 
 def _feedback(context: RoundContext) -> str | None:
     """Why the attempt before this one was sent back at the gate; None when it was not."""
     before = context.ledger.step(context.round_id, Step.DECIDE, context.attempt - 1)
-    return before.reason if before and before.outcome is StepOutcome.REVISE else None
+    if before is None or before.outcome is not StepOutcome.REVISE:
+        return None
+    reviewed = context.ledger.step(context.round_id, Step.REVIEW, context.attempt - 1)
+    return _with_findings(before.reason, () if reviewed is None else reviewed.findings)
+
+
+def _with_findings(said: str, findings: Sequence[Finding]) -> str:
+    """Words, and the places that they are about."""
+    if not findings:
+        return said
+    lines = "\n".join(finding_line(each) for each in findings)
+    return f"{said}\n{fence(lines, source='findings')}"

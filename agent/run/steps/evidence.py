@@ -82,7 +82,7 @@ def review(context: RoundContext) -> Reviewed:
     )
     blocking = [each for each in found.findings if each.severity is Severity.BLOCK]
     if blocking:
-        reason = "; ".join(f"{each.rule}: {each.message}" for each in blocking)
+        reason = "; ".join(each.text for each in blocking)
         return replace(found, outcome=StepOutcome.REJECTED, reason=reason)
     for purpose in fresh_stages(is_first_step=context.is_first_step):
         _measure(context, purpose)
@@ -157,7 +157,7 @@ def _why_not(purpose: Purpose, found: Score) -> str:
 def _held_by(findings: Sequence[Finding], scores: Sequence[Score | None]) -> tuple[str, ...]:
     doubts = (each for each in findings if each.severity is not Severity.NOTE)
     return (
-        *(f"{each.rule}: {each.message}" for each in doubts),
+        *(each.text for each in doubts),
         *(each.plausibility for each in scores if each and not each.is_plausible),
     )
 

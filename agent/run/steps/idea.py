@@ -1,10 +1,10 @@
 """Steps 1 to 5: open, brief, propose, commit, critique."""
 
-from dataclasses import replace
-
 from rsi.agent.errors import LineageTreeError
+from rsi.agent.llm.providers import is_reader
 from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.policy.vouched import has_passed_floor
+from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.roles.proposer.loop import propose as run_proposer
 from rsi.agent.roles.proposer.start import Start
@@ -16,7 +16,8 @@ from rsi.agent.run.steps.briefing import (
     search_notebook,
 )
 from rsi.agent.run.steps.controlling import planted_control, propose_control
-from rsi.agent.run.steps.dev_run import dev_run
+from rsi.agent.run.steps.dev_run import Looks
+from rsi.agent.run.steps.development import agent_spec, dev_seeds, put_instance
 from rsi.agent.run.steps.device_time import device_time
 from rsi.agent.run.steps.models import (
     budget_guard_of,
@@ -34,14 +35,9 @@ from rsi.agent.trajectory.forking import fork
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.evals.measure.floor import measure_floor
-from rsi.evals.measure.machine import usable_gpus
 from rsi.evals.planted.controls import ControlKind
-from rsi.sandboxes.machine.ceilings import lowered
-from rsi.sandboxes.types import FileTree, Sandbox, SandboxSpec
-from rsi.tasks.types import Profile, Task
+from rsi.sandboxes.types import FileTree, Sandbox
 
-AGENT_WALL_S = 1800.0
-AGENT_MEMORY_BYTES = 4 << 30
 MAX_MESSAGE_CHARS = 400
 
 
@@ -142,9 +138,15 @@ def propose(context: RoundContext) -> AnyFact:
     model = model_of(
         context, AgentRole.PROPOSER, proposer_of(campaign_context.config, context.opened())
     )
-    spec = agent_spec(campaign_context.task, campaign_context.profile, f"{context.round_id}/agent")
+    task, profile = campaign_context.task, campaign_context.profile
+    seed, chance = dev_seeds(campaign_context.secret, task, campaign_context.record.lineage)
+    label = f"{context.round_id}/agent"
     budget_guard = budget_guard_of(context)
-    with campaign_context.backend.open(spec) as sandbox:
+    looks = Looks(context, champion_tree=context.champion_tree)
+    backend = campaign_context.backend
+    with backend.open(agent_spec(task, profile, label, chance=chance)) as sandbox:
+        if is_reader(model.spec) or campaign_context.config.fork_of is not None:
+            put_instance(sandbox, backend, task, profile, seed, label)
         proposal = run_proposer(
             brief,
             model,
@@ -155,7 +157,7 @@ def propose(context: RoundContext) -> AnyFact:
             steering=campaign_context.steering.of_proposal(context.candidate_ref),
             scaffold=campaign_context.scaffold,
             start=_fork_start(context, sandbox),
-            measure=lambda tree: dev_run(context, tree),
+            measure=looks.look,
             search_notebook=lambda words: search_notebook(context, words),
         )
     is_submitted = proposal.outcome is ProposalOutcome.SUBMITTED
@@ -216,22 +218,6 @@ def critique(context: RoundContext) -> AnyFact:
     return critique_of(context)
 
 
-def agent_spec(task: Task, profile: Profile, label: str) -> SandboxSpec:
-    """The agent's sandbox: the candidate's own room and GPUs, but time to think and no pinned cores.
-
-    The GPUs are not leased: a timing that the agent disturbs is told by its health check and runs again.
-    """
-    wished = replace(
-        profile.limits,
-        wall_s=max(AGENT_WALL_S, profile.limits.wall_s),
-        memory_bytes=max(AGENT_MEMORY_BYTES, profile.limits.memory_bytes),
-        cpus=None,
-    )
-    return SandboxSpec(
-        environment=task.environment, limits=lowered(wished), gpus=usable_gpus(task), label=label
-    )
-
-
 def _fork_start(context: RoundContext, sandbox: Sandbox) -> Start | None:
     """The middle of a recorded run, rebuilt in this sandbox, when the campaign is a fork."""
     config = context.campaign.config
@@ -247,11 +233,16 @@ def _fork_start(context: RoundContext, sandbox: Sandbox) -> Start | None:
         say=config.fork_say,
         # A fork keeps the scaffold of the campaign that it comes from, so these drove the recording too.
         limits=limits_under(context.campaign.scaffold, context.campaign.task),
+        checks=FreeChecks(task=context.campaign.task, champion_tree=context.champion_tree),
+        start_tree=None
+        if recording.start_commit is None
+        else context.campaign.lineage.tree(recording.start_commit),
     )
 
 
 def _stored_brief(context: RoundContext) -> Brief:
     stored = context.left(Briefed)
+    sent_back = _sent_back(context, stored.base_commit)
     return Brief(
         round_id=context.round_id,
         round_number=context.record.number,
@@ -260,6 +251,9 @@ def _stored_brief(context: RoundContext) -> Brief:
         instruction=context.campaign.task.instruction,
         base_commit=stored.base_commit,
         base_tree=context.campaign.lineage.tree(stored.base_commit),
+        champion_tree=context.champion_tree,
+        start_commit=sent_back,
+        start_tree=None if sent_back is None else context.campaign.lineage.tree(sent_back),
         score_profile=stored.score_profile,
         decides=stored.decides,
         machine=stored.machine,
@@ -270,6 +264,16 @@ def _stored_brief(context: RoundContext) -> Brief:
         critique=stored.critique,
         feedback=stored.feedback,
     )
+
+
+def _sent_back(context: RoundContext, base_commit: str) -> str | None:
+    """The commit of the attempt before this one, made from the same base; None when there is none."""
+    if context.attempt == 0:
+        return None
+    before = context.ledger.step(context.round_id, Step.COMMIT, context.attempt - 1)
+    if not isinstance(before, Committed) or before.parent != base_commit:
+        return None
+    return before.commit
 
 
 def _as_dict(tree: FileTree) -> dict[str, tuple[bytes, bool]]:

@@ -110,7 +110,7 @@ def _words(fact: AnyFact, latest: Attempt) -> str:
     match fact:
         case Admitted():
             blocking = [each for each in fact.findings if each.severity is Severity.BLOCK]
-            return "; ".join(f"{each.rule}: {each.message}" for each in blocking[:3])
+            return "; ".join(each.text for each in blocking[:3])
         case Scored():
             return fact.score.reason
         case Measured():

@@ -54,7 +54,7 @@ def test_another_starting_point_diverges_at_the_first_look(lab, record, fresh):
     recording = record(lab.scripted(ENTRY, square=SQUARE))
     other = (replace(lab.tree[0], content=b"x = 1\n"), *lab.tree[1:])
     found = replay(recording, fresh(), other).divergence
-    assert (found.turn, found.tool) == (1, "view")
+    assert (found.turn, found.tool) == (1, "str_replace_based_edit_tool")
 
 
 def test_malformed_calls_replay_as_malformed(lab, record, fresh):

@@ -274,12 +274,20 @@ def test_paths_outside_the_repo_are_refused_with_words(lab, path):
         assert result["is_error"]
 
 
-def test_measurements_are_metered(lab):
-    lab.scaffold = with_limits(lab.scaffold, max_measures=1)
+@pytest.mark.parametrize("limits", [{"max_measures": 1}, {"measure_s": 2}])
+def test_measurements_are_metered_by_seconds_and_where_a_scaffold_says_so_by_count(lab, limits):
+    lab.scaffold = with_limits(lab.scaffold, **limits)
     lab.run(Puppet(("measure", {}), ("measure", {}), GIVE_UP))
-    assert "0 measurements are left" in lab.results()[0]["text"]
+    assert "s of measuring are left" in lab.results()[0]["text"]
+    assert lab.results()[0]["facts"]["device_s"] == 2.0
     assert "No measurements are left" in lab.results()[1]["text"]
     assert len(lab.measured) == 1
+
+
+def test_more_than_eight_looks_are_fine_while_seconds_are_left(lab):
+    lab.run(Puppet(*[[("measure", {}), shell(f"echo {n}")] for n in range(10)], GIVE_UP))
+    assert len(lab.measured) == 10
+    assert "1180 s of measuring are left" in lab.results()[-3]["text"]
 
 
 def test_a_full_context_compacts_older_steps_and_keeps_pairs_of_call_and_result(lab):

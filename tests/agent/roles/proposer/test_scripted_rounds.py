@@ -80,7 +80,7 @@ def test_a_patch_that_no_longer_fits_ends_as_no_patch_before_anything_is_changed
         "the patch square does not fit this champion: hunk 1 of model.py finds other lines there"
     )
     assert [payload["name"] for _, kind, payload in lab.events if kind == "tool_call"] == [
-        "view", "view", "give_up",
+        "str_replace_based_edit_tool", "str_replace_based_edit_tool", "give_up",
     ]  # fmt: skip
 
 
