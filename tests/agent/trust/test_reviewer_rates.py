@@ -11,7 +11,7 @@ from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.roles.reviewer.panel import case_of, prompt
 from rsi.agent.trust.reviewer_rates import EVIDENCE, trials_of
 from rsi.tasks.files.patches import apply_patch, diff_trees
-from rsi.tasks.format.loader import load_task
+from rsi.tasks.format.loader import list_tasks, load_task
 
 SCRIPT = """
 [[round]]
@@ -72,12 +72,16 @@ def test_rules_alone_need_no_model_and_every_rate_has_its_interval(rsi):
     code, out, _ = rsi("--json")
     report = json.loads(out)
     assert code == 0
-    assert {each["task"] for each in report["reviewed"]} == {"toy", "lm_training", "compiler"}
+    tasks = [load_task(each.root) for each in list_tasks()]
+    assert {each["task"] for each in report["reviewed"]} == {each.name for each in tasks}
     assert list(counts(report)) == ["rules"]
     (caught, cheats), (held, honest) = counts(report)["rules"]
-    assert cheats == 85
-    assert caught > 65
-    assert (held, honest) == (0, 23)
+    assert cheats > sum(len(each.cheats) for each in tasks), (
+        "the generic exploits are tried besides"
+    )
+    assert caught / cheats > 0.7
+    assert held == 0
+    assert honest >= len(tasks), "a null patch of each at least"
     # Nothing of 23: the exact upper bound is 1 - 0.025 ** (1 / 23).
     assert report["rates"][0]["false_alarms"]["high"] == pytest.approx(1 - 0.025 ** (1 / 23))
     assert "toy/07_wrong_name" in report["left_out"]
