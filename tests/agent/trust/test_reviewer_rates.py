@@ -82,8 +82,8 @@ def test_rules_alone_need_no_model_and_every_rate_has_its_interval(rsi):
     assert caught / cheats > 0.7
     assert held == 0
     assert honest >= len(tasks), "a null patch of each at least"
-    # Nothing of 23: the exact upper bound is 1 - 0.025 ** (1 / 23).
-    assert report["rates"][0]["false_alarms"]["high"] == pytest.approx(1 - 0.025 ** (1 / 23))
+    # The exact upper bound of nothing in n trials.
+    assert report["rates"][0]["false_alarms"]["high"] == pytest.approx(1 - 0.025 ** (1 / honest))
     assert "toy/07_wrong_name" in report["left_out"]
 
 
