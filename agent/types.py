@@ -157,7 +157,10 @@ class ProposalOutcome(StrEnum):
     """How proposing ended."""
 
     SUBMITTED = "submitted"
+    GAVE_UP = "gave_up"
+    """The agent said that its idea does not work, which is a result."""
     NO_PATCH = "no_patch"
+    """It handed nothing in for another reason: it only talked, refused, or lost its sandbox."""
     OUT_OF_BUDGET = "out_of_budget"
     STOPPED = "stopped"
 

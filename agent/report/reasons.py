@@ -38,6 +38,7 @@ class Reason(StrEnum):
     PERSON = "person"
     POLICY = "policy"
     GAVE_UP = "gave up"
+    NO_PATCH = "no patch"
     NO_CHANGE = "no change"
     CONFLICT = "conflict"
     BUDGET = "budget"
@@ -71,7 +72,8 @@ _OF_OUTCOME = {
 """Worst first."""
 _OF_VERDICT = {
     RoundVerdict.WITHDRAWN: Reason.CRITIC,
-    RoundVerdict.NO_PATCH: Reason.GAVE_UP,
+    RoundVerdict.GAVE_UP: Reason.GAVE_UP,
+    RoundVerdict.NO_PATCH: Reason.NO_PATCH,
     RoundVerdict.OUT_OF_BUDGET: Reason.BUDGET,
     RoundVerdict.EMPTY: Reason.NO_CHANGE,
     RoundVerdict.DOES_NOT_APPLY: Reason.CONFLICT,

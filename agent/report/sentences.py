@@ -172,7 +172,8 @@ _SAID = {
     Reason.REVIEWER: "turned down by the reviewer",
     Reason.PERSON: "turned down by {about}",
     Reason.POLICY: "turned down by policy",
-    Reason.GAVE_UP: "the agent handed nothing in{about}",
+    Reason.GAVE_UP: "the agent gave its idea up{about}, which is no fault of the evaluation",
+    Reason.NO_PATCH: "the agent handed nothing in{about}",
     Reason.NO_CHANGE: "it changes nothing",
     Reason.CONFLICT: "its patch does not apply",
     Reason.BUDGET: "the budget was spent before it was done{about}",
@@ -186,7 +187,7 @@ def _about(view: RoundView, why: Why) -> str:
     match why.reason:
         case Reason.PERSON:
             return why.about
-        case Reason.GAVE_UP:
+        case Reason.GAVE_UP | Reason.NO_PATCH:
             proposed = view.left(Proposed)
             return "" if proposed is None else f" after {counted(proposed.turns, 'turn')}"
         case _:

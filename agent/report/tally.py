@@ -41,6 +41,8 @@ class Tally:
     cheats_caught: int
     speedup: Interval | None
     """Champion against the round-0 baseline, re-measured and supported; None without that."""
+    gave_up: int = 0
+    """Ideas that their own agent gave up: no fault of anybody's."""
     unsupported: Verdict | None = None
     """What the newest audit came to where it is not supported."""
 
@@ -52,9 +54,10 @@ class Tally:
         )
         if self.speedup is not None:
             speedup = self.speedup.text
+        gave_up = f"gave up: {self.gave_up}  " if self.gave_up else ""
         return (
             f"promoted: {self.promoted}  refuted: {self.refuted}  inconclusive: {self.inconclusive}  "
-            f"invalid: {self.invalid}  cheats caught: {self.cheats_caught}/{self.cheats}  "
+            f"invalid: {self.invalid}  {gave_up}cheats caught: {self.cheats_caught}/{self.cheats}  "
             f"speedup vs baseline: {speedup}"
         )
 
@@ -76,6 +79,7 @@ def tally(ledger: Ledger, campaign_id: str) -> Tally:
         inconclusive=verdicts[RoundVerdict.INCONCLUSIVE],
         invalid=sum(verdicts[each] for each in WITHOUT_EVIDENCE),
         cheats=len(cheats),
+        gave_up=verdicts[RoundVerdict.GAVE_UP],
         cheats_caught=sum(each.is_caught for each in cheats),
         speedup=claimed_speedup(events),
         unsupported=audit.score.verdict if audit is not None and not audit.is_supported else None,

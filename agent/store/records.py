@@ -106,6 +106,8 @@ class StepOutcome(StrEnum):
     """By a person, before it was done."""
     HARNESS_ERROR = "harness_error"
     """Our failure: never held against the candidate."""
+    GAVE_UP = "gave_up"
+    """The agent's own word that its idea does not work; rounds of older versions have "no_patch" for it."""
     NO_PATCH = "no_patch"
     OUT_OF_BUDGET = "out_of_budget"
     DOES_NOT_APPLY = "does_not_apply"

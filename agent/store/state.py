@@ -41,6 +41,8 @@ class RoundVerdict(StrEnum):
     INVALID = "invalid"
     NOT_ADMITTED = "not_admitted"
     WITHDRAWN = "withdrawn"
+    GAVE_UP = "gave_up"
+    """The agent said that its idea does not work."""
     NO_PATCH = "no_patch"
     OUT_OF_BUDGET = "out_of_budget"
     EMPTY = "empty"

@@ -45,7 +45,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
     status, log = work()
     assert status == 0, log
     lines = RoundBook(ledger).of_campaign(campaign_id)
-    assert [each.ended_as for each in lines] == ["not_admitted", "no_patch", "crashed"]
+    assert [each.ended_as for each in lines] == ["not_admitted", "gave_up", "crashed"]
 
     for line in lines:
         capfd.readouterr()
@@ -144,7 +144,7 @@ def test_a_fork_of_a_later_round_plays_on_its_entry_under_the_limits_that_drove_
     status, log = work()
     assert status == 0, log
     lines = RoundBook(ledger).of_campaign(campaign_id)
-    assert [each.ended_as for each in lines] == ["not_admitted", "no_patch", "crashed"]
+    assert [each.ended_as for each in lines] == ["not_admitted", "gave_up", "crashed"]
     refusal = "No measurements are left in this round."
 
     for line in lines[1:]:

@@ -111,7 +111,7 @@ def test_a_key_reaches_no_sandbox_log_ledger_trajectory_report_or_git_object(
         status, log = work()
     assert status == 0, log
     assert [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)] == [
-        "no_patch", "not_admitted", "harness_error",
+        "gave_up", "not_admitted", "harness_error",
     ]  # fmt: skip
     assert provider.seen, "the key was never used"
     assert all(CANARY in each.headers["Authorization"] for each in provider.seen)

@@ -91,7 +91,7 @@ def test_a_paused_agent_makes_no_call_until_it_is_resumed_and_a_stopped_one_none
         assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
     assert len(provider.seen) == 6
     ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
-    assert ended == ["no_patch", "stopped"]
+    assert ended == ["gave_up", "stopped"]
     last = ledger.campaign_events(campaign_id)[-1]
     assert (last.kind, bool(last.reason)) == (CampaignEventKind.STOPPED, True)
 
@@ -209,8 +209,8 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
     status, log = work()
     assert status == 0, log
     assert [each.ended_as for each in RoundBook(ledger).of_campaign(again)] == [
-        "no_patch",
-        "no_patch",
+        "gave_up",
+        "gave_up",
     ]
     for each in (campaign_id, again):
         assert not ledger.requests(campaign_id=each), "a limit in force is not asked for any more"

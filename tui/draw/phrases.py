@@ -30,7 +30,7 @@ ENDED_CELLS = 24
 _SIGNS = {
     "promoted": "✔", "supported": "✔", "ok": "✔", "refuted": "✖", "rejected": "✖", "inconclusive": "≈",
     "invalid": "✖", "not_admitted": "⊘", "tampered": "⊘", "out_of_turn": "⊘", "crashed": "✖", "timeout": "✖", "oom": "✖",
-    "invalid_output": "✖", "withdrawn": "↩", "no_patch": "∅", "empty": "∅", "stale": "↻",
+    "invalid_output": "✖", "withdrawn": "↩", "gave_up": "∅", "no_patch": "∅", "empty": "∅", "stale": "↻",
     "gate": "▲", "stopped": "■", "harness_error": "!",
 }  # fmt: skip
 

@@ -182,7 +182,7 @@ def _proposal(ending: Submission | End, loop: Loop, scaffold: Scaffold) -> Propo
     elif ending.is_patch:
         outcome, reason, submission = ProposalOutcome.SUBMITTED, "", ending
     else:
-        outcome, reason, submission = ProposalOutcome.NO_PATCH, ending.reason, None
+        outcome, reason, submission = ProposalOutcome.GAVE_UP, ending.reason, None
     loop.sink(AGENT, "end", {"outcome": outcome.value, "reason": reason, "turns": loop.turns})
     log.info("step=propose outcome=%s turns=%d usd=%s", outcome.value, loop.turns, cost.usd)
     return Proposal(

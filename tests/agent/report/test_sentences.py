@@ -48,7 +48,8 @@ SPENT = replace(
     reason=made.MODEL_SAID,
     refused=Refusal(limit="usd", allowed=1.0),
 )
-GAVE_UP = replace(made.PROPOSED, outcome=StepOutcome.NO_PATCH, reason=made.MODEL_SAID)
+GAVE_UP = replace(made.PROPOSED, outcome=StepOutcome.GAVE_UP, reason=made.MODEL_SAID)
+NO_PATCH = replace(GAVE_UP, outcome=StepOutcome.NO_PATCH)
 PROMOTED = Promoted(outcome=StepOutcome.PROMOTED, old_commit="a" * 40, new_commit="b" * 40)
 
 CASES = {
@@ -136,7 +137,12 @@ CASES = {
         "The budget was spent before it was done (usd); cost $0.14 and 80 device seconds.",
     ),
     "gave up": (
-        made.view(made.OPENED, made.BRIEFED, GAVE_UP), "no patch: gave up",
+        made.view(made.OPENED, made.BRIEFED, GAVE_UP), "gave up",
+        "The agent gave its idea up after twelve turns, which is no fault of the evaluation; cost $0.14 and 80 device "
+        "seconds.",
+    ),
+    "no patch": (
+        made.view(made.OPENED, made.BRIEFED, NO_PATCH), "no patch",
         "The agent handed nothing in after twelve turns; cost $0.14 and 80 device seconds.",
     ),
     "under way": (

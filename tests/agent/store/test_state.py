@@ -77,6 +77,7 @@ def test_a_round_waits_for_a_decision_until_somebody_speaks():
     ("step", "outcome", "verdict"),
     [
         (Step.PROPOSE, "no_patch", RoundVerdict.NO_PATCH),
+        (Step.PROPOSE, "gave_up", RoundVerdict.GAVE_UP),
         (Step.PROPOSE, "out_of_budget", RoundVerdict.OUT_OF_BUDGET),
         (Step.COMMIT, "empty", RoundVerdict.EMPTY),
         (Step.COMMIT, "does_not_apply", RoundVerdict.DOES_NOT_APPLY),

@@ -55,7 +55,7 @@ def test_a_step_that_ran_again_leaves_two_runs_and_the_finished_one_counts(lab):
     lab.events = list(cut_off)
     lab.run(Puppet(GIVE_UP))
     runs = read_recordings(as_ledger(lab.events))
-    assert [run.outcome for run in runs] == [None, "no_patch"]
+    assert [run.outcome for run in runs] == [None, "gave_up"]
     assert last_recording(as_ledger(lab.events)) == runs[1]
     assert last_recording(as_ledger(cut_off)).outcome is None
 
@@ -157,7 +157,7 @@ def test_an_inspect_log_has_a_sample_a_round_with_its_score(record):
     judged = [
         Judged(recording=record(busy()), is_promoted=True, outcome="promoted", explanation="1.2x"),
         Judged(
-            recording=record(Puppet(GIVE_UP)), is_promoted=False, outcome="no_patch", explanation=""
+            recording=record(Puppet(GIVE_UP)), is_promoted=False, outcome="gave_up", explanation=""
         ),
     ]
     log = inspect_log(judged, task="circle", model="puppet", campaign="c1", at=NOW)

@@ -72,10 +72,10 @@ def test_a_patch_is_located_by_context_when_the_champion_has_moved(lab):
     assert text.endswith("STEPS = 90\n")
 
 
-def test_a_patch_that_no_longer_fits_ends_as_no_patch_before_anything_is_changed(lab):
+def test_a_patch_that_no_longer_fits_is_given_up_before_anything_is_changed(lab):
     lab.tree = (FileEntry(path="model.py", content=b"def volume(r):\n    return r ** 3\n"),)
     proposal = lab.run(lab.scripted(ENTRY, square=SQUARE))
-    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert proposal.outcome is ProposalOutcome.GAVE_UP
     assert proposal.reason == (
         "the patch square does not fit this champion: hunk 1 of model.py finds other lines there"
     )
@@ -174,7 +174,7 @@ STEPS = """--- a/model.py
 def test_a_patch_whose_parent_is_not_in_the_champion_is_skipped_with_that_sentence(lab):
     lab.needs = {"pi": ("square",)}
     proposal = lab.run(lab.scripted(BUILT, square=SQUARE, pi=PI))
-    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert proposal.outcome is ProposalOutcome.GAVE_UP
     assert proposal.reason == (
         "skipped: pi builds on square, which this champion does not have (rejected, rolled back or not yet tried)"
     )
@@ -251,9 +251,9 @@ def test_an_empty_patch_submits_the_champion_unchanged(lab):
 def test_the_round_number_chooses_the_entry_and_beyond_the_end_nothing_is_proposed(lab):
     toml = ENTRY + '[[round]]\ngive_up = "tried, too slow"\n'
     second = lab.run(lab.scripted(toml, round_number=2, square=SQUARE))
-    assert (second.outcome, second.reason) == (ProposalOutcome.NO_PATCH, "tried, too slow")
+    assert (second.outcome, second.reason) == (ProposalOutcome.GAVE_UP, "tried, too slow")
     third = lab.run(lab.scripted(toml, round_number=3, square=SQUARE))
-    assert third.outcome is ProposalOutcome.NO_PATCH
+    assert third.outcome is ProposalOutcome.GAVE_UP
     assert "2 rounds" in third.reason
 
 
@@ -299,7 +299,7 @@ def test_what_stands_in_is_skipped_too_where_its_own_parent_is_missing(lab):
     fast = "--- /dev/null\n+++ b/fast.py\n@@ -0,0 +1 @@\n+FAST = True\n"
     toml = BUILT + INSTEAD
     proposal = lab.run(lab.scripted(toml, square=SQUARE, pi=PI, steps=STEPS, fast=fast))
-    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert proposal.outcome is ProposalOutcome.GAVE_UP
     assert proposal.reason.startswith("skipped: pi builds on square, which this champion")
 
 
