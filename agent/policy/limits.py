@@ -3,15 +3,14 @@
 Does not: refuse anything; `rsi.agent.policy.budget` says what is exhausted, the budget guard refuses calls.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 
 from rsi.agent.policy.budget import Budget, Spent, spent
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.store.config import CampaignConfig
-from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignEventKind, utc_now
+from rsi.agent.store.records import utc_now
+from rsi.agent.store.stages import worked_s
 
 
 def budget_now(ledger: Ledger, campaign_id: str) -> Budget:
@@ -35,24 +34,3 @@ def spent_now(ledger: Ledger, campaign_id: str) -> Spent:
     """What the campaign used of each limit until this moment."""
     worked = worked_s(ledger.campaign_events(campaign_id), utc_now())
     return spent(ledger.charges(campaign_id), wall_s=worked)
-
-
-def worked_s(events: Sequence[CampaignEvent], now: datetime) -> float:
-    """Seconds that a campaign was under way, pauses and the time after an end excluded; 0 before its start.
-
-    Args:
-        events: Of one campaign, oldest first.
-        now: Until when.
-    """
-    total, since = 0.0, None
-    for event in events:
-        match event.kind:
-            case CampaignEventKind.STARTED | CampaignEventKind.RESUMED:
-                since = since or event.at
-            case CampaignEventKind.QUEUED | CampaignEventKind.AUDITED:
-                pass
-            case _ if since is not None:
-                total, since = total + (event.at - since).total_seconds(), None
-            case _:
-                pass
-    return total if since is None else total + (now - since).total_seconds()

@@ -128,7 +128,8 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
     promotions = tuple(
         move for move in ledger.promotions(summary.record.lineage) if move.round_id in own
     )
-    audits = audits_in(ledger.campaign_events(campaign_id))
+    events = ledger.campaign_events(campaign_id)
+    audits = audits_in(events)
     looks = _looks(ledger, reported)
     opened = [fact for line in lines if (fact := line.left(Opened)) is not None]
     return CampaignReport(
@@ -142,7 +143,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         failed_audit=failed_audit(ledger, summary.record.lineage),
         standings=_standings(reported, promotions, audits),
         spend=tuple(ledger.spend(campaign_id).values()),
-        time=stage_times([each.steps for each in lines]),
+        time=stage_times([each.steps for each in lines], events),
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),

@@ -1,9 +1,11 @@
 """A campaign in one line: how its rounds ended, which planted cheats were caught, the measured speedup."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.policy.audits import claimed_speedup, newest_audit
+from rsi.agent.store.events import AUDITED_BEFORE, CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.state import RoundVerdict
@@ -43,6 +45,8 @@ class Tally:
     """Champion against the round-0 baseline, re-measured and supported; None without that."""
     gave_up: int = 0
     """Ideas that their own agent gave up: no fault of anybody's."""
+    not_audited: str = ""
+    """Why the end was not measured, where that is more than having failed or been stopped."""
     unsupported: Verdict | None = None
     """What the newest audit came to where it is not supported."""
 
@@ -50,7 +54,9 @@ class Tally:
     def line(self) -> str:
         """The campaign's last line."""
         speedup = (
-            "not measured" if self.unsupported is None else f"none, the audit is {self.unsupported}"
+            self.not_audited or "not measured"
+            if self.unsupported is None
+            else f"none, the audit is {self.unsupported}"
         )
         if self.speedup is not None:
             speedup = self.speedup.text
@@ -82,5 +88,12 @@ def tally(ledger: Ledger, campaign_id: str) -> Tally:
         gave_up=verdicts[RoundVerdict.GAVE_UP],
         cheats_caught=sum(each.is_caught for each in cheats),
         speedup=claimed_speedup(events),
+        not_audited=_audited_elsewhere(events),
         unsupported=audit.score.verdict if audit is not None and not audit.is_supported else None,
     )
+
+
+def _audited_elsewhere(events: Sequence[CampaignEvent]) -> str:
+    """What the end says of an audit by another campaign; empty where it says nothing of one."""
+    words = [each.audit.word for each in events if each.audit is not None]
+    return words[-1] if words and words[-1].startswith(AUDITED_BEFORE) else ""

@@ -7,6 +7,9 @@ from rsi.agent.store.codec import Stored, value_of
 from rsi.agent.store.records import CampaignEventKind, Json
 from rsi.evals.types import Score
 
+AUDITED_BEFORE = "audited before"
+"""How the word begins of an end that another campaign's audit of the same champion stands for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:

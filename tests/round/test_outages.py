@@ -8,12 +8,12 @@ import pytest
 from tests.postgres import postgres_binaries, postgres_cluster
 
 from rsi.agent.cli.entry import main
-from rsi.agent.policy.limits import worked_s
 from rsi.agent.queue.standstill import SILENT_S, standstills
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignState, Step, utc_now
 from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.stages import worked_s
 
 DISK = "24m"
 

@@ -3,12 +3,13 @@
 The samples are kept with a round of the campaign, what they come to with one of the campaign's events.
 """
 
-from rsi.agent.policy.limits import worked_s
+from rsi.agent.policy.audits import audits_in
 from rsi.agent.report.follow import score_line
 from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.run.steps.device_time import device_time, run_s
-from rsi.agent.store.events import Audit, CampaignEvent
+from rsi.agent.store.events import AUDITED_BEFORE, Audit, CampaignEvent
 from rsi.agent.store.records import CampaignEventKind, PromotionKind, RoundRecord, utc_now
+from rsi.agent.store.stages import worked_s
 from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.score import score
 from rsi.evals.measure.measuring import AUDIT_ALPHA, compare
@@ -29,11 +30,32 @@ def audit_champion(campaign_context: CampaignContext) -> str:
         return "no rounds"
     if baseline == champion:
         return "champion is the baseline"
+    if (before := _audited_before(campaign_context, champion)) is not None:
+        return f"{AUDITED_BEFORE}, by campaign {before}: nothing was promoted since"
     if _audited_commit(campaign_context, rounds[-1]) not in {None, champion}:
         # Its samples are the last round's, and they are about another commit.
         return f"not measured: the champion moved after round {rounds[-1].id} was audited"
     _measure(campaign_context, rounds[-1].id, champion)
     return MEASURED
+
+
+def _audited_before(campaign_context: CampaignContext, champion: str) -> str | None:
+    """The newest other campaign that audited this very champion, where this one promoted nothing; else None."""
+    ledger, own = campaign_context.ledger, campaign_context.record
+    rounds = {each.id for each in ledger.rounds(own.id)}
+    if any(
+        each.kind is PromotionKind.PROMOTE and each.round_id in rounds
+        for each in ledger.promotions(own.lineage)
+    ):
+        return None
+    found = [
+        (audit.at, each.record.id)
+        for each in ledger.campaigns(lineage=own.lineage)
+        if each.record.id != own.id and each.record.task_digest == own.task_digest
+        for audit in audits_in(ledger.campaign_events(each.record.id))
+        if audit.commit == champion
+    ]
+    return max(found)[1] if found else None
 
 
 def audit_stack(campaign_context: CampaignContext, record: RoundRecord) -> str:

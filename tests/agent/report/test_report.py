@@ -32,7 +32,7 @@ from rsi.agent.store.records import (
     round_id_of,
 )
 from rsi.agent.store.rounds import round_view
-from rsi.agent.store.stages import Stage, stage_times
+from rsi.agent.store.stages import Stage, stage_times, worked_s
 from rsi.agent.store.state import RoundVerdict
 from rsi.agent.store.steps.facts import AnyFact
 from rsi.agent.store.steps.record import StepRecord
@@ -55,6 +55,9 @@ HOSTILE = (
     '</td><script>alert(1)</script><img src="http://evil/x"> `**[a](http://evil)**` | @all #1 '
     "\x1b[31m\u202e\ud800\n# Heading\n&amp; 'x' \"y\""
 )
+
+LATER = AT + timedelta(minutes=12)
+BEGINNING = frozenset({CampaignEventKind.QUEUED, CampaignEventKind.STARTED})
 
 
 class Story:
@@ -88,7 +91,9 @@ class Story:
     def say(self, kind: CampaignEventKind, **audit: object) -> None:
         found = Audit(word="measured", **audit) if audit else None
         self.ledger.add_campaign_event(
-            CampaignEvent(campaign_id="c1", kind=kind, at=AT, audit=found)
+            CampaignEvent(
+                campaign_id="c1", kind=kind, at=AT if kind in BEGINNING else LATER, audit=found
+            )
         )
 
     def round(
@@ -139,8 +144,9 @@ class Story:
         return commit
 
     def step(self, round_id: str, position: int, fact: AnyFact) -> None:
-        at = AT + timedelta(minutes=self.number * 30 + position * 2)
-        seconds = {Step.MEASURE: 60.0, Step.PROPOSE: 5.0}.get(fact.step, 0.5)
+        takes_s = [{Step.MEASURE: 60.0, Step.PROPOSE: 5.0}.get(each, 0.5) for each in Step]
+        at = AT + timedelta(seconds=self.number * 75 + sum(takes_s[:position]))
+        seconds = takes_s[position]
         self.ledger.add_step(finished(fact, round_id=round_id, started_at=at, wall_s=seconds))
 
     def promote(self, round_id: str, commit: str) -> None:
@@ -478,3 +484,35 @@ def test_time_is_told_by_stage_with_waiting_apart():
         replace(each, attempt=1, started_at=each.started_at + timedelta(hours=1)) for each in steps
     ]
     assert stage_times([steps + again])[0].wall_s == 120.0
+
+
+def test_stage_times_sum_to_the_time_under_way_with_audits_and_without_pauses():
+    def at(seconds: float) -> datetime:
+        return AT + timedelta(seconds=seconds)
+
+    def event(kind: CampaignEventKind, seconds: float, is_audited: bool = False) -> CampaignEvent:
+        audit = Audit(word="measured", baseline_commit="b", champion_commit="c", score=score())
+        return CampaignEvent(
+            campaign_id="c1", kind=kind, at=at(seconds), audit=audit if is_audited else None
+        )
+
+    def step(name: Step, seconds: float, wall_s: float) -> StepRecord:
+        return finished(left(name), started_at=at(seconds), wall_s=wall_s)
+
+    steps = [
+        step(Step.PROPOSE, 5, 60), step(Step.MEASURE, 65, 10), step(Step.REVIEW, 75, 5),
+        step(Step.DECIDE, 90, 0), step(Step.PROMOTE, 90, 2),
+    ]  # fmt: skip
+    kinds = CampaignEventKind
+    events = [
+        event(kinds.QUEUED, -50), event(kinds.STARTED, 0), event(kinds.PAUSED, 10), event(kinds.RESUMED, 40),
+        event(kinds.AUDITED, 100, is_audited=True), event(kinds.FINISHED, 130, is_audited=True),
+    ]  # fmt: skip
+    found = {each.stage: each.wall_s for each in stage_times([steps], events)}
+    assert found == {
+        Stage.PROPOSE: 30.0, Stage.MEASURE: 10.0, Stage.REVIEW: 5.0, Stage.WAIT: 10.0, Stage.AUDIT: 38.0,
+        Stage.OTHER: 7.0,
+    }  # fmt: skip
+    assert sum(found.values()) == worked_s(events, at(999)) == 100.0
+    under_way = stage_times([steps], events[:-1], now=at(120))
+    assert sum(each.wall_s for each in under_way) == 90.0

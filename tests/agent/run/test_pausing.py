@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rsi.agent.policy.limits import worked_s
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import CampaignEventKind
+from rsi.agent.store.stages import worked_s
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 QUEUED, STARTED, PAUSED, RESUMED, AUDITED, FINISHED = (
