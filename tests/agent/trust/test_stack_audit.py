@@ -34,7 +34,7 @@ def test_a_gain_helps_and_a_comment_on_top_of_it_is_no_gain(past, home, backend)
     told = []
     found = audit_lineage(
         home, past.ledger, "past", backend=backend, pairs=4, is_leave_one_out=True,
-        progress=told.append,
+        progress=told.append, session_gap_s=0.0,
     )  # fmt: skip
     assert found.score.effect.low > 1.2
     first, second = found.parts
@@ -46,7 +46,9 @@ def test_a_gain_helps_and_a_comment_on_top_of_it_is_no_gain(past, home, backend)
     assert len(told) >= 3 * 2 * 4
     assert encode(found)
 
-    larger = audit_lineage(home, past.ledger, "past", backend=backend, pairs=3, is_transfer=True)
+    larger = audit_lineage(
+        home, past.ledger, "past", backend=backend, pairs=3, is_transfer=True, session_gap_s=0.0
+    )
     assert (found.profile, larger.profile) == ("smoke", "large")
     assert larger.score.effect.low > 1.2
 
