@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 from tests.agent.puppet import GIVE_UP, Puppet
-from tests.agent.roles.proposer.test_scripted_rounds import ENTRY, SQUARE
+from tests.agent.roles.proposer.test_scripted_rounds import ENTRY, SQUARE, file_of
 from tests.agent.trajectory.conftest import as_ledger
 
 from rsi.agent.llm.scripted.replayed import ReplayModel
+from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.store.records import TrajectoryKind
 from rsi.agent.trajectory.forking import fork
 from rsi.agent.trajectory.recorded import RecordingError, last_recording, turn_at
@@ -141,3 +142,39 @@ def test_each_event_of_the_run_that_counts_belongs_to_a_turn(lab, record):
     assert turn_at(again, len(events) + models[1]) == 2
     with pytest.raises(RecordingError, match="not of the run that counts"):
         turn_at(again, models[1])
+
+
+OLD_TOOLS = ("shell", "view", "edit", "write", "measure", "search_notebook", "submit", "give_up")
+
+
+def test_a_scaffold_and_a_recording_with_the_old_tools_still_play(lab, record, fresh):
+    lab.scaffold = replace(lab.scaffold, tools=OLD_TOOLS)
+    recording = record(lab.scripted(ENTRY, square=SQUARE))
+    used = {call.name for turn in recording.turns for call in turn.reply.tool_calls}
+    assert used <= set(OLD_TOOLS)
+    assert {"view", "edit"} <= used
+    assert recording.outcome == "submitted"
+    found = replay(replace(recording, workbench=1), fresh(), lab.tree)
+    assert found.divergence is None
+    assert file_of(found.tree, "model.py") != file_of(lab.tree, "model.py")
+
+
+def test_a_recording_of_before_there_were_checks_is_played_without_them(lab, record, fresh, task):
+    checks = FreeChecks(task=task, champion_tree=lab.tree)
+    write = ("write", {"path": "run.py", "content": "x\n"})
+    recording = record(Puppet(write, GIVE_UP))
+    assert replay(recording, fresh(), lab.tree, checks=checks).divergence is None
+    older = replay(replace(recording, workbench=1), fresh(), lab.tree, checks=checks)
+    assert "created" in older.divergence.replayed
+
+
+def test_a_tool_of_another_version_is_refused_in_one_sentence(lab, record, fresh):
+    recording = record(Puppet(("shell", {"command": "true"}), GIVE_UP))
+    tools = tuple(
+        replace(each, name="teleport") if each.name == "bash" else each for each in recording.tools
+    )
+    (first, *rest) = recording.turns
+    call = replace(first.reply.blocks[0], name="teleport")
+    foreign = replace(first, reply=replace(first.reply, blocks=(call,)))
+    found = replay(replace(recording, tools=tools, turns=(foreign, *rest)), fresh(), lab.tree)
+    assert "'teleport' is one of another version" in found.divergence.replayed
