@@ -46,6 +46,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
     assert status == 0, log
     lines = RoundBook(ledger).of_campaign(campaign_id)
     assert [each.ended_as for each in lines] == ["not_admitted", "gave_up", "crashed"]
+    assert "protected run.py: is protected and was changed" in lines[0].lesson
 
     for line in lines:
         capfd.readouterr()

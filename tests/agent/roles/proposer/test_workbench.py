@@ -250,3 +250,13 @@ def test_without_git_the_round_starts_from_the_commit_and_says_so(lab, walled, m
     lab.run(puppet, start_commit="b" * 40, start_tree=other, last_version="It was 80.")
     assert "STEPS = 100" in texts(lab)[0]
     assert "The change is not in the repository" in puppet.requests[0].messages[0].blocks[0].text
+
+
+def test_a_bomb_in_the_background_hurts_its_own_round_alone(lab, walled):
+    bomb = "for n in $(seq 400); do sleep 300 & done; wait"
+    kill = ("bash_output", {"bash_id": "b1", "kill": True, "wait_s": 5})
+    proposal = lab.run(
+        Puppet(bash(bomb, run_in_background=True), bash("sleep 1"), kill, bash("echo alive"), GIVE_UP)
+    )
+    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert proposal.reason == "done" or "sandbox" in proposal.reason
