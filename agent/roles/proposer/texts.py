@@ -67,14 +67,12 @@ class FileText:
 
     def inserted(self, after_line: int, text: str) -> str:
         """The whole content with lines put behind a line, 0 for the front; the caller has checked the number."""
-        lines = self.shown.split("\n")
-        text = text.replace(CRLF, "\n").removesuffix("\n") if self.ends is LineEnds.CRLF else text
-        is_open = after_line == len(lines) or (after_line == len(lines) - 1 and not lines[-1])
-        if after_line == len(lines) - 1 and not lines[-1]:
-            lines.pop()
+        lines, is_open = lines_of(self.shown), bool(self.raw) and not self.raw.endswith("\n")
+        text = text.replace(CRLF, "\n") if self.ends is LineEnds.CRLF else text
         added = text.removesuffix("\n").split("\n")
-        changed = "\n".join((*lines[:after_line], *added, *lines[after_line:]))
-        return self.whole(self._with_ends(changed + "\n" if is_open else changed))
+        end = "" if is_open and after_line < len(lines) else "\n"
+        changed = "\n".join((*lines[:after_line], *added, *lines[after_line:])) + end
+        return self.whole(self._with_ends(changed))
 
     def _with_ends(self, shown: str) -> str:
         return shown.replace("\n", CRLF) if self.ends is LineEnds.CRLF else shown

@@ -256,7 +256,9 @@ def test_a_bomb_in_the_background_hurts_its_own_round_alone(lab, walled):
     bomb = "for n in $(seq 400); do sleep 300 & done; wait"
     kill = ("bash_output", {"bash_id": "b1", "kill": True, "wait_s": 5})
     proposal = lab.run(
-        Puppet(bash(bomb, run_in_background=True), bash("sleep 1"), kill, bash("echo alive"), GIVE_UP)
+        Puppet(
+            bash(bomb, run_in_background=True), bash("sleep 1"), kill, bash("echo alive"), GIVE_UP
+        )
     )
     assert proposal.outcome is ProposalOutcome.NO_PATCH
     assert proposal.reason == "done" or "sandbox" in proposal.reason
