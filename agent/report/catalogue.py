@@ -43,18 +43,22 @@ def headroom(task: Task, checks: Sequence[TaskCheck]) -> str:
     product, best = _expected(task.solutions)
     if best is None:
         return "no known solution"
-    return f"about {product:.0f}x by {best.name} on the way of its parents, not measured here"
+    return f"about {product:.0f}x expected by {best.name} on its parents"
 
 
 def check_words(check: TaskCheck) -> str:
-    """One check in a few words."""
+    """One check in a few words: what was found, on what, when, and what a run costs."""
+    cost = "" if check.run_s is None else f", a run takes {check.run_s:.2g} s"
+    where = f"{check.track}, {check.profile}, {check.backend}"
+    return f"{found_words(check)} ({where}, {check.at:%Y-%m-%d}{cost})"
+
+
+def found_words(check: TaskCheck) -> str:
+    """What a check found."""
     good, bad = (
         ("can be trusted", "cannot be trusted yet") if check.is_deep else ("usable", "not usable")
     )
-    said = good if check.is_ok else bad
-    cost = "" if check.run_s is None else f", a run takes {check.run_s:.2g} s"
-    where = f"{check.track}, {check.profile}, {check.backend}"
-    return f"{said} ({where}, {check.at:%Y-%m-%d}{cost})"
+    return good if check.is_ok else bad
 
 
 def _expected(solutions: Sequence[Solution]) -> tuple[float, Solution | None]:

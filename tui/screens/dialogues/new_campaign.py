@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from rsi.agent.llm.resolve import provider_forms
 from rsi.agent.policy.forecast import PastRounds, past_rounds
-from rsi.agent.report.catalogue import check_words, headroom
+from rsi.agent.report.catalogue import found_words, headroom
 from rsi.agent.search.choose import DEFAULT, strategy_kinds
 from rsi.agent.store.codec import stored_fields
 from rsi.agent.store.ledger import Ledger
@@ -137,7 +137,7 @@ class NewCampaign(ModalScreen[None]):
     NewCampaign .row .label { width: 11; background: $background; }
     NewCampaign .row Input { height: 1; border: none; background: $surface; padding: 0 1; }
     NewCampaign .row Input:focus { border: none; background: $panel; }
-    NewCampaign #notes { height: 5; margin: 1 0 0 0; }
+    NewCampaign #notes { height: 6; margin: 1 0 0 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
@@ -253,7 +253,7 @@ class NewCampaign(ModalScreen[None]):
         """What the catalogue says of the chosen task, as far as it helps to choose."""
         home = self._cockpit.home
         checks = () if home is None else checks_of(home, task.name, task.digest)
-        here = check_words(checks[0]) if checks else "not checked here"
+        here = f"{found_words(checks[0])} here" if checks else "not checked here"
         return (f"←→ {task.description}", f"Headroom {headroom(task, checks)}; {here}")
 
     def _hint(self, name: str) -> str:
