@@ -83,9 +83,8 @@ def score_profile(task: Task, facts: ChampionFacts) -> str:
     if facts.floor_s is not None:
         lines.append(f"A run that does the least it must takes {facts.floor_s:.3g} {metric.unit}.")
     if facts.run is not None:
-        lines.append(
-            f"One run of it on the instance of `measure`, today on this machine:\n{facts.run}"
-        )
+        told = fence(facts.run, source="measure")
+        lines.append(f"A run of it on the instance of `measure`, by this campaign:\n{told}")
     return "\n".join(lines)
 
 

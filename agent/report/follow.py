@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rsi.agent.policy.budget import Budget, warnings
 from rsi.agent.policy.forecast import rounds_paid_for
 from rsi.agent.policy.limits import budget_now, spent_now
+from rsi.agent.report.activity import activity_of
 from rsi.agent.safe import safe_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step
@@ -90,21 +91,8 @@ class Follower:
 
     def now(self) -> str:
         """What is under way, for a status line; empty when nothing is."""
-        rounds = self._ledger.rounds(self._campaign_id)
-        if not rounds:
-            return ""
-        latest = max(rounds, key=lambda each: each.created_at)
-        steps = self._ledger.steps(latest.id)
-        order = list(Step)
-        attempt = max((each.attempt for each in steps), default=0)
-        done = [order.index(each.step) for each in steps if each.attempt == attempt]
-        step = order[min(max(done, default=-1) + 1, len(order) - 1)]
-        runs = ""
-        if step in {Step.MEASURE, Step.REVIEW}:
-            runs = f" run {len(self._ledger.measurements(latest.id, attempt=attempt)) + 1}"
-        if step is Step.PROPOSE:
-            runs = f" step {self._ledger.event_count(latest.id)}"
-        return f"round {round_label(latest)} {step.value}{runs}"
+        found = activity_of(self._ledger, self._campaign_id)
+        return "" if found is None else found.text
 
 
 def describe_step(step: StepRecord) -> str:

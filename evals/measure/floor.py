@@ -109,7 +109,7 @@ def measure_floor(
             f"{task.name}: profile {profile.name!r} requires multiplications, and no file of repo/ imports "
             f"{' or '.join(PRODUCTS)} at its top: take required_multiply_adds out of task.toml"
         )
-    with timing_machine(cache):
+    with timing_machine(cache, what=f"floor of {label}"):
         limits = replace(profile.limits, cpus=timing_cores(profile)[0])
         spec = SandboxSpec(
             environment=task.environment,

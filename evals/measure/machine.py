@@ -23,20 +23,24 @@ Cores = tuple[int, ...] | None
 
 @contextmanager
 def timing_machine(
-    folder: Path | None = None, *, should_stop: Callable[[], bool] | None = None
+    folder: Path | None = None,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+    what: str = "a measurement",
 ) -> Iterator[bool]:
     """Hold the machine for a measurement, whoever else wants it; False when `should_stop` ended the wait.
 
     Args:
         folder: Where the lock is; None takes `$RSI_LEASE_DIR` or the cache's.
         should_stop: Asked several times a second while another measurement runs.
+        what: Told meanwhile to whoever waits.
 
     Raises:
         MeasurementError: The lock file cannot be opened.
     """
     with ExitStack() as held:
         try:
-            is_held = held.enter_context(machine_lock(folder, should_stop=should_stop))
+            is_held = held.enter_context(machine_lock(folder, should_stop=should_stop, what=what))
         except OperatorSettingError as error:
             raise MeasurementError(str(error)) from error
         yield is_held

@@ -120,7 +120,9 @@ def measure(
             if fresh and _begins_session(session, judgement, next(_open_pairs(done))):
                 wait_for(session_gap_s, should_stop=stop)
             machine = (
-                timing_machine(cache, should_stop=stop) if task.is_timed else nullcontext(True)
+                timing_machine(cache, should_stop=stop, what=f"{purpose} of {round_id}")
+                if task.is_timed
+                else nullcontext(True)
             )
             with machine as is_held:
                 if not is_held:

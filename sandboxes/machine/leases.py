@@ -6,10 +6,13 @@ Set RSI_LEASE_DIR to one shared folder when several users, or several RSI_CACHE,
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rsi.sandboxes.errors import LeaseTimeoutError, OperatorSettingError
@@ -18,6 +21,8 @@ from rsi.sandboxes.machine.environments import cache_folder
 VARIABLE = "RSI_LEASE_DIR"
 MACHINE = "measuring"
 """Held by whoever times something: one measurement at a time on a machine."""
+_NOTE = f"{MACHINE}.holder"
+"""File beside the lock that says who holds it; for people, the lock itself is what counts."""
 POLL_S = 0.1
 
 
@@ -67,17 +72,81 @@ def leased(
         yield True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds the machine for a measurement."""
+
+    what: str
+    """What is measured, such as "screen of c1-0003"."""
+    pid: int
+    since: datetime
+
+
+@contextlib.contextmanager
 def machine_lock(
-    folder: Path | None = None, *, should_stop: Callable[[], bool] | None = None
-) -> contextlib.AbstractContextManager[bool]:
+    folder: Path | None = None,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+    what: str = "a measurement",
+) -> Iterator[bool]:
     """Hold the machine for a measurement, however long that takes; False when `should_stop` ended the wait.
 
     Not to be taken twice by one thread: it would wait for itself.
 
+    Args:
+        folder: Where the lock is; None for `lease_folder()`.
+        should_stop: As for `leased`.
+        what: Told to others meanwhile, see `machine_holder`.
+
     Raises:
         OperatorSettingError: The lock file cannot be opened.
     """
-    return leased([MACHINE], wait_s=None, folder=folder, should_stop=should_stop)
+    place = folder or lease_folder()
+    with leased([MACHINE], wait_s=None, folder=place, should_stop=should_stop) as is_held:
+        if not is_held:
+            yield False
+            return
+        note = place / _NOTE
+        told = {"what": what, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()}
+        # Others are only told: a folder in which no note can be written still holds the lock.
+        with contextlib.suppress(OSError):
+            part = note.with_suffix(f".{os.getpid()}")
+            part.write_text(json.dumps(told), encoding="utf-8")
+            part.replace(note)
+        try:
+            yield True
+        finally:
+            with contextlib.suppress(OSError):
+                note.unlink()
+
+
+def machine_holder(folder: Path | None = None) -> Holder | None:
+    """Who holds this machine now; None when nobody does, or who does left no note.
+
+    What a killed holder left behind is passed over: the kernel dropped its lock.
+    """
+    place = folder or lease_folder()
+    try:
+        descriptor = os.open(place / f"{MACHINE}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+    try:
+        told = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+        return Holder(
+            what=str(told["what"]),
+            pid=int(told["pid"]),
+            since=datetime.fromisoformat(told["since"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _opened(place: Path, name: str) -> int:

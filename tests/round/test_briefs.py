@@ -67,6 +67,7 @@ def test_author_critic_and_reviewer_are_told_the_same_truth_and_nothing_three_ti
     assert brief.allowance in author
     assert brief.allowance in critic
     assert brief.machine == machine_text(task := task_of(ledger.campaign(campaign_id)))
+    assert "own time" in brief.champion_run
     assert f"limit {task.profiles['smoke'].quality[0].limit:g}" in brief.champion_run
     assert (
         "Round 1 of at most 2 of this campaign.\nLeft of the campaign's dollars: $500.00 of $500."

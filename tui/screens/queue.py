@@ -244,7 +244,10 @@ class QueueScreen(SteeringActions, FilteredScreen):
         if each.latest_step is None or each.latest_outcome is None or not is_open:
             return DASH, Role.DIM
         under_way = step_after(each.latest_step, each.latest_outcome)
-        return ("next round", Role.DIM) if under_way is None else round_word(under_way.value)
+        if under_way is not None:
+            return round_word(under_way.value)
+        is_last = each.rounds >= each.record.config.rounds
+        return ("audit" if is_last else "next round"), Role.DIM
 
     def _show_about(self, view: View) -> None:
         paper = self.query_one("#about", Paper)

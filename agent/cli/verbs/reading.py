@@ -1,7 +1,7 @@
 """Verbs that read: queue, rounds, show, log, report."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
@@ -9,6 +9,7 @@ from rsi.agent.policy.audits import failed_audit, failed_audits
 from rsi.agent.policy.controls import standing_of
 from rsi.agent.queue.liveness import live_workers
 from rsi.agent.queue.standstill import Standstill, standstills, state_text
+from rsi.agent.report.activity import Activity, activity_of
 from rsi.agent.report.files import write_report
 from rsi.agent.report.filters import keeps, round_text
 from rsi.agent.report.follow import describe_step
@@ -18,7 +19,9 @@ from rsi.agent.report.tally import tally
 from rsi.agent.report.task_facts import KnownTasks
 from rsi.agent.report.wording import money_text, planted_text, tokens_text
 from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
+    CampaignState,
     CampaignSummary,
     ChargeRole,
     RequestKind,
@@ -45,6 +48,7 @@ def queue(args: argparse.Namespace) -> int:
         workers = live_workers(ledger)
         failed = failed_audits(ledger, found)
         still = standstills(ledger, found, home())
+        doing = _doing(ledger, found, still)
         waiting = [
             each.latest_round_id
             for each in found
@@ -62,11 +66,12 @@ def queue(args: argparse.Namespace) -> int:
         lines = ["no campaign yet; `rsi run TASK` or `rsi demo` starts one"]
     lines += [f"waits for your decision: {each}" for each in waiting]
     lines += [f"lineage {each.lineage}: {each.text}; {each.offer}" for each in failed]
-    lines += still_lines(still)
+    lines += [*still_lines(still), *(f"{name}: {each.text}" for name, each in doing.items())]
     emit(
         args,
         {
             "campaigns": list(found),
+            "doing": doing,
             "waiting": waiting,
             "workers": list(workers),
             "still": still,
@@ -215,6 +220,18 @@ def report(args: argparse.Namespace) -> int:
 def show_interval(found: Interval | None) -> str:
     """A ratio as "1.42x [1.31, 1.55]"; empty for none."""
     return "" if found is None else found.text
+
+
+def _doing(
+    ledger: Ledger, campaigns: Sequence[CampaignSummary], still: Mapping[str, Standstill]
+) -> dict[str, Activity]:
+    """What each campaign that goes on does now, by id."""
+    found = {
+        each.record.id: activity_of(ledger, each.record.id)
+        for each in campaigns
+        if each.state is CampaignState.RUNNING and each.record.id not in still
+    }
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def still_lines(still: Mapping[str, Standstill]) -> list[str]:

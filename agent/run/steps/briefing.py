@@ -14,7 +14,7 @@ from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.roles.critic import Candidate, criticise
 from rsi.agent.roles.proposer.checks import finding_line
 from rsi.agent.run.contexts import RoundContext
-from rsi.agent.run.steps.dev_run import dev_run
+from rsi.agent.run.steps.dev_run import Looks
 from rsi.agent.run.steps.models import (
     budget_guard_of,
     budget_in_force,
@@ -35,7 +35,7 @@ from rsi.agent.store.steps.facts import (
 )
 from rsi.agent.store.steps.values import RoundReport, Stance
 from rsi.agent.trajectory.recorded import last_recording
-from rsi.agent.types import Brief, BudgetExceededError
+from rsi.agent.types import Brief, BudgetExceededError, Look
 from rsi.evals.types import Arm, Finding, Outcome, Purpose
 from rsi.sandboxes.machine.devices import find_gpus
 from rsi.sandboxes.machine.processors import find_processors
@@ -156,7 +156,8 @@ def machine_text(task: Task) -> str:
 def champion_run(context: RoundContext) -> str | None:
     """A run of the champion on the development instance, in words; None when nobody would read it.
 
-    Made once for each champion of a campaign, at the price of one run; for a control too, which must look like an idea.
+    With where its time goes, for Python programs. Made once for each champion of a campaign, at the price of two runs; for
+    a control too, which must look like an idea.
     """
     proposer = proposer_of(context.campaign.config, context.opened())
     if not is_reader(proposer):
@@ -166,7 +167,9 @@ def champion_run(context: RoundContext) -> str | None:
         told = context.ledger.step(record.id, Step.BRIEF)
         if told is not None and told.champion_run and record.champion_commit == champion:
             return told.champion_run
-    run = dev_run(context, context.champion_tree)
+    run = Looks(context, champion_tree=None).look(
+        context.champion_tree, Look(repeats=1, is_profiled=True)
+    )
     return None if run.facts.get("outcome") == StepOutcome.STOPPED else run.summary
 
 

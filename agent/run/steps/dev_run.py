@@ -139,7 +139,9 @@ class Looks:
         # In the order of `measure`, GPU first: two campaigns must not each hold what the other waits for.
         with (
             timing_gpus(campaign.task, should_stop=campaign.steering.is_stopping) as gpus,
-            timing_machine(should_stop=campaign.steering.is_stopping) as is_held,
+            timing_machine(
+                should_stop=campaign.steering.is_stopping, what=f"dev of {context.round_id}"
+            ) as is_held,
         ):
             if gpus is None or not is_held:
                 yield None

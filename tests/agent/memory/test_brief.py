@@ -63,7 +63,8 @@ def test_the_champion_is_told_in_figures_and_what_nobody_measured_is_left_out():
     assert "starts from commit bbbbbbbbbbbb, another candidate" in whole
     assert "fit_cpu was 1.25 s, the median of its runs" in whole
     assert "takes 0.031 s" in whole
-    assert whole.endswith("\nok: 1.2 CPU-s")
+    assert "by this campaign:\n<data-" in whole
+    assert 'from="measure">\nok: 1.2 CPU-s\n</data-' in whole
 
 
 def test_what_is_left_is_what_was_allowed_less_what_was_used_and_never_below_nothing():
