@@ -260,5 +260,6 @@ def test_a_bomb_in_the_background_hurts_its_own_round_alone(lab, walled):
             bash(bomb, run_in_background=True), bash("sleep 1"), kill, bash("echo alive"), GIVE_UP
         )
     )
-    assert proposal.outcome is ProposalOutcome.NO_PATCH
-    assert proposal.reason == "done" or "sandbox" in proposal.reason
+    assert (proposal.outcome, proposal.reason) == (ProposalOutcome.GAVE_UP, "done") or (
+        proposal.outcome is ProposalOutcome.NO_PATCH and "sandbox" in proposal.reason
+    )
