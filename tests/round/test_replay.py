@@ -139,7 +139,7 @@ def test_a_fork_of_a_later_round_plays_on_its_entry_under_the_limits_that_drove_
     shutil.copytree(DEFAULT, scaffold)
     settings = scaffold / "scaffold.toml"
     limits = "max_measures = 1\nshown_chars = 1000"
-    settings.write_text(settings.read_text().replace("measure_s = 1200", limits))
+    settings.write_text(settings.read_text().replace("max_turns = 80", limits))
     entries = [idea("01_edits_the_entry"), METERED, idea("07_wrong_name")]
     campaign_id = queue(entries, scaffold=str(scaffold))
     status, log = work()

@@ -47,6 +47,9 @@ from rsi.tasks.types import Task
 
 log = logging.getLogger(__name__)
 
+MEASURE_SHARE = 1 / 3
+"""Of an agent's time, what measuring may take."""
+
 
 def propose(
     brief: Brief,
@@ -131,7 +134,10 @@ def default_limits(task: Task) -> ProposerLimits:
     """The limits of a proposal when nobody sets any: the task's own time, if it has one."""
     if task.agent_timeout_s is None:
         return ProposerLimits()
-    return ProposerLimits(wall_s=task.agent_timeout_s)
+    plain = ProposerLimits()
+    # A task that gives its agents more time has longer runs.
+    measure_s = max(plain.measure_s, MEASURE_SHARE * task.agent_timeout_s)
+    return replace(plain, wall_s=task.agent_timeout_s, measure_s=measure_s)
 
 
 def limits_under(scaffold: Scaffold, task: Task) -> ProposerLimits:

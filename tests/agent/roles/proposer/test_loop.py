@@ -15,6 +15,7 @@ from rsi.agent.llm.types import (
     ToolResult,
 )
 from rsi.agent.roles.proposer.allowance import ProposerLimits
+from rsi.agent.roles.proposer.loop import default_limits
 from rsi.agent.roles.proposer.prompt import check_scaffold
 from rsi.agent.roles.scaffold.loading import ScaffoldError, load_scaffold
 from rsi.agent.types import ProposalOutcome
@@ -336,3 +337,10 @@ def test_a_scaffold_with_a_blank_that_nobody_fills_is_refused_before_anything_is
 
 def with_limits(scaffold, **limits):
     return replace(scaffold, proposer={**scaffold.proposer, **limits})
+
+
+def test_a_task_that_gives_its_agents_more_time_lets_them_measure_longer(lab):
+    assert default_limits(lab.task).measure_s == 1200.0
+    slow = default_limits(replace(lab.task, agent_timeout_s=4 * 3600.0))
+    assert (slow.wall_s, slow.measure_s) == (14_400.0, 4800.0)
+    assert default_limits(replace(lab.task, agent_timeout_s=600.0)).measure_s == 1200.0
