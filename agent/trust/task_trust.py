@@ -45,7 +45,7 @@ from rsi.tasks.running.check import (
     says_it_recomputes,
 )
 from rsi.tasks.running.tampering import TAMPERING
-from rsi.tasks.types import MeasurePlan, Pattern, Profile, Task
+from rsi.tasks.types import GradeOutcome, MeasurePlan, Pattern, Profile, Task
 
 AA_PAIRS = 8
 POWER = 0.9
@@ -185,6 +185,8 @@ class Examiner:
             done = run_baseline(self.task, self.profile, self.backend, gpus or (), number=0)
         if done.run.output is None or done.graded is None:
             raise MeasurementError(f"{self.task.name}: the baseline: {done.run.output_problem}")
+        if done.graded.outcome is not GradeOutcome.OK:
+            raise MeasurementError(f"{self.task.name}: the baseline: {done.graded.reason}")
         left = BaselineResult(output=done.run.output, quality=done.graded.quality_values)
         return lies_of(self.task, self.profile.quality, base, left)
 

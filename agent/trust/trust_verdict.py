@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from rsi.evals.judge.sequential import NOISE_FLOOR
 from rsi.evals.planted.exploits import Layer
+from rsi.evals.planted.lies import HOST_CLOCKS
 from rsi.evals.types import Interval
 from rsi.tasks.running.check import NO_TESTS
-from rsi.tasks.types import Pattern, Task
+from rsi.tasks.types import Metric, Pattern, Task
 
 GOT_THROUGH = "got_through"
 """How a probe ends that saw or did what its layer must not allow."""
@@ -90,16 +91,19 @@ class TriedCheat:
         """Whether it does no work and stands or falls with what the grader believes."""
         return self.is_generic and self.layer == Layer.GRADING
 
-    def could_have_won(self, minimum_effect: float) -> bool | None:
+    def could_have_won(self, metric: Metric) -> bool | None:
         """Whether a grader that believes every word would have let it win; None when that cannot be told.
 
         One that ended in an error or took as long as the baseline loses before any grader, and proves nothing of one.
+        Where the harness states the deciding value, what it would have believed is not known.
         """
         if not self.is_for_the_grader or self.behind is None:
             return None
         if self.behind == "supported":
             return True
-        return self.time_saved is not None and self.time_saved > 1 + minimum_effect
+        if metric.clock not in HOST_CLOCKS:
+            return None
+        return self.time_saved is not None and self.time_saved > 1 + metric.minimum_effect
 
 
 def judge_evaluator(
@@ -158,7 +162,6 @@ def judge_evaluator(
 
 def _blindness(task: Task, cheats: Sequence[TriedCheat], is_recomputed: bool | None) -> list[str]:
     """Why a quality of this task is a run's word, or nothing shows that it is more."""
-    least = task.metric.minimum_effect
     aimed = [each for each in cheats if each.is_for_the_grader]
     found = [
         f"the grader is BLIND: cheat {each.name} did no work, and once admission is passed it is supported; {_MEND}"
@@ -174,7 +177,7 @@ def _blindness(task: Task, cheats: Sequence[TriedCheat], is_recomputed: bool | N
             "the harness does not say whether it computes the quality itself: let describe() in harness/ have "
             "`is_recomputed`, true or false"
         )
-    if aimed and all(each.could_have_won(least) is False for each in aimed):
+    if aimed and all(each.could_have_won(task.metric) is False for each in aimed):
         found.append(
             "no cheat could have won even by a grader that believes everything, so nothing shows that this one does not: "
             "give one run more work, so that doing none is plainly faster"
@@ -219,7 +222,7 @@ def _warnings(
     found += [
         f"cheat {each.name} could not have won even by a grader that believes everything, so its end says nothing"
         for each in cheats
-        if each.could_have_won(least) is False
+        if each.could_have_won(task.metric) is False
     ]
     if task.pattern is Pattern.ARTIFACT and not any(each.is_for_the_grader for each in cheats):
         found.append(

@@ -21,6 +21,8 @@ BETTER_SHARE = 0.1
 """The better number is better by so many margins and by this share of the baseline's: plain, and not absurd."""
 MOST_NEW_LINES = 997
 """Text ends in some new lines, as many as the seed says: bytes that are the same in every run are noticed as such."""
+HOST_CLOCKS = frozenset({Clock.CPU_S, Clock.WALL_S})
+"""Where one of them decides, what a run saves is seen whatever the grader says."""
 _NUMBER = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _HANDS_IN = f"""
 import os, pathlib, shutil
@@ -94,7 +96,7 @@ def time_saved(metric: Metric, runs: Sequence[Measurement]) -> float | None:
     Returns:
         None where the host's clock does not decide, or no run of the cheat got as far as its grade.
     """
-    if metric.clock not in {Clock.CPU_S, Clock.WALL_S} or metric.direction is not Direction.LOWER:
+    if metric.clock not in HOST_CLOCKS:
         return None
 
     def costs(arm: Arm) -> list[float]:

@@ -55,6 +55,15 @@ def test_each_way_of_not_knowing_the_quality_is_a_problem(cheat, is_recomputed, 
     assert [each for each in problems if words in each], problems
 
 
+def test_where_no_host_clock_decides_it_is_not_said_that_a_cheat_could_not_have_won():
+    stated = replace(TOY, metric=replace(TOY.metric, clock=Clock.RESULT))
+    cheat = replace(LIE, time_saved=None)
+    assert cheat.could_have_won(stated.metric) is None
+    problems, warnings = judge_evaluator(stated, FINE, [GAIN], [cheat], is_recomputed=True)
+    assert not problems
+    assert not [each for each in warnings if "could not have won" in each]
+
+
 def test_one_lie_that_could_have_won_is_enough_and_those_that_could_not_are_named():
     idle = replace(LIE, name="idle", time_saved=1.0)
     problems, warnings = judge_evaluator(TOY, FINE, [GAIN], [LIE, idle], is_recomputed=True)
@@ -112,7 +121,7 @@ def test_a_grader_that_computes_refuses_them_and_each_could_have_won(backend, tm
     [only] = tried.values()
     assert only.behind_layer is not None, only
     assert only.behind in {"refuted", "invalid_output"}
-    assert only.could_have_won(TOY.metric.minimum_effect)
+    assert only.could_have_won(TOY.metric)
 
 
 class QuickExaminer(Examiner):
