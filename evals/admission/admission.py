@@ -74,6 +74,11 @@ def admit(
         *_hidden_modules(before, after),
     ]
     first_party = _top_level_names(candidate_tree)
+    protected = frozenset(
+        entry.path.removesuffix(".py").replace("/", ".")
+        for entry in base_tree
+        if entry.path.endswith(".py") and matches(entry.path, task.candidate.protected)
+    )
     kernels = defined_in(
         entry.content.decode("utf-8", errors="replace")
         for entry in candidate_tree
@@ -93,6 +98,7 @@ def admit(
                 max_literal_bytes=task.candidate.max_literal_bytes,
                 writable=task.candidate.writable,
                 kernels=kernels,
+                protected=protected,
                 rules=rules,
             )
         )

@@ -70,6 +70,7 @@ def check_change(
     max_literal_bytes: int,
     writable: tuple[str, ...] = (),
     kernels: frozenset[str] = frozenset(),
+    protected: frozenset[str] = frozenset(),
     rules: Mapping[str, Rule] = RULES,
 ) -> tuple[Finding, ...]:
     """Findings that a change to one file adds.
@@ -82,6 +83,7 @@ def check_change(
         max_literal_bytes: The task's cap on one literal.
         writable: Globs of what the task lets a run write in its own folder.
         kernels: Functions that the native files of the candidate's tree define.
+        protected: Modules of its tree that it may not change.
         rules: Rule families to apply.
     """
     reading = _Reading(
@@ -89,6 +91,7 @@ def check_change(
         max_literal_bytes=max_literal_bytes,
         writable=writable,
         kernels=kernels,
+        protected=protected,
         rules=rules,
     )
     found = _findings(path, after, reading)
@@ -146,6 +149,7 @@ class _Reading:
     max_literal_bytes: int
     writable: tuple[str, ...]
     kernels: frozenset[str]
+    protected: frozenset[str]
     rules: Mapping[str, Rule]
 
 
@@ -158,7 +162,12 @@ def _findings(path: str, content: bytes, reading: _Reading) -> list[Finding]:
         return [*found, *_data_file(path, text, reading.max_literal_bytes)]
     try:
         file = parse_source(
-            path, content, reading.first_party, reading.max_literal_bytes, reading.writable
+            path,
+            content,
+            reading.first_party,
+            reading.max_literal_bytes,
+            reading.writable,
+            reading.protected,
         )
         seen: Counter[Finding] = Counter()
         for meaning in file.readings():

@@ -5,6 +5,7 @@ by what depends on the answer, not by the function that asks.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from rsi.evals.admission.source.observed import (
@@ -27,6 +28,8 @@ MACHINE = frozenset({"os.cpu_count", "os.sched_getaffinity", "os.process_cpu_cou
 FOLDER_PARTS = frozenset({"name", "stem", "parts", "parent", "parents"})
 CUTTING = (ast.Mod, ast.BitAnd, ast.RShift, ast.FloorDiv, ast.BitXor)
 """Operators that make few values of many."""
+SEED_LIKE = re.compile(r"seed|rng|generator|entropy|key|default|state|a$|x$", re.IGNORECASE)
+"""Names of parameters that may be given a seed."""
 LOOKUPS = frozenset({"get", "pop", "setdefault", "__getitem__"})
 UNIT = 1000
 """From here on a constant factor of a moment is a change of its unit."""
@@ -60,6 +63,18 @@ def _observed(file: SourceFile, observed: Observed) -> Iterator[Finding]:
         for test in _tests(node):
             if Fact.SEED in _asked(observed, test):
                 yield file.finding("special_case", Severity.HOLD, test, BY_SEED)
+        if isinstance(node, ast.Compare):
+            yield from _by_chance(file, observed, node)
+        if (
+            isinstance(node, ast.Call)
+            and file.name_of(node.func) in {"builtins.int", "builtins.ord"}
+            and any(Fact.CHANCE in observed.of(each) for each in node.args)
+        ):
+            message = "a number of what is another in every process"
+            yield file.finding("environment_probe", Severity.HOLD, node, message)
+        if _spends_seed(observed, node):
+            message = "the seed as a number that training depends on"
+            yield file.finding("special_case", Severity.HOLD, node, message)
         if isinstance(node, ast.expr) and _splits_profile(file, observed, node):
             yield file.finding("special_case", Severity.HOLD, node, BY_PROFILE)
         if (
@@ -107,6 +122,34 @@ def _asked(observed: Observed, test: ast.expr) -> Facts:
         case ast.Slice():
             return NOTHING
     return observed.of(test)
+
+
+def _by_chance(file: SourceFile, observed: Observed, node: ast.Compare) -> Iterator[Finding]:
+    """A comparison of chance, or of how many files there are, with what stands in the source."""
+    if not any(map(_is_constant, (node.left, *node.comparators))):
+        return
+    facts = _asked(observed, node)
+    if Fact.CHANCE in facts:
+        message = "decides by what is another in every process"
+        yield file.finding("environment_probe", Severity.HOLD, node, message)
+    elif Fact.LISTING in facts and any(
+        isinstance(each, ast.Constant) and type(each.value) is int and each.value > 0
+        for each in (node.left, *node.comparators)
+    ):
+        message = "decides by what a folder holds"
+        yield file.finding("environment_probe", Severity.HOLD, node, message)
+
+
+def _spends_seed(observed: Observed, node: ast.AST) -> bool:
+    """Whether the seed goes where no generator is seeded: into a setting, or into arithmetic with fractions."""
+    match node:
+        case ast.keyword(arg=str(name), value=value):
+            return not SEED_LIKE.search(name) and Fact.SEED in observed.of(value)
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() | ast.Pow(), right=right):
+            sides = (left, right)
+            is_fraction = any(isinstance(each, ast.Constant) and isinstance(each.value, float) for each in sides)  # fmt: skip
+            return is_fraction and Fact.SEED in observed.of(node)
+    return False
 
 
 def _splits_profile(file: SourceFile, observed: Observed, node: ast.expr) -> bool:

@@ -25,7 +25,7 @@ ORDINARY = re.compile(
     r"isnan|isinf|isfinite|signbit)(f|l|f16)?|"
     r"mem(cpy|set|move|cmp)|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|alloca|mallopt|l?labs|abs|min|max|swap|"
     r"str(len|n?cmp|n?cpy)|assert|abort|f?printf|snprintf|puts|fputs|perror|qsort|bsearch|"
-    r"omp_[a-z_]+|_mm\d*_\w+|_tile_\w+|_bit_\w+|_pdep_\w+|_pext_\w+|_lrot[lr]|__builtin_\w+|v[a-z0-9_]+_[a-z]?[suf]\d+(_x\d)?|sv[a-z0-9]+_\w+|"
+    r"omp_[a-z_]+|_mm\d*_\w+|_tile_\w+|_bit_\w+|_pdep_\w+|_pext_\w+|_lrot[lr]|__builtin_(?!apply|eh_|extract|frame|longjmp|return|setjmp|thread)\w+|v[a-z0-9_]+_[a-z]?[suf]\d+(_x\d)?|sv[a-z0-9]+_\w+|"
     r"__(syncthreads|syncwarp|shfl\w*|ldg|float2\w+|half2\w+|expf|logf|fdividef|popc|ballot\w*|activemask|launch_bounds__|align__)|"
     r"atomic[A-Z]\w*|make_float[24]|dim3|(TORCH|AT|C10|PYBIND11)_\w+|INFINITY|NAN"
 )
@@ -35,6 +35,11 @@ ATTRIBUTE = re.compile(
 )
 SPLICED = re.compile(r"\w\\\n[ \t]*\w|\?\?[/=()'<>!-]|%:|##")
 """Names put together by the preprocessor or over the end of a line."""
+PRAGMAS = re.compile(r"^[ \t]*#[ \t]*pragma[^\n]*", re.MULTILINE)
+POINTED = re.compile(
+    r"\b([A-Za-z_]\w*)\s*(?:\)\s*\([^(){};=]*\)\s*)?=\s*&?\s*([A-Za-z_]\w*)\s*[;,]"
+)
+"""Plain assignments of one name to another, those of pointers to functions among them."""
 SIZES = re.compile(r"\bif\s*\((?P<test>(?:[^(){};]|\([^(){};]*\))*)\)")
 EXACT = re.compile(r"==\s*\d{2,}\b|\b\d{2,}\s*==")
 
@@ -70,6 +75,8 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
 
 def _calls(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
     text = ATTRIBUTE.sub(lambda found: " " * len(found.group()), text)
+    text = PRAGMAS.sub(lambda found: " " * len(found.group()), text)
+    own = own | _variables(text, own)
     plain = re.sub(r'"(?:[^"\\\n]|\\.){0,1000}"', lambda found: " " * len(found.group()), text)
     for found in re.finditer(r"\b([A-Za-z_]\w*)\s*\(", plain):
         name = found.group(1)
@@ -77,6 +84,14 @@ def _calls(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
             continue
         if not _is_declared(plain[max(0, found.start() - 60) : found.start()]):
             yield found.start(), "native_code", f"calls {name}, which no kernel of this source defines"  # fmt: skip
+
+
+def _variables(text: str, own: frozenset[str]) -> frozenset[str]:
+    """Variables that only ever hold functions of the source."""
+    given: dict[str, set[str]] = {}
+    for name, value in POINTED.findall(text):
+        given.setdefault(name, set()).add(value)
+    return frozenset(name for name, values in given.items() if values <= own)
 
 
 def _is_declared(before: str) -> bool:

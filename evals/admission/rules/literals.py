@@ -43,6 +43,12 @@ SHORTEST_CARRIER = 64
 CASE_SHARE = 0.12
 """Capitals after small letters, of all letters: names in CamelCase stay below."""
 FEW_SYMBOLS = 4
+SMALL_LETTERS = re.compile(r"[a-z]{32,}")
+"""No word is as long; an alphabet is, but in its order."""
+WORDS = re.compile(r"[A-Za-z]+")
+MANY_WORDS = 24
+WORD_SHARE = 0.4
+"""Different words of all words: prose of that length has more than half."""
 MANY_DIGITS = 4
 """Digits of one name from which it holds a number; `conv2d_3x3` and `float32` have fewer."""
 FEW_NUMBERED = 8
@@ -318,8 +324,14 @@ def _one_literal(
 
 def _carried(text: str) -> str | None:
     """What a text could carry in its case, its digits or its few symbols; None when it reads like any other."""
+    longest = max((found.group() for found in SMALL_LETTERS.finditer(text)), key=len, default="")
+    if longest and list(longest) != sorted(set(longest)):
+        return "a run of letters that is no word"
     if len(text) < SHORTEST_CARRIER:
         return None
+    words = WORDS.findall(text)
+    if len(words) >= MANY_WORDS and len(set(words)) < WORD_SHARE * len(words):
+        return "numbers as few words"
     letters = sum(map(str.isalpha, text))
     raised = sum(first.islower() and second.isupper() for first, second in pairwise(text))
     if raised > CASE_SHARE * letters:

@@ -225,10 +225,13 @@ def _is_put_back(file: SourceFile, name: str) -> bool:
 
 
 def _last_words(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
-    """`__del__` runs when an object dies, as weakref.finalize does."""
+    """`__del__` runs when an object dies, as weakref.finalize does; a handler of logs is closed at the end of all."""
+    is_handler = any((file.name_of(base) or "").startswith("logging.") for base in node.bases)
     for method in node.body:
-        if isinstance(method, ast.FunctionDef) and method.name == "__del__":
-            message = f"{node.name}.__del__ runs work when an object dies"
+        if isinstance(method, ast.FunctionDef) and (
+            method.name == "__del__" or (is_handler and method.name in {"close", "flush"})
+        ):
+            message = f"{node.name}.{method.name} runs work when an object dies"
             yield file.finding("deferred_work", Severity.HOLD, method, message)
 
 

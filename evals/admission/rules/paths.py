@@ -275,16 +275,28 @@ def _climbing(file: SourceFile, node: ast.Attribute) -> Iterator[Finding]:
         if isinstance(index, ast.Constant) and isinstance(index.value, int):
             steps = index.value + 1
         else:
-            yield file.finding("outside_paths", Severity.BLOCK, node, "walks up the folders")
+            severity = _climber(file, node)
+            if severity is not None:
+                yield file.finding("outside_paths", severity, node, "walks up the folders")
             return
     if _is_io_root(file, inner.value if isinstance(inner, ast.Attribute) else inner):
         message = "climbs out of the folder that the run was given"
         yield file.finding("outside_paths", Severity.BLOCK, node, message)
         return
-    if steps > len(file.path.split("/")):
-        yield file.finding(
-            "outside_paths", Severity.BLOCK, node, f"{steps} folders up is outside the candidate"
-        )
+    severity = _climber(file, node)
+    if steps > len(file.path.split("/")) and severity is not None:
+        message = f"{steps} folders up is outside the candidate"
+        yield file.finding("outside_paths", severity, node, message)
+
+
+def _climber(file: SourceFile, node: ast.AST) -> Severity | None:
+    """How much a chain of parents weighs: trees and scopes have parents too, where nothing speaks of paths."""
+    root = node
+    while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    if "pathlib" in file.imported_roots or place_of(file, root) is not Place.UNKNOWN:
+        return Severity.BLOCK
+    return Severity.HOLD if isinstance(root, ast.Name) and root.id in file.imported else None
 
 
 def _is_io_root(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -> bool:

@@ -27,6 +27,9 @@ ENTROPY = re.compile(
 """Where chance comes from that nobody can repeat."""
 FOLDING = frozenset({"abs", "bytes", "hash", "int", "len", "list", "map", "max", "min", "ord", "pow", "range", "round", "str", "sum", "tuple"})  # fmt: skip
 """Built-ins that make a number of the source of another."""
+FROM_SEED = re.compile(r"seed|rng|generator|entropy|sequence|spawn|child|rand|key|state|number|index|options|args|config|settings", re.IGNORECASE)  # fmt: skip
+"""Names of what a generator is started from."""
+MAX_DEPTH = 3
 SHARED_CHANCE = frozenset({"betavariate", "choice", "choices", "expovariate", "gauss", "getrandbits", "normalvariate", "randbytes", "randint", "random", "randrange", "sample", "shuffle", "triangular", "uniform"})  # fmt: skip
 """Functions of `random` that share one generator."""
 SCORE_CALLS = frozenset({"builtins.min", "builtins.max", "builtins.sorted", "numpy.argmin", "numpy.argmax"})  # fmt: skip
@@ -267,6 +270,24 @@ def _fixed_seed(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
         if _is_fixed(file, seed) and not is_given:
             message = f"the seed {ast.unparse(seed)} is fixed and ignores RSI_SEED"
             yield file.finding("fixed_seed", Severity.HOLD, call, message)
+        elif not _is_made_of_seed(file, seed):
+            message = f"the seed {ast.unparse(seed)[:60]} is not made of RSI_SEED"
+            yield file.finding("fixed_seed", Severity.HOLD, call, message)
+
+
+def _is_made_of_seed(file: SourceFile, seed: ast.expr, depth: int = 0) -> bool:
+    """Whether a seed has the run's own in it, or what another generator gave."""
+    for each in ast.walk(seed):
+        match each:
+            case ast.Name(id=name) | ast.Attribute(attr=name) if FROM_SEED.search(name):
+                return True
+            case ast.Constant(value="RSI_SEED" | "training_seed" | None):
+                return True
+            case ast.Name(id=name) if depth < MAX_DEPTH:
+                values = file.assignments.get(name, [])
+                if any(_is_made_of_seed(file, value, depth + 1) for value in values):
+                    return True
+    return False
 
 
 def _seeds_shared(file: SourceFile) -> bool:

@@ -22,6 +22,9 @@ SHAPE_ATTRIBUTES = frozenset({"shape", "size", "numel", "nbytes"})
 DIGESTS = re.compile(r"^(hashlib\.|zlib\.(crc32|adler32)$|binascii\.crc32$|builtins\.hash$)")
 TELLING_LENGTH = 1000
 """An exact length from which it points at one particular text; digests reduced to fewer buckets point at none."""
+TELLING_WORDS = 6
+"""Characters of a constant from which it is more than a mark in a text."""
+GIVEN_NAME = re.compile(r"^(train|training|validation|public|given|raw|whole)?_?(text|corpus|stream|content|data|source|program)$", re.IGNORECASE)  # fmt: skip
 HEX_DIGEST = re.compile(r"^[0-9a-f]{16,128}$")
 
 
@@ -36,6 +39,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
         if isinstance(node, ast.Compare):
             yield from _digest_case(file, node)
             yield from _telling_number(file, node)
+            yield from _telling_words(file, node)
         if isinstance(node, ast.BoolOp | ast.Compare):
             yield from _pinned_value(file, node)
         if isinstance(node, ast.Subscript | ast.Call):
@@ -82,6 +86,22 @@ def _telling_number(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
         yield file.finding("special_case", Severity.HOLD, node, message)
     elif is_exact and any(isinstance(side, ast.Call | ast.BinOp) for side in others):
         message = "recognises one particular input by a number that is made of it"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _telling_words(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
+    """A text that was given against words of the source: `b"the king" in text`, `text[:9] == "once upon"`."""
+    sides = [node.left, *node.comparators]
+    words = [file.text_of(side) or "" for side in sides]
+    given = any(
+        isinstance(each, ast.Name | ast.Attribute)
+        and GIVEN_NAME.match(each.id if isinstance(each, ast.Name) else each.attr)
+        for side in sides
+        if isinstance(side, ast.Name | ast.Attribute | ast.Subscript)
+        for each in (side.value if isinstance(side, ast.Subscript) else side,)
+    )
+    if given and any(len(each) >= TELLING_WORDS for each in words):
+        message = "recognises one particular text by its words"
         yield file.finding("special_case", Severity.HOLD, node, message)
 
 

@@ -41,6 +41,11 @@ TO_THE_REVIEWER = re.compile(
     r"you (can|may|should|could|must) (\w+ )?(approve|merge|promote|trust|sign off)|"
     r"(human|person|operator|maintainer|whoever) (at|behind|in front of|who) (the )?(gate|review\w*|approv\w*|reads|judges)|\blgtm\b|"
     r"(looks|is) (safe|good|fine|ok|harmless) to (approve|accept|merge|promote)|"
+    r"false (positive|alarm)s?\b|skip (the |this |any )?review|no need (to|for a|for any) (review|look)|nothing to (review|see here)|"
+    r"(scan|audit|admission|analysis|compliance|findings?)( has| is| was|:)? (passed|clean|green|clear)|(pre|already)[- ](approved|reviewed|cleared|audited|accepted)|"
+    r"already (been )?(approved|reviewed|audited|accepted|signed)|(known|proven|guaranteed) to be (safe|honest|harmless)|"
+    r"(do not|don't|never) (block|hold( up)?|reject|refuse|re-?measure) (this|it\b|the (patch|change|candidate))|(do not|no need to) re-?(measure|run|check|test)\b|"
+    r"independently (verified|measured|reviewed|tested)|"
     r"no findings|nothing suspicious|do not (flag|report) (this|these|that|it|any|the (next|following|above))|"
     r"system prompt|</?(system|assistant|user)>|"
     r"['\"]?(verdict|decision|recommendation)['\"]?\s*[:=]\s*['\"]?(approve|accept|promote|pass)|"
@@ -50,7 +55,7 @@ TO_THE_REVIEWER = re.compile(
     re.IGNORECASE,
 )
 
-TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "reviewed", "verified", "cleared", "accept", "promote", "findings", "suspicious", "flag", "report", "prompt", "system>", "assistant>", "user>", "verdict", "decision", "recommendation", "signed", "audited", "prufer", "gutachter", "freigegeben", "genehmigt", "relecteur", "approuv", "aprobad", "revisor", "merge", "trust", "gate", "lgtm", "sign off")  # fmt: skip
+TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "reviewed", "verified", "cleared", "accept", "promote", "findings", "suspicious", "flag", "report", "prompt", "system>", "assistant>", "user>", "verdict", "decision", "recommendation", "signed", "audited", "prufer", "gutachter", "freigegeben", "genehmigt", "relecteur", "approuv", "aprobad", "revisor", "merge", "trust", "gate", "lgtm", "block", "hold", "reject", "refuse", "measure", "independently", "re-", "do not", "sign off", "false", "review", "nothing", "passed", "clean", "green", "audit", "known", "proven", "guaranteed")  # fmt: skip
 """Words of which each alternative of `TO_THE_REVIEWER` has one in ASCII: a line without any need not be searched."""
 
 

@@ -149,6 +149,8 @@ def _judged(file: SourceFile, call: Call, target: ast.expr | None) -> Iterator[F
     place = Place.RELATIVE if target is None else place_of(file, target)
     text = None if target is None else file.text_of(target)
     shown = call.name.removeprefix("builtins.") if call.name else call.method
+    if place is Place.STREAM and call.method in PATH_METHODS:
+        place = Place.UNKNOWN  # no stream has these: it was taken for one by its name
     if place in FREE:
         return
     if place is Place.OWN:

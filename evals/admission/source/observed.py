@@ -19,6 +19,10 @@ class Fact(Enum):
     """What a clock says; the difference of two is a duration and none."""
     SEED = "seed"
     PROFILE = "profile"
+    CHANCE = "chance"
+    """What differs from process to process: hashes of texts, addresses, names of temporary files."""
+    LISTING = "listing"
+    """What a folder holds."""
 
 
 CLOCKS = re.compile(
@@ -37,6 +41,9 @@ KEEPING = frozenset({"abs", "all", "any", "ascii", "bool", "bytes", "bytearray",
 TEXT_QUESTIONS = frozenset({"startswith", "endswith", "find", "index", "count", "is_relative_to", "match"})  # fmt: skip
 PARTS_OF_TEXT = frozenset({"capitalize", "casefold", "encode", "isalpha", "join", "lower", "partition", "removeprefix", "replace", "rsplit", "split", "strip", "swapcase", "title", "translate", "upper"}) | TEXT_QUESTIONS  # fmt: skip
 """What is asked of a text to tell it from another."""
+LISTERS = frozenset({"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob"})
+LISTING_METHODS = frozenset({"iterdir", "rglob"})
+MAKERS = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.NamedTemporaryFile", "tempfile.TemporaryDirectory", "tempfile.mktemp"})  # fmt: skip
 MAX_ROUNDS = 12
 """Steps that a fact is followed from name to name."""
 
@@ -79,7 +86,7 @@ class Observed:
                 return named | self._held.get((self._scope(node), name), NOTHING)
             case ast.Attribute(value=value, attr=attribute):
                 own = _by_name(attribute) | self._held.get((None, f".{attribute}"), NOTHING)
-                return own | (self.of(value) & {Fact.MOMENT})
+                return own | (self.of(value) & {Fact.MOMENT, Fact.CHANCE})
             case ast.Subscript(value=value, slice=key):
                 text = self.file.text_of(key)
                 fact = VARIABLES.get(text or "")
@@ -110,8 +117,21 @@ class Observed:
         is_lookup = isinstance(node.func, ast.Attribute) and node.func.attr in {"get", "getenv"}
         if fact and is_lookup:
             return frozenset({fact})
+        if name in LISTERS or (
+            isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
+        ):
+            return frozenset({Fact.LISTING})
+        if name in MAKERS:
+            return frozenset({Fact.CHANCE})
         if name is not None and name.removeprefix("builtins.") in KEEPING:
-            return _union(map(self.of, node.args))
+            is_chance = name in {
+                "builtins.hash",
+                "builtins.repr",
+                "builtins.ascii",
+            } and not _is_number(node)
+            return _union(map(self.of, node.args)) | (
+                frozenset({Fact.CHANCE}) if is_chance else NOTHING
+            )
         match node.func:
             case ast.Name(id=own):
                 return self._held.get((None, f"{own}()"), NOTHING)
@@ -223,6 +243,14 @@ def _names_stored(file: SourceFile) -> dict[ast.AST, frozenset[str]]:
     return found
 
 
+def _is_number(node: ast.Call) -> bool:
+    """Whether a call is given a number or several, whose hash is the same in every process."""
+    given = node.args[0] if node.args else None
+    return isinstance(given, ast.Tuple | ast.BinOp) or (
+        isinstance(given, ast.Constant) and not isinstance(given.value, str | bytes)
+    )
+
+
 def _by_name(name: str) -> Facts:
     """Facts that are called by their names wherever they are handed on."""
     if SEED_NAME.match(name):
@@ -234,12 +262,18 @@ def _union(facts: Iterable[Facts]) -> Facts:
     return frozenset().union(*facts)
 
 
+def _is_source(name: str, node: ast.Call) -> bool:
+    is_lister = isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
+    is_named = name in LISTERS | MAKERS | {"builtins.hash", "builtins.repr", "builtins.ascii"}
+    return bool(CLOCKS.match(name)) or is_lister or is_named
+
+
 def observes(file: SourceFile) -> bool:
     """Whether a file has anything to follow, which most have not."""
     return any(
         (isinstance(node, ast.Name) and bool(_by_name(node.id)))
         or (isinstance(node, ast.Attribute) and bool(_by_name(node.attr)))
         or (isinstance(node, ast.Constant) and node.value in VARIABLES)
-        or (isinstance(node, ast.Call) and bool(CLOCKS.match(file.name_of(node.func) or "")))
+        or (isinstance(node, ast.Call) and _is_source(file.name_of(node.func) or "", node))
         for node in file.nodes
     )

@@ -20,6 +20,7 @@ MEMBERS: dict[str, frozenset[str]] = {
     "gc": frozenset({"collect", "disable", "enable", "freeze", "get_count", "get_threshold", "isenabled", "set_threshold", "unfreeze"}),
     "inspect": frozenset({"BoundArguments", "Parameter", "Signature", "cleandoc", "isabstract", "isbuiltin", "isclass", "iscoroutinefunction", "isfunction", "isgenerator", "isgeneratorfunction", "ismethod", "signature"}),
     "traceback": frozenset({"TracebackException", "format_exc", "format_exception", "format_exception_only", "print_exc", "print_exception"}),
+    "logging.handlers": frozenset({"BufferingHandler", "MemoryHandler", "QueueHandler", "QueueListener", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler"}),
     "platform": frozenset({"architecture", "machine", "processor", "python_implementation", "python_version", "python_version_tuple", "system"}),
     "resource": frozenset({"RUSAGE_CHILDREN", "RUSAGE_SELF", "RUSAGE_THREAD", "getrusage"}),
     "weakref": frozenset({"ReferenceType", "WeakKeyDictionary", "WeakSet", "WeakValueDictionary", "proxy", "ref"}),
@@ -36,6 +37,8 @@ _TORCH_TOOLS = re.compile(r"^_(foreach|fused|assert|scaled|int_mm|weight|mixed|c
 """Private operators of torch that fast code calls for lack of public ones."""
 _INDUCTOR = frozenset({"config"})
 _NUMPY_LIB = frozenset({"format", "stride_tricks", "NumpyVersion", "add_docstring", "pad"})
+PRIVATE_PARTS = frozenset({"_asdict", "_buffers", "_fields", "_make", "_modules", "_name_", "_parameters", "_replace", "_value_", "_version", "_grad", "_base", "_foreach_norm"})  # fmt: skip
+"""Private attributes that programs read of what they did not make."""
 _PRIVATE = re.compile(r"^_[^_]")
 
 
@@ -52,7 +55,11 @@ def is_ordinary(name: str, first_party: frozenset[str]) -> bool:
             return not _PRIVATE.match(parts[0]) and (not is_inside or parts[1] in _NUMPY_LIB)
         case "builtins":
             return parts[0] not in ODD_BUILTINS
-    return parts[0] in MEMBERS[root] if root in MEMBERS else True
+    for length in range(len(parts)):
+        module = ".".join([root, *parts[:length]])
+        if module in MEMBERS and parts[length] not in MEMBERS[module]:
+            return False
+    return True
 
 
 def is_ordinary_module(name: str, first_party: frozenset[str]) -> bool:
@@ -67,6 +74,8 @@ def _is_ordinary_torch(parts: list[str]) -> bool:
         return not rest or rest[0] in _TORCH_UTILS
     if first == "_inductor":
         return not rest or rest[0] in _INDUCTOR
-    if first in {"classes", "hub", "package"}:
+    if first in {"classes", "hub", "package"} or parts[-1].startswith("register_module_"):
+        return False
+    if first == "overrides" and rest and rest[0].endswith("Mode"):
         return False
     return not _PRIVATE.match(first) or bool(_TORCH_TOOLS.match(first))

@@ -62,6 +62,8 @@ class SourceFile:
     max_literal_bytes: int = 8192
     writable: tuple[str, ...] = ()
     """Globs of what the task lets a run write in its own folder."""
+    protected: frozenset[str] = frozenset()
+    """Modules of the candidate's tree that it may not change: its entry, its tests."""
     reading: int = 0
     """Which of its meanings every name has here; a name with fewer has its last."""
     _folds: dict[int, Folded | None] = field(default_factory=dict, repr=False, compare=False)
@@ -332,6 +334,7 @@ def parse_source(
     first_party: frozenset[str],
     max_literal_bytes: int,
     writable: tuple[str, ...] = (),
+    protected: frozenset[str] = frozenset(),
 ) -> SourceFile:
     """Parse one Python file.
 
@@ -352,6 +355,7 @@ def parse_source(
         first_party=first_party,
         max_literal_bytes=max_literal_bytes,
         writable=writable,
+        protected=protected,
     )
 
 

@@ -5,6 +5,7 @@ Does not: follow data flow beyond aliases (`source.py`). Invariant: a reference 
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 
@@ -21,6 +22,7 @@ _FORGERS = frozenset({"fork", "forkpty", "vfork", "system", "popen", "execv", "e
 """Functions of the system whose names are hardly anything else's, whatever they are looked up in."""
 _TIMERS = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
 _RAW_MEMORY = frozenset({"ctypes.memmove", "ctypes.memset"})
+_LIBRARY_OPERATOR = re.compile(r"(aten|prims?|quantized|mkldnn|sparse|profiler)(::|$)")
 _WATCHED = frozenset({"weakref.ref", "weakref.proxy", "weakref.WeakMethod"})
 _UNPICKLERS = frozenset({"pickle.loads", "pickle.load"})
 
@@ -35,11 +37,14 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 is_listed = listed(entry.name) is not None
                 yield from (each for each in found if each.severity is B or not is_listed)
                 yield from _unusual_module(file, node, entry.name)
+                yield from _protected(file, node, entry.name)
         elif isinstance(node, ast.ImportFrom):
             module = file.imported_module(node)
             if not node.level:
                 yield from _unusual_module(file, node, module)
+            yield from _protected(file, node, module)
             for entry in node.names:
+                yield from _protected(file, node, f"{module}.{entry.name}")
                 if entry.name == "*" and module in WIDE_MODULES:
                     message = f"from {module} import * hides which of its names are used"
                     yield file.finding("import_tricks", B, node, message)
@@ -78,6 +83,12 @@ def _unusual_module(file: SourceFile, node: ast.stmt, name: str) -> Iterator[Fin
         yield file.finding("import_tricks", H, node, message)
 
 
+def _protected(file: SourceFile, node: ast.stmt, name: str) -> Iterator[Finding]:
+    if name in file.protected:
+        message = f"imports {name}, which starts or tests the candidate"
+        yield file.finding("import_tricks", H, node, message)
+
+
 def _unusual_name(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
     """A name of an ordinary module that training has no need of, and that the table does not know."""
     if is_ordinary(name, file.first_party) or listed(name) is not None:
@@ -99,6 +110,14 @@ def _called(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     if name == "warnings.catch_warnings" and any(each.arg == "record" for each in node.keywords):
         message = "recorded warnings say who calls"
         yield file.finding("introspection", H, node, message)
+    if name is not None and name.startswith("torch.library."):
+        texts = [
+            file.text_of(each) or ""
+            for each in (*node.args, *(each.value for each in node.keywords))
+        ]
+        if any(_LIBRARY_OPERATOR.match(each) for each in texts):
+            message = "gives an operator of torch another meaning for everyone"
+            yield file.finding("monkeypatch", H, node, message)
     if name in _RAW_MEMORY:
         is_object = any(
             isinstance(each, ast.Call) and file.name_of(each.func) == "builtins.id"

@@ -513,7 +513,7 @@ def test_text_over_the_cap_in_a_file_that_is_no_code_is_held(findings_of) -> Non
 
 
 def test_text_in_many_literals_is_held_by_its_sum(findings_of) -> None:
-    names = ["".join(_random.choices(string.ascii_lowercase, k=40)) for _ in range(120)]
+    names = ["".join(_random.choices(string.ascii_lowercase, k=30)) for _ in range(160)]
     findings = findings_of({LOADER: "\n".join(f"W{i} = {name!r}" for i, name in enumerate(names))})
     assert [(f.rule, f.severity) for f in findings] == [("embedded_data", Severity.HOLD)]
 
