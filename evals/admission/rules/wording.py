@@ -55,7 +55,7 @@ TO_THE_REVIEWER = re.compile(
     re.IGNORECASE,
 )
 
-TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "reviewed", "verified", "cleared", "accept", "promote", "findings", "suspicious", "flag", "report", "prompt", "system>", "assistant>", "user>", "verdict", "decision", "recommendation", "signed", "audited", "prufer", "gutachter", "freigegeben", "genehmigt", "relecteur", "approuv", "aprobad", "revisor", "merge", "trust", "gate", "lgtm", "block", "hold", "reject", "refuse", "measure", "independently", "re-", "do not", "sign off", "false", "review", "nothing", "passed", "clean", "green", "audit", "known", "proven", "guaranteed")  # fmt: skip
+TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "reviewed", "verified", "cleared", "accept", "promote", "findings", "suspicious", "flag", "report", "prompt", "system>", "assistant>", "user>", "verdict", "decision", "recommendation", "signed", "audited", "prufer", "gutachter", "freigegeben", "genehmigt", "relecteur", "approuv", "aprobad", "revisor", "merge", "trust", "gate", "lgtm", "independently", "do not", "sign off", "review", "audit", "positive", "alarm", "don't", "never", "need", "scan", "admission", "analysis", "compliance", "finding", "nothing", "to be")  # fmt: skip
 """Words of which each alternative of `TO_THE_REVIEWER` has one in ASCII: a line without any need not be searched."""
 
 
@@ -104,7 +104,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 def _may_speak(line: str) -> bool:
     if not line.isascii():
         return True
-    lowered = line.lower()
+    lowered = line.lower().replace("_", " ")
     return any(word in lowered for word in TELLING)
 
 

@@ -205,16 +205,29 @@ def parameter_of(file: SourceFile, node: ast.Name) -> ast.FunctionDef | ast.Asyn
     inner: ast.AST = node
     while (outer := file.parents.get(inner)) is not None:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
-            names = {each.arg for each in ast.walk(outer.args) if isinstance(each, ast.arg)}
-            if node.id in names:
-                stores = (
-                    each.id == node.id
-                    for each in ast.walk(outer)
-                    if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-                )
-                return None if any(stores) else outer
+            parameters, stored = file.kept(_names_of_functions)[outer]
+            if node.id in parameters:
+                return None if node.id in stored else outer
         inner = outer
     return None
+
+
+def _names_of_functions(
+    file: SourceFile,
+) -> dict[ast.AST, tuple[frozenset[str], frozenset[str]]]:
+    """Parameters of each function, and the names that it gives a value."""
+    return {
+        function: (
+            frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)),
+            frozenset(
+                each.id
+                for each in ast.walk(function)
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            ),
+        )
+        for function in file.nodes
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def _given(
