@@ -1,6 +1,7 @@
 """Critic and reviewer inside whole campaigns: what they say binds, and is kept."""
 
 import math
+import time
 
 import pytest
 from tests.agent.llm.servers import Say
@@ -12,6 +13,7 @@ from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import ChargeRole, DecisionAction, Step
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.steps.facts import Critiqued, Proposed
+from rsi.evals.types import Purpose
 from rsi.tui.lines.evidence import vote_lines
 
 GAIN = "02_row_sums_once"
@@ -139,3 +141,40 @@ def test_three_votes_that_disagree_are_shown_and_every_role_pays_from_one_budget
     cost = line.report.cost
     assert (cost.usd, cost.calls) == (pytest.approx(total), len(calls))
     assert cost.wall_s > 0
+
+
+@pytest.mark.slow
+def test_the_reviewer_is_asked_while_the_gain_is_confirmed_and_its_block_ends_the_runs(
+    ledger, queue, work, idea, tmp_path, monkeypatch
+):
+    """The reviewer answers only when it has seen a fresh run, which nobody made before it had answered."""
+    seen_runs = []
+
+    def vote(_number, request):
+        if "report" not in {tool.name for tool in request.tools}:
+            return None
+        deadline = time.monotonic() + 60
+        round_id = ledger.rounds(provider.campaign_id)[-1].id
+        while time.monotonic() < deadline and not ledger.measurements(round_id, Purpose.CONFIRM):
+            time.sleep(0.05)
+        seen_runs.append(len(ledger.measurements(round_id, Purpose.CONFIRM)))
+        severity = "block" if len(seen_runs) == 1 else "note"
+        finding = {"rule": "doubtful", "severity": severity, "message": "It may cheat."}
+        return Say(blocks=(ToolCall(id="v", name="report", arguments={"findings": [finding]}),))
+
+    with playing(tmp_path, ledger, monkeypatch) as provider:
+        provider.trouble = vote
+        campaign_id = queue(
+            [idea(GAIN), idea("03_score_pairs_not_positions")], reviewer=GPT, budget_usd=50.0
+        )
+        provider.campaign_id = campaign_id
+        status, log = work(timeout_s=300)
+    assert status == 0, log
+    assert len(seen_runs) == 2
+    assert min(seen_runs) > 0
+    first, second = RoundBook(ledger).of_campaign(campaign_id)
+    assert [first.ended_as, second.ended_as] == ["rejected", "promoted"]
+    blocked = ledger.step(first.record.id, Step.REVIEW, 0)
+    assert (blocked.outcome, blocked.confirm) == ("rejected", None)
+    whole = len(ledger.measurements(second.record.id, Purpose.CONFIRM))
+    assert 0 < len(ledger.measurements(first.record.id, Purpose.CONFIRM)) <= whole

@@ -5,7 +5,8 @@ instances and hidden splits.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from rsi.agent.policy.controls import lock_reasons, unearned
@@ -13,7 +14,7 @@ from rsi.agent.report.follow import score_line
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.live.live_log import LiveLog
 from rsi.agent.run.steps.device_time import device_time, run_s
-from rsi.agent.run.steps.reviewing import review_by_model
+from rsi.agent.run.steps.reviewing import ModelReview, model_review
 from rsi.agent.store.records import HandledMark, RequestKind, StepOutcome, utc_now
 from rsi.agent.store.steps.facts import Admitted, Measured, Reviewed, Scored
 from rsi.agent.store.steps.values import Tier
@@ -66,10 +67,17 @@ def score(context: RoundContext) -> Scored:
 
 
 def review(context: RoundContext) -> Reviewed:
-    """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data."""
+    """Findings of the rules and of the reviewer, and a repetition with fresh seeds and hidden data, side by side.
+
+    A reviewer's block ends the repetition, whose runs it makes worthless.
+    """
     screen = _score(context, Purpose.SCREEN)
     rules = _admission_findings(context)
-    spoken = review_by_model(context, screen, rules)
+    call = model_review(context, screen, rules)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reviewer") as beside:
+        asked = beside.submit(call)
+        stages = _fresh_scores(context, lambda: asked.done() and _is_blocked(asked))
+        spoken = asked.result()
     found = Reviewed(
         findings=(*rules, *spoken.findings),
         score_digest=screen.digest,
@@ -84,11 +92,9 @@ def review(context: RoundContext) -> Reviewed:
     if blocking:
         reason = "; ".join(each.text for each in blocking)
         return replace(found, outcome=StepOutcome.REJECTED, reason=reason)
-    for purpose in fresh_stages(is_first_step=context.is_first_step):
-        _measure(context, purpose)
-        if context.campaign.steering.is_stopping():
-            return replace(found, outcome=StepOutcome.STOPPED)
-        fresh = _score(context, purpose)
+    if stages is None:
+        return replace(found, outcome=StepOutcome.STOPPED)
+    for purpose, fresh in stages:
         found = found.with_stage(purpose, fresh)
         if fresh.verdict is not Verdict.SUPPORTED:
             reason = _why_not(purpose, fresh)
@@ -110,6 +116,29 @@ def review(context: RoundContext) -> Reviewed:
         held_by=held_by,
         unearned=missing,
     )
+
+
+def _fresh_scores(
+    context: RoundContext, is_blocked: Callable[[], bool]
+) -> list[tuple[Purpose, Score]] | None:
+    """The scores on fresh runs up to the first that is not supported; None when a person or a reviewer's block ended them."""
+    found: list[tuple[Purpose, Score]] = []
+    for purpose in fresh_stages(is_first_step=context.is_first_step):
+        _measure(context, purpose, is_over=is_blocked)
+        if context.campaign.steering.is_stopping() or is_blocked():
+            return None
+        fresh = _score(context, purpose)
+        found.append((purpose, fresh))
+        if fresh.verdict is not Verdict.SUPPORTED:
+            break
+    return found
+
+
+def _is_blocked(asked: Future[ModelReview]) -> bool:
+    """Whether a reviewer that has answered blocks; one that failed is told where its answer is taken."""
+    if asked.exception() is not None:
+        return False
+    return any(each.severity is Severity.BLOCK for each in asked.result().findings)
 
 
 def measure_more_pairs(context: RoundContext) -> None:
@@ -169,7 +198,12 @@ def _admission_findings(context: RoundContext) -> tuple[Finding, ...]:
 
 
 def _measure(
-    context: RoundContext, purpose: Purpose, *, profile: Profile | None = None, first_pair: int = 0
+    context: RoundContext,
+    purpose: Purpose,
+    *,
+    profile: Profile | None = None,
+    first_pair: int = 0,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[Measurement, ...]:
     campaign_context = context.campaign
     charge = f"{context.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
@@ -191,7 +225,7 @@ def _measure(
             recorded=_stored(context, purpose),
             on_measurement=lambda each: _keep(context, each),
             listener=LiveLog(context.ledger, context.round_id, context.attempt),
-            should_stop=campaign_context.steering.is_stopping,
+            should_stop=lambda: campaign_context.steering.is_stopping() or is_over(),
             alpha=context.alpha,
         )
 

@@ -1,6 +1,6 @@
 """The reviewer's part of step 9: a model with fresh context that must try to refute the hypothesis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rsi.agent.report.follow import score_line
@@ -33,20 +33,28 @@ class ModelReview:
     cost: Cost = field(default_factory=Cost)
 
 
-def review_by_model(
+def model_review(
     context: RoundContext, score: Score, rule_findings: Sequence[Finding]
-) -> ModelReview:
-    """Findings about words addressed to a reviewer, and those of the campaign's reviewer model."""
+) -> Callable[[], ModelReview]:
+    """Findings about words addressed to a reviewer, and those of the campaign's reviewer model, once it is called.
+
+    What the reviewer is shown is read now, so that runs beside the call change nothing of it.
+    """
     committed = context.left(Committed)
     diff = context.campaign.lineage.diff(committed.parent, committed.commit)
     printed = _printed(context)
     findings = injection_findings(diff, printed)
+    if context.campaign.config.reviewer == RULES_ONLY:
+        return lambda: ModelReview(findings=findings, summary="")
+    case = _case(context, score, [*rule_findings, *findings], diff, printed)
+    return lambda: _asked(context, case, findings)
+
+
+def _asked(context: RoundContext, case: ReviewCase, findings: tuple[Finding, ...]) -> ModelReview:
     spec = context.campaign.config.reviewer
-    if spec == RULES_ONLY:
-        return ModelReview(findings=findings, summary="")
     try:
         panel = review(
-            _case(context, score, [*rule_findings, *findings], diff, printed),
+            case,
             [model_of(context, AgentRole.REVIEWER, spec)],
             votes=context.campaign.config.review_votes,
             sink=sink_of(context),
