@@ -1,8 +1,9 @@
 """Runs a recording's tool calls again in a fresh sandbox: to compare the answers, or to rebuild a step's state.
 
-What is deterministic is compared: file contents, edits, exit codes, printed text. Clock readings are
-masked, and measurements and notebook searches are answered from the recording, since neither can
-repeat. Commands are run for real, so replaying needs the same environment, not the same machine.
+Every call is run, and what counts is the repo at the end. On the way printed text is compared with what cannot repeat
+masked (clocks, process ids, addresses, temporary names); what differs all the same is listed. Measurements and notebook
+searches are answered from the recording. Commands are run for real, so replaying needs the same environment, not the same
+machine.
 """
 
 import difflib
@@ -32,12 +33,19 @@ _SECONDS = re.compile(r"\b\d+(?:\.\d+)?(?:e-?\d+)?\s?(?:s|ms|us|µs|ns|sec|secon
 _MARK = re.compile(r"data-[0-9a-f]{10,32}")
 _PROCESS_IDS = re.compile(r"\b(pid|PID)[ =:]*\d+|\[\d+\] \d+")
 _ADDRESSES = re.compile(r"0x[0-9a-f]{6,}")
+_MOMENTS = re.compile(
+    r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d(?::\d\d)?(?: [A-Z]{3,4})?(?: \d{4})?"
+    r"|\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b|\b\d+m\d+(?:\.\d+)?s\b"
+)
+"""Dates as logs, `ls` and `date` print them, times of day, and durations of `time`."""
+_TEMPORARY = re.compile(r"/tmp/(?:tmp[\w.]{4,}|pytest-of-\w+/pytest-\d+)")  # noqa: S108 (a pattern)
 _SHOWN_LINES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """The first place where a replay answered differently."""
+    """A place where a replay answered differently."""
 
     turn: int
     tool: str
@@ -65,9 +73,15 @@ class Replayed:
     """Calls that were run again."""
     from_record: int
     """Calls whose recorded answer stood."""
-    divergence: Divergence | None
+    differences: tuple[Divergence, ...]
+    """Answers that differ in more than what cannot repeat, in order."""
     tree: FileTree
-    """The repo afterwards; empty when the replay diverged or the sandbox was lost."""
+    """The repo afterwards; empty when the sandbox was lost."""
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """The first answer that differs; None when none does."""
+        return self.differences[0] if self.differences else None
 
 
 def replay(
@@ -79,7 +93,7 @@ def replay(
     checks: FreeChecks | None = None,
     start_tree: FileTree | None = None,
 ) -> Replayed:
-    """Run every tool call again and compare, up to the first divergence.
+    """Run every tool call again and compare the answers.
 
     Args:
         recording: A proposer's run.
@@ -95,6 +109,8 @@ def replay(
     limits = limits or ProposerLimits()
     bench = _bench(recording, sandbox, base_tree, limits, checks, start_tree)
     calls = from_record = 0
+    differences: list[Divergence] = []
+    is_lost = False
     for turn, call, recorded in _pairs(recording):
         if call.name in FROM_THE_RECORD:
             _skip(bench, call, recorded)
@@ -103,29 +119,26 @@ def replay(
         try:
             answer = answer_call(bench, call, recording.tools).text
         except (SandboxGoneError, SandboxBrokenError) as error:
-            answer = f"the sandbox is lost: {error}"
+            answer, is_lost = f"the sandbox is lost: {error}", True
         calls += 1
         if call.name not in TIMED and masked(answer) != masked(recorded.text):
-            divergence = Divergence(
-                turn=turn,
-                tool=call.name,
-                call_id=call.id,
-                recorded=recorded.text,
-                replayed=answer,
+            differences.append(
+                Divergence(
+                    turn=turn,
+                    tool=call.name,
+                    call_id=call.id,
+                    recorded=recorded.text,
+                    replayed=answer,
+                )
             )
-            return Replayed(
-                turns=turn,
-                calls=calls,
-                from_record=from_record,
-                divergence=divergence,
-                tree=(),
-            )
+        if is_lost:
+            break
     return Replayed(
         turns=len(recording.turns),
         calls=calls,
         from_record=from_record,
-        divergence=None,
-        tree=bench.workspace.snapshot(),
+        differences=tuple(differences),
+        tree=() if is_lost else bench.workspace.snapshot(),
     )
 
 
@@ -174,6 +187,8 @@ def rebuild(
 def masked(text: str) -> str:
     """A tool's answer without what differs from run to run: times, process ids, addresses, fence marks."""
     for pattern, mask in (
+        (_MOMENTS, "<time>"),
+        (_TEMPORARY, "<temporary>"),
         (_SECONDS, "<time>"),
         (_PROCESS_IDS, "<process>"),
         (_ADDRESSES, "<address>"),

@@ -54,6 +54,7 @@ def test_every_recorded_round_replays_forks_and_exports(ledger, queue, work, ide
         found = json.loads(capfd.readouterr().out)
         assert code == 0, found
         assert found["divergence"] is None
+        assert found["is_same"]
         calls = sum(len(t.reply.tool_calls) for t in recording_of(ledger, line.record.id).turns)
         assert found["calls"] + found["from_record"] == calls
 

@@ -17,13 +17,18 @@ from rsi.agent.run.steps.development import agent_spec, dev_seeds, put_instance
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord, TrajectoryEvent
+from rsi.agent.store.state import last_proposal
+from rsi.agent.store.tree_blobs import decode_tree
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.trajectory.replay import replay as run_again
 from rsi.agent.trust.rescoring import rescore_round
 from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import FileTree
 from rsi.tasks.format.loader import load_task
 
 SHOWN_CHARS = 2000
+SUBMITTED = "submitted"
+"""Outcome of a run that handed in a candidate."""
 
 
 def replay(args: argparse.Namespace) -> int:
@@ -40,7 +45,10 @@ def replay(args: argparse.Namespace) -> int:
 
 
 def _run_again(args: argparse.Namespace, ledger: Ledger, record: RoundRecord) -> int:
-    """Run the proposer's tool calls again in a fresh sandbox; exit status 1 when an answer differs."""
+    """Run the proposer's tool calls again in a fresh sandbox; exit status 1 when they leave another repo.
+
+    A run that handed nothing in has no repo to compare, so its answers count.
+    """
     campaign = ledger.campaign(record.campaign_id)
     config = campaign.config
     task = load_task(Path(config.task_root), track=campaign.track)
@@ -63,14 +71,43 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, record: RoundRecord) ->
             if recording.start_commit is None
             else lineage.tree(recording.start_commit),
         )
-    summary = (
-        f"{found.calls} tool calls run again, {found.from_record} answers taken from the record: "
-        + ("no divergence" if found.divergence is None else "DIVERGENCE")
-    )
-    lines = [summary, *([] if found.divergence is None else found.divergence.text.splitlines())]
-    facts = {"calls": found.calls, "from_record": found.from_record, "divergence": found.divergence}
+    handed_in = _handed_in(ledger, record.id) if recording.outcome == SUBMITTED else None
+    changed = None if handed_in is None else _changed(handed_in, found.tree)
+    is_same = found.divergence is None if changed is None else not changed
+    differing = f"{len(found.differences)} answers differ" if found.differences else "no divergence"
+    tree = "nothing was handed in to compare"
+    if changed is not None:
+        tree = f"ANOTHER REPO: {', '.join(changed[:10])}" if changed else "the same repo at the end"
+    lines = [
+        f"{found.calls} tool calls run again, {found.from_record} answers taken from the record: {differing}; {tree}",
+        *(line for each in found.differences for line in each.text.splitlines()),
+    ]
+    facts = {
+        "calls": found.calls,
+        "from_record": found.from_record,
+        "divergence": found.divergence,
+        "differences": found.differences,
+        "changed_files": changed,
+        "is_same": is_same,
+    }
     emit(args, facts, lines)
-    return 0 if found.divergence is None else 1
+    return 0 if is_same else 1
+
+
+def _handed_in(ledger: Ledger, round_id: str) -> FileTree | None:
+    """The files that the latest proposal handed in; None when it handed in none."""
+    proposed = last_proposal(ledger.steps(round_id))
+    if proposed is None or proposed.tree_sha256 is None:
+        return None
+    return decode_tree(ledger.blob(proposed.tree_sha256))
+
+
+def _changed(before: FileTree, after: FileTree) -> list[str]:
+    """Paths of files that two trees do not have alike."""
+    one, other = (
+        {each.path: (each.content, each.is_executable) for each in tree} for tree in (before, after)
+    )
+    return sorted(path for path in {*one, *other} if one.get(path) != other.get(path))
 
 
 def fork(args: argparse.Namespace) -> int:

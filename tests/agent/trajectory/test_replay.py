@@ -1,5 +1,6 @@
 """Recorded rounds run again, diverge where they should, and can be taken up in the middle."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,52 @@ def test_chance_is_a_divergence_and_is_shown(lab, record, fresh, command):
     assert (found.turn, found.tool) == (2, "shell")
     assert "-" in found.text
     assert "+" in found.text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "date", "date -u +%FT%TZ", "date '+%Y-%m-%d %H:%M:%S,%3N INFO ready'", "touch x; ls -l x", "mktemp",
+        "time sleep 0.0$RANDOM", "echo took 0.$RANDOM seconds",
+        "python -c 'import tempfile, time; print(tempfile.mkdtemp(), time.ctime())'",
+    ],
+)  # fmt: skip
+def test_clocks_and_temporary_names_are_not_divergences(lab, record, fresh, command):
+    recording = record(Puppet(shell(command), GIVE_UP))
+    time.sleep(1.1)
+    found = replay(recording, fresh(), lab.tree)
+    assert found.differences == ()
+    assert found.calls == 2
+
+
+def test_every_call_is_run_whatever_differs_and_the_repo_at_the_end_is_what_counts(
+    lab, record, fresh
+):
+    recording = record(
+        Puppet(
+            shell("echo $RANDOM$RANDOM"), shell("echo 'STEPS = 7' > model.py"),
+            shell("cat /proc/sys/kernel/random/uuid"), GIVE_UP,
+        )
+    )  # fmt: skip
+    found = replay(recording, fresh(), lab.tree)
+    assert [each.turn for each in found.differences] == [1, 3]
+    assert (found.calls, found.turns) == (4, 4)
+    assert {each.path: each.content for each in found.tree}["model.py"] == b"STEPS = 7\n"
+
+
+def test_a_sandbox_that_is_lost_ends_the_replay_without_a_repo(lab, record, fresh):
+    recording = record(Puppet(shell("true"), shell("echo two"), shell("echo three"), GIVE_UP))
+    broken = fresh()
+    exec_ = broken.exec
+
+    def lost_later(*words, **more):
+        broken.is_broken = broken.is_broken or "echo two" in repr((words, more))
+        return exec_(*words, **more)
+
+    broken.exec = lost_later
+    found = replay(recording, broken, lab.tree)
+    assert found.tree == ()
+    assert "the sandbox is lost" in found.differences[-1].replayed
 
 
 def test_another_starting_point_diverges_at_the_first_look(lab, record, fresh):
