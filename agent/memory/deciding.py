@@ -108,7 +108,8 @@ def _evidence(profile: Profile) -> str:
     confirm = plan_for(profile.plan, Purpose.CONFIRM, None)
     return (
         f"- Evidence: up to {screen.max_pairs} pairs of runs, champion and candidate on the same new instance, then up to "
-        f"{confirm.max_pairs} pairs on others."
+        f"{confirm.max_pairs} pairs on others; "
+        "after a first promotion against the baseline too."
     )
 
 

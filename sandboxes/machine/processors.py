@@ -12,7 +12,9 @@ from pathlib import Path
 CPU_FILE = Path("/proc/cpuinfo")
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 _FLAGS = re.compile(r"^(?:flags|Features)\s*:\s*(.+)$", re.MULTILINE)
-_VECTOR_FLAG = re.compile(r"sse4_2|f16c|fma|avx\w*|amx_\w+|asimd\w*|sve\w*|sme\w*|bf16|i8mm|fphp")
+_VECTOR_FLAG = re.compile(
+    r"sse4_2|f16c|fma|avx\w*|amx_\w+|asimd\w*|sve\w*|sme\d*|sme_\w+|bf16|i8mm|fphp"
+)
 """Flags by which code for vectors and matrices is chosen."""
 
 

@@ -88,12 +88,12 @@ def test_what_is_left_is_what_was_allowed_less_what_was_used_and_never_below_not
 def test_processors_are_told_as_the_kernel_tells_them(tmp_path):
     file = tmp_path / "cpuinfo"
     file.write_text(
-        "processor\t: 0\nmodel name\t: Fast 9000\nflags\t\t: fpu avx2 avx512f sse4_2 xavx\n"
+        "processor\t: 0\nmodel name\t: Fast 9000\nflags\t\t: fpu smep avx2 avx512f sse4_2 xavx\n"
     )
     found = find_processors(file)
     assert found.text.startswith(
         f"{len(os.sched_getaffinity(0))} x Fast 9000 (avx2 avx512f sse4_2), "
     )
-    file.write_text("processor\t: 0\nFeatures\t: fp asimd sve bf16 crc32\n")
-    assert find_processors(file).flags == ("asimd", "sve", "bf16")
+    file.write_text("processor\t: 0\nFeatures\t: fp asimd sve bf16 sme2 crc32\n")
+    assert find_processors(file).flags == ("asimd", "sve", "bf16", "sme2")
     assert find_processors(tmp_path / "none").flags == ()
