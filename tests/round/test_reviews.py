@@ -164,9 +164,7 @@ def test_the_reviewer_is_asked_while_the_gain_is_confirmed_and_its_block_ends_th
 
     with playing(tmp_path, ledger, monkeypatch) as provider:
         provider.trouble = vote
-        campaign_id = queue(
-            [idea(GAIN), idea("03_score_pairs_not_positions")], reviewer=GPT, budget_usd=50.0
-        )
+        campaign_id = queue([idea(GAIN)] * 2, reviewer=GPT, budget_usd=50.0)
         provider.campaign_id = campaign_id
         status, log = work(timeout_s=300)
     assert status == 0, log
