@@ -18,7 +18,7 @@ def listing(path, limit):
     rows = []
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__")
-        for name in sorted(files):
+        for name in sorted(set(files) - {".git"}):
             full = os.path.join(folder, name)
             try:
                 size = os.lstat(full).st_size

@@ -118,6 +118,7 @@ def test_the_editor_shows_what_it_compares_with(lab, walled):
     assert "[cut: 9000 characters in all]" in said[5]
     assert "read parts with the shell" in said[6]
     assert "dos.py" in said[7]
+    assert ".git" not in said[7]
     assert "insert_line is 0 to 3" in said[8]
     assert "mine" in said[10]
     assert "the source has" in said[11]
