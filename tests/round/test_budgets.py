@@ -103,7 +103,8 @@ def test_the_dollar_cap_holds_through_failures_retries_and_replies_that_cannot_b
     assert status == 0, log
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
     assert_within(ledger, provider, campaign_id, usd=cap)
-    assert billed_usd(provider) > 0.5 * cap, "the cap did not bind"
+    # Calls that were cut off stay reserved at their largest, so the cap binds before it is reached.
+    assert billed_usd(provider) > 0.4 * cap, "far too little was spent"
     assert "usd" in reason_of(ledger, campaign_id)
     assert all(each.status is ChargeStatus.SETTLED for each in ledger.charges(campaign_id))
     ended = [each.ended_as for each in RoundBook(ledger).of_campaign(campaign_id)]
