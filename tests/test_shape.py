@@ -14,6 +14,7 @@ MAX_LINES = 500
 BANNED = {"utils", "helpers", "common", "misc", "manager", "handler", "data", "info", "process"}
 PROCESS_BACKEND = ROOT / "sandboxes" / "process.py"
 """Named after the thing it is: the backend "process"."""
+README_LINES, README_WIDTH = 40, 120
 
 
 def modules():
@@ -43,6 +44,9 @@ def test_every_room_has_a_readme_with_its_decisions():
     for room in (*ROOMS, "tests"):
         text = (ROOT / room / "README.md").read_text(encoding="utf-8")
         assert f"docs/decisions/{room}.md" in text
+        lines = text.splitlines()
+        assert len(lines) <= README_LINES, f"{room}/README.md is a page, not a book"
+        assert max(map(len, lines)) <= README_WIDTH, f"{room}/README.md"
 
 
 def test_no_file_of_the_project_names_a_place_of_one_machine():
