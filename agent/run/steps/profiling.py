@@ -3,10 +3,12 @@
 Does not: time anything that counts; a profiled run is slower than a plain one.
 """
 
+import re
 from collections.abc import Sequence
 
 SHOWN_FUNCTIONS = 20
 MARK = "--- own time by function ---"
+_LIBRARY = re.compile(r"[^\s:]*/lib/python3\.\d+/(?:(?:site|dist)-packages/)?")
 PROGRAM = """
 import cProfile, os, pstats, runpy, sys
 words = sys.argv[1:]
@@ -50,4 +52,7 @@ def profiled(entry: Sequence[str]) -> tuple[str, ...] | None:
 def profile_told(stdout: str) -> str:
     """What the profiler printed, or that it did not."""
     _, mark, rows = stdout.rpartition(f"{MARK}\n")
-    return f"{MARK}\n{rows.rstrip()}" if mark else "no profile: the run ended without it"
+    if not mark:
+        return "no profile: the run ended without it"
+    # Where a library lies on this machine is no news, and the same long path in every row hides the names.
+    return f"{MARK}\n{_LIBRARY.sub('', rows).rstrip()}"

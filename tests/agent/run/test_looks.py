@@ -81,4 +81,8 @@ def test_the_profile_names_where_the_time_goes_and_keeps_the_exit_code(tmp_path)
     told = profile_told(done.stdout)
     assert told.startswith(MARK)
     assert any("beside.py:2 <genexpr>" in row for row in told.splitlines()[2:4])
+    rows = f"{MARK}\n1 calls  ../../usr/lib/python3.11/json/decoder.py:3 f\n2 calls  /x/lib/python3.12/site-packages/a/b.py:1 g\n3 calls  trainer/c.py:2 h\n"
+    assert profile_told(rows).splitlines()[1:] == [
+        "1 calls  json/decoder.py:3 f", "2 calls  a/b.py:1 g", "3 calls  trainer/c.py:2 h",
+    ]  # fmt: skip
     assert profile_told("nothing") == "no profile: the run ended without it"
