@@ -12,7 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +43,8 @@ class Request:
     track: str
     settings: Mapping[str, object]
     """`[rsi.profile.<name>.settings]` with the track's merged over."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Limit of each quality rule that has one; empty for an instance that was made before."""
 
     def integer(self, key: str) -> int:
         """A whole number of the settings.
@@ -203,15 +205,16 @@ def _request(profile: str, purpose: str, seed: bytes) -> Request:
     declared = declared_task()
     if declared["profile"] != profile:
         raise ValueError(f"--profile {profile} but {TASK_VARIABLE} is about {declared['profile']}")
-    settings = declared["settings"]
-    if not isinstance(settings, dict):
-        raise TypeError(f"{TASK_VARIABLE}: settings is not a table")
+    settings, rules = declared["settings"], declared["quality"]
+    if not isinstance(settings, dict) or not isinstance(rules, list):
+        raise TypeError(f"{TASK_VARIABLE}: settings is not a table, or quality no list")
     return Request(
         profile=profile,
         purpose=purpose,
         seed=seed,
         track=str(declared["track"]),
         settings=settings,
+        limits={rule["name"]: rule["limit"] for rule in rules if rule["limit"] is not None},
     )
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.language import CLASSES, SYLLABLES, TOPICS, Language, Vocabulary
+from harness.language import CLASSES, SIGNS, TOPICS, Language, Vocabulary
 
 Ints = npt.NDArray[np.int64]
+CAPITALS = np.arange(ord("A"), ord("Z") + 1)
 
 FEWEST_SENTENCES, MOST_SENTENCES = 8, 16
 """Sentences of one document, uniform."""
@@ -65,10 +66,35 @@ def write_text(language: Language, rng: np.random.Generator, *, size: int) -> Te
     while written < size:
         documents = (size - written) // MEAN_DOCUMENT_BYTES + 2
         content, content_bits = _Writer(language, rng, documents).write()
+        if language.has_scripts:
+            content, script_bits = _in_scripts(language, rng, content)
+            content_bits += script_bits
         pieces.append(content)
         written += len(content)
         bits += content_bits
     return Text(content=b"".join(pieces)[:size], bits_per_byte=bits / written)
+
+
+def _in_scripts(
+    language: Language, rng: np.random.Generator, content: bytes
+) -> tuple[bytes, float]:
+    """The documents, each with its letters in signs of its own, and the bits of the signs that can be seen in them.
+
+    What a letter looks like must be read off the document so far: a count of neighbouring signs over all documents knows
+    nearly nothing, for the next document has others.
+    """
+    stream = np.frombuffer(content, dtype=np.uint8)
+    document = np.cumsum(stream == ord("\n")) - 1
+    letters = np.frombuffer(language.letters, dtype=np.uint8)
+    signs = np.tile(np.frombuffer(SIGNS, dtype=np.uint8), (document[-1] + 1, 1))
+    scripts = np.tile(np.arange(128, dtype=np.uint8), (len(signs), 1))
+    scripts[:, letters] = rng.permuted(signs, axis=1)[:, : len(letters)]
+    scripts[:, CAPITALS] = scripts[:, CAPITALS + 32]
+    is_seen = np.zeros(scripts.shape, dtype=bool)
+    is_seen[document, stream] = True
+    cost = np.cumsum(np.log2(len(SIGNS) - np.arange(len(letters))))
+    seen = is_seen[:, letters].sum(axis=1)
+    return scripts[document, stream].tobytes(), float(cost[seen - 1].sum())
 
 
 class _Writer:
@@ -232,11 +258,11 @@ class _Writer:
 
     def _draw_cast(self, documents: int) -> tuple[Ints, Ints]:
         people = len(CAST_PROBABILITY)
-        syllables = self._rng.integers(SYLLABLES, size=(documents, people, 3))
+        spelled = self._language.syllables
+        syllables = self._rng.integers(len(spelled), size=(documents, people, 3))
         is_long = self._rng.random((documents, people)) < LONG_NAME_PROBABILITY
         self._bits += documents * people  # long or short, one bit each
-        self._bits += float(np.log2(SYLLABLES)) * float((2 + is_long).sum())
-        spelled = self._language.syllables
+        self._bits += float(np.log2(len(spelled))) * float((2 + is_long).sum())
         names = [
             b"".join(spelled[part] for part in parts[: 2 + long]).capitalize()
             for parts, long in zip(

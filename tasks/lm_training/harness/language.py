@@ -5,9 +5,11 @@ word lists that were learned on one language are worthless on another, while the
 """
 
 from dataclasses import dataclass
+from operator import eq
 
 import numpy as np
 import numpy.typing as npt
+from harness_kit import Request, pcg64
 
 CLASSES = 3
 """Grammatical classes of nouns; determiners, adjectives and verbs agree with the class."""
@@ -20,6 +22,10 @@ TOPIC_SHARE = 0.65
 ZIPF_EXPONENT = 1.0
 """Frequency of the word of rank r is proportional to 1 / (r + ZIPF_SHIFT) ** ZIPF_EXPONENT."""
 ZIPF_SHIFT = 2.7
+SCRIPT_VOWELS, SCRIPT_CONSONANTS = 3, 3
+"""Letters of a language that is written in scripts: so few that a document shows all of them in a line or two."""
+SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+"""What the scripts draw from."""
 FUNCTION_WORDS = (
     *("the_0", "the_1", "the_2"),
     *("that_0", "that_1", "that_2"),
@@ -53,12 +59,34 @@ class Language:
     adjective_endings: tuple[bytes, ...]
     function_words: dict[str, bytes]
     syllables: tuple[bytes, ...]
+    letters: bytes
+    """All that words are spelled with, the large ones at the beginning of names too."""
+    has_scripts: bool
+    """Whether every document writes the letters with signs of its own."""
     order: tuple[int, int, int]
     """Word order as positions of subject, verb and object."""
     is_adjective_first: bool
 
 
-def make_language(rng: np.random.Generator, *, nouns: int, verbs: int, adjectives: int) -> Language:
+def language_of(request: Request, seed: bytes) -> Language:
+    """The language that a seed draws in the request's profile."""
+    return make_language(
+        pcg64(seed, "language"),
+        nouns=request.integer("nouns"),
+        verbs=request.integer("verbs"),
+        adjectives=request.integer("adjectives"),
+        has_scripts=request.settings["has_scripts"] is True,
+    )
+
+
+def make_language(
+    rng: np.random.Generator,
+    *,
+    nouns: int,
+    verbs: int,
+    adjectives: int,
+    has_scripts: bool = False,
+) -> Language:
     """Draw one language.
 
     Args:
@@ -66,8 +94,9 @@ def make_language(rng: np.random.Generator, *, nouns: int, verbs: int, adjective
         nouns: Number of nouns; must be a multiple of TOPICS, as the next two.
         verbs: Number of verb stems.
         adjectives: Number of adjective stems.
+        has_scripts: Whether every document has a script of its own; the language then has few letters.
     """
-    spell = _Speller(rng)
+    spell = _Speller(rng, is_small=has_scripts)
     function_words = {
         role: spell.word(5 if role.startswith("title") else 3) for role in FUNCTION_WORDS
     }
@@ -84,6 +113,8 @@ def make_language(rng: np.random.Generator, *, nouns: int, verbs: int, adjective
         adjective_endings=spell.endings(),
         function_words=function_words,
         syllables=spell.syllables(),
+        letters=spell.letters,
+        has_scripts=has_scripts,
         order=((0, 1, 2), (0, 2, 1), (1, 0, 2))[int(rng.integers(3))],
         is_adjective_first=bool(rng.integers(2)),
     )
@@ -92,11 +123,14 @@ def make_language(rng: np.random.Generator, *, nouns: int, verbs: int, adjective
 class _Speller:
     """Makes distinct pronounceable words from this language's own letter frequencies."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, *, is_small: bool) -> None:
         letters = rng.permutation(np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", dtype=np.uint8))
+        vowels, consonants = (SCRIPT_VOWELS, SCRIPT_CONSONANTS) if is_small else (6, 20)
+        self.letters = letters[: vowels + consonants].tobytes()
+        self._is_small = is_small
         self._rng = rng
-        self._vowels = letters[:6]
-        self._consonants = letters[6:]
+        self._vowels = letters[:vowels]
+        self._consonants = letters[vowels : vowels + consonants]
         self._used: set[bytes] = set()
 
     def word(self, length: int) -> bytes:
@@ -107,6 +141,8 @@ class _Speller:
             phase = int(self._rng.integers(2))
             alternating = (np.arange(length) + phase) % 2 == 0
             spelled = np.where(alternating, vowels, consonants).astype(np.uint8).tobytes()
+            if self._is_small and any(map(eq, spelled, spelled[2:])):
+                continue
             if spelled not in self._used:
                 self._used.add(spelled)
                 return spelled
@@ -118,7 +154,7 @@ class _Speller:
         return tuple(bytes((int(a), int(b))) for a, b in zip(first, second, strict=True))
 
     def syllables(self) -> tuple[bytes, ...]:
-        """SYLLABLES distinct consonant-vowel pairs."""
+        """SYLLABLES distinct consonant-vowel pairs, or all that there are."""
         pairs = [bytes((int(c), int(v))) for c in self._consonants for v in self._vowels]
         chosen = self._rng.permutation(len(pairs))[:SYLLABLES]
         return tuple(pairs[int(index)] for index in chosen)

@@ -8,9 +8,9 @@ from harness_kit import Check, Request, pcg64
 from harness.corpus import write_text
 from harness.family import ModelConfig, read_config, weight_shapes
 from harness.forward import Floats, bits_per_byte
-from harness.language import make_language
+from harness.language import language_of
 from harness.looking_ahead import complaint, probe_model
-from harness.ngram import ngram_bits_per_byte
+from harness.ngram import best_table_bits, ngram_bits_per_byte
 
 SPREAD_LIMIT = 0.02
 """Largest accepted standard deviation of the entropy over seeds, relative to its mean."""
@@ -19,6 +19,13 @@ SPREAD_TEXT_BYTES = 60_000
 NGRAM_ORDER = 6
 CONTEXT_GAP_BPB = 0.2
 """A static n-gram must stay at least this far above the entropy, or context is worth nothing."""
+TABLE_CONTEXT = 3
+"""Bytes that a table of counts may look back."""
+TABLE_GAP_BPB = 0.1
+"""Every such table must miss the limit by at least this much."""
+TABLE_SEEDS = 3
+MANY_BYTES = 1_000_000
+"""Longer texts are counted for one language alone."""
 
 
 def random_weights(
@@ -48,6 +55,7 @@ def run_checks(request: Request) -> Sequence[Check]:
         _check_uniform(read_config(pinned), request.seed),
         _check_spread(request),
         _check_context_pays(request),
+        _check_tables(request),
     )
 
 
@@ -78,7 +86,7 @@ def _check_spread(request: Request) -> Check:
     bounds = []
     for number in range(SPREAD_SEEDS):
         seed = bytes([number]) * 32
-        language = make_language(pcg64(seed, "language"), **_sizes(request))
+        language = language_of(request, seed)
         text = write_text(language, pcg64(seed, "hidden"), size=SPREAD_TEXT_BYTES)
         bounds.append(text.bits_per_byte)
     mean, deviation = float(np.mean(bounds)), float(np.std(bounds, ddof=1))
@@ -91,7 +99,7 @@ def _check_spread(request: Request) -> Check:
 
 def _check_context_pays(request: Request) -> Check:
     """The best static n-gram must lie well above the entropy."""
-    language = make_language(pcg64(request.seed, "language"), **_sizes(request))
+    language = language_of(request, request.seed)
     size = min(request.integer("train_bytes"), 1_000_000)
     train = write_text(language, pcg64(request.seed, "train"), size=size)
     test = write_text(language, pcg64(request.seed, "hidden"), size=16_000)
@@ -104,8 +112,25 @@ def _check_context_pays(request: Request) -> Check:
     )
 
 
-def _sizes(request: Request) -> dict[str, int]:
-    return {key: request.integer(key) for key in ("nouns", "verbs", "adjectives")}
+def _check_tables(request: Request) -> Check:
+    """No table of counts may come near the limit, or training would be beaten by counting neighbours."""
+    limit = request.limits["hidden_bpb"]
+    size = request.integer("train_bytes")
+    best = []
+    for number in range(TABLE_SEEDS if size <= MANY_BYTES else 1):
+        seed = bytes([number]) * 32
+        language = language_of(request, seed)
+        train = write_text(language, pcg64(seed, "train"), size=size).content
+        hidden = write_text(
+            language, pcg64(seed, "hidden"), size=request.integer("hidden_bytes")
+        ).content
+        best.append(best_table_bits(train, hidden, max_context=TABLE_CONTEXT))
+    return Check(
+        name="no_table_reaches_the_limit",
+        is_ok=min(best) >= limit + TABLE_GAP_BPB,
+        evidence=f"best table of up to {TABLE_CONTEXT} bytes of context {min(best):.3f} bits per byte over {len(best)} "
+        f"languages, limit {limit:g}",
+    )
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -31,7 +31,7 @@ from harness.family import (
     require_affordable,
 )
 from harness.forward import Floats, NotFiniteError, bits_per_byte, without_specks
-from harness.language import make_language
+from harness.language import language_of
 from harness.looking_ahead import complaint, probe_model
 from harness.reference import REFERENCE_FILE, train_reference
 from harness.selfcheck import run_checks
@@ -60,12 +60,7 @@ class TrainingHarness:
         }
 
     def instance(self, request: Request, public: Path, secret: Path) -> None:
-        language = make_language(
-            pcg64(request.seed, "language"),
-            nouns=request.integer("nouns"),
-            verbs=request.integer("verbs"),
-            adjectives=request.integer("adjectives"),
-        )
+        language = language_of(request, request.seed)
         bounds = {}
         for folder, name in ((public, "train"), (public, "validation"), (secret, "hidden")):
             size = request.integer(f"{name}_bytes")

@@ -71,7 +71,12 @@ def request_of(harness: SimpleNamespace) -> Callable[..., object]:
         task = load_task("lm_training", track=track)
         declared = json.loads(harness_variables(task, task.profiles[profile])["RSI_TASK_JSON"])
         return harness.kit.Request(
-            profile=profile, purpose="dev", seed=seed, track=track, settings=declared["settings"]
+            profile=profile,
+            purpose="dev",
+            seed=seed,
+            track=track,
+            settings=declared["settings"],
+            limits={rule["name"]: rule["limit"] for rule in declared["quality"]},
         )
 
     return make

@@ -32,7 +32,7 @@ def run_smoke(task, backend, tree):
 def test_torch_and_the_harness_agree_on_the_loss(lm_task, backend, harness, tmp_path):
     instance, run, graded = run_smoke(lm_task, backend, read_tree(lm_task.repo))
     assert graded.outcome.value == "ok"
-    printed = re.findall(rb"step=40 .*validation_bpb=([\d.]+)", run.execution.stdout)
+    printed = re.findall(rb"step=280 .*validation_bpb=([\d.]+)", run.execution.stdout)
     write_tree(run.output, tmp_path)
     config = harness.family.read_config(json.loads((tmp_path / "config.json").read_text()))
     specs = harness.family.array_specs(config)

@@ -21,9 +21,9 @@ def test_honest_weights_are_graded(graded, leave):
 
 
 def test_a_loss_below_the_entropy_is_called_tampering(graded, leave):
-    head = np.zeros((128, 32), dtype=np.float32)
+    head = np.zeros((128, 48), dtype=np.float32)
     head[ord("a")] = 10.0
-    gain, bias = np.zeros(32, dtype=np.float32), np.ones(32, dtype=np.float32)
+    gain, bias = np.zeros(48, dtype=np.float32), np.ones(48, dtype=np.float32)
     always_a = leave(head=head, final_norm__gain=gain, final_norm__bias=bias)
     result = graded(always_a, hidden=b"a" * 16_000)
     assert result.outcome == "tampered"
@@ -33,7 +33,7 @@ def test_a_loss_below_the_entropy_is_called_tampering(graded, leave):
 def test_weights_that_let_later_bytes_through_are_called_tampering(graded, leave):
     # A byte that no text has overflows into every position before it. The hidden loss is finite and above the
     # entropy all the same: nothing but other endings shows it.
-    embedding = np.random.default_rng(1).standard_normal((128, 32)).astype(np.float32)
+    embedding = np.random.default_rng(1).standard_normal((128, 48)).astype(np.float32)
     embedding[127] = 3e38
     result = graded(leave(token_embedding=embedding))
     assert result.outcome == "tampered"
@@ -57,11 +57,11 @@ def test_a_harness_that_looks_ahead_fails_its_own_check(leaking_harness, request
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"head": np.full((128, 32), np.nan, dtype=np.float32)}, "not finite"),
-        ({"head": np.full((128, 32), np.inf, dtype=np.float32)}, "not finite"),
-        ({"final_norm__gain": np.full(32, 3e38, dtype=np.float32)}, "not finite"),
-        ({"head": np.zeros((128, 33), dtype=np.float32)}, "shape"),
-        ({"head": np.zeros((128, 32), dtype=np.float64)}, "dtype"),
+        ({"head": np.full((128, 48), np.nan, dtype=np.float32)}, "not finite"),
+        ({"head": np.full((128, 48), np.inf, dtype=np.float32)}, "not finite"),
+        ({"final_norm__gain": np.full(48, 3e38, dtype=np.float32)}, "not finite"),
+        ({"head": np.zeros((128, 49), dtype=np.float32)}, "shape"),
+        ({"head": np.zeros((128, 48), dtype=np.float64)}, "dtype"),
         ({"head": np.array([object()])}, "dtype"),
         ({"extra": np.zeros(3, dtype=np.float32)}, "not asked for"),
         ({"config": {"layers": 2}}, "pinned"),
@@ -74,9 +74,9 @@ def test_malformed_output_is_refused(harness, graded, leave, changes, message):
 
 def test_scores_beside_which_a_logarithm_rounds_away_cost_what_they_say(harness, graded, leave):
     """All bytes at 2e8 are a guess among 128, whatever float32 makes of the logarithm of their sum."""
-    first = np.zeros((128, 32), dtype=np.float32)
+    first = np.zeros((128, 48), dtype=np.float32)
     first[:, 0] = 2e8
-    bias = np.zeros(32, dtype=np.float32)
+    bias = np.zeros(48, dtype=np.float32)
     bias[0] = 1
     changes = {"head": first, "final_norm__gain": 0 * bias, "final_norm__bias": bias}
     assert graded(leave(**changes)).quality["hidden_bpb"] == pytest.approx(7)

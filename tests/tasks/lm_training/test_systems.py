@@ -109,7 +109,7 @@ def test_gaps_are_graded_beside_the_loss(
     same = harness.task.TrainingHarness().grade(instance_with_reference, out)
     assert same.outcome == "ok"
     assert {name: same.quality[name] for name in GAPS} == dict.fromkeys(GAPS, 0.0)
-    forged = np.random.default_rng(5).standard_normal((128, 32)).astype(np.float32)
+    forged = np.random.default_rng(5).standard_normal((128, 48)).astype(np.float32)
     leave(head=forged)(out)
     found = harness.task.TrainingHarness().grade(instance_with_reference, out)
     bounds = limits(systems.profiles["smoke"])

@@ -20,23 +20,23 @@ class TrainingSettings:
 
 PROFILES = {
     "smoke": TrainingSettings(
-        steps=40,
+        steps=280,
         batch_size=8,
         learning_rate=4e-3,
         weight_decay=0.01,
         dropout=0.1,
-        validate_every=20,
+        validate_every=70,
     ),
     "demo": TrainingSettings(
-        steps=100,
+        steps=160,
         batch_size=8,
         learning_rate=4e-3,
         weight_decay=0.01,
         dropout=0.1,
-        validate_every=25,
+        validate_every=40,
     ),
     "full": TrainingSettings(
-        steps=800,
+        steps=1100,
         batch_size=32,
         learning_rate=1e-3,
         weight_decay=0.01,
