@@ -54,9 +54,10 @@ class Fitting:
         """Compact older steps when the conversation fills its share of the context."""
         self._shrink(int(self.model.context_tokens * self.limits.context_share))
 
-    def shorten(self, error: ContextOverflowError) -> bool:
+    def shorten(self, refused: Request, error: ContextOverflowError) -> bool:
         """Make the next request shorter than one that was refused; False when nothing is left to cut."""
-        before, told = self.request(), error.context_tokens
+        # The model may have learnt its context from the refusal, so that asking again now is already less.
+        before, told = refused, error.context_tokens
         size = request_tokens_estimate(before)
         ceiling = size if told is None else min(size, told)
         half = before.max_output_tokens // 2 if told is None else int(told * OUTPUT_SHARE)

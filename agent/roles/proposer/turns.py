@@ -196,10 +196,11 @@ class Loop:
     def _ask(self) -> Reply:
         self.fitting.make_room()
         for _ in range(MOST_SHORTENINGS):
+            request = self.fitting.request()
             try:
-                return self.caller.complete(self.fitting.request())
+                return self.caller.complete(request)
             except ContextOverflowError as error:
-                if not self.fitting.shorten(error):
+                if not self.fitting.shorten(request, error):
                     raise
         return self.caller.complete(self.fitting.request())
 

@@ -132,7 +132,7 @@ def test_a_later_turn_is_shortened_as_often_as_it_takes(make, provider, task, sa
     small_server(provider)
     provider.acts = [*shells, GIVE_UP]
     proposal = run(lab, make())
-    assert proposal.outcome is ProposalOutcome.NO_PATCH
+    assert proposal.outcome is ProposalOutcome.GAVE_UP
     assert proposal.reason == "done"
     assert sum(note == "compaction" for note in lab.notes()) > 1
 
