@@ -48,6 +48,9 @@ def check(file: SourceFile) -> Iterator[Finding]:
                     yield file.finding("environment_probe", Severity.HOLD, node, message)
             case ast.Compare():
                 yield from _compared(file, node)
+            case ast.Call(func=function, args=[ast.JoinedStr() | ast.Constant(value=str() | bytes())]) if file.name_of(function) == "builtins.hash":  # fmt: skip
+                message = "the hash of a text, which is another in every process"
+                yield file.finding("environment_probe", Severity.HOLD, node, message)
             case ast.Call(func=ast.Attribute(value=value, attr=question)):
                 if question in TEXT_QUESTIONS and _is_where(file, value):
                     yield _where(file, node)

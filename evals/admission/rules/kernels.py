@@ -37,11 +37,26 @@ SPLICED = re.compile(r"\w\\\n[ \t]*\w|\?\?[/=()'<>!-]|%:|##")
 """Names put together by the preprocessor or over the end of a line."""
 PRAGMAS = re.compile(r"^[ \t]*#[ \t]*pragma[^\n]*", re.MULTILINE)
 POINTED = re.compile(
-    r"\b([A-Za-z_]\w*)\s*(?:\)\s*\([^(){};=]*\)\s*)?=\s*&?\s*([A-Za-z_]\w*)\s*[;,]"
+    r"\b([A-Za-z_]\w*)\s*(?:\)\s*\([^(){};=]*\)\s*)?=\s*(?:&\s*)?([A-Za-z_]\w*)\s*[;,]"
 )
 """Plain assignments of one name to another, those of pointers to functions among them."""
 SIZES = re.compile(r"\bif\s*\((?P<test>(?:[^(){};]|\([^(){};]*\))*)\)")
 EXACT = re.compile(r"==\s*\d{2,}\b|\b\d{2,}\s*==")
+
+
+FOR_EVERYBODY = re.compile(
+    r"\b(rsi_\w+|main|_?_?(libc_)?(start_main|exit|abort|read|write|p?read(v|64)?|p?write(v|64)?|p?poll|select|send\w*|recv\w*|open\w*|close|mmap|munmap|"
+    r"mem(cpy|set|move|cmp)|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|str(len|n?cmp|n?cpy)|v?f?printf|puts|fputs|f(read|write|open|close|flush)|"
+    r"(clock|time|nano|u)_?(gettime|sleep)|sched_yield|futex|syscall|sem_\w+|pthread_\w+|getenv))\s*\("
+)
+"""Functions that the program around a kernel calls as well."""
+ADDRESS = re.compile(
+    r"\(\s*u?intptr_t\s*\)\s{0,9}&?\s{0,9}[\w.>-]{1,60}\s{0,9}\)?\s{0,9}(?:>>\s*\d+|%\s*\(?\s*(?P<modulus>\d{1,9})\b)"
+)
+KEPT = re.compile(
+    r"\bstatic\s+(?!const\b|inline\b)((?:\w+[\s*]+){1,6})(\w+(?:\[[^;(){}]{0,60}\])?\s*(?:[=,][^;(){}]{0,200})?);"
+)
+"""Variables that keep what they hold from call to call."""
 
 
 def defined_in(texts: Iterable[str]) -> frozenset[str]:
@@ -70,7 +85,47 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
     for found in SIZES.finditer(text):
         if len(EXACT.findall(found.group("test"))) > 1:
             yield found.start(), "special_case", "another path for exactly one combination of sizes"
+    for found in FOR_EVERYBODY.finditer(text):
+        before = re.split(r"[;{}]|\n\s*\n", text[max(0, found.start() - 120) : found.start()])[-1]
+        if "static" not in before and _has_body(text, found.end()):
+            message = f"defines {found.group(1)} for the whole program"
+            yield found.start(), "native_code", message
+    yield from _coins(text)
+    yield from _remembered(text)
     yield from _calls(text, own | defined_in([text]))
+
+
+def _has_body(text: str, start: int) -> bool:
+    """Whether a body follows the arguments that start here."""
+    depth = 1
+    for offset, sign in enumerate(text[start : start + 1000]):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return text[start + offset + 1 : start + offset + 100].lstrip().startswith("{")
+    return False
+
+
+def _coins(text: str) -> Iterator[tuple[int, str, str]]:
+    """Numbers made of where something lies, which is another place in every process; alignment is none."""
+    for found in ADDRESS.finditer(text):
+        modulus = int(found.group("modulus") or 1)
+        if found.group("modulus") is None or modulus & (modulus - 1):
+            yield found.start(), "environment_probe", "a coin by where something lies in memory"
+
+
+def _remembered(text: str) -> Iterator[tuple[int, str, str]]:
+    """Questions about what an earlier call left; whether it left anything, or enough room, is none."""
+    kept = {re.split(r"[=\s\[]", each.strip(" *"))[0] for found in KEPT.finditer(text) for each in found.group(2).split(",")}  # fmt: skip
+    if not kept:
+        return
+    for found in re.finditer(r"\b(?P<up>[A-Za-z_]\w*)\s*(?:\+\+|--|[+-]=\s*\d)|(?:\+\+|--)\s*(?P<down>[A-Za-z_]\w*)", text):  # fmt: skip
+        if {found.group("up"), found.group("down")} & kept:
+            yield found.start(), "special_case", "counts its calls"
+    plain = r"(?!\s*(?:0|1|NULL|nullptr|false|true)\b)"
+    for found in re.finditer(rf"(?<![=!<>])[=!]={plain}\s*(?:\(\w+\))?(?P<right>[A-Za-z_]\w*)?", text):  # fmt: skip
+        left = re.search(r"([A-Za-z_]\w*)\s*$", text[max(0, found.start() - 60) : found.start()])
+        if {found.group("right"), left and left.group(1)} & kept:
+            yield found.start(), "special_case", "decides by what an earlier call left"
 
 
 def _calls(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:

@@ -52,6 +52,10 @@ WORD_SHARE = 0.4
 MANY_DIGITS = 4
 """Digits of one name from which it holds a number; `conv2d_3x3` and `float32` have fewer."""
 FEW_NUMBERED = 8
+DIGITS_OF_A_NUMBER = 3
+"""Digits of one text from which it holds a number."""
+TEXTS_IN_A_ROW = 64
+"""Different texts in one literal or call from which it counts as a table; lists of keywords and instructions are shorter."""
 NUMBERS_IN_A_ROW = 64
 """Numbers in one literal from which it counts as a table."""
 NUMBERS_SIDE_BY_SIDE = 8
@@ -101,8 +105,10 @@ def check(file: SourceFile) -> Iterator[Finding]:
         elif isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
             if not isinstance(file.parents.get(node), ast.List | ast.Tuple | ast.Set | ast.Dict):
                 yield from _one_table(file, node, _table_bytes(file, node))
+                yield from _table_of_texts(file, node)
         elif isinstance(node, ast.Call):
             yield from _unpacked(file, node)
+            yield from _table_of_texts(file, node)
     numbered = {name for name in file.kept(_names) if sum(map(str.isdigit, name)) >= MANY_DIGITS}
     if len(numbered) > FEW_NUMBERED:
         message = f"{len(numbered)} names that hold numbers"
@@ -170,6 +176,12 @@ def added_data(
     if unjudged > cap:
         message = f"adds {unjudged} bytes of text in a script whose density says nothing"
         yield Severity.HOLD, message
+    written = sum(_digits_in(each.content) for each in added if each.kind is DataKind.TEXT)
+    if digits <= cap < digits + written:
+        yield (
+            Severity.HOLD,
+            f"adds numbers and texts of {digits + written} digits in all, allowed are {cap}",
+        )
     if (named := sum(map(_size, names))) > NAMES_ALLOWANCE * cap:
         yield Severity.HOLD, f"adds different names of {named} bytes in all"
 
@@ -271,6 +283,12 @@ def _digits(number: complex) -> int:
     return len(mantissa.replace(".", "").strip("0")) + len(exponent.strip("-+0"))
 
 
+def _digits_in(text: str) -> int:
+    """Digits of a text that holds a number: of "float32" and "utf-8" none, of what is packed neither, which counts as a whole."""
+    count = sum(map(str.isdigit, text))
+    return count if count >= DIGITS_OF_A_NUMBER and not packed_bytes(text) else 0
+
+
 def _numbers_beside(file: SourceFile, node: ast.AST) -> int:
     """Numbers directly in the literal or call that a number stands in."""
     parent = file.parents.get(node)
@@ -366,6 +384,17 @@ def _one_table(file: SourceFile, node: ast.AST, size: int) -> Iterator[Finding]:
             node,
             f"a table of numbers of {size} bytes in the source",
         )
+
+
+def _table_of_texts(file: SourceFile, node: ast.AST) -> Iterator[Finding]:
+    """Many texts side by side, rows of them included: which stand there, and in which order, can carry anything."""
+    texts: set[str | bytes] = set()
+    for part in ast.iter_child_nodes(node):
+        rows = part.elts if isinstance(part, ast.List | ast.Tuple | ast.Set) else [part]
+        texts.update(each.value for each in rows if isinstance(each, ast.Constant) and isinstance(each.value, str | bytes))  # fmt: skip
+    if len(texts) > TEXTS_IN_A_ROW:
+        message = f"a table of {len(texts)} texts in the source"
+        yield file.finding("embedded_data", Severity.HOLD, node, message)
 
 
 def _unpacked(file: SourceFile, node: ast.Call) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from rsi.evals.admission.source.parsed import SourceFile
+from rsi.evals.admission.source.places import MAX_VALUES
 from rsi.evals.types import Finding, Severity
 
 CLOCK_ROOTS = ("time", "datetime", "timeit", "resource")
@@ -17,6 +18,7 @@ SETTINGS = (
     "torch._inductor.config",
     "torch._dynamo.config",
     "torch._functorch.config",
+    "torch.utils.deterministic",
     "numpy.random.bit_generator",
     "sys.stdout",
     "sys.stderr",
@@ -69,6 +71,7 @@ VALUE_BASES = re.compile(r"(^|\.)(float|int|complex|str|bytes|bool|tuple|Tensor|
 """Classes whose objects pass for results."""
 CHANGERS = frozenset({"update", "setdefault", "pop", "clear", "popitem", "__setitem__", "__delitem__", "__ior__"})  # fmt: skip
 """Methods that change a table of names."""
+STREAMS = frozenset({"builtins.open", "io.StringIO", "io.TextIOWrapper", "io.open", "os.fdopen"})
 FORGED_COMPARISONS = frozenset(
     {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__float__"}
 )
@@ -77,6 +80,9 @@ FORGED_COMPARISONS = frozenset(
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report assignments to foreign names and use of the interpreter's insides."""
     for node in file.nodes:
+        if _changes_reports(file, node):
+            message = "what a run prints goes through code of the candidate"
+            yield file.finding("monkeypatch", Severity.HOLD, node, message)
         match node:
             case ast.Assign(targets=targets):
                 for target in targets:
@@ -107,6 +113,39 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _last_words(file, node)
 
 
+def _changes_reports(file: SourceFile, node: ast.AST) -> bool:
+    """Whether the reports of a run, which people and tests read, get another way out than the process's own."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            names = [file.name_of(each) for each in targets if isinstance(each, ast.Attribute)]
+            is_stream = "sys.stdout" in names and not _is_plain_stream(file, value)
+            is_print = isinstance(value, ast.Lambda) and any(isinstance(each, ast.Name) and each.id == "print" for each in targets)  # fmt: skip
+            return is_stream or is_print or "sys.stdout.write" in names
+        case ast.Call(func=function, args=[first, *rest]):
+            match file.name_of(function):
+                case "contextlib.redirect_stdout":
+                    return not _is_plain_stream(file, first)
+                case "builtins.setattr" if rest and file.name_of(first) in {"sys", "sys.stdout"}:
+                    return file.text_of(rest[0]) in {"stdout", "write"}
+        case ast.FunctionDef(name="print"):
+            return not isinstance(file.parents.get(node), ast.ClassDef)
+    return False
+
+
+def _is_plain_stream(file: SourceFile, node: ast.expr) -> bool:
+    """A file, a buffer, or a stream that was kept: nothing of these changes a text."""
+    match node:
+        case ast.Call(func=function):
+            return file.name_of(function) in STREAMS
+        case ast.Name(id=name) if values := file.assignments.get(name, []):
+            return len(values) <= MAX_VALUES and all(not isinstance(each, ast.Name) and _is_plain_stream(file, each) for each in values)  # fmt: skip
+        case ast.Attribute(attr="stdout" | "stderr" | "__stdout__" | "__stderr__"):
+            return True
+        case ast.Attribute(value=ast.Name(id="self")):
+            return True  # what a manager kept when it was entered
+    return isinstance(node, ast.Name)  # what a function was given, or a file that `with` opened
+
+
 def _inside_text(file: SourceFile, node: ast.expr) -> Iterator[Finding]:
     if isinstance(file.parents.get(node), ast.Expr | ast.BinOp | ast.JoinedStr):
         return  # a docstring, or a part of a text that is looked at as a whole
@@ -119,6 +158,9 @@ def _assigned(file: SourceFile, target: ast.AST) -> Iterator[Finding]:
     if isinstance(target, ast.Tuple | ast.List):
         for element in target.elts:
             yield from _assigned(file, element)
+        return
+    if isinstance(target, ast.Starred):
+        yield from _assigned(file, target.value)
         return
     if isinstance(target, ast.Subscript):
         yield from _assigned_item(file, target)
@@ -156,6 +198,10 @@ def _set_by_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         base = file.name_of(node.args[0])
         if base is not None and _is_foreign_object(file, node.args[0]):
             yield from _foreign(file, node, f"{base}.?")
+    elif isinstance(node.func, ast.Attribute) and node.func.attr in {"__setattr__", "__delattr__"}:
+        base = file.name_of(node.func.value)
+        if base is not None and node.args and _is_foreign_object(file, node.func.value):
+            yield from _foreign(file, node, f"{base}.{file.text_of(node.args[0]) or '?'}")
     elif isinstance(node.func, ast.Attribute) and node.func.attr in CHANGERS:
         base = _namespace_of(file, node.func.value)
         if base == "sys.modules":

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from rsi.evals.admission.source.parsed import SourceFile
-from rsi.evals.admission.source.places import MAX_VALUES, Place, place_of
+from rsi.evals.admission.source.places import JOINERS, MAKERS, MAX_VALUES, Place, place_of
 from rsi.evals.types import Finding, Severity
 
 HIDDEN_WORDS = re.compile(
@@ -36,6 +36,7 @@ SEARCHERS = frozenset(
 SEARCHES = frozenset({"glob", "rglob", "iterdir", "walk"})
 READ_METHODS = frozenset({"read_text", "read_bytes", "open"})
 WRITE_METHODS = frozenset({"write_text", "write_bytes"})
+ABOVE_MADE = "leaves the temporary folder that was made for this run"
 
 
 def check(file: SourceFile) -> Iterator[Finding]:
@@ -283,6 +284,9 @@ def _climbing(file: SourceFile, node: ast.Attribute) -> Iterator[Finding]:
         message = "climbs out of the folder that the run was given"
         yield file.finding("outside_paths", Severity.BLOCK, node, message)
         return
+    if _is_made(file, inner.value if isinstance(inner, ast.Attribute) else inner):
+        yield file.finding("outside_paths", Severity.HOLD, node, ABOVE_MADE)
+        return
     severity = _climber(file, node)
     if steps > len(file.path.split("/")) and severity is not None:
         message = f"{steps} folders up is outside the candidate"
@@ -323,6 +327,16 @@ def _is_io_root(file: SourceFile, node: ast.AST, seen: set[str] | None = None) -
     return False
 
 
+def _is_made(file: SourceFile, node: ast.AST) -> bool:
+    """Whether an expression is what `tempfile` has just made, nothing below it."""
+    if isinstance(node, ast.Attribute) and node.attr == "name":
+        node = node.value
+    if isinstance(node, ast.Call) and len(node.args) == 1 and file.name_of(node.func) in JOINERS:
+        node = node.args[0]
+    values = file.assignments.get(node.id, [])[:MAX_VALUES] if isinstance(node, ast.Name) else [node]  # fmt: skip
+    return any(isinstance(each, ast.Call) and file.name_of(each.func) in MAKERS for each in values)
+
+
 def _climbing_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     """os.path.dirname(os.path.dirname(...)) beyond the top of the candidate's tree."""
     if file.name_of(node.func) != "os.path.dirname":
@@ -340,6 +354,8 @@ def _climbing_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     if steps and _is_io_root(file, start):
         message = "climbs out of the folder that the run was given"
         yield file.finding("outside_paths", Severity.BLOCK, node, message)
+    elif steps and _is_made(file, start):
+        yield file.finding("outside_paths", Severity.HOLD, node, ABOVE_MADE)
     elif steps > len(file.path.split("/")):
         yield file.finding(
             "outside_paths", Severity.BLOCK, node, f"{steps} folders up is outside the candidate"

@@ -44,6 +44,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield from _pinned_value(file, node)
         if isinstance(node, ast.Subscript | ast.Call):
             yield from _digest_lookup(file, node)
+            yield from _length_lookup(file, node)
     yield from _shape_tables(file)
 
 
@@ -269,6 +270,40 @@ def _shape_tables(file: SourceFile) -> Iterator[Finding]:
         if table in asked or names & asked:
             message = "a table of answers by exact combinations of sizes"
             yield file.finding("special_case", Severity.BLOCK, table, message)
+
+
+def _length_lookup(file: SourceFile, node: ast.Subscript | ast.Call) -> Iterator[Finding]:
+    """A table of the source that is asked how long something is, with lengths that only one input has."""
+    match node:
+        case ast.Subscript(value=table, slice=ast.Call() as key):
+            pass
+        case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[ast.Call() as key, *_]):  # fmt: skip
+            pass
+        case _:
+            return
+    if not _is_size(file, key):
+        return
+    if (table.id if isinstance(table, ast.Name) else table) in file.kept(_tables_by_length):
+        message = "answers for particular inputs by how long they are"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _tables_by_length(file: SourceFile) -> frozenset[ast.AST | str]:
+    """Dictionaries with lengths that only one input has for keys, and the names that they are given."""
+    found: set[ast.AST | str] = set()
+    for node in file.nodes:
+        if isinstance(node, ast.Dict) and any(map(_is_odd_length, node.keys)):
+            parent = file.parents.get(node)
+            targets = parent.targets if isinstance(parent, ast.Assign) else [getattr(parent, "target", None)]  # fmt: skip
+            found |= {node, *(each.id for each in targets if isinstance(each, ast.Name))}
+    return frozenset(found)
+
+
+def _is_odd_length(node: ast.expr | None) -> bool:
+    """Whether a key is a length that no setting has: three digits, and no multiple of eight or of ten."""
+    if not isinstance(node, ast.Constant) or type(node.value) is not int:
+        return False
+    return node.value >= 100 and bool(node.value % 8) and bool(node.value % 10)
 
 
 def _asked_a_size(file: SourceFile) -> frozenset[ast.AST | str]:

@@ -20,6 +20,9 @@ CACHE_VARIABLES = re.compile(
     r"(CACHE(_?(DIR|PATH|FOLDER|HOME|ROOT|FILE|LOCATION))?|EXTENSIONS_DIR)$"
 )
 
+MAX_NAMES = 16
+"""Variables that one loop may go through and still be looked at one by one."""
+
 
 def check(file: SourceFile) -> Iterator[Finding]:
     """Report what is read from the environment and written to it."""
@@ -28,7 +31,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
             case ast.Call():
                 yield from _environment_call(file, node)
             case ast.Subscript(value=value) if file.name_of(value) == "os.environ":
-                yield from _variable(file, node, file.text_of(node.slice), node)
+                yield from _each(file, node, node.slice)
             case ast.Attribute() | ast.Name() if file.name_of(node) == "os.environ":
                 yield from _whole_environment(file, node)
 
@@ -37,11 +40,51 @@ def _environment_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     name = file.name_of(node.func)
     if name in {"os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault", "os.putenv"}:  # fmt: skip
         if node.args:
-            yield from _variable(file, node, file.text_of(node.args[0]), node)
+            yield from _each(file, node, node.args[0])
     elif name in {"os.environ.update", "os.environ.__setitem__", "os.environ.__ior__"}:
         yield from _variables_set(file, node)
     elif name in {"os.environ.items", "os.environ.keys", "os.environ.values", "os.environ.copy"}:
         yield file.finding("environment_probe", Severity.HOLD, node, "reads every variable")
+
+
+def _each(file: SourceFile, node: ast.AST, key: ast.expr) -> Iterator[Finding]:
+    """A variable by its name, or each that a loop over names in the source goes through."""
+    text = file.text_of(key)
+    names = file.kept(_looped).get(key.id) if text is None and isinstance(key, ast.Name) else None
+    for variable in [text] if names is None else names:
+        yield from _variable(file, node, variable, node)
+
+
+def _looped(file: SourceFile) -> dict[str, tuple[str, ...]]:
+    """Texts that a name goes through which nothing but loops over literals gives a value."""
+    found: dict[str, set[str]] = {}
+    loops: set[ast.AST] = set()
+    named: dict[str, list[ast.expr]] = {}
+    for node in file.nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            named.setdefault(node.targets[0].id, []).append(node.value)
+    for node in file.nodes:
+        match node:
+            case ast.For(target=ast.Name() as target, iter=rows):
+                pass
+            case ast.For(target=ast.Tuple(elts=[ast.Name() as target, _]), iter=ast.Call(func=ast.Attribute(value=rows, attr="items"), args=[])):  # fmt: skip
+                pass
+            case _:
+                continue
+        if isinstance(rows, ast.Name) and len(named.get(rows.id, ())) == 1:
+            rows = named[rows.id][0]
+        parts = rows.elts if isinstance(rows, ast.List | ast.Tuple | ast.Set) else rows.keys if isinstance(rows, ast.Dict) else [None]  # fmt: skip
+        texts = [each.value for each in parts if isinstance(each, ast.Constant) and isinstance(each.value, str)]  # fmt: skip
+        if len(texts) == len(parts):
+            found.setdefault(target.id, set()).update(texts)
+            loops.add(target)
+    given = {each.arg for each in file.nodes if isinstance(each, ast.arg)}
+    given |= {each.id for each in file.nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each not in loops}  # fmt: skip
+    return {
+        name: tuple(sorted(texts))
+        for name, texts in found.items()
+        if name not in given and len(texts) <= MAX_NAMES
+    }
 
 
 def _variables_set(file: SourceFile, node: ast.Call) -> Iterator[Finding]:

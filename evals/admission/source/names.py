@@ -131,6 +131,7 @@ REFERENCES: dict[str, tuple[str, Severity, str]] = {
     "inspect.get_annotations": ("dynamic_code", H, "evaluates annotations that are text"),
     "typing.get_type_hints": ("dynamic_code", H, "evaluates annotations that are text"),
     "typing.ForwardRef": ("dynamic_code", H, "evaluates annotations that are text"),
+    "pydantic.ImportString": ("dynamic_code", H, "finds names by text"),
     "jinja2": ("dynamic_code", H, "a template can run code"),
     "sympy": ("dynamic_code", H, "evaluates expressions that are text"),
     "numpy.testing.runstring": ("dynamic_code", B, _LOAD),

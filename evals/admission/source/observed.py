@@ -28,9 +28,18 @@ class Fact(Enum):
 CLOCKS = re.compile(
     r"^(time\.(time|localtime|gmtime|ctime|asctime|strftime|monotonic|perf_counter|clock_gettime|time_ns|monotonic_ns|"
     r"perf_counter_ns|clock_gettime_ns)|datetime\.(datetime|date)\.(now|today|utcnow|fromtimestamp)|"
-    r"email\.utils\.(localtime|formatdate)|calendar\.timegm)$"
+    r"email\.utils\.(localtime|formatdate)|calendar\.timegm|pandas\.(Timestamp|Period)\.(now|today|utcnow)|"
+    r"logging\.(makeLogRecord|LogRecord))$"
 )
 """Functions that say when it is. Those that start with the process, such as `time.process_time`, say how long it ran."""
+_READERS_OF_DATES = frozenset({"numpy", "pandas", "polars"})
+_NOW = frozenset({"now", "today"})
+"""Texts that these libraries read as a moment."""
+_RECORD = re.compile(r"^(log_?)?rec(ord)?$")
+_RECORDED = frozenset({"created", "asctime", "msecs"})
+"""What a record of a log says of when it was made."""
+_FORMATTERS = frozenset({"format", "format_map", "formatTime", "join"})
+"""Methods whose text says what they are given."""
 FILE_TIMES = frozenset({"st_mtime", "st_ctime", "st_atime", "st_mtime_ns", "st_ctime_ns", "st_atime_ns", "st_birthtime"})  # fmt: skip
 PROFILE_NAME = re.compile(r"^(profile|rsi_profile|profile_name)$", re.IGNORECASE)
 SEED_NAME = re.compile(r"^(?!n_|num_|.*(length|count)).*seed$", re.IGNORECASE)
@@ -86,6 +95,8 @@ class Observed:
                 return named | self._held.get((self._scope(node), name), NOTHING)
             case ast.Attribute(value=value, attr=attribute):
                 own = _by_name(attribute) | self._held.get((None, f".{attribute}"), NOTHING)
+                if _is_recorded_moment(self.file, node):
+                    own |= {Fact.MOMENT}
                 return own | (self.of(value) & {Fact.MOMENT, Fact.CHANCE})
             case ast.Subscript(value=value, slice=key):
                 text = self.file.text_of(key)
@@ -110,7 +121,7 @@ class Observed:
 
     def _of_call(self, node: ast.Call) -> Facts:
         name = self.file.name_of(node.func)
-        if CLOCKS.match(name or ""):
+        if _is_clock(self.file, name or "", node):
             return frozenset({Fact.MOMENT})
         texts = [self.file.text_of(each) for each in node.args[:1]]
         fact = VARIABLES.get(texts[0] or "") if texts else None
@@ -133,12 +144,15 @@ class Observed:
                 frozenset({Fact.CHANCE}) if is_chance else NOTHING
             )
         match node.func:
+            case ast.Attribute(attr="formatTime"):
+                return frozenset({Fact.MOMENT})
             case ast.Name(id=own):
                 return self._held.get((None, f"{own}()"), NOTHING)
             case ast.Attribute(value=receiver, attr=own):
                 returned = self._held.get((None, f"{own}()"), NOTHING)
                 passed = frozenset(Fact) if own in PARTS_OF_TEXT else frozenset({Fact.MOMENT})
-                return returned | (self.of(receiver) & passed)
+                given = _union(map(self.of, node.args)) if own in _FORMATTERS else NOTHING
+                return returned | (self.of(receiver) & passed) | (given & {Fact.MOMENT})
             case ast.Call():  # what `partial` or a decorator made of it
                 return self.of(node.func)
         return NOTHING
@@ -262,18 +276,45 @@ def _union(facts: Iterable[Facts]) -> Facts:
     return frozenset().union(*facts)
 
 
-def _is_source(name: str, node: ast.Call) -> bool:
+def _is_clock(file: SourceFile, name: str, node: ast.Call) -> bool:
+    """Whether a call says when it is, by its name or because it reads "now" as a date."""
+    if CLOCKS.match(name):
+        return True
+    if name.split(".")[0] not in _READERS_OF_DATES or not node.args:
+        return False
+    first = node.args[0]
+    parts = first.elts if isinstance(first, ast.List | ast.Tuple) else [first]
+    return any((file.text_of(each) or "").lower() in _NOW for each in parts)
+
+
+def _is_recorded_moment(file: SourceFile, node: ast.Attribute) -> bool:
+    """`record.created` of a log, and the wall time that `os.times` gives beside the processor's."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=name), attr=attribute) if _RECORD.match(name):
+            return attribute in _RECORDED
+        case ast.Attribute(value=ast.Call(func=function), attr="elapsed"):
+            return file.name_of(function) == "os.times"
+    return False
+
+
+def _is_source(file: SourceFile, node: ast.Call) -> bool:
+    name = file.name_of(node.func) or ""
     is_lister = isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
     is_named = name in LISTERS | MAKERS | {"builtins.hash", "builtins.repr", "builtins.ascii"}
-    return bool(CLOCKS.match(name)) or is_lister or is_named
+    is_formatter = isinstance(node.func, ast.Attribute) and node.func.attr == "formatTime"
+    return _is_clock(file, name, node) or is_lister or is_named or is_formatter
+
+
+def _says(file: SourceFile, node: ast.Attribute) -> bool:
+    return bool(_by_name(node.attr)) or _is_recorded_moment(file, node)
 
 
 def observes(file: SourceFile) -> bool:
     """Whether a file has anything to follow, which most have not."""
     return any(
         (isinstance(node, ast.Name) and bool(_by_name(node.id)))
-        or (isinstance(node, ast.Attribute) and bool(_by_name(node.attr)))
+        or (isinstance(node, ast.Attribute) and _says(file, node))
         or (isinstance(node, ast.Constant) and node.value in VARIABLES)
-        or (isinstance(node, ast.Call) and _is_source(file.name_of(node.func) or "", node))
+        or (isinstance(node, ast.Call) and _is_source(file, node))
         for node in file.nodes
     )

@@ -26,13 +26,15 @@ MEMBERS: dict[str, frozenset[str]] = {
     "weakref": frozenset({"ReferenceType", "WeakKeyDictionary", "WeakSet", "WeakValueDictionary", "proxy", "ref"}),
     "types": frozenset({"BuiltinFunctionType", "EllipsisType", "FunctionType", "GeneratorType", "GenericAlias", "LambdaType", "MappingProxyType", "MethodType", "NoneType", "NotImplementedType", "SimpleNamespace", "TracebackType", "UnionType"}),
     "importlib": frozenset({"metadata", "resources"}),
+    "importlib.metadata": frozenset({"PackageNotFoundError", "metadata", "requires", "version"}),
+    "yaml": frozenset({"CSafeDumper", "CSafeLoader", "SafeDumper", "SafeLoader", "YAMLError", "dump", "dump_all", "load", "load_all", "safe_dump", "safe_dump_all", "safe_load", "safe_load_all"}),
     "shutil": frozenset({"copy", "copy2", "copyfile", "copyfileobj", "copymode", "copystat", "copytree", "ignore_patterns", "make_archive", "move", "rmtree", "unpack_archive"}),
     "io": frozenset({"BufferedIOBase", "BufferedRandom", "BufferedReader", "BufferedWriter", "BytesIO", "DEFAULT_BUFFER_SIZE", "FileIO", "IOBase", "RawIOBase", "SEEK_CUR", "SEEK_END", "SEEK_SET", "StringIO", "TextIOBase", "TextIOWrapper", "UnsupportedOperation", "open"}),
 }  # fmt: skip
 """Of modules that reach out: the names that such a program needs. Of other ordinary modules all names are."""
 ODD_BUILTINS = frozenset({"breakpoint", "copyright", "credits", "globals", "help", "input", "license", "locals"})  # fmt: skip
 """Built-ins that stop, wait or reach for names by text."""
-_TORCH_UTILS = frozenset({"_foreach_utils", "_pytree", "checkpoint", "data", "dlpack", "flop_counter", "mkldnn", "mobile_optimizer", "parametrize", "tensorboard"})  # fmt: skip
+_TORCH_UTILS = frozenset({"_foreach_utils", "_pytree", "checkpoint", "data", "deterministic", "dlpack", "flop_counter", "mkldnn", "mobile_optimizer", "parametrize", "tensorboard"})  # fmt: skip
 _TORCH_TOOLS = re.compile(r"^_(foreach|fused|assert|scaled|int_mm|weight|mixed|convert|cast|grouped|efficient|flash|transformer|native|addmm|softmax|log_softmax|dynamo|functorch|inductor|logging)")  # fmt: skip
 """Private operators of torch that fast code calls for lack of public ones."""
 _INDUCTOR = frozenset({"config"})

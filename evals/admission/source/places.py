@@ -40,7 +40,7 @@ HANDLE_NAME = re.compile(r"^(f|fp|fh|file|handle|buffer|stream|sink|log|archive)
 """Names of what is open already; whoever opened it was looked at."""
 MAKERS = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "tempfile.TemporaryFile", "tempfile.SpooledTemporaryFile"})  # fmt: skip
 """Functions that make what nobody else has."""
-STREAMS = frozenset({"io.BytesIO", "io.StringIO", "sys.stdout", "sys.stderr", "sys.stdout.buffer", "builtins.open", "io.open", "io.TextIOWrapper"})  # fmt: skip
+STREAMS = frozenset({"io.BytesIO", "io.StringIO", "sys.stdout", "sys.stderr", "sys.stdout.buffer", "os.devnull", "builtins.open", "io.open", "io.TextIOWrapper"})  # fmt: skip
 """Buffers, and what is open: its opening was looked at."""
 OWN = frozenset({"sys.argv", "sys.orig_argv", "inspect.getfile", "inspect.getsourcefile", "inspect.getabsfile", "importlib.resources.files", "importlib.resources.path", "importlib.util.cache_from_source"})  # fmt: skip
 """Names that lead to source."""

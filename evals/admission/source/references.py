@@ -24,6 +24,7 @@ _TIMERS = frozenset({"timeit.timeit", "timeit.repeat", "timeit.Timer"})
 _RAW_MEMORY = frozenset({"ctypes.memmove", "ctypes.memset"})
 _LIBRARY_OPERATOR = re.compile(r"(aten|prims?|quantized|mkldnn|sparse|profiler)(::|$)")
 _WATCHED = frozenset({"weakref.ref", "weakref.proxy", "weakref.WeakMethod"})
+_MOCKS = frozenset({"unittest.mock.patch", "unittest.mock.patch.object", "unittest.mock.patch.multiple", "unittest.mock.patch.dict"})  # fmt: skip
 _UNPICKLERS = frozenset({"pickle.loads", "pickle.load"})
 
 
@@ -100,11 +101,11 @@ def _unusual_name(file: SourceFile, node: ast.AST, name: str) -> Iterator[Findin
 def _called(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     """Calls whose arguments say whether they are harmless."""
     name = file.name_of(node.func)
-    if name == "unittest.mock.patch" and node.args:
-        target = (file.text_of(node.args[0]) or "").split(".")[0]
-        if target not in file.first_party:
-            message = "unittest.mock.patch replaces what belongs to a library"
-            yield file.finding("monkeypatch", B, node, message)
+    if name in _MOCKS and node.args:
+        yield from _mocked(file, node, name or "")
+    if any(each.arg == "eval_str" for each in node.keywords):
+        message = "evaluates annotations that are text"
+        yield file.finding("dynamic_code", H, node, message)
     if name in _WATCHED and len(node.args) > 1:
         yield file.finding("deferred_work", H, node, f"{name} runs work when an object dies")
     if name == "warnings.catch_warnings" and any(each.arg == "record" for each in node.keywords):
@@ -126,6 +127,16 @@ def _called(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
         )
         message = f"{name} writes raw memory"
         yield file.finding("native_code", B if is_object else H, node, message)
+
+
+def _mocked(file: SourceFile, node: ast.Call, function: str) -> Iterator[Finding]:
+    """What a test's double stands in for: by its name in a text, or the thing itself."""
+    target = file.text_of(node.args[0]) or file.name_of(node.args[0])
+    if target == "os.environ" or (target and target.split(".")[0] in file.first_party):
+        return
+    severity = B if target else H
+    message = f"{function} replaces what belongs to a library"
+    yield file.finding("monkeypatch", severity, node, message)
 
 
 def _inner_name(file: SourceFile, node: ast.Attribute, name: str | None) -> Iterator[Finding]:

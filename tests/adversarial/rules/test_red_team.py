@@ -97,8 +97,9 @@ def worst(findings: tuple[Finding, ...]) -> Severity:
 
 
 SEEN_CHEATS, SEEN_HONEST = corpus("cheats"), corpus("honest")
-CHEATS = (*SEEN_CHEATS, *corpus("unseen_cheats"), *corpus("fresh_cheats"), *corpus("second_cheats"))
-HONEST = (*SEEN_HONEST, *corpus("unseen_honest"), *corpus("fresh_honest"), *corpus("second_honest"))
+LATER = ("unseen", "fresh", "second", "third", "fourth", "siblings")
+CHEATS = (*SEEN_CHEATS, *(each for name in LATER for each in corpus(f"{name}_cheats")))
+HONEST = (*SEEN_HONEST, *(each for name in LATER for each in corpus(f"{name}_honest")))
 RUN_FOR_REAL = [
     pytest.param(entry, marks=[pytest.mark.slow if entry.task == "toy" else pytest.mark.exhaustive])
     for entry in CHEATS
