@@ -22,11 +22,10 @@ calls = [{tool = "measure"}]
 [[round.turn]]
 calls = [{tool = "submit", arguments = {hypothesis = "h", predicted_ratio = 1.1, risk = "r"}}]
 """
-GITS_AND_MORE = GITS.replace(
-    '{tool = "write", arguments = {path = ".GIT/config"',
-    '{tool = "write", arguments = {path = "run.py", content = "print(1)\\n"}},\n'
-    '  {tool = "write", arguments = {path = ".GIT/config"',
-)
+SUBMIT = GITS[GITS.rindex("[[round.turn]]") :]
+# By the shell, since an editing tool refuses a protected file at once; handed in twice, since the first time is answered
+# with what admission will say.
+GITS_AND_MORE = GITS.replace("echo x > .git/y", "echo x > .git/y; echo 1 > run.py") + SUBMIT
 
 
 @pytest.mark.slow
