@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rsi.agent.llm.fence import cut, fence
 from rsi.agent.memory import notebook
-from rsi.agent.memory.deciding import what_decides
+from rsi.agent.memory.deciding import counted, what_decides
 from rsi.agent.store.steps.values import RoundReport
 from rsi.agent.types import Brief
 from rsi.evals.types import Interval, QualityResult
@@ -59,8 +59,7 @@ class Allowance:
 def score_profile(task: Task, facts: ChampionFacts) -> str:
     """The champion's state in words and numbers; what was not measured is not mentioned."""
     metric = task.metric
-    plural = "" if facts.promotions == 1 else "s"
-    is_what = f"the result of {facts.promotions} promoted change{plural}"
+    is_what = f"the result of {counted(facts.promotions, 'promoted change')}"
     if facts.promotions == 0:
         is_what = "the unchanged baseline"
     lines = [f"The champion is {is_what}, commit {facts.commit[:12]}."]

@@ -90,9 +90,9 @@ def _run(task: Task, profile: Profile) -> tuple[str, ...]:
     budget = profile.budget
     spends = f" A run may spend {budget.limit:g} {budget.unit}." if budget else ""
     return (
-        f"- {built}Started with {shlex.join(rules.entry)} on {_counted(profile.cpu_count, 'core')}, as many threads; "
+        f"- {built}Started with {shlex.join(rules.entry)} on {counted(profile.cpu_count, 'core')}, as many threads; "
         f"limits of a run: {_limits(profile.limits)}; it may leave {rules.max_output_bytes / MEBIBYTE:g} MiB in "
-        f"{_counted(rules.max_output_files, 'file')}.{spends}",
+        f"{counted(rules.max_output_files, 'file')}.{spends}",
     )
 
 
@@ -113,5 +113,6 @@ def _evidence(profile: Profile) -> str:
     )
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Such as "1 file", "2 files"."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

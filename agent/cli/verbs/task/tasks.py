@@ -60,16 +60,12 @@ def check(args: argparse.Namespace) -> int:
     if args.task is None:
         raise NoTaskChosenError("`rsi task check` needs the name of a task, or --all")
     task = load_task(args.task, track=args.track)
-    backend = choose_backend(args.sandbox).backend
-    backend.prepare(task.environment, progress=note)
     show_line = (
         None if args.json else (lambda line: print(safe_text(_check_line(line)), flush=True))
     )
     if args.deep:
-        return _check_deeply(args, task, backend, show_line)
-    with timing_gpus(task) as gpus:
-        report = check_task(task, args.profile, backend, show_line, gpus=gpus or ())
-    _keep(_kept(report, is_deep=False, is_ok=report.is_ok))
+        return _check_deeply(args, task, _ready(args, task), show_line)
+    report = _checked(args, task, args.profile, show_line)
     verdict = "usable" if report.is_ok else "not usable: see FAIL above"
     emit(args, report, [f"{task.name} ({task.track}, {report.profile}): {verdict}"])
     return 0 if report.is_ok else 1
@@ -90,20 +86,35 @@ def _check_all(args: argparse.Namespace) -> int:
         note(f"checking {task.name}")
         smallest = next(iter(task.profiles))
         try:
-            backend = choose_backend(args.sandbox).backend
-            backend.prepare(task.environment, progress=note)
-            with timing_gpus(task) as gpus:
-                report = check_task(task, smallest, backend, gpus=gpus or ())
+            reports.append(_checked(args, task, smallest))
         except (SandboxError, TaskError) as error:  # such as no GPU here; the others are looked at
             problems[task.name] = str(error)
-            continue
-        _keep(_kept(report, is_deep=False, is_ok=report.is_ok))
-        reports.append(report)
     rows = [(each.task, each.profile, _in_a_word(each)) for each in reports]
     rows += [(name, "", f"not usable: {text}") for name, text in problems.items()]
     facts = {"reports": reports, "problems": problems}
     emit(args, facts, table(("task", "profile", "found"), rows))
     return 0 if all(each.is_ok for each in reports) and not problems else 1
+
+
+def _ready(args: argparse.Namespace, task: Task) -> Backend:
+    """The sandbox that was asked for, with the task's environment made."""
+    backend = choose_backend(args.sandbox).backend
+    backend.prepare(task.environment, progress=note)
+    return backend
+
+
+def _checked(
+    args: argparse.Namespace,
+    task: Task,
+    profile: str | None,
+    show_line: Callable[[CheckLine], None] | None = None,
+) -> CheckReport:
+    """Check one profile of a task and keep what was found for the catalogue."""
+    backend = _ready(args, task)
+    with timing_gpus(task) as gpus:
+        report = check_task(task, profile, backend, show_line, gpus=gpus or ())
+    _keep(_kept(report, is_deep=False, is_ok=report.is_ok))
+    return report
 
 
 def _in_a_word(report: CheckReport) -> str:
