@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ BANNED = {"utils", "helpers", "common", "misc", "manager", "handler", "data", "i
 PROCESS_BACKEND = ROOT / "sandboxes" / "process.py"
 """Named after the thing it is: the backend "process"."""
 README_LINES, README_WIDTH = 40, 120
+FOLDER_MODULES = 15
+"""More than a dozen modules side by side say no longer which is above which; a few are let in before a split."""
 
 
 def modules():
@@ -31,6 +34,16 @@ def test_a_module_says_what_it_is_for_and_fits_on_a_few_screens(path):
     assert ast.get_docstring(ast.parse(source)), "no module docstring"
     assert len(source.splitlines()) <= MAX_LINES
     assert path.stem not in BANNED or path == PROCESS_BACKEND
+
+
+def test_a_folder_is_no_flat_list():
+    sizes = Counter(path.parent for path in modules() if path.stem != "__init__")
+    full = {
+        str(folder.relative_to(ROOT)): size
+        for folder, size in sizes.items()
+        if size > FOLDER_MODULES
+    }
+    assert not full, "split what is too full into rooms with names"
 
 
 def test_every_task_loads_in_every_track():

@@ -13,7 +13,7 @@ from rsi.agent.llm.adapters.anthropic_api import AnthropicModel
 from rsi.agent.llm.adapters.hosted import HostedModel
 from rsi.agent.llm.adapters.litellm_api import LiteLLMModel, listed_price
 from rsi.agent.llm.adapters.openai_api import OpenAIModel
-from rsi.agent.llm.adapters.text_tools import TextToolsModel
+from rsi.agent.llm.adapters.wire.text_tools import TextToolsModel
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.errors import ModelSpecError, UnknownPriceError
 from rsi.agent.llm.naming.keys import NO_KEY, KeyRing

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from rsi.agent.roles.calls import reply_events
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.start import Start
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
 from rsi.agent.store.steps.values import Cost
 from rsi.agent.trajectory.recorded import Recording, Turn, turn_messages
 from rsi.agent.trajectory.replay import rebuild

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rsi.agent.llm.adapters.token_counts import chat_usage
+from rsi.agent.llm.adapters.wire.token_counts import chat_usage
 from rsi.agent.llm.types import Block
 from rsi.agent.trajectory.chat_log import (
     Said,

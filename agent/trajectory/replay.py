@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from rsi.agent.llm.types import ToolCall
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.answered import SandboxGoneError
-from rsi.agent.roles.proposer.bench import Bench
-from rsi.agent.roles.proposer.checks import FreeChecks
-from rsi.agent.roles.proposer.outputs import OutputStore
-from rsi.agent.roles.proposer.toolbox import answer_call
-from rsi.agent.roles.proposer.workspace import Workspace
+from rsi.agent.roles.proposer.workbench.answered import SandboxGoneError
+from rsi.agent.roles.proposer.workbench.bench import Bench
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
+from rsi.agent.roles.proposer.workbench.outputs import OutputStore
+from rsi.agent.roles.proposer.workbench.toolbox import answer_call
+from rsi.agent.roles.proposer.workbench.workspace import Workspace
 from rsi.agent.store.codec import value_of
 from rsi.agent.trajectory.recorded import Recording, RecordingError, ToolAnswer, calls_of
 from rsi.agent.types import DevRun, Look

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
+from rsi.agent.llm.adapters.wire.chat_wire import chat_messages, chat_tools
 from rsi.agent.llm.types import Request
 from rsi.agent.trajectory.recorded import Recording
 

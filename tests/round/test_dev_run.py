@@ -6,7 +6,7 @@ import time
 import pytest
 
 from rsi.agent.run.contexts import open_campaign_context
-from rsi.agent.run.steps.dev_run import STOPPED, Looks, dev_run
+from rsi.agent.run.steps.development.dev_run import STOPPED, Looks, dev_run
 from rsi.agent.store.records import RequestKind, RoundRecord, utc_now
 from rsi.agent.types import Look
 from rsi.sandboxes.machine.leases import machine_lock

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rsi.agent.llm.adapters.network import network_problems as provider_problems
+from rsi.agent.llm.adapters.transport.network import network_problems as provider_problems
 from rsi.agent.store.git.plumbing import GitDir
 from rsi.agent.store.home import Home
 

@@ -10,10 +10,10 @@ from rsi.agent.cli.verbs.running import from_anywhere, see_through
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.llm.providers import is_reader
 from rsi.agent.queue.forks import queue_fork
-from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.loop import limits_under
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
 from rsi.agent.run.contexts import scaffold_of
-from rsi.agent.run.steps.development import agent_spec, dev_seeds, put_instance
+from rsi.agent.run.steps.development.instance import agent_spec, dev_seeds, put_instance
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord, TrajectoryEvent

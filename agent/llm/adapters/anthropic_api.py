@@ -6,12 +6,12 @@ reserved and settled. The SDK sends; `reading` reads, since servers break the fo
 
 from typing import Any, cast
 
-from rsi.agent.llm.adapters.failures import ErrorTable
 from rsi.agent.llm.adapters.hosted import HostedModel
-from rsi.agent.llm.adapters.messages_reply import MessagesReply
-from rsi.agent.llm.adapters.messages_wire import PROVIDER, request_body
-from rsi.agent.llm.adapters.reading import Answer, answer_of
 from rsi.agent.llm.adapters.thinking import beta_headers
+from rsi.agent.llm.adapters.transport.failures import ErrorTable
+from rsi.agent.llm.adapters.wire.messages_reply import MessagesReply
+from rsi.agent.llm.adapters.wire.messages_wire import PROVIDER, request_body
+from rsi.agent.llm.adapters.wire.reading import Answer, answer_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ModelAuthError,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from rsi.agent.llm.adapters.context_size import asked_context_tokens
-from rsi.agent.llm.adapters.deadline import Deadline, pumped
-from rsi.agent.llm.adapters.failures import ErrorTable, translated, transport_errors
-from rsi.agent.llm.adapters.network import http_client, library_of
-from rsi.agent.llm.adapters.reading import Answer, Gathering, read_reply
 from rsi.agent.llm.adapters.thinking import Thinking
+from rsi.agent.llm.adapters.transport.deadline import Deadline, pumped
+from rsi.agent.llm.adapters.transport.failures import ErrorTable, translated, transport_errors
+from rsi.agent.llm.adapters.transport.network import http_client, library_of
+from rsi.agent.llm.adapters.wire.reading import Answer, Gathering, read_reply
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import ContextOverflowError, ModelRequestError
 from rsi.agent.llm.naming.keys import NO_KEY

@@ -12,15 +12,15 @@ from itertools import chain, islice
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from rsi.agent.llm.adapters.chat_reply import ChatReply
-from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
-from rsi.agent.llm.adapters.failures import ErrorTable, body_of, failure
 from rsi.agent.llm.adapters.hosted import HostedModel
 from rsi.agent.llm.adapters.litellm_tap import LiteLLMChunks, Tap, taps
-from rsi.agent.llm.adapters.messages_reply import MessagesReply
-from rsi.agent.llm.adapters.network import check_network
-from rsi.agent.llm.adapters.reading import Answer, Gathering, answer_of
 from rsi.agent.llm.adapters.thinking import Form, beta_headers
+from rsi.agent.llm.adapters.transport.failures import ErrorTable, body_of, failure
+from rsi.agent.llm.adapters.transport.network import check_network
+from rsi.agent.llm.adapters.wire.chat_reply import ChatReply
+from rsi.agent.llm.adapters.wire.chat_wire import chat_messages, chat_tools
+from rsi.agent.llm.adapters.wire.messages_reply import MessagesReply
+from rsi.agent.llm.adapters.wire.reading import Answer, Gathering, answer_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ContextOverflowError,

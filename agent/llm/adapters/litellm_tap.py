@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
-from rsi.agent.llm.adapters.event_stream import Event
-from rsi.agent.llm.adapters.network import http_client, http_transport
+from rsi.agent.llm.adapters.transport.event_stream import Event
+from rsi.agent.llm.adapters.transport.network import http_client, http_transport
 
 _OURS = ("/chat/completions", "/messages")
 """Ends of the paths whose answers are in Chat Completions or in Messages form."""

@@ -6,11 +6,11 @@ attempt is reserved and settled.
 
 from typing import Any, cast
 
-from rsi.agent.llm.adapters.chat_reply import ChatReply
-from rsi.agent.llm.adapters.chat_wire import chat_messages, chat_tools
-from rsi.agent.llm.adapters.failures import ErrorTable
 from rsi.agent.llm.adapters.hosted import HostedModel
-from rsi.agent.llm.adapters.reading import Answer, answer_of
+from rsi.agent.llm.adapters.transport.failures import ErrorTable
+from rsi.agent.llm.adapters.wire.chat_reply import ChatReply
+from rsi.agent.llm.adapters.wire.chat_wire import chat_messages, chat_tools
+from rsi.agent.llm.adapters.wire.reading import Answer, answer_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.errors import (
     ModelAuthError,

@@ -20,16 +20,16 @@ from rsi.agent.llm.types import (
 )
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.bench import Bench, Submission
-from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.conversation import Conversation
 from rsi.agent.roles.proposer.fitting import Fitting
-from rsi.agent.roles.proposer.outputs import OutputStore
 from rsi.agent.roles.proposer.prompt import first_message, tool_specs
 from rsi.agent.roles.proposer.stalls import StallWatch
 from rsi.agent.roles.proposer.start import Start
 from rsi.agent.roles.proposer.turns import AGENT, End, Loop, patient_sleep
-from rsi.agent.roles.proposer.workspace import Workspace
+from rsi.agent.roles.proposer.workbench.bench import Bench, Submission
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
+from rsi.agent.roles.proposer.workbench.outputs import OutputStore
+from rsi.agent.roles.proposer.workbench.workspace import Workspace
 from rsi.agent.roles.scaffold.loading import Scaffold
 from rsi.agent.types import (
     AgentRole,

@@ -3,7 +3,7 @@
 from rsi.agent.llm.fence import RULE, fence
 from rsi.agent.llm.types import ToolSpec
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.toolbox import TOOLS
+from rsi.agent.roles.proposer.workbench.toolbox import TOOLS
 from rsi.agent.roles.scaffold.loading import Scaffold, ScaffoldError
 from rsi.agent.types import Brief
 

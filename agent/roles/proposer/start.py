@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsi.agent.llm.types import Message
-from rsi.agent.roles.proposer.bench import Bench
+from rsi.agent.roles.proposer.workbench.bench import Bench
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

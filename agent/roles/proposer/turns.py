@@ -22,13 +22,13 @@ from rsi.agent.llm.types import (
 )
 from rsi.agent.roles.calls import Caller
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.answered import SandboxGoneError
-from rsi.agent.roles.proposer.bench import Answer, Bench, Submission
 from rsi.agent.roles.proposer.conversation import Conversation
 from rsi.agent.roles.proposer.fitting import MOST_SHORTENINGS, Fitting
 from rsi.agent.roles.proposer.stalls import StallWatch
 from rsi.agent.roles.proposer.start import Start
-from rsi.agent.roles.proposer.toolbox import answer_call
+from rsi.agent.roles.proposer.workbench.answered import SandboxGoneError
+from rsi.agent.roles.proposer.workbench.bench import Answer, Bench, Submission
+from rsi.agent.roles.proposer.workbench.toolbox import answer_call
 from rsi.agent.roles.scaffold.loading import Scaffold
 from rsi.agent.types import (
     AgentRole,

@@ -12,9 +12,9 @@ from rsi.agent.policy.audits import audits_in
 from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.roles.critic import Candidate, criticise
-from rsi.agent.roles.proposer.checks import finding_line
+from rsi.agent.roles.proposer.workbench.checks import finding_line
 from rsi.agent.run.contexts import RoundContext
-from rsi.agent.run.steps.dev_run import Looks
+from rsi.agent.run.steps.development.dev_run import Looks
 from rsi.agent.run.steps.models import (
     budget_guard_of,
     budget_in_force,

@@ -4,10 +4,10 @@ from rsi.agent.errors import LineageTreeError
 from rsi.agent.llm.providers import is_reader
 from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.policy.vouched import has_passed_floor
-from rsi.agent.roles.proposer.checks import FreeChecks
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.roles.proposer.loop import propose as run_proposer
 from rsi.agent.roles.proposer.start import Start
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.briefing import (
     champion_run,
@@ -16,8 +16,8 @@ from rsi.agent.run.steps.briefing import (
     search_notebook,
 )
 from rsi.agent.run.steps.controlling import planted_control, propose_control
-from rsi.agent.run.steps.dev_run import Looks
-from rsi.agent.run.steps.development import agent_spec, dev_seeds, put_instance
+from rsi.agent.run.steps.development.dev_run import Looks
+from rsi.agent.run.steps.development.instance import agent_spec, dev_seeds, put_instance
 from rsi.agent.run.steps.device_time import device_time
 from rsi.agent.run.steps.models import (
     budget_guard_of,

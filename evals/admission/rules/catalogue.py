@@ -10,22 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rsi.evals.admission.rules import (
-    conditions,
-    literals,
+from rsi.evals.admission.rules import native
+from rsi.evals.admission.rules.answers import conditions, literals, seeds, special_cases
+from rsi.evals.admission.rules.answers.literals import DataKind, Datum
+from rsi.evals.admission.rules.effects import (
     loading,
-    native,
     patching,
     paths,
     processes,
     reach,
-    seeds,
-    special_cases,
     variables,
     waiting,
     writes,
 )
-from rsi.evals.admission.rules.literals import DataKind, Datum
 from rsi.evals.admission.rules.wording import WORDING_RULES, check_text
 from rsi.evals.admission.source import references
 from rsi.evals.admission.source.parsed import (

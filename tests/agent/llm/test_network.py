@@ -12,7 +12,7 @@ import pytest
 from tests.agent.llm.servers import FakeProvider
 from tests.agent.llm.test_adapters import ask
 
-from rsi.agent.llm.adapters.network import (
+from rsi.agent.llm.adapters.transport.network import (
     CERTIFICATE_VARIABLES,
     check_proxies,
     network_problems,

@@ -10,7 +10,7 @@ from tests.agent.llm.test_adapters import ask
 from tests.agent.puppet import OpenBudgetGuard
 from tests.agent.roles.proposer.conftest import Lab, sandbox, task
 
-from rsi.agent.llm.adapters.failures import failure
+from rsi.agent.llm.adapters.transport.failures import failure
 from rsi.agent.llm.errors import ContextOverflowError, ModelError
 from rsi.agent.llm.fence import fence, shortened
 from rsi.agent.llm.redaction import Redactor

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rsi.agent.llm.adapters.failures import retry_after_s
+from rsi.agent.llm.adapters.transport.failures import retry_after_s
 from rsi.agent.llm.errors import ModelAuthError, ModelBusyError
 from rsi.agent.llm.retry import RetryPolicy, with_retries
 

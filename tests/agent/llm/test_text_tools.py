@@ -3,7 +3,7 @@
 import pytest
 from tests.agent.puppet import Puppet
 
-from rsi.agent.llm.adapters.text_tools import TextToolsModel, as_text, read_calls
+from rsi.agent.llm.adapters.wire.text_tools import TextToolsModel, as_text, read_calls
 from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.types import (
     Message,
@@ -15,7 +15,7 @@ from rsi.agent.llm.types import (
     ToolCall,
     ToolResult,
 )
-from rsi.agent.roles.proposer.toolbox import TOOLS
+from rsi.agent.roles.proposer.workbench.toolbox import TOOLS
 
 SPECS = tuple(spec for spec, _ in TOOLS.values())
 

@@ -18,7 +18,7 @@ from tests.agent.llm.sloppy import (
 )
 from tests.agent.llm.test_adapters import ask, assistant, user
 
-from rsi.agent.llm.adapters.tool_calls import CallPieces
+from rsi.agent.llm.adapters.wire.tool_calls import CallPieces
 from rsi.agent.llm.types import Request, ToolCall, ToolResult, ToolSpec
 
 A, B = {"path": "a"}, {"path": "b"}

@@ -7,7 +7,7 @@ from tests.agent.llm.test_adapters import ask
 from tests.agent.policy.test_budget import MemoryLedger, budget_guard
 from tests.agent.puppet import OpenBudgetGuard
 
-from rsi.agent.llm.adapters.token_counts import chat_usage, claude_usage
+from rsi.agent.llm.adapters.wire.token_counts import chat_usage, claude_usage
 from rsi.agent.llm.types import Usage
 from rsi.agent.policy.budget import Budget, spent
 from rsi.agent.roles.calls import Caller

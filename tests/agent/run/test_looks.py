@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from rsi.agent.run.steps.noise import compared
-from rsi.agent.run.steps.profiling import MARK, profile_told, profiled
+from rsi.agent.run.steps.development.noise import compared
+from rsi.agent.run.steps.development.profiling import MARK, profile_told, profiled
 from rsi.tasks.types import Direction
 
 LOWER, HIGHER = Direction.LOWER, Direction.HIGHER

@@ -9,7 +9,7 @@ from tests.agent.roles.proposer.test_scripted_rounds import ENTRY, SQUARE, file_
 from tests.agent.trajectory.conftest import as_ledger
 
 from rsi.agent.llm.scripted.replayed import ReplayModel
-from rsi.agent.roles.proposer.checks import FreeChecks
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
 from rsi.agent.store.records import TrajectoryKind
 from rsi.agent.trajectory.forking import fork
 from rsi.agent.trajectory.recorded import RecordingError, last_recording, turn_at

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsi.agent.roles.proposer.edits import EditError, replace_once
-from rsi.agent.roles.proposer.texts import file_text
+from rsi.agent.roles.proposer.workbench.edits import EditError, replace_once
+from rsi.agent.roles.proposer.workbench.texts import file_text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.agent.puppet import GIVE_UP, Puppet
 from tests.agent.roles.proposer.test_loop import with_limits
 from tests.agent.roles.proposer.test_scripted_rounds import file_of
 
-from rsi.agent.roles.proposer import workspace
+from rsi.agent.roles.proposer.workbench import workspace
 from rsi.agent.types import ProposalOutcome
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import FileEntry, Limits, SandboxSpec

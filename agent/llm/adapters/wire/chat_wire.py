@@ -7,7 +7,7 @@ import json
 from typing import Any, assert_never
 
 from rsi.agent.llm.adapters.thinking import is_signed
-from rsi.agent.llm.adapters.tool_calls import safe_name
+from rsi.agent.llm.adapters.wire.tool_calls import safe_name
 from rsi.agent.llm.types import Message, Reasoning, Request, Role, Text, ToolCall, ToolResult
 
 

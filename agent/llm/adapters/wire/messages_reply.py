@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rsi.agent.llm.adapters.reading import Gathering
-from rsi.agent.llm.adapters.token_counts import claude_usage
-from rsi.agent.llm.adapters.tool_calls import CallPieces
+from rsi.agent.llm.adapters.wire.reading import Gathering
+from rsi.agent.llm.adapters.wire.token_counts import claude_usage
+from rsi.agent.llm.adapters.wire.tool_calls import CallPieces
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.types import Block, Reasoning, Request, StopReason, Text, Usage
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rsi.agent.roles.proposer.edits import EditError, replace_once
+from rsi.agent.roles.proposer.workbench.edits import EditError, replace_once
 
 BOM = "\ufeff"
 CRLF = "\r\n"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.answered import (
+from rsi.agent.roles.proposer.workbench.answered import (
     JOB_HEADS,
     PLAIN_HEADS,
     READ_HEADS,
@@ -20,7 +20,7 @@ from rsi.agent.roles.proposer.answered import (
     SandboxGoneError,
     parsed,
 )
-from rsi.agent.roles.proposer.inside import SOURCE
+from rsi.agent.roles.proposer.workbench.inside import SOURCE
 from rsi.agent.store.codec import value_of
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.inside.filetree import without_git

@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from rsi.evals.admission.rules.writes import (
+from rsi.evals.admission.rules.effects.writes import (
     DUMPERS,
     LINKERS,
     OPENERS,

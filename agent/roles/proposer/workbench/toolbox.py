@@ -5,9 +5,16 @@ from dataclasses import replace
 
 from rsi.agent.llm.arguments import call_problem
 from rsi.agent.llm.types import ToolCall, ToolSpec
-from rsi.agent.roles.proposer.bench import Answer, Arguments, Bench, with_shown
-from rsi.agent.roles.proposer.files import EDITOR, EDITOR_COMMANDS, edit, editor, view, write
-from rsi.agent.roles.proposer.tools import (
+from rsi.agent.roles.proposer.workbench.bench import Answer, Arguments, Bench, with_shown
+from rsi.agent.roles.proposer.workbench.files import (
+    EDITOR,
+    EDITOR_COMMANDS,
+    edit,
+    editor,
+    view,
+    write,
+)
+from rsi.agent.roles.proposer.workbench.tools import (
     bash,
     bash_output,
     give_up,
@@ -17,7 +24,7 @@ from rsi.agent.roles.proposer.tools import (
     shell,
     submit,
 )
-from rsi.agent.roles.proposer.workspace import WorkspaceError
+from rsi.agent.roles.proposer.workbench.workspace import WorkspaceError
 
 
 def answer_call(bench: Bench, call: ToolCall, specs: Sequence[ToolSpec]) -> Answer:

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from rsi.agent.run.contexts import RoundContext
-from rsi.agent.run.steps.development import dev_seeds
+from rsi.agent.run.steps.development.instance import dev_seeds
+from rsi.agent.run.steps.development.noise import compared
+from rsi.agent.run.steps.development.profiling import profile_told, profiled
 from rsi.agent.run.steps.device_time import device_time
-from rsi.agent.run.steps.noise import compared
-from rsi.agent.run.steps.profiling import profile_told, profiled
 from rsi.agent.types import DevRun, Look
 from rsi.evals.measure.machine import timing_gpus, timing_machine
 from rsi.evals.measure.runner import Runner, TaskRunner

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from rsi.agent.llm.fence import fence
 from rsi.agent.roles.proposer.allowance import ProposerLimits
-from rsi.agent.roles.proposer.checks import FreeChecks
-from rsi.agent.roles.proposer.outputs import OutputStore
-from rsi.agent.roles.proposer.workspace import Workspace
+from rsi.agent.roles.proposer.workbench.checks import FreeChecks
+from rsi.agent.roles.proposer.workbench.outputs import OutputStore
+from rsi.agent.roles.proposer.workbench.workspace import Workspace
 from rsi.agent.types import Measure, SearchNotebook
 from rsi.sandboxes.types import FileTree
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import cast
 
-from rsi.agent.llm.adapters.deadline import Deadline
-from rsi.agent.llm.adapters.event_stream import QUOTED_CHARS, BrokenEventError
-from rsi.agent.llm.adapters.overflow import is_overflow, told_context_tokens
+from rsi.agent.llm.adapters.transport.deadline import Deadline
+from rsi.agent.llm.adapters.transport.event_stream import QUOTED_CHARS, BrokenEventError
+from rsi.agent.llm.adapters.transport.overflow import is_overflow, told_context_tokens
 from rsi.agent.llm.errors import (
     ContextOverflowError,
     ModelAuthError,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rsi.agent.llm.adapters.event_stream import EventStream, NoStreamError, Stream
-from rsi.agent.llm.adapters.failures import failure, no_stream
+from rsi.agent.llm.adapters.transport.event_stream import EventStream, NoStreamError, Stream
+from rsi.agent.llm.adapters.transport.failures import failure, no_stream
 from rsi.agent.llm.base import Delta, OnDelta
 from rsi.agent.llm.errors import ModelError, ModelReplyError, ModelRequestError, ModelWireError
 from rsi.agent.llm.redaction import Redactor

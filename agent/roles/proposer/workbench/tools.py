@@ -6,8 +6,14 @@ in the scaffold's `tools`.
 """
 
 from rsi.agent.llm.fence import fence
-from rsi.agent.roles.proposer.bench import Answer, Arguments, Bench, Submission, with_shown
-from rsi.agent.roles.proposer.workspace import ShellResult
+from rsi.agent.roles.proposer.workbench.bench import (
+    Answer,
+    Arguments,
+    Bench,
+    Submission,
+    with_shown,
+)
+from rsi.agent.roles.proposer.workbench.workspace import ShellResult
 from rsi.agent.store.codec import value_of
 from rsi.agent.types import Look
 from rsi.sandboxes.errors import FileTreeError

@@ -7,10 +7,10 @@ the same work under the names that older scaffolds use.
 from collections.abc import Sequence
 
 from rsi.agent.llm.fence import fence
-from rsi.agent.roles.proposer.bench import Answer, Arguments, Bench, with_shown
-from rsi.agent.roles.proposer.edits import EditError, occurrences
-from rsi.agent.roles.proposer.texts import file_text, lines_of
-from rsi.agent.roles.proposer.workspace import (
+from rsi.agent.roles.proposer.workbench.bench import Answer, Arguments, Bench, with_shown
+from rsi.agent.roles.proposer.workbench.edits import EditError, occurrences
+from rsi.agent.roles.proposer.workbench.texts import file_text, lines_of
+from rsi.agent.roles.proposer.workbench.workspace import (
     RepoFile,
     WorkspaceError,
     is_repo,

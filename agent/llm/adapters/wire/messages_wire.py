@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from rsi.agent.llm.adapters.thinking import Form, Thinking, is_signed
-from rsi.agent.llm.adapters.tool_calls import safe_id, safe_name
+from rsi.agent.llm.adapters.wire.tool_calls import safe_id, safe_name
 from rsi.agent.llm.naming.options import ModelOptions
 from rsi.agent.llm.types import Block, Message, Reasoning, Request, Role, Text, ToolCall, ToolResult
 

@@ -1,0 +1,1 @@
+"""The workbench: the agent's repo in its sandbox, and the tools that read, change, run and measure it."""

@@ -1,0 +1,1 @@
+"""Rules about what a program does to others: files, processes, the environment, time, the interpreter."""
