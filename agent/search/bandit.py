@@ -34,11 +34,6 @@ class ModelRecord:
     """Sum of log(effect) of its supported rounds; others add nothing."""
     usd: float
 
-    @property
-    def gain_per_usd(self) -> float | None:
-        """None before its first round."""
-        return self.gain / self.usd if self.rounds else None
-
 
 def records(nodes: Sequence[Node], models: Sequence[str]) -> tuple[ModelRecord, ...]:
     """Finished rounds by model, in the order of `models`."""

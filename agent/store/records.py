@@ -476,11 +476,6 @@ class Spend:
     reserved_tokens: int
     device_s: float
 
-    @property
-    def real_usd(self) -> float:
-        """What is known to have been paid."""
-        return self.spent_usd - self.reserved_usd
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainReport:

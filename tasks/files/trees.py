@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileEntry, FileTree
-from rsi.tasks.harness_kit.canonical import tree_digest
 
 MAX_TREE_BYTES = 256 << 20
 MAX_TREE_FILES = 10_000
@@ -92,13 +91,6 @@ def is_git_name(part: str) -> bool:
     visible = "".join(letter for letter in part if letter.isprintable())
     plain = visible.split(":", 1)[0].rstrip(". ").lower()
     return plain == ".git" or plain.startswith("git~")
-
-
-def digest_of_tree(tree: Sequence[FileEntry]) -> str:
-    """Hex sha256 over paths, contents and executable bits."""
-    return tree_digest(
-        (entry.path, (b"x" if entry.is_executable else b"-") + entry.content) for entry in tree
-    )
 
 
 def text_of(entry: FileEntry) -> str | None:

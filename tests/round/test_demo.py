@@ -68,8 +68,15 @@ def test_ctrl_c_keeps_the_campaign_and_leaves_no_worker(home, ledger, backend_na
     assert campaign.state.value in {"queued", "running"}
 
 
-@pytest.mark.parametrize("first", [DecisionAction.APPROVE, DecisionAction.REJECT])
-@pytest.mark.parametrize("second", [DecisionAction.APPROVE, DecisionAction.REJECT])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (DecisionAction.APPROVE, DecisionAction.REJECT),
+        (DecisionAction.REJECT, DecisionAction.APPROVE),
+        pytest.param(DecisionAction.APPROVE, DecisionAction.APPROVE, marks=pytest.mark.exhaustive),
+        pytest.param(DecisionAction.REJECT, DecisionAction.REJECT, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_demo_goes_on_from_whatever_a_person_rejects(
     ledger, queue, start_worker, gate, until, first, second
 ):

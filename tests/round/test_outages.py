@@ -126,8 +126,22 @@ class TestADatabaseThatRestarts:
         monkeypatch.setenv("RSI_DATABASE_URL", server.create_database(f"t{tmp_path.stat().st_ino}"))
         return Home.find().create()
 
-    @pytest.mark.parametrize("mode", ["fast", "immediate"])
-    @pytest.mark.parametrize("step", [Step.BRIEF, Step.ADMIT, Step.SCORE])
+    @pytest.mark.parametrize(
+        ("step", "mode"),
+        [
+            (Step.BRIEF, "fast"),
+            (Step.SCORE, "immediate"),
+            *(
+                pytest.param(step, mode, marks=pytest.mark.exhaustive)
+                for step, mode in (
+                    (Step.BRIEF, "immediate"),
+                    (Step.ADMIT, "fast"),
+                    (Step.ADMIT, "immediate"),
+                    (Step.SCORE, "fast"),
+                )
+            ),
+        ],
+    )
     def test_is_waited_out(
         self, home, ledger, queue, idea, start_worker, until, server, capsys, mode, step
     ):

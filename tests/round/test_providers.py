@@ -39,7 +39,13 @@ def scripted_reference():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sdk", SPECS)
+@pytest.mark.parametrize(
+    "sdk",
+    [
+        each if each == "anthropic" else pytest.param(each, marks=pytest.mark.exhaustive)
+        for each in SPECS
+    ],
+)
 def test_a_campaign_through_a_real_sdk_promotes_what_the_script_itself_promotes(
     sdk, home, ledger, queue, work, idea, provider, scripted_reference
 ):

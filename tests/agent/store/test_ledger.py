@@ -363,7 +363,7 @@ def test_real_money_and_tokens_are_told_from_reserved_ones(started: Ledger):
         "k2", actual_usd=None, tokens={"bound": 900}, at=AT
     )  # cut: nobody told what it cost
     spend = started.spend("c1")[ChargeRole.PROPOSER]
-    assert (spend.spent_usd, spend.reserved_usd, spend.real_usd) == (1.125, 1.0, 0.125)
+    assert (spend.spent_usd, spend.reserved_usd) == (1.125, 1.0)
     assert (dict(spend.tokens), spend.reserved_tokens) == ({"input": 10, "output": 5}, 1800)
     summary = started.campaign_summary("c1")
     assert (summary.spend_usd, summary.reserved_usd) == (1.125, 1.0)

@@ -11,7 +11,7 @@ from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.errors import PatchError
 from rsi.tasks.files.patches import apply_patch, check_patch, diff_trees
-from rsi.tasks.files.trees import digest_of_tree, is_git_name, read_tree, write_tree
+from rsi.tasks.files.trees import is_git_name, read_tree, write_tree
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import patched_tree
 
@@ -232,11 +232,3 @@ def test_names_that_some_file_system_takes_for_git_are_seen():
         assert is_git_name(name), name
     for name in (".github", ".gitignore", "git", "digit"):
         assert not is_git_name(name), name
-
-
-def test_the_digest_of_a_tree_sees_modes_and_not_order():
-    plain = FileEntry(path="a", content=b"1")
-    other = FileEntry(path="b", content=b"1")
-    assert digest_of_tree((plain, other)) == digest_of_tree((other, plain))
-    executable = FileEntry(path="a", content=b"1", is_executable=True)
-    assert digest_of_tree((plain,)) != digest_of_tree((executable,))
