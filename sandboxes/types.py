@@ -88,6 +88,9 @@ class Environment:
     """Pinned pip requirements; empty means a bare Python."""
     dockerfile: Path | None = None
     """Folder holding the Dockerfile; None means that the Docker backend writes a minimal one."""
+    python: Path | None = None
+    """Interpreter of a Python environment that is there already and holds exactly the requirements: backends without images
+    use it as it is. None builds one from the requirements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,14 @@ class MetricKind(Option):
     )
 
 
+class Honesty(Option):
+    """Whose word the quality of a repo of somebody's own is."""
+
+    L0 = "L0", "hearsay: the run's own word, so a person decides each promotion"
+    L1 = "L1", "evaluated: the repo's own evaluation, protected, works it out from what a run left"
+    L2 = "L2", "held out: the same on data that no run is given"
+
+
 class Device(Option):
     """What hardware a measurement needs."""
 
@@ -242,6 +250,8 @@ class Profile:
     """Told to the candidate; None means that only the limits bind."""
     transfer: str | None = None
     """The larger profile at which gains found here should hold as well; None where the task names none."""
+    honesty: Honesty | None = None
+    """The task's; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +330,8 @@ class Task:
     """Wall seconds that an agent may spend on one proposal; None leaves it to the campaign."""
     origin: Origin | None = None
     """Where `repo/` was copied from; None where task.toml does not say."""
+    honesty: Honesty | None = None
+    """Whose word the quality is; None where task.toml does not say."""
 
     @property
     def is_timed(self) -> bool:

@@ -22,7 +22,7 @@ from rsi.sandboxes.select import backend_kinds, backend_names
 from rsi.tasks.format.tables import expected, json_schema
 from rsi.tasks.format.task_file import TaskFile
 from rsi.tasks.guards import GUARDS
-from rsi.tasks.types import Clock, Device, MetricKind, Option, Pattern
+from rsi.tasks.types import Clock, Device, Honesty, MetricKind, Option, Pattern
 from rsi.tui.app import CockpitApp
 from rsi.tui.demo.screenshots import SHOTS
 from rsi.tui.model.commands import COMMANDS, SCREENS, Scope
@@ -47,6 +47,7 @@ def part_of_page(page: Path, name: str, made: str) -> None:
 WORDS: tuple[tuple[str, type[Option]], ...] = (
     ("`[rsi]` `pattern`", Pattern),
     ("`[rsi]` `device`", Device),
+    ("`[rsi]` `honesty`", Honesty),
     ("`[rsi.metric]` `kind`", MetricKind),
     ("`[rsi.metric]` `clock`", Clock),
 )

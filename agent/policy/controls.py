@@ -44,7 +44,7 @@ from rsi.evals.planted.controls import (
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.files.globs import matches
 from rsi.tasks.files.patches import apply_patch
-from rsi.tasks.types import Profile, Task
+from rsi.tasks.types import Honesty, Profile, Task
 
 ACTOR = "control"
 """Who rejects a control at the gate."""
@@ -55,6 +55,8 @@ COMMENT_BY_SUFFIX = {
     ".py": "#", ".sh": "#", ".toml": "#", ".yaml": "#", ".yml": "#", ".cfg": "#",
     ".c": "//", ".h": "//", ".cc": "//", ".cpp": "//", ".cu": "//", ".js": "//", ".rs": "//",
 }  # fmt: skip
+HEARSAY = "its quality is more than the run's own word (honesty L0)"
+"""What a task lacks whose quality nobody works out, whatever was granted."""
 NOT_EVIDENCE = frozenset({RoundVerdict.HARNESS_ERROR, RoundVerdict.STOPPED})
 """Endings that say nothing about the evaluator."""
 
@@ -256,10 +258,13 @@ def unearned(
     """What policy still lacks to promote in this campaign; empty when it may, or was never asked to.
 
     Earned per task, by the controls on all its lineages, or granted by whoever queued the campaign. A profile that claims
-    nothing has nothing to earn.
+    nothing has nothing to earn, and hearsay earns nothing.
     """
-    is_exempt = config.is_autonomy_granted or profile.claim == "none"
-    if config.autonomy <= Autonomy.PERSON or is_exempt:
+    if config.autonomy <= Autonomy.PERSON:
+        return ()
+    if profile.honesty is Honesty.L0:
+        return (HEARSAY,)
+    if config.is_autonomy_granted or profile.claim == "none":
         return ()
     return task_standing(ledger, campaign).missing
 

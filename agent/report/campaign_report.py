@@ -12,6 +12,7 @@ from rsi.agent.errors import LineageError
 from rsi.agent.policy.audits import ChampionAudit, FailedAudit, audits_in, failed_audit
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.report.tally import Tally, tally
+from rsi.agent.report.task_facts import load_task_facts
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -98,6 +99,8 @@ class CampaignReport:
     task_controls: ControlStanding
     """The same over all lineages of this task, track and profile."""
 
+    honesty: str
+    """Whose word the task's quality is; empty where the task does not say."""
     hidden_splits: int
     """Hidden splits drawn for this campaign's measurements."""
     most_looks: int
@@ -147,6 +150,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),
+        honesty=load_task_facts(summary.record.config.task_root, summary.record.track).honesty,
         hidden_splits=len(looks),
         most_looks=max(looks.values(), default=0),
     )

@@ -33,6 +33,7 @@ def markdown_page(report: CampaignReport) -> str:
         f"Track {_safe(record.track)}, profile {_safe(record.profile)}, lineage {_safe(record.lineage)}; "
         f"{report.summary.state.value}, {len(report.rounds)} rounds; chain of decisions {chain}.",
         _safe(speedup_sentence(report)),
+        f"Quality: {_safe(report.honesty)}." if report.honesty else "",
         f"    {safe_line(report.tally.line)}",
         "## Champion over the rounds",
         _standings(report),

@@ -1,4 +1,4 @@
-"""Python environments for the backends without images: a virtual environment per set of requirements, built once.
+"""Python environments for the backends without images: one per set of requirements, built once, or one that is there.
 
 Does not: run anything of a candidate's. Requirements come from the task, which is trusted.
 Invariant: an environment that carries its completion mark is never written to again.
@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,8 @@ def prepare_python(
     Raises:
         EnvironmentBuildError: venv or pip failed; the message holds the end of the output.
     """
+    if environment.python is not None:
+        return _present(environment, environment.python)
     digest = environment_digest(environment)
     folder = (cache or cache_folder()) / "environments" / digest[:24]
     prepared = PythonEnvironment(digest=digest, folder=folder, interpreter=base_interpreter())
@@ -104,6 +107,61 @@ def prepare_python(
             _forget_unused(folder.parent, time.time())
             _build(environment, prepared, report)
     return prepared
+
+
+def packages_in(prefix: Path) -> dict[str, str]:
+    """Versions of the packages that are installed below a prefix, by normalised name; those installed from a folder left out.
+
+    Read from the names of their metadata folders: nothing of the environment is run.
+    """
+    found: dict[str, str] = {}
+    for folder in site_folders(prefix):
+        for each in sorted(folder.glob("*.dist-info")):
+            name, _, version = each.name.removesuffix(".dist-info").partition("-")
+            if version and not _is_from_a_folder(each):
+                found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+    return found
+
+
+def site_folders(prefix: Path) -> tuple[Path, ...]:
+    """Folders from which the interpreter of a prefix imports what is installed, those of its base where it sees them."""
+    found = [*prefix.glob("lib/python3*/site-packages"), *prefix.glob("lib/python3/dist-packages")]
+    settings = prefix / "pyvenv.cfg"
+    if settings.is_file():
+        text = settings.read_text(encoding="utf-8", errors="replace").replace(" ", "").lower()
+        if "include-system-site-packages=true" in text:
+            found += site_folders((prefix / "bin" / "python").resolve().parent.parent)
+    return tuple(found)
+
+
+def _is_from_a_folder(metadata: Path) -> bool:
+    origin = metadata / "direct_url.json"
+    return origin.is_file() and "dir_info" in origin.read_text(encoding="utf-8", errors="replace")
+
+
+def _present(environment: Environment, python: Path) -> PythonEnvironment:
+    """An environment that somebody else made, if it still holds what the task was made with."""
+    prefix = python.parent.parent
+    if not python.exists():
+        raise EnvironmentBuildError(
+            f"environment {environment.name!r} is the Python at {str(python)!r}, which is gone; make the task again, or take "
+            "`python` out of its task.toml"
+        )
+    here = packages_in(prefix)
+    for line in environment.requirements:
+        name, _, version = line.partition("==")
+        plain = re.sub(r"[-_.]+", "-", name.partition("[")[0]).lower()
+        if here.get(plain) != version:
+            raise EnvironmentBuildError(
+                f"environment {environment.name!r} was made with {line}, and the Python at {str(python)!r} has "
+                f"{here.get(plain) or 'none'} now; install that version there, or make the task again"
+            )
+    facts = [RECIPE, str(python), platform.machine(), *(f"{a}=={b}" for a, b in here.items())]
+    return PythonEnvironment(
+        digest=hashlib.sha256("\0".join(facts).encode()).hexdigest(),
+        folder=prefix,
+        interpreter=python.resolve(),
+    )
 
 
 @contextlib.contextmanager
@@ -143,7 +201,7 @@ def _build(
     (prepared.folder / DONE_MARK).write_text(prepared.digest)
 
 
-def _pip_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def pip_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The operator's words about where packages come from, as pip reads them; the same that image builds obey."""
     names = {
         "RSI_PIP_INDEX_URL": "PIP_INDEX_URL",
@@ -165,7 +223,7 @@ def _forget_unused(folder: Path, now_s: float) -> None:
 def _run(argv: list[str], environment: Environment, progress: Callable[[str], None]) -> None:
     process = subprocess.Popen(
         argv,
-        env=os.environ | _pip_settings(),
+        env=os.environ | pip_settings(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

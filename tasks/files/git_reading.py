@@ -168,6 +168,26 @@ def checkout(folder: Path, revision: str | None) -> Commit | None:
     return Commit(git_dir=git_dir, name=name, folder=prefix.rstrip("/"))
 
 
+def tracked_files(folder: Path) -> tuple[str, ...]:
+    """Paths below a folder of a checkout that git tracks, those of submodules included; they need not be there."""
+    return _listed(folder, ("--cached", "--recurse-submodules"))
+
+
+def untracked_files(folder: Path) -> tuple[str, ...]:
+    """Paths below a folder of a checkout that git neither tracks nor is told to ignore."""
+    return _listed(folder, ("--others", "--exclude-standard"))
+
+
+def _listed(folder: Path, which: Sequence[str]) -> tuple[str, ...]:
+    said = _git(None, ("-C", str(folder), "ls-files", "-z", *which))
+    if said.returncode != 0:
+        words = said.stderr.decode("utf-8", "replace").strip()
+        raise NewTaskError(f"git cannot list the files of {str(folder)!r}: {words}")
+    return tuple(
+        each for each in said.stdout.decode("utf-8", "surrogateescape").split("\0") if each
+    )
+
+
 def remote_url(commit: Commit) -> str | None:
     """Where a checkout came from, by its own word and without credentials; None where it does not say."""
     said = _git(commit.git_dir, ("config", "--get", "remote.origin.url"))

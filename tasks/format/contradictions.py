@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rsi.tasks.format.task_file import ChangedQualityTable, ProfileTable, QualityTable, RsiTable
 from rsi.tasks.format.toml_files import Place, did_you_mean
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import Clock, Device
+from rsi.tasks.types import Clock, Device, Honesty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,16 @@ def _the_kind_gets_what_it_asks_for(rsi: RsiTable, track: str) -> Iterator[Contr
         yield _of("budget", found="is missing", expected=f"a table [rsi.budget], {kind}")
 
 
+def _only_what_was_held_out_may_claim(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
+    if rsi.honesty not in {Honesty.L0, Honesty.L1}:
+        return
+    for name, profile in rsi.profile.items():
+        if profile.claim != "none":
+            found = f"is {profile.claim!r} with honesty {rsi.honesty.value}"
+            expected = "'none': only a quality on data that no run is given, L2, may claim"
+            yield _of("profile", name, "claim", found=found, expected=expected)
+
+
 def _a_clock_sees_what_the_device_does(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
     if rsi.device is not Device.CPU and rsi.metric.clock is Clock.CPU_S:
         found = f"is 'cpu_s' with the device {rsi.device.value}"
@@ -169,6 +179,7 @@ RULES: tuple[Callable[[RsiTable, str], Iterator[Contradiction]], ...] = (
     _each_track_has_a_quality,
     _changed_qualities_are_there,
     _the_kind_gets_what_it_asks_for,
+    _only_what_was_held_out_may_claim,
     _a_clock_sees_what_the_device_does,
     _a_linked_run_is_not_timed_by_the_host,
     _required_work_is_timed_on_processors,

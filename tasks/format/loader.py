@@ -80,6 +80,7 @@ def load_task(
             name=formats[chosen].environment.docker_image,
             requirements=requirements,
             dockerfile=folder_checks.dockerfile_folder(root),
+            python=tracks.interpreter_of(formats[chosen]),
         ),
         solutions=solutions or (),
         cheats=cheats,

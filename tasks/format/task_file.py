@@ -25,7 +25,7 @@ from rsi.tasks.format.tables import (
     refusing,
 )
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import Clock, Device, Direction, MetricKind, Pattern
+from rsi.tasks.types import Clock, Device, Direction, Honesty, MetricKind, Pattern
 
 NOT_METERED = dict.fromkeys(
     ("model_tokens", "trained_tokens", "env_steps", "calls"),
@@ -80,6 +80,8 @@ class EnvironmentTable(Table):
 
     docker_image: Text
     """short tag of the environment, such as `rsi-numpy`"""
+    python: Text | None = None
+    """interpreter of an environment of this machine that holds exactly `environment/requirements.txt` and is used as it is; with Docker an image is built from that file"""
     cpus: Count = 1
     """what a profile uses that does not say otherwise"""
     memory_mb: Count = 2048
@@ -324,6 +326,8 @@ class RsiTable(Table):
     """who runs what, below"""
     device: Choice[Device] = Device.CPU
     """what hardware a run needs, below"""
+    honesty: Choice[Honesty] | None = None
+    """whose word the quality is, below: L0 is hearsay and leaves each promotion to a person; L2 alone may claim"""
     trains: Text | None = None
     """what whoever solves it learns to do, in a few words, for the catalogue"""
     suite: Texts = ()

@@ -103,6 +103,12 @@ def default_track(found: TaskFile) -> str:
     return found.rsi.default_track or ONLY_TRACK
 
 
+def interpreter_of(found: TaskFile) -> Path | None:
+    """Interpreter of the environment that the task takes as it is; None where one is built."""
+    named = found.environment.python
+    return None if named is None else Path(named)
+
+
 def task_of(
     found: TaskFile,
     track: str,
@@ -148,6 +154,7 @@ def task_of(
         suite=rsi.suite,
         agent_timeout_s=found.agent.timeout_sec,
         origin=None if rsi.origin is None else _value(Origin, rsi.origin),
+        honesty=rsi.honesty,
     )
 
 
@@ -184,6 +191,7 @@ def _profile(name: str, table: ProfileTable, found: TaskFile, track: str) -> Pro
         pairs_at_once=table.pairs_at_once,
         budget=budget,
         transfer=table.transfer,
+        honesty=rsi.honesty,
     )
 
 

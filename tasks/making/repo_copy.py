@@ -32,9 +32,9 @@ NOT_SOURCE = frozenset(
     }
 )  # fmt: skip
 """Folders that no author means by "the repo"."""
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _LINK_HOPS = 8
-_NAMED = 3
+NAMED = 3
 """Files named in one sentence."""
 
 
@@ -47,10 +47,12 @@ class RepoCopy:
     """None for a folder that git does not track."""
     notes: tuple[str, ...]
     """What a person should know about the copy, one sentence each."""
+    data: FileTree = ()
+    """Large files that are no source: handed to each run beside the copy, and not to be edited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Listed:
+class Listed:
     """One file before its bytes are read."""
 
     path: str
@@ -100,11 +102,11 @@ def copy_repo(repo: str, *, commit: str | None, exclude: Sequence[str]) -> RepoC
 def _of_commit(
     commit: Commit, url: str | None, exclude: Sequence[str], notes: Sequence[str]
 ) -> RepoCopy:
-    blobs = {blob.path: blob for blob in commit.blobs() if _is_wanted(blob.path, exclude)}
+    blobs = {blob.path: blob for blob in commit.blobs() if is_wanted(blob.path, exclude)}
     links = [blob.oid for blob in blobs.values() if blob.mode == "120000"]
     goals = commit.contents(links)
     listed = [_listed_blob(blob, goals) for blob in blobs.values()]
-    real = _checked(listed)
+    real = checked(listed)
     contents = commit.contents([blobs[path].oid for path in real.values()])
     tree = tuple(
         FileEntry(
@@ -116,22 +118,22 @@ def _of_commit(
     )
     _refuse_pointers(tree)
     origin = Origin(url=url, commit=commit.name, folder=commit.folder or None)
-    return RepoCopy(tree=tree, origin=origin, notes=(*notes, *_about(listed)))
+    return RepoCopy(tree=tree, origin=origin, notes=(*notes, *about(listed)))
 
 
-def _listed_blob(blob: Blob, goals: Mapping[str, bytes]) -> _Listed:
+def _listed_blob(blob: Blob, goals: Mapping[str, bytes]) -> Listed:
     link = goals[blob.oid].decode("utf-8", "replace") if blob.mode == "120000" else None
     kind = "a submodule" if blob.mode == "160000" else None
     is_executable = blob.mode == "100755"
-    return _Listed(
+    return Listed(
         path=blob.path, n_bytes=blob.n_bytes, is_executable=is_executable, link=link, kind=kind
     )
 
 
 def _of_folder(folder: Path, exclude: Sequence[str]) -> RepoCopy:
-    listed = [each for each in _walk(folder, "") if _is_wanted(each.path, exclude)]
+    listed = [each for each in _walk(folder, "") if is_wanted(each.path, exclude)]
     modes = {each.path: each.is_executable for each in listed}
-    real = sorted(_checked(listed).items())
+    real = sorted(checked(listed).items())
     try:
         tree = tuple(
             FileEntry(path=path, content=(folder / goal).read_bytes(), is_executable=modes[goal])
@@ -141,10 +143,10 @@ def _of_folder(folder: Path, exclude: Sequence[str]) -> RepoCopy:
         raise NewTaskError(f"{error.filename!r} cannot be read: {error.strerror}") from error
     _refuse_pointers(tree)
     note = f"{str(folder)!r} is no git checkout: everything in it was taken, and no commit is on record"
-    return RepoCopy(tree=tree, origin=None, notes=(note, *_about(listed)))
+    return RepoCopy(tree=tree, origin=None, notes=(note, *about(listed)))
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[_Listed]:
+def _walk(folder: Path, prefix: str) -> Iterator[Listed]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -155,27 +157,29 @@ def _walk(folder: Path, prefix: str) -> Iterator[_Listed]:
             continue
         status = entry.stat(follow_symlinks=False)
         if entry.is_symlink():
-            yield _Listed(path=path, n_bytes=0, link=str(Path(entry.path).readlink()))
+            yield Listed(path=path, n_bytes=0, link=str(Path(entry.path).readlink()))
         elif entry.is_dir():
             yield from _walk(Path(entry.path), f"{path}/")
         else:
             kind = None if stat.S_ISREG(status.st_mode) else "a socket, pipe or device"
             is_executable = bool(status.st_mode & stat.S_IXUSR)
-            yield _Listed(path=path, n_bytes=status.st_size, is_executable=is_executable, kind=kind)
+            yield Listed(path=path, n_bytes=status.st_size, is_executable=is_executable, kind=kind)
 
 
-def _is_wanted(path: str, exclude: Sequence[str]) -> bool:
+def is_wanted(path: str, exclude: Sequence[str]) -> bool:
+    """Whether a path belongs to what an author means by "the repo"."""
     parts = path.split("/")
     is_steering = bool(STEERS_GIT & set(parts)) or parts[0] == ".github"
     return not is_steering and not NOT_SOURCE & set(parts) and not matches(path, exclude)
 
 
-def _checked(listed: Sequence[_Listed]) -> dict[str, str]:
+def checked(listed: Sequence[Listed]) -> dict[str, str]:
     """Path of each file to the path that has its content, after refusing what no task can hold."""
+    listed = with_linked_folders(listed)
     by_path = {each.path: each for each in listed}
     if odd := [each for each in listed if each.kind is not None]:
         _refuse(odd, f"is {odd[0].kind}", "a task holds plain files only")
-    real = {each.path: _goal(each, by_path) for each in listed}
+    real = {each.path: goal_of(each, by_path) for each in listed}
     if lost := [each for each in listed if real[each.path] is None]:
         _refuse(
             lost, f"links to {lost[0].link!r}, no file of the repo", "put the file itself there"
@@ -185,7 +189,7 @@ def _checked(listed: Sequence[_Listed]) -> dict[str, str]:
     _check_names(tuple(real))
     n_bytes = sum(by_path[goal].n_bytes for goal in real.values() if goal is not None)
     if n_bytes > MAX_REPO_BYTES or len(real) > MAX_REPO_FILES:
-        largest = sorted(listed, key=lambda each: -each.n_bytes)[:_NAMED]
+        largest = sorted(listed, key=lambda each: -each.n_bytes)[:NAMED]
         named = ", ".join(f"{each.path} ({size_words(each.n_bytes)})" for each in largest)
         raise NewTaskError(
             f"the repo holds {size_words(n_bytes)} in {len(real)} files, more than the {size_words(MAX_REPO_BYTES)} and "
@@ -195,7 +199,24 @@ def _checked(listed: Sequence[_Listed]) -> dict[str, str]:
     return {path: goal for path, goal in real.items() if goal is not None}
 
 
-def _goal(each: _Listed, by_path: Mapping[str, _Listed]) -> str | None:
+def with_linked_folders(listed: Sequence[Listed]) -> tuple[Listed, ...]:
+    """The same with each link to a folder of the repo as links to the files in it."""
+    paths = [each.path for each in listed]
+    found: list[Listed] = []
+    for each in listed:
+        goal = posixpath.normpath(posixpath.join(posixpath.dirname(each.path), each.link or ""))
+        inside = [path for path in paths if path.startswith(f"{goal}/")]
+        if each.link is None or posixpath.isabs(each.link) or goal in paths or not inside:
+            found.append(each)
+            continue
+        for path in inside:
+            place = f"{each.path}{path.removeprefix(goal)}"
+            link = posixpath.relpath(path, posixpath.dirname(place) or ".")
+            found.append(Listed(path=place, n_bytes=0, link=link))
+    return tuple(found)
+
+
+def goal_of(each: Listed, by_path: Mapping[str, Listed]) -> str | None:
     """Where the content of a path lies; None for a link that leaves the repo, ends nowhere or names a folder."""
     path = each.path
     for _ in range(_LINK_HOPS):
@@ -226,12 +247,12 @@ def _check_names(paths: Sequence[str]) -> None:
 
 
 def _refuse_pointers(tree: FileTree) -> None:
-    if found := [entry for entry in tree if entry.content.startswith(_LFS_POINTER)]:
-        listed = [_Listed(path=entry.path, n_bytes=0) for entry in found]
+    if found := [entry for entry in tree if entry.content.startswith(LFS_POINTER)]:
+        listed = [Listed(path=entry.path, n_bytes=0) for entry in found]
         _refuse(listed, "is a Git LFS pointer, not the file", "commit the file itself")
 
 
-def _refuse(listed: Sequence[_Listed], what: str, instead: str) -> None:
+def _refuse(listed: Sequence[Listed], what: str, instead: str) -> None:
     more = len(listed) - 1
     others = f" (and {more} more like it)" if more else ""
     raise NewTaskError(
@@ -239,23 +260,35 @@ def _refuse(listed: Sequence[_Listed], what: str, instead: str) -> None:
     )
 
 
-def _about(listed: Sequence[_Listed]) -> tuple[str, ...]:
+def about(listed: Sequence[Listed]) -> tuple[str, ...]:
+    """A sentence about links that became copies."""
     links = [each.path for each in listed if each.link is not None]
     if not links:
         return ()
-    named = ", ".join(links[:_NAMED]) + (", ..." if len(links) > _NAMED else "")
+    named = ", ".join(links[:NAMED]) + (", ..." if len(links) > NAMED else "")
     return (f"links became copies of the files that they name: {named}",)
 
 
 def _uncommitted(folder: Path, commit: Commit, exclude: Sequence[str]) -> tuple[str, ...]:
-    """A note about tracked files whose bytes here are not those of the commit, told without asking git.
+    """A note about tracked files whose bytes here are not those of the commit."""
+    changed = changed_files(folder, commit, exclude)
+    if not changed:
+        return ()
+    named = ", ".join(changed[:NAMED]) + (", ..." if len(changed) > NAMED else "")
+    return (
+        f"the version of commit {commit.name[:12]} was taken; yours differs, so commit first to take it: {named}",
+    )
+
+
+def changed_files(folder: Path, commit: Commit, exclude: Sequence[str]) -> list[str]:
+    """Tracked files whose bytes here are not those of the commit, told without asking git.
 
     `git status` would run the filters that a checkout's own configuration names.
     """
     changed = []
     for blob in commit.blobs():
         path = folder / blob.path
-        if not blob.mode.startswith("100") or not _is_wanted(blob.path, exclude):
+        if not blob.mode.startswith("100") or not is_wanted(blob.path, exclude):
             continue
         if (
             path.is_symlink()
@@ -264,12 +297,7 @@ def _uncommitted(folder: Path, commit: Commit, exclude: Sequence[str]) -> tuple[
             or (blob.n_bytes <= MAX_REPO_BYTES and _oid(path.read_bytes(), blob.oid) != blob.oid)
         ):
             changed.append(blob.path)
-    if not changed:
-        return ()
-    named = ", ".join(changed[:_NAMED]) + (", ..." if len(changed) > _NAMED else "")
-    return (
-        f"the version of commit {commit.name[:12]} was taken; yours differs, so commit first to take it: {named}",
-    )
+    return changed
 
 
 def _oid(content: bytes, like: str) -> str:

@@ -20,14 +20,14 @@ GRADED_SUFFIXES = (".json", ".npz")
 OTHER_SUFFIXES = (".npy", ".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl")
 INTERPRETERS = ("python", "python3")
 SHELLS = ("sh", "bash")
-STANDARD_ENVIRONMENTS = {
+STANDARD_ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "rsi-python": (),
     "rsi-numpy": ("numpy",),
     "rsi-torch": ("torch", "numpy"),
 }
 """Environments that other tasks use too, so that a machine may have them already, with what they install."""
 _PINS_OF = BUILT_IN / "lm_training" / "environment" / "requirements.txt"
-_PROJECTS = {
+PROJECTS = {
     "PIL": "pillow",
     "cv2": "opencv-python",
     "skimage": "scikit-image",
@@ -164,7 +164,7 @@ def installed(
         task: Names an environment of its own.
         tests: Command of the repo's own tests, whose runner has to be installed too.
     """
-    pins = _standard_pins()
+    pins = standard_pins()
     modules = _foreign_modules(entry, tree)
     if tests is not None and "-m" in tests[:-1]:
         runner = tests[tests.index("-m") + 1].split(".")[0]
@@ -194,7 +194,7 @@ def _environment_name(lines: Sequence[str], pins: dict[str, str], task: str) -> 
     return f"rsi-{task}"
 
 
-def _standard_pins() -> dict[str, str]:
+def standard_pins() -> dict[str, str]:
     """The versions that the flagship pins, so that an environment is shared where it can be."""
     lines = _PINS_OF.read_text(encoding="utf-8").splitlines()
     return {_project(line): line.strip() for line in lines if PINNED.fullmatch(line.strip())}
@@ -214,13 +214,16 @@ def _project(line: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _foreign_modules(entry: Sequence[str], tree: FileTree) -> set[str]:
-    own = _own_modules(tree)
+def foreign_imports(entry: Sequence[str], tree: FileTree) -> set[str]:
+    """Top-level modules that what a run reaches imports and neither the repo nor Python itself brings."""
     found = {
         name.split(".")[0] for source in reached_sources(entry, tree) for name in _imports(source)
     }
-    foreign = found - own - set(sys.stdlib_module_names)
-    return {_PROJECTS.get(name, _project(name)) for name in foreign}
+    return found - _own_modules(tree) - set(sys.stdlib_module_names)
+
+
+def _foreign_modules(entry: Sequence[str], tree: FileTree) -> set[str]:
+    return {PROJECTS.get(name, _project(name)) for name in foreign_imports(entry, tree)}
 
 
 def _own_modules(tree: FileTree) -> set[str]:

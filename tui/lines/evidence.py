@@ -107,6 +107,11 @@ def score_lines(score: Score, campaign: CampaignView | None) -> list[Line]:
             (score.plausibility, Role.TEXT if score.is_plausible else Role.WARN),
         )
     )
+    if campaign is not None and campaign.honesty:
+        is_hearsay = campaign.honesty.startswith("L0")
+        lines.append(
+            _labelled("honesty", (campaign.honesty, Role.WARN if is_hearsay else Role.TEXT))
+        )
     least = None if campaign is None else campaign.minimum_effect
     counted = f"{score.pairs_used} pairs, {score.pairs_invalid} not counted"
     if least is not None:

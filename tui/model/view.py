@@ -67,6 +67,8 @@ class CampaignView:
     plausible_ratio: float | None
     gain: str
     """What a candidate is whose number is better: "faster" or "better"."""
+    honesty: str
+    """Whose word its task's quality is; empty where the task does not say."""
     budget_usd: float | None
     """Dollars that its models may cost, as a person last wanted it; None for no limit."""
     is_pause_asked: bool

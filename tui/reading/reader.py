@@ -156,6 +156,7 @@ class Reader:
             minimum_effect=facts.minimum_effect,
             plausible_ratio=facts.plausible_ratio,
             gain=facts.gain,
+            honesty=facts.honesty,
             budget_usd=budget_of(summary.record.config, asked_limits(asked)).usd,
             is_pause_asked=is_pause_asked(asked),
             retry_refusal=retry_refusal(self._ledger, wanted),

@@ -16,7 +16,7 @@ from rsi.agent.report.follow import describe_step
 from rsi.agent.report.reasons import reason_after, why_ended
 from rsi.agent.report.sentences import round_sentence
 from rsi.agent.report.tally import tally
-from rsi.agent.report.task_facts import KnownTasks
+from rsi.agent.report.task_facts import KnownTasks, TaskFacts
 from rsi.agent.report.wording import money_text, planted_text, tokens_text
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
@@ -58,9 +58,10 @@ def queue(args: argparse.Namespace) -> int:
             )
             is not None
         ]
+    tasks = KnownTasks()
     lines = table(
         ("campaign", "task", "profile", "state", "rounds", "promoted", "spent", "created"),
-        [_campaign_row(each, still.get(each.record.id)) for each in found],
+        [_campaign_row(each, still.get(each.record.id), tasks.of(each.record)) for each in found],
     )
     if not found:
         lines = ["no campaign yet; `rsi run TASK` or `rsi demo` starts one"]
@@ -93,7 +94,8 @@ def rounds(args: argparse.Namespace) -> int:
         standing = standing_of(ledger, summary.record)
         failed = failed_audit(ledger, summary.record.lineage)
         still = standstills(ledger, [summary], home())
-    gain = KnownTasks().of(summary.record).gain
+    facts = KnownTasks().of(summary.record)
+    gain = facts.gain
     rows = [
         (
             each.record.id,
@@ -110,6 +112,7 @@ def rounds(args: argparse.Namespace) -> int:
         [
             *table(("round", "ended as", "effect", "predicted", "hypothesis"), rows),
             "",
+            *([f"quality: {facts.honesty}"] if facts.honesty else []),
             *(f"controls of this lineage: {each}" for each in standing.lines),
             *([f"spent: {paid}"] if (paid := _dollars(spend)) else []),
             *([f"{failed.text}; {failed.offer}"] if failed else []),
@@ -142,13 +145,15 @@ def show(args: argparse.Namespace) -> int:
     if args.diff:
         emit(args, {"diff": diff}, diff.splitlines())
         return 0
-    gain = KnownTasks().of(campaign).gain
+    facts = KnownTasks().of(campaign)
+    gain = facts.gain
     lines = [
         f"round {record.id}  {_ended(view)}  on {campaign.task} ({campaign.track}, {campaign.profile})",
         round_sentence(view, gain=gain),
         f"hypothesis  {view.hypothesis}",
         f"champion    {record.champion_commit[:12]}   candidate {str(view.commit)[:12]}",
         f"effect      {show_interval(view.effect) or 'not measured'}",
+        *([f"quality     {facts.honesty}"] if facts.honesty else []),
         *([f"claim       {view.tier.value}: {view.tier.text}"] if view.tier else []),
         *(f"cost        {each}" for each in _costs(spend)),
         "",
@@ -242,11 +247,14 @@ def still_lines(still: Mapping[str, Standstill]) -> list[str]:
     return [f"{', '.join(ids)}: {reason}" for reason, ids in by_reason.items()]
 
 
-def _campaign_row(each: CampaignSummary, still: Standstill | None) -> tuple[str, ...]:
+def _campaign_row(
+    each: CampaignSummary, still: Standstill | None, facts: TaskFacts
+) -> tuple[str, ...]:
     record = each.record
+    level = f", {facts.honesty.partition(',')[0]}" if facts.honesty else ""
     return (
         record.id,
-        f"{record.task} ({record.track})",
+        f"{record.task} ({record.track}{level})",
         record.profile,
         state_text(each, still),
         str(each.rounds),

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -14,6 +15,7 @@ from rsi.sandboxes.machine.environments import (
     DONE_MARK,
     UNUSED_S,
     environment_digest,
+    packages_in,
     prepare_python,
 )
 from rsi.sandboxes.types import Environment
@@ -146,3 +148,56 @@ def build_wheel(folder, settings=None, metadata=None):
         archive.writestr("rsi_probe-1.dist-info/RECORD", "")
     return name
 """
+
+
+def a_foreign_environment(folder: Path, **packages: str) -> Path:
+    """A virtual environment's shape with metadata of packages; returns its interpreter."""
+    site = folder / "lib" / "python3.11" / "site-packages"
+    for name, version in packages.items():
+        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
+    (folder / "bin").mkdir()
+    python = folder / "bin" / "python"
+    python.symlink_to(sys.executable)
+    return python
+
+
+def test_an_environment_that_is_there_is_used_as_it_is(tmp_path):
+    python = a_foreign_environment(tmp_path / "theirs", Some_Thing="1.2", other="3")
+    named = Environment(name="theirs", requirements=("some-thing==1.2",), python=python)
+    lines: list[str] = []
+    found = prepare_python(named, lines.append, cache=tmp_path / "cache")
+    assert found.bin_folder == python.parent
+    assert lines == []
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_was_installed_since_is_another_environment(tmp_path):
+    python = a_foreign_environment(tmp_path / "theirs", thing="1.2")
+    named = Environment(name="theirs", requirements=("thing==1.2",), python=python)
+    before = prepare_python(named).digest
+    (tmp_path / "theirs/lib/python3.11/site-packages/more-1.dist-info").mkdir()
+    assert prepare_python(named).digest != before
+
+
+@pytest.mark.parametrize(
+    ("requirement", "sentence"),
+    [("thing==1.3", "has 1.2 now"), ("absent==1", "has none now")],
+)
+def test_an_environment_that_changed_is_refused_by_the_package(tmp_path, requirement, sentence):
+    python = a_foreign_environment(tmp_path / "theirs", thing="1.2")
+    named = Environment(name="theirs", requirements=(requirement,), python=python)
+    with pytest.raises(EnvironmentBuildError, match=sentence):
+        prepare_python(named)
+
+
+def test_an_environment_that_is_gone_is_said(tmp_path):
+    named = Environment(name="theirs", python=tmp_path / "bin" / "python")
+    with pytest.raises(EnvironmentBuildError, match="which is gone"):
+        prepare_python(named)
+
+
+def test_a_package_from_a_folder_is_no_version_to_repeat(tmp_path):
+    a_foreign_environment(tmp_path / "theirs", mine="0.1", theirs="2")
+    site = tmp_path / "theirs/lib/python3.11/site-packages"
+    (site / "mine-0.1.dist-info" / "direct_url.json").write_text('{"dir_info": {}}')
+    assert packages_in(tmp_path / "theirs") == {"theirs": "2"}

@@ -39,6 +39,8 @@ CASES = [
      "rsi.quality[0].margin is missing, expected a number of at least 0."),
     ("_the_kind_gets_what_it_asks_for", {'kind = "fixed_work"': 'kind = "quality_at_budget"', 'clock = "cpu_s"': 'clock = "result"'},
      "rsi.budget is missing, expected a table [rsi.budget], for the metric kind quality_at_budget."),
+    ("_only_what_was_held_out_may_claim", {"[rsi.metric]": 'honesty = "L1"\n[rsi.metric]'},
+     "rsi.profile.large.claim is 'screen' with honesty L1, expected 'none': only a quality on data that no run is given, L2, may claim."),
     ("_a_clock_sees_what_the_device_does", {'device = "cpu"': 'device = "cuda"'},
      "rsi.metric.clock is 'cpu_s' with the device cuda, expected 'wall_s': CPU seconds do not count what a GPU does."),
     ("_a_clock_sees_what_the_device_does", {'device = "cpu"': 'device = "any"'},
