@@ -26,7 +26,13 @@ from rsi.tasks.types import Honesty
 )
 def test_policy_never_decides_on_hearsay(tmp_path, honesty, autonomy, lacking):
     profile = replace(profile_of(load_task("toy"), "smoke"), honesty=honesty)
-    config = CampaignConfig(task_root="toy", rounds=1, autonomy=autonomy, is_autonomy_granted=True)
+    config = CampaignConfig(
+        task_root="toy",
+        rounds=1,
+        proposer="scripted:demo",
+        autonomy=autonomy,
+        is_autonomy_granted=True,
+    )
     campaign = CampaignRecord(
         id="c1", created_at=datetime.now(UTC), task="toy", task_digest="0", track="main",
         profile="smoke", lineage="toy", seed_commitment="0", config=config,
