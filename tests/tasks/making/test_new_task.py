@@ -231,14 +231,19 @@ def test_a_link_within_the_repo_becomes_a_file_and_one_out_of_it_is_refused(
     made = create(repo=str(folder))
     assert (made.task.repo / "again.py").read_text(encoding="utf-8") == TRAIN
     assert not (made.task.repo / "again.py").is_symlink()
-    for goal in ("/etc/passwd", "../elsewhere", "data", "nowhere"):
+    (folder / "linked").symlink_to("data")
+    if is_tracked:
+        commit(folder)
+    made = create(name="linked", repo=str(folder))
+    assert (made.task.repo / "linked" / "text.txt").read_text(encoding="utf-8") == "abcabc\n"
+    for goal in ("/etc/passwd", "../elsewhere", "nowhere"):
         (folder / "odd").unlink(missing_ok=True)
         (folder / "odd").symlink_to(goal)
         if is_tracked:
             commit(folder)
         with pytest.raises(NewTaskError, match="'odd' links to"):
             create(name="other", repo=str(folder))
-    assert create(name="other", repo=str(folder), exclude=("odd",)).files == len(FILES) + 1
+    assert create(name="other", repo=str(folder), exclude=("odd",)).files == len(FILES) + 2
 
 
 # What is found out.
