@@ -77,9 +77,14 @@ def check_candidate(found: "Files", repo: Path, problems: Problems) -> None:
             )
     # What is built is there when it is started, and not before.
     started = ("build", rules.build) if rules.build else ("entry", rules.entry)
-    _check_entry(started[1], keys[started[0]], paths, problems)
+    there = (*paths, KIT_BUILD) if rules.build else paths
+    _check_entry(started[1], keys[started[0]], there, problems)
     if found.tests is not None and "-m" not in found.tests.entry:  # a runner may be installed
         _check_entry(found.tests.entry, "rsi.tests.entry", paths, problems)
+
+
+KIT_BUILD = "harness_link/building.py"
+"""The kit's own build of workers in C, which every candidate that talks to its harness finds on its path."""
 
 
 def started_paths(entry: Sequence[str]) -> tuple[str, ...]:

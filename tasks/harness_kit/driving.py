@@ -8,13 +8,14 @@ ring to the answer on this clock; what was answered is copied before anything el
 
 import array
 import fcntl
+import math
 import mmap
 import os
 import socket
 import struct
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 
 from .artifacts import InvalidArtifact
 
@@ -89,6 +90,30 @@ class Worker:
         self.calls += 1
         self.clocked_s += wall_s
         return Answer(wall_s=wall_s, status=_STATUS.unpack(said)[0], output=output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """Timed calls of several kinds: each goes on until enough time is together, and the fastest counts.
+
+    What else a shared machine does only ever adds time.
+    """
+
+    at_least: int
+    """Calls of a kind."""
+    until_s: float
+    """Together; no more are wanted then."""
+    took: dict[Hashable, list[float]] = field(default_factory=dict)
+    """Seconds of each call so far, by kind."""
+
+    def is_wanted(self, kind: Hashable) -> bool:
+        """Whether another call of this kind is to be timed."""
+        times = self.took.setdefault(kind, [])
+        return len(times) < self.at_least or sum(times) < self.until_s
+
+    def fastest(self) -> float:
+        """Geometric mean over the kinds of their fastest calls, in seconds."""
+        return math.exp(sum(math.log(min(times)) for times in self.took.values()) / len(self.took))
 
 
 def _memory(name: str, size: int, seals: int) -> tuple[mmap.mmap, int]:

@@ -40,9 +40,9 @@ from rsi.tasks.types import Instance, Pattern, Profile, Task
 LINK = "/link"
 """Where both sandboxes see the socket's folder."""
 KIT = "/work/kit"
-LINK_MODULES = ("canonical.py", "frames.py", "link.py")
+LINK_MODULES = ("building.py", "canonical.py", "frames.py", "link.py")
 WORKER_HEADER = "rsi_worker.h"
-"""What of the kit a candidate gets: its end of the socket, for Python and for C."""
+"""What of the kit a candidate gets: its end of the socket, for Python and for C, and the build of the latter."""
 START_S = 60.0
 """How long a harness may take until it listens."""
 

@@ -47,6 +47,9 @@ class Shape:
             ]  # fmt: skip
         return [*named, ("ln_scale", (d,)), ("ln_shift", (d,))]
 
+    def __str__(self) -> str:
+        return f"d{self.width} t{self.length} b{self.batch}"
+
     @property
     def parameters(self) -> int:
         """Numbers of all tensors together."""

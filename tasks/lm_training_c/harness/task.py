@@ -2,21 +2,20 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from harness_kit import Check, Graded, InvalidArtifact, Part, canonical_json, pcg64
-from harness_kit.driving import Answer, Worker
+from harness_kit.driving import Answer, Repeats, Worker
+from harness_kit.precision import cut_short, largest_error, relative_error
 from harness_kit.verbs import InstanceFolder, Request
 
 from harness.reference import Shape, Training, initial, split, train
 
 TIMED_S, MIN_TIMED, MAX_TIMED = 0.8, 3, 12
-"""A timed size is called until so many seconds are together, so many times at least and at most. The fastest call counts: what
-else a shared machine does only ever adds time."""
+"""A timed size is called until so many seconds are together, so many times at least and at most."""
 CHECK_STEPS = 3
 PRIMES = (11, 29, 53, 67, 101, 131, 197)
 
@@ -84,47 +83,39 @@ class TrainingHarness:
     def drive(self, instance: InstanceFolder, worker: Worker) -> Graded:
         rng = pcg64(instance.request.seed, "order")
         answered: list[tuple[Call, Answer]] = []
-        spent: dict[Shape, list[float]] = {}
+        repeats = Repeats(at_least=MIN_TIMED, until_s=TIMED_S)
         calls = _calls(instance)
         rng.shuffle(calls)  # type: ignore[arg-type]
         for call in calls:
-            before = spent.setdefault(call.shape, [])
-            if call.is_timed and len(before) >= MIN_TIMED and sum(before) >= TIMED_S:
+            if call.is_timed and not repeats.is_wanted(call.shape):
                 continue
             answer = _ask(worker, call)
             answered.append((call, answer))
-            before.append(answer.wall_s)
-        return _judged(answered)
+            if call.is_timed:
+                repeats.took[call.shape].append(answer.wall_s)
+        return _judged(answered, repeats)
 
     def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
         return (_gradients_are_differences(request), _single_precision_passes(request))
 
 
-def _judged(answered: Sequence[tuple[Call, Answer]]) -> Graded:
+def _judged(answered: Sequence[tuple[Call, Answer]], repeats: Repeats) -> Graded:
     """Compare everything, after the last call, so that the worker waits for nobody."""
     worst = Errors(gradient=0.0, gradient_largest=0.0, logits=0.0, loss=0.0, update=0.0)
     digest = hashlib.sha256()
-    times: dict[Shape, list[float]] = {}
+    steps = next(call.steps for call, _ in answered if call.is_timed)
     for call, answer in answered:
         found = _errors(call, answer.output)
         worst = Errors(
             **{name: max(value, getattr(worst, name)) for name, value in asdict(found).items()}
         )
         digest.update(answer.output[: 4 * call.steps])
-        if call.is_timed:
-            times.setdefault(call.shape, []).append(answer.wall_s / call.steps)
-    fastest = {shape: min(values) for shape, values in times.items()}
-    step_s = math.exp(sum(math.log(value) for value in fastest.values()) / len(fastest))
     parts = [
-        Part(
-            name=f"d{shape.width} t{shape.length} b{shape.batch}, s a step",
-            value=value,
-            n=len(times[shape]),
-        )
-        for shape, value in fastest.items()
+        Part(name=f"{shape}, s a step", value=min(times) / steps, n=len(times))
+        for shape, times in repeats.took.items()
     ]
     return Graded(
-        metric_value=step_s,
+        metric_value=repeats.fastest() / steps,
         quality={
             "gradient_error": worst.gradient,
             "gradient_largest_error": worst.gradient_largest,
@@ -224,22 +215,12 @@ def _distance(
     own, true = split(shape, gradients), split(shape, truth.gradients)
     change = truth.parameters - start
     return Errors(
-        gradient=max(_relative(own[name], true[name]) for name in true),
-        gradient_largest=max(_largest(own[name], true[name]) for name in true),
-        logits=_relative(logits, truth.logits.reshape(-1)),
-        loss=_relative(losses, np.array(truth.losses)),
-        update=_relative(parameters - start, change),
+        gradient=max(relative_error(own[name], true[name]) for name in true),
+        gradient_largest=max(largest_error(own[name], true[name]) for name in true),
+        logits=relative_error(logits, truth.logits.reshape(-1)),
+        loss=relative_error(losses, np.array(truth.losses)),
+        update=relative_error(parameters - start, change),
     )
-
-
-def _relative(found: np.ndarray, true: np.ndarray) -> float:
-    size = float(np.linalg.norm(true))
-    return float(np.linalg.norm(found - true)) / size if size else float(np.linalg.norm(found))
-
-
-def _largest(found: np.ndarray, true: np.ndarray) -> float:
-    size = float(np.abs(true).max())
-    return float(np.abs(found - true).max()) / size if size else float(np.abs(found).max())
 
 
 def _gradients_are_differences(request: Request) -> Check:
@@ -272,7 +253,7 @@ def _single_precision_passes(request: Request) -> Check:
     found = []
     for bits in (0, 16):
         rounded = [
-            _rounded(np.asarray(each, np.float64).reshape(-1), bits)
+            cut_short(np.asarray(each).reshape(-1), dropped_bits=bits).astype(np.float64)
             for each in (truth.losses, truth.logits, truth.gradients, truth.parameters)
         ]
         found.append(_distance(shape, truth, *rounded, start).gradient)
@@ -281,13 +262,3 @@ def _single_precision_passes(request: Request) -> Check:
         is_ok=bool(found[0] < 1e-6 < 1e-3 < found[1]),
         evidence=f"single {found[0]:.1e}, bfloat16 {found[1]:.1e}",
     )
-
-
-def _rounded(values: np.ndarray, dropped_bits: int) -> np.ndarray:
-    """Values as single precision, the last bits of the significand cut off."""
-    plain = values.astype(np.float32)
-    if dropped_bits:
-        plain = (plain.view(np.uint32) & np.uint32(0xFFFFFFFF << dropped_bits & 0xFFFFFFFF)).view(
-            np.float32
-        )
-    return plain.astype(np.float64)

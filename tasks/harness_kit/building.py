@@ -1,6 +1,8 @@
-"""Build the worker from `src/` with the flags of `flags.txt`, and look at what came out. Protected.
+"""The build of a clocked task's worker in C: the task's own `worker/main.c` with the candidate's `src/`, by the words of `flags.txt`.
 
-Runs in the candidate's sandbox before anything of the candidate does, so that it can refuse.
+It lies in the package `harness_link` beside every candidate: `python -P -m harness_link.building`. It runs in the candidate's
+sandbox before anything of the candidate does, so that it can refuse: flags by an allow-list, then each object and the linked
+worker are read. Does not: judge source; admission does.
 """
 
 import os
@@ -21,12 +23,15 @@ FORBIDDEN = re.compile(
     r"|f?open(64|at|at64)?|creat|socket(pair)|bind|listen|accept4?|send(to|mmsg)|shm_open|memfd_create|mkfifo"
     r"|process_vm_\w+|timer_\w+|setitimer|signalfd|eventfd|syscall|clock_(gettime|settime)|gettimeofday|time)"
 )
-"""Functions of the C library that no trainer needs: other programs, files, libraries, clocks, ways to go on afterwards."""
+"""Functions of the C library that no kernel needs: other programs, files, libraries, clocks, ways to go on afterwards."""
+THREADS = re.compile(r"_*(pthread_create|thrd_create|GOMP_\w+|omp_\w+)")
+"""Refused as well where a task allows one core: the words `--one-thread` of its build command."""
 MAX_BYTES = 4 << 20
 
 
 def main() -> None:
     """Build, check, or say why not."""
+    has_threads = "--one-thread" not in sys.argv[1:]
     words = Path("flags.txt").read_text(encoding="utf-8").split()
     for word in words:
         if not FLAGS.fullmatch(word):
@@ -37,27 +42,16 @@ def main() -> None:
     target = Path("build")
     target.mkdir(exist_ok=True)
     objects = []
+    headers = [f"-I{folder}" for folder in (os.environ["RSI_KIT"], "worker", "src")]
     for number, source in enumerate(sources):
         objects.append(str(target / f"{number}.o"))
-        _gcc(
-            *words,
-            "-I",
-            os.environ["RSI_KIT"],
-            "-I",
-            "worker",
-            "-I",
-            "src",
-            "-c",
-            source,
-            "-o",
-            objects[-1],
-        )
+        _gcc(*words, *headers, "-c", source, "-o", objects[-1])
         check_object(source, Path(objects[-1]))
     worker = target / "worker"
     _gcc(*words, *objects, "-o", str(worker), "-lm")
     if worker.stat().st_size > MAX_BYTES:
         sys.exit(f"the worker has {worker.stat().st_size} bytes, {MAX_BYTES} are allowed")
-    check(worker)
+    check(worker, has_threads=has_threads)
 
 
 def _gcc(*words: str) -> None:
@@ -78,11 +72,13 @@ def check_object(source: str, path: Path) -> None:
             f"{source} has {early.group()}: code that runs before the first call or after the last"
         )
     if re.search(r"\bIFUNC\b", _readelf("--symbols", path)):
-        sys.exit(f"{source} chooses a function while the worker is loaded; choose it in `train`")
+        sys.exit(
+            f"{source} chooses a function while the worker is loaded; choose it in the first call"
+        )
 
 
-def check(worker: Path) -> None:
-    """Only libraries of the language, no function that reaches out."""
+def check(worker: Path, *, has_threads: bool) -> None:
+    """Only libraries of the language, no function that reaches out, and no threads where there are none to have."""
     dynamic = _readelf("--dynamic", worker)
     needed = set(re.findall(r"\(NEEDED\).*\[(.+?)\]", dynamic))
     if extra := sorted(needed - LIBRARIES):
@@ -92,7 +88,10 @@ def check(worker: Path) -> None:
     symbols = _readelf("--dyn-syms", worker)
     undefined = re.findall(r" UND (\w+)", symbols)
     if used := sorted({name for name in undefined if FORBIDDEN.fullmatch(name)}):
-        sys.exit(f"the worker calls {', '.join(used)}, which no trainer needs")
+        sys.exit(f"the worker calls {', '.join(used)}, which no kernel needs")
+    threads = sorted({name for name in undefined if THREADS.fullmatch(name)})
+    if threads and not has_threads:
+        sys.exit(f"the worker calls {', '.join(threads)}, and one thread is allowed")
 
 
 def _readelf(what: str, worker: Path) -> str:
