@@ -1,6 +1,6 @@
 """When a failed model call is tried again, and after how long.
 
-Invariant: a provider's `retry-after` is obeyed, up to the policy's own patience.
+Invariant: a provider's `retry-after` is obeyed, up to the policy's own patience; "at once" is not taken at its word.
 """
 
 import random
@@ -29,12 +29,14 @@ class RetryPolicy:
         """Seconds to wait after failed attempt number `attempt` (0-based); None to give up."""
         if not error.is_retryable or attempt + 1 >= self.attempts:
             return None
-        if error.retry_after_s is not None:
-            asked = error.retry_after_s
-            return asked if asked <= self.longest_retry_after_s else None
         ceiling = min(self.ceiling_s, self.base_s * 2.0**attempt)
         # At least half of the ceiling, so that a crowd of workers spreads and still backs off.
-        return ceiling * (0.5 + 0.5 * draw.random())
+        own_s = ceiling * (0.5 + 0.5 * draw.random())
+        if (asked := error.retry_after_s) is None:
+            return own_s
+        # To wait no time at all is no plan, and clocks that differ make a date the past.
+        wait_s = asked if asked >= self.base_s else max(asked, own_s)
+        return wait_s if asked <= self.longest_retry_after_s else None
 
 
 def with_retries(

@@ -24,6 +24,8 @@ from rsi.agent.llm.types import Price, Reply, Request
 
 DEFAULT_CONTEXT_TOKENS = 128_000
 """For models whose context nobody told us: the smallest of the current hosted ones."""
+OPTIONAL_FIELDS = ("stream_options", "max_completion_tokens")
+"""What some servers refuse: to be asked for the tokens' counts, or the one name of the limit where they know the other."""
 ASK_WALL_S = 2.0
 """Longest wait for a page that tells the size of a context; a server that is slower is not waited for."""
 
@@ -55,6 +57,8 @@ class HostedModel(ABC):
     """What is asked of the model where it is one of Anthropic's."""
     http: Any = field(init=False)
     """The client that its requests go through."""
+    refused_fields: set[str] = field(init=False, default_factory=set)
+    """Fields of requests that the server does not take, left out or written otherwise since it said so."""
     _context_tokens: int | None = field(init=False, default=None)
     """What is known of the context; None while nobody wanted to know."""
     _times_asked: int = field(init=False, default=0)
@@ -137,15 +141,22 @@ class HostedModel(ABC):
 
     def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Reply:
         """One streamed call; see `Model.complete`."""
-        try:
-            return self._complete(request, on_delta)
-        except ContextOverflowError as error:
-            self._learn(error)
-            raise
-        except ModelRequestError as error:
-            if not self.thinking.gives_way(error):
+        while True:
+            try:
+                return self._complete(request, on_delta)
+            except ContextOverflowError as error:
+                self._learn(error)
                 raise
-            return self._complete(request, on_delta)  # what was refused has cost nothing
+            except ModelRequestError as error:
+                # Asked again at once where a field can be given up: what was refused has cost nothing.
+                if not (self.thinking.gives_way(error) or self._gives_way(error)):
+                    raise
+
+    def _gives_way(self, error: ModelRequestError) -> bool:
+        """Whether a refusal names a field that we can do without, which is then given up from now on."""
+        named = {name for name in OPTIONAL_FIELDS if name in str(error)} - self.refused_fields
+        self.refused_fields |= named
+        return bool(named)
 
     def _complete(self, request: Request, on_delta: OnDelta | None) -> Reply:
         started = time.monotonic()

@@ -143,7 +143,6 @@ class LiteLLMModel(HostedModel):
             ),
             "max_tokens": request.max_output_tokens,
             "stream": True,
-            "stream_options": {"include_usage": True},
             "timeout": self.options.silence_s,
             "max_retries": 0,
             "num_retries": 0,
@@ -152,6 +151,8 @@ class LiteLLMModel(HostedModel):
             # that a plain install does not bring (seen with 1.106.2).
             "_skip_mcp_handler": True,
         }
+        if "stream_options" not in self.refused_fields:
+            body["stream_options"] = {"include_usage": True}
         if self.key is not None:
             body["api_key"] = self.key
         if self.base_url is not None:

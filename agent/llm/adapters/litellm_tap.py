@@ -56,7 +56,7 @@ class Taps:
         tap: Tap | None = getattr(self._here, "tap", None)
         if tap is None or not response.request.url.path.endswith(_OURS):
             return response
-        if response.status_code == httpx.codes.OK:
+        if response.is_success:
             tap.response = response
             empty = {"content-type": "text/event-stream"}
             return httpx.Response(httpx.codes.OK, headers=empty, content=_NOTHING)

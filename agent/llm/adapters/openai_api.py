@@ -67,14 +67,20 @@ class OpenAIModel(HostedModel):
     def _gathering(self, answer: Answer, request: Request, on_delta: OnDelta | None) -> ChatReply:
         return ChatReply(PROVIDER, request, on_delta)
 
+    @property
+    def _limit_field(self) -> str:
+        """Reasoning models of OpenAI refuse the old name, behind proxies too; many local servers only know it."""
+        is_refused = "max_completion_tokens" in self.refused_fields
+        return "max_completion_tokens" if self.is_own_api or is_refused else "max_tokens"
+
     def _body(self, request: Request) -> dict[str, object]:
         body: dict[str, object] = {
             "model": self.name,
             "messages": chat_messages(request, provider=PROVIDER),
-            "stream_options": {"include_usage": True},
-            # Reasoning models of OpenAI refuse the old name; many local servers only know it.
-            "max_completion_tokens" if self.is_own_api else "max_tokens": request.max_output_tokens,
+            self._limit_field: request.max_output_tokens,
         }
+        if "stream_options" not in self.refused_fields:
+            body["stream_options"] = {"include_usage": True}
         if request.tools:
             body["tools"] = chat_tools(request)
         if request.forced_tool is not None:

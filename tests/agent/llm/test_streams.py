@@ -1,6 +1,7 @@
 """What servers really send where a stream was asked for: it works, or it ends as one sentence and is charged as the server would."""
 
 import json
+import time
 
 import pytest
 from tests.agent.llm.sloppy import (
@@ -298,6 +299,16 @@ def test_a_date_says_how_long_to_wait(make, provider):
 def test_a_slow_reply_that_keeps_coming_is_waited_for(make, provider, adapter):
     provider.acts = [Raw(pieces=split(hello(adapter), 60), pause_s=0.05)]
     assert make(silence_s=2).complete(ask()).text == HELLO
+
+
+def test_a_piece_is_passed_on_before_the_next_one_comes(make, provider, adapter):
+    """A person watches a model think; what it says must not wait for its end."""
+    provider.acts = [Raw(pieces=hello(adapter), pause_s=0.15)]
+    began = time.monotonic()
+    heard = []
+    reply = make().complete(ask(), on_delta=lambda _: heard.append(time.monotonic() - began))
+    assert reply.text == HELLO
+    assert heard[0] < time.monotonic() - began - 0.15
 
 
 def test_a_connection_that_drops_in_the_middle_is_a_wire_error(make, provider, adapter):

@@ -9,11 +9,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol, cast
 
 QUOTED_CHARS = 200
 DONE = "[DONE]"
 _FIELD = re.compile(r"(data|event|id|retry)?:")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _MOST_CHARS = 64 << 20
 """Longest document that is read as one answer; the longest replies have some megabytes."""
 
@@ -38,7 +40,7 @@ class NoStreamError(ValueError):
 
 
 class BrokenEventError(ValueError):
-    """An event's data are not JSON."""
+    """An event's data are JSON that is cut or garbled, or more than a reply can be."""
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class EventStream:
 
         Raises:
             NoStreamError: The body is not events, lines or a document of JSON.
-            BrokenEventError: An event's data are not JSON.
+            BrokenEventError: An event's data are JSON that is cut or garbled.
         """
         lines = self._lines()
         first = next((line for line in lines if line.strip()), None)
@@ -83,7 +85,7 @@ class EventStream:
 
     def _events(self, first: str, lines: Iterator[str]) -> Iterator[Event]:
         name, data = "", list[str]()
-        for line in (first, *_lines_and_end(lines)):
+        for line in chain((first,), _lines_and_end(lines)):
             key, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if line and key == "event":
@@ -113,8 +115,9 @@ class EventStream:
             yield _error(text, value)
         elif isinstance(value, dict):
             yield {"type": name, **value} if name else value
-        else:
+        elif value is None and text.lstrip().startswith(("{", "[")):
             raise BrokenEventError(f"a piece of the reply is not JSON: {text[:QUOTED_CHARS]!r}")
+        # What is left is no part of a reply: words, numbers and null keep connections alive.
 
     def _documents(self, first: str, lines: Iterator[str]) -> Iterator[Event]:
         value = _parsed(first)
@@ -156,6 +159,20 @@ def _error(text: str, value: object) -> Event:
 def _parsed(text: str) -> object:
     """The JSON value of a text; None where it is none."""
     try:
-        return cast(object, json.loads(text))
+        # Not strict: some servers leave tabs and line breaks in strings as they are.
+        return cast(object, json.loads(text, strict=False))
     except (ValueError, RecursionError):
         return None
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Pieces of a text as one, with characters whole again that were cut in halves of sixteen bits."""
+    text = "".join(pieces)
+    if not _HALF.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def readable(text: str) -> str:
+    """A text without halves of characters, which nothing that keeps text takes."""
+    return _HALF.sub("\ufffd", text)

@@ -5,6 +5,7 @@ type or by words alone, and some say it with status 200. So status, codes and wo
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,12 @@ _NEVER_SENT = frozenset(
 )
 """Transport errors before any byte of the request left, so nothing can be billed."""
 _MESSAGE_CHARS = 600
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_WAIT_WORDS = re.compile(
+    r"(?:retrydelay\W+|(?:try again|retry) (?:in|after) )((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)"
+)
+"""How bodies say how long to wait: Google's field, and OpenAI's sentence."""
 _NO_KEY_SENT = (
     "no key was sent, because a base_url in a model's name gets the provider's key only when it is the provider's; "
     "write &key_env=<VARIABLE> to name the key for this server"
@@ -166,7 +173,7 @@ def failure(
         redactor.text(message)[:_MESSAGE_CHARS],
         request_id=headers.get("request-id") or headers.get("x-request-id"),
         status=number,
-        retry_after_s=retry_after_s(headers),
+        retry_after_s=retry_after_s(headers, words),
         may_have_cost=kind.may_have_cost or has_started,
     )
     if isinstance(made, ContextOverflowError):
@@ -206,24 +213,41 @@ def transport_errors() -> tuple[type[Exception], ...]:
     return tuple(found)
 
 
-def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
+def retry_after_s(
+    headers: Mapping[str, str], words: str = "", now_s: float | None = None
+) -> float | None:
     """Seconds that a provider asks us to wait; None when it does not, or not readably.
 
-    Reads `retry-after-ms`, then `retry-after` in seconds or as an HTTP date.
+    Reads `retry-after-ms`, then `retry-after` in seconds, with units or as an HTTP date, then what the body says.
+
+    Args:
+        headers: Of the response.
+        words: All that the body says.
+        now_s: The time; None takes the clock's.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     if (milliseconds := _number(lower.get("retry-after-ms"))) is not None:
         return milliseconds / 1000.0
-    text = lower.get("retry-after")
-    if text is None:
-        return None
-    if (seconds := _number(text)) is not None:
+    if (text := lower.get("retry-after")) is None:
+        told = _WAIT_WORDS.search(words.lower())
+        return _duration_s(told[1]) if told else None
+    if (seconds := _duration_s(text)) is not None:
         return seconds
     try:
         at = parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError):
         return None
     return max(0.0, at - (time.time() if now_s is None else now_s))
+
+
+def _duration_s(text: str) -> float | None:
+    """Seconds of `7`, `1.5s`, `1m30s` or `1500ms`, or of the first in a list; None where it is none."""
+    first = text.split(",")[0].strip().lower()
+    if (seconds := _number(first)) is not None:
+        return seconds
+    if not re.fullmatch(rf"({_DURATION.pattern})+", first):
+        return None
+    return sum(float(number) * _UNITS_S[unit] for number, unit in _DURATION.findall(first))
 
 
 def _from_sdk(

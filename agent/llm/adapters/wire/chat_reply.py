@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rsi.agent.llm.adapters.transport.event_stream import joined, readable
 from rsi.agent.llm.adapters.wire.reading import Gathering
 from rsi.agent.llm.adapters.wire.token_counts import chat_usage
-from rsi.agent.llm.adapters.wire.tool_calls import CallPieces
+from rsi.agent.llm.adapters.wire.tool_calls import BESIDE_CALLS, CallPieces
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.types import Block, Reasoning, Request, StopReason, Text, Usage
 
@@ -21,6 +22,10 @@ _STOPS: Mapping[str, StopReason] = {
 }
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Where compatible servers put thinking: DeepSeek and vLLM the first, Ollama and OpenRouter the second."""
+_BLOCK_FIELDS = ("thinking_blocks", "reasoning_details")
+"""Where thinking comes in blocks that must go back as they came: litellm the first, OpenRouter the second."""
+_CALL_FIELDS = frozenset({"id", "index", "type", "function", "name", "arguments"})
+"""What every server says of a call; what one says beside it, such as Gemini's signatures, it wants back."""
 
 
 class ChatReply(Gathering):
@@ -32,9 +37,11 @@ class ChatReply(Gathering):
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._thinking: dict[str, list[str]] = {}
-        self._thinking_blocks: list[dict[str, Any]] = []
+        self._thinking_blocks: dict[str, list[dict[str, Any]]] = {}
         self._calls = CallPieces(request)
         self._usages: list[object] = []
+        self._choice: object = None
+        """The server's number of the choice that is read; None until one has come."""
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Take in one chunk, or a whole completion."""
@@ -45,13 +52,24 @@ class ChatReply(Gathering):
         self.model = _text(event.get("model")) or self.model
         self._note_usage(event)
         for choice in choices or ():
-            if not isinstance(choice, Mapping) or choice.get("index"):
+            if not isinstance(choice, Mapping) or not self._is_ours(choice.get("index")):
                 continue  # we ask for one; a second would be melted into it
             self._note_usage(choice)
-            for said in (choice.get("delta"), choice.get("message")):
-                if isinstance(said, Mapping):
-                    self._add_said(said)
-            self.finish = _text(choice.get("finish_reason")) or self.finish
+            delta, message = choice.get("delta"), choice.get("message")
+            if isinstance(message, Mapping) and not self._has_output:
+                self._add_said(message)  # else the whole once more, after its pieces
+            if isinstance(delta, Mapping):
+                self._add_said(delta)
+            self.finish = _text(choice.get("finish_reason")).lower() or self.finish
+
+    def _is_ours(self, index: object) -> bool:
+        number = str(index or 0)
+        self._choice = self._choice or number
+        return number == self._choice
+
+    @property
+    def _has_output(self) -> bool:
+        return bool(self._text or self._refusal or self._thinking or self._calls)
 
     def _note_usage(self, holder: Mapping[str, Any]) -> None:
         groq = holder.get("x_groq")
@@ -69,9 +87,12 @@ class ChatReply(Gathering):
             if thought := _text(said.get(field)):
                 self._thinking.setdefault(field, []).append(thought)
                 self.tell("reasoning", thought)
-        self._thinking_blocks += said.get("thinking_blocks") or ()
-        for call in said.get("tool_calls") or ():
-            self._add_call(call, call.get("function") or {})
+        for field in _BLOCK_FIELDS:
+            if blocks := [each for each in _listed(said.get(field)) if isinstance(each, Mapping)]:
+                self._thinking_blocks.setdefault(field, []).extend(map(dict, blocks))
+        for call in _listed(said.get("tool_calls")):
+            if isinstance(call, Mapping):
+                self._add_call(call, call.get("function") or ({} if "function" in call else call))
         if isinstance(old_form := said.get("function_call"), Mapping):
             self._add_call({}, old_form)
 
@@ -81,6 +102,7 @@ class ChatReply(Gathering):
             index=call.get("index"),
             name=function.get("name"),
             arguments=function.get("arguments"),
+            beside={name: value for name, value in call.items() if name not in _CALL_FIELDS},
         )
         self.tell("tool_call", piece)
 
@@ -95,21 +117,24 @@ class ChatReply(Gathering):
 
     def usage(self) -> Usage | None:
         """Its tokens; None when they are not told, or cannot be true."""
-        has_output = bool(self._text or self._refusal or self._thinking or self._calls)
-        return chat_usage(self._usages, has_output=has_output)
+        return chat_usage(self._usages, has_output=self._has_output)
 
     def blocks(self) -> tuple[Block, ...]:
         """What it says, thinking first."""
         blocks: list[Block] = []
-        if self._thinking or self._thinking_blocks:
-            payload: dict[str, Any] = {n: "".join(t) for n, t in self._thinking.items()}
-            text = next(iter(payload.values()), "")
-            if self._thinking_blocks:
-                payload["thinking_blocks"] = joined_thinking(self._thinking_blocks)
+        made = [call for calls in self._calls.finished() for call in calls]
+        payload: dict[str, Any] = {n: readable(joined(t)) for n, t in self._thinking.items()}
+        text = next(iter(payload.values()), "")
+        payload |= self._thinking_blocks
+        if "thinking_blocks" in payload:
+            payload["thinking_blocks"] = joined_thinking(payload["thinking_blocks"])
+        if beside := self._calls.beside:
+            payload[BESIDE_CALLS] = beside
+        if payload:
             blocks.append(Reasoning(provider=self._provider, text=text, payload=payload))
-        if text := "".join(self._text) + "".join(self._refusal):
+        if text := readable(joined(self._text) + joined(self._refusal)):
             blocks.append(Text(text=text))
-        return (*blocks, *(call for calls in self._calls.finished() for call in calls))
+        return (*blocks, *made)
 
 
 def joined_thinking(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -137,6 +162,13 @@ def _plain(content: object) -> str:
         return ""
     parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def _listed(value: object) -> Sequence[object]:
+    """The items of a list, or one that came without a list around it."""
+    if isinstance(value, Mapping):
+        return (value,)
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _text(value: object) -> str:

@@ -4,10 +4,11 @@ Works on plain dicts, so that one translation serves every client library.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from rsi.agent.llm.adapters.thinking import is_signed
-from rsi.agent.llm.adapters.wire.tool_calls import safe_name
+from rsi.agent.llm.adapters.wire.tool_calls import BESIDE_CALLS, safe_name
 from rsi.agent.llm.types import Message, Reasoning, Request, Role, Text, ToolCall, ToolResult
 
 
@@ -72,7 +73,11 @@ def _add_reasoning(message: dict[str, Any], block: Reasoning) -> None:
             message.setdefault("thinking_blocks", []).append(dict(block.payload))
         return
     for field, value in block.payload.items():
-        message[field] = message[field] + value if field in message else value
+        if field == BESIDE_CALLS and isinstance(value, Mapping):
+            for call in message.get("tool_calls", ()):
+                call |= value.get(call["id"], {})
+        else:
+            message[field] = message[field] + value if field in message else value
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rsi.agent.llm.adapters.transport.event_stream import joined, readable
 from rsi.agent.llm.adapters.wire.reading import Gathering
 from rsi.agent.llm.adapters.wire.token_counts import claude_usage
-from rsi.agent.llm.adapters.wire.tool_calls import CallPieces
+from rsi.agent.llm.adapters.wire.tool_calls import CallPieces, index_of
 from rsi.agent.llm.base import OnDelta
 from rsi.agent.llm.types import Block, Reasoning, Request, StopReason, Text, Usage
 
@@ -41,12 +42,14 @@ class MessagesReply(Gathering):
                 self.has_started = True
                 self.model = str(message.get("model") or "")
                 self._usages.append(_of_input(message.get("usage")))
+                # A second one: what is between us and the model has asked it again.
+                self._blocks, self._at, self._pieces = [], {}, {}
             case "message":
                 self._add_whole(event)
             case "content_block_start":
-                self._begin(event.get("index"), event.get("content_block") or {})
+                self._begin(index_of(event.get("index")), event.get("content_block") or {})
             case "content_block_delta":
-                self._extend(event.get("index"), event.get("delta") or {})
+                self._extend(index_of(event.get("index")), event.get("delta") or {})
             case "message_delta":
                 self.has_started = True
                 self._note_end((event.get("delta") or {}).get("stop_reason"), event.get("usage"))
@@ -62,12 +65,13 @@ class MessagesReply(Gathering):
         content = message.get("content")
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
-        for number, block in enumerate(content or ()):
-            self._begin(number, block)
+        if not self._blocks:  # else the whole once more, after its pieces
+            for number, block in enumerate(content or ()):
+                self._begin(number, block)
         self._note_end(message.get("stop_reason"), message.get("usage"))
 
     def _note_end(self, stop: object, usage: object) -> None:
-        self.finish = str(stop) if stop else self.finish
+        self.finish = str(stop).lower() if stop else self.finish
         self._usages.append(usage)
 
     def _begin(self, index: object, block: Mapping[str, Any]) -> None:
@@ -124,14 +128,20 @@ class MessagesReply(Gathering):
         for block in self._blocks:
             match block.get("type"):
                 case "text":
-                    blocks.append(Text(text=str(block.get("text") or "")))
+                    blocks.append(Text(text=_whole(block.get("text"))))
                 case "tool_use":
                     blocks += next(made)
                 case _:
                     # Thinking, redacted thinking and kinds that we do not know all go back as they came.
-                    text = str(block.get("thinking") or "")
-                    blocks.append(Reasoning(provider=self._provider, text=text, payload=block))
+                    text = _whole(block.get("thinking"))
+                    payload = block | ({"thinking": text} if "thinking" in block else {})
+                    blocks.append(Reasoning(provider=self._provider, text=text, payload=payload))
         return tuple(blocks)
+
+
+def _whole(text: object) -> str:
+    """A text put together from pieces, fit to be kept."""
+    return readable(joined([str(text or "")]))
 
 
 def _of_input(usage: object) -> object:

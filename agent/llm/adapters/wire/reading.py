@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rsi.agent.llm.adapters.transport.event_stream import EventStream, NoStreamError, Stream
-from rsi.agent.llm.adapters.transport.failures import failure, no_stream
+from rsi.agent.llm.adapters.transport.event_stream import (
+    BrokenEventError,
+    EventStream,
+    NoStreamError,
+    Stream,
+    readable,
+)
+from rsi.agent.llm.adapters.transport.failures import failure, no_stream, transport_errors
 from rsi.agent.llm.base import Delta, OnDelta
 from rsi.agent.llm.errors import ModelError, ModelReplyError, ModelRequestError, ModelWireError
 from rsi.agent.llm.redaction import Redactor
 from rsi.agent.llm.types import Block, Reply, StopReason, Usage
+
+MOST_CHARS = 16 << 20
+"""Of text, thinking and arguments together; the longest replies have a few megabytes."""
 
 
 class Gathering(ABC):
@@ -30,6 +39,7 @@ class Gathering(ABC):
         self.is_ended = False
         """Whether the protocol's own end has come."""
         self.model = ""
+        self._chars = 0
 
     @abstractmethod
     def add(self, event: Mapping[str, Any]) -> None:
@@ -48,9 +58,16 @@ class Gathering(ABC):
         """Its tokens; None when unknown."""
 
     def tell(self, kind: str, text: str) -> None:
-        """Pass a piece on to who watches."""
+        """Count a piece, and pass it on to who watches.
+
+        Raises:
+            BrokenEventError: There is more of it than any reply has.
+        """
+        self._chars += len(text)
+        if self._chars > MOST_CHARS:
+            raise BrokenEventError(f"a reply of more than {MOST_CHARS} characters")
         if self._on_delta is not None and text:
-            self._on_delta(Delta(kind=kind, text=text))
+            self._on_delta(Delta(kind=kind, text=readable(text)))
 
 
 class HttpResponse(Protocol):
@@ -122,7 +139,7 @@ def read_reply(
     Raises:
         ModelError: It is no reply, says an error, was cut, or has no end.
     """
-    stream = answer.stream
+    stream, odd = answer.stream, None
     try:
         for event in stream:
             check()
@@ -131,9 +148,17 @@ def read_reply(
             gathered.add(event)
             if gathered.is_ended:
                 break
+            if odd is None and not gathered.has_started and set(event) - {"type"}:
+                odd = event
     except NoStreamError as error:
         raise no_stream(answer.provider, str(error), stream.begins, answer.url, redactor) from None
+    except (BrokenEventError, *transport_errors()):
+        # Once it is said why the reply stopped, it is whole, however the server ends the body.
+        if gathered.finish is None:
+            raise
     check()
+    if odd is not None and not gathered.has_started and stream.is_events:
+        raise failure(answer.provider, odd, redactor=redactor, headers=answer.headers)
     return _finished(answer, gathered, stream, redactor, latency_s())
 
 
@@ -152,6 +177,10 @@ def _error_in(event: Mapping[str, object]) -> Mapping[str, object] | None:
     """The event, where it says that something went wrong rather than a part of a reply."""
     if event.get("error") or event.get("type") == "error" or event.get("object") == "error":
         return event
+    choices = event.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, Mapping) and choice.get("error"):
+            return choice
     is_other = not any(name in event for name in ("choices", "type", "usage", "content"))
     return event if is_other and (event.get("detail") or event.get("code")) else None
 

@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from rsi.agent.llm.adapters.transport.event_stream import joined, readable
 from rsi.agent.llm.arguments import unusable_problem
 from rsi.agent.llm.types import Request, ToolCall
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 _NAME_CHARS = 64
 """Longest name of a tool that every provider takes."""
+BESIDE_CALLS = "beside_calls"
+"""Under which a `Reasoning`'s payload keeps what a server said beside its calls, by the call's id."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class _Open:
     index: int | None
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    beside: dict[str, object] = field(default_factory=dict)
     is_named_again: bool = False
     """Its name came once more after its arguments were whole: arguments that follow may be another call's."""
 
@@ -45,6 +49,8 @@ class CallPieces:
             if isinstance(block, ToolCall)
         }
         self._open: list[_Open] = []
+        self.beside: dict[str, dict[str, object]] = {}
+        """What the server said beside its calls, by their ids; known once they are finished."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -53,7 +59,10 @@ class CallPieces:
         """Take in a call that a server marks off from all others, with its arguments in pieces."""
         texts = [each if isinstance(each, str) else _dumped(each) for each in pieces]
         call = _Open(
-            id=_text(call_id), index=None, name=_text(name), pieces=list(filter(None, texts))
+            id=_text(call_id),
+            index=None,
+            name=_text(name).strip(),
+            pieces=list(filter(None, texts)),
         )
         self._open.append(call)
 
@@ -64,6 +73,7 @@ class CallPieces:
         index: object = None,
         name: object = None,
         arguments: object = None,
+        beside: Mapping[str, object] | None = None,
     ) -> str:
         """Take in one piece; returns the text of its arguments.
 
@@ -72,15 +82,16 @@ class CallPieces:
             index: The server's number of the call; None where the piece has none.
             name: The tool, or a part of its name.
             arguments: JSON text or a part of it, or the object itself.
+            beside: What else the server says of the call.
         """
-        said = _text(call_id)
-        number = index if isinstance(index, int) and not isinstance(index, bool) else None
+        said, named, number = _text(call_id), _text(name).strip(), index_of(index)
         text = arguments if isinstance(arguments, str) else _dumped(arguments)
-        call = self._owner(said, number, _text(name), text)
+        call = self._owner(said, number, named, text)
         if call is None:
             call = _Open(id=said, index=number)
             self._open.append(call)
-        self._extend(call, said, _text(name), text)
+        self._extend(call, said, named, text)
+        call.beside.update(beside or {})
         return text
 
     def _owner(self, call_id: str, index: int | None, name: str, text: str) -> _Open | None:
@@ -152,13 +163,16 @@ class CallPieces:
 
         One item for each that the server named: several calls, where it gave several different arguments under one name.
         """
-        return tuple(
+        made = tuple(
             tuple(
                 read_call(self._own_id("" if number else call.id), call.name, text)
                 for number, text in enumerate(_arguments(call.pieces))
             )
             for call in self._open
         )
+        firsts = zip(self._open, made, strict=True)
+        self.beside = {calls[0].id: call.beside for call, calls in firsts if call.beside}
+        return made
 
     def _own_id(self, call_id: str) -> str:
         """An id that no other call of the conversation has; providers match answers to calls by it."""
@@ -174,12 +188,14 @@ def read_call(call_id: str, name: str, raw: str) -> ToolCall:
     """A tool call whose arguments came as JSON text, which a model may have got wrong."""
 
     def refused(problem: str) -> ToolCall:
-        return ToolCall(id=call_id, name=name, arguments={}, raw_arguments=raw, problem=problem)
+        kept = readable(raw)
+        return ToolCall(id=call_id, name=name, arguments={}, raw_arguments=kept, problem=problem)
 
     try:
-        arguments = json.loads(raw) if raw.strip() else {}
+        # Not strict: weak models, and servers that parse for them, leave line breaks in strings as they are.
+        arguments = json.loads(raw, strict=False) if raw.strip() else {}
         if isinstance(arguments, str) and arguments.lstrip().startswith("{"):
-            arguments = json.loads(arguments)  # some servers encode what is encoded
+            arguments = json.loads(arguments, strict=False)  # some servers encode what is encoded
     except json.JSONDecodeError as error:
         return refused(f"its arguments are not valid JSON ({error}); they may have been cut off.")
     except RecursionError:
@@ -211,20 +227,22 @@ def safe_id(call_id: str) -> str:
 
 def _arguments(pieces: list[str]) -> list[str]:
     """The arguments that pieces make: one text, or several when whole ones that differ came under one name."""
-    joined = "".join(pieces)
-    values = _values(joined)
+    whole = joined(pieces)
+    values = _values(whole)
     if values is None:
         grows = len(pieces) > 1 and all(b.startswith(a) for a, b in pairwise(pieces))
         restarted = len(pieces) > 1 and bool(_values(pieces[-1]))
         is_start = restarted and pieces[-1].startswith("".join(pieces[:-1]))
-        return [pieces[-1] if grows or is_start else joined]
-    different = [value for at, value in enumerate(values) if value not in values[:at]]
-    return [joined] if len(values) <= 1 else [json.dumps(value) for value in different]
+        return [pieces[-1] if grows or is_start else whole]
+    # An empty object beside others is the blank form that some servers begin or end a call with.
+    told = [value for value in values if value] or values[:1]
+    different = [value for at, value in enumerate(told) if value not in told[:at]]
+    return [whole] if len(values) <= 1 else [json.dumps(value) for value in different]
 
 
 def _values(text: str) -> list[dict[str, object]] | None:
     """The JSON objects that a text is a row of; None when it is anything else."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)
     values: list[dict[str, object]] = []
     at = 0
     text = text.strip()
@@ -239,6 +257,13 @@ def _values(text: str) -> list[dict[str, object]] | None:
         while at < len(text) and text[at].isspace():
             at += 1
     return values
+
+
+def index_of(value: object) -> int | None:
+    """A server's number of a call or block, which some write as text; None where there is none."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: object) -> str:
