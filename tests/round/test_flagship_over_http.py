@@ -61,6 +61,7 @@ class Working(FakeProvider):
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(2700)
 @pytest.mark.parametrize(("spec", "rounds"), [(CLAUDE, len(LADDER)), (GPT, 1)])
 def test_a_campaign_on_the_flagship_meets_no_tool_error_and_waits_for_nobody(
     spec, rounds, home, ledger, queue, work, monkeypatch
@@ -76,7 +77,7 @@ def test_a_campaign_on_the_flagship_meets_no_tool_error_and_waits_for_nobody(
             ["[[round]]\ngive_up = 'not played'\n"] * rounds,
             proposer=spec, task="lm_training", budget_usd=500.0,
         )  # fmt: skip
-        status, log = work(timeout_s=1500)
+        status, log = work(timeout_s=2400)
     assert status == 0, log
     campaign_id = server.campaign_id
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
@@ -94,7 +95,8 @@ def test_a_campaign_on_the_flagship_meets_no_tool_error_and_waits_for_nobody(
         gaps.append(waits(events, server.came[number]))
     assert lines[0].ended_as == "promoted", lines[0].reason
     assert median(gaps) <= MOST_WAIT_S, gaps
-    report = build_report(ledger, Lineage.open(home, "lm_training", create=False), campaign_id)
+    lineage = Lineage.open(home, ledger.campaign(campaign_id).lineage, create=False)
+    report = build_report(ledger, lineage, campaign_id)
     under_way_s = worked_s(ledger.campaign_events(campaign_id), utc_now())
     assert sum(each.wall_s for each in report.time) == pytest.approx(under_way_s, rel=0.02)
     print([(line.ended_as, line.reason) for line in lines], gaps, report.time)

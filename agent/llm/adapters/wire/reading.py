@@ -140,6 +140,7 @@ def read_reply(
         ModelError: It is no reply, says an error, was cut, or has no end.
     """
     stream, odd = answer.stream, None
+    breaks: tuple[type[Exception], ...] = (BrokenEventError, *transport_errors())
     try:
         for event in stream:
             check()
@@ -152,7 +153,7 @@ def read_reply(
                 odd = event
     except NoStreamError as error:
         raise no_stream(answer.provider, str(error), stream.begins, answer.url, redactor) from None
-    except (BrokenEventError, *transport_errors()):
+    except breaks:
         # Once it is said why the reply stopped, it is whole, however the server ends the body.
         if gathered.finish is None:
             raise
