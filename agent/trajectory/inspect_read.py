@@ -47,7 +47,9 @@ def unpacked(content: bytes) -> Json:
             if "header.json" not in names:
                 raise RecordingError("it is a ZIP archive without header.json, so no Inspect log")
             head = _member(archive, "header.json")
-            samples = [_member(archive, name) for name in names if name.startswith("samples/")]
+            # The archive has them in the order in which they ended.
+            inside = sorted(name for name in names if name.startswith("samples/"))
+            samples = [_member(archive, name) for name in sorted(inside, key=len)]
     except NotImplementedError as error:
         raise RecordingError(
             f"this Inspect log is packed in a way that cannot be read here ({error}); write it as JSON first: "
