@@ -81,6 +81,8 @@ class KindRules:
     """Every run has a budget that the host holds it to."""
     gain: str = "faster"
     """What a candidate is whose number is better."""
+    ratio: str = "speedup"
+    """What one number over another is called."""
 
 
 class MetricKind(Option):
@@ -107,7 +109,11 @@ class MetricKind(Option):
         "quality_at_budget",
         "how good the result of a run is that keeps within `[rsi.budget]`; the harness states it",
         KindRules(
-            clocks=(Clock.RESULT,), directions=tuple(Direction), needs_budget=True, gain="better"
+            clocks=(Clock.RESULT,),
+            directions=tuple(Direction),
+            needs_budget=True,
+            gain="better",
+            ratio="gain",
         ),
     )
 

@@ -23,7 +23,7 @@ class Reason(StrEnum):
 
     QUALITY = "quality"
     GUARD = "guard"
-    SLOWER = "slower"
+    WORSE = "worse"
     NO_GAIN = "no gain"
     NOISE = "noise"
     CRASH = "crash"
@@ -165,7 +165,7 @@ def _of_score(score: Score) -> Why:
         case Cause.EFFECT:
             effect = score.effect
             if effect is not None and effect.high < 1:
-                return Why(reason=Reason.SLOWER)
+                return Why(reason=Reason.WORSE)
             is_open = score.verdict is Verdict.INCONCLUSIVE
             return Why(reason=Reason.NOISE if is_open else Reason.NO_GAIN)
 

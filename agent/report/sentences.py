@@ -143,12 +143,15 @@ def _refusal(view: RoundView, why: Why, gain: str) -> str:
         )
     if score is not None and score.effect is not None and why.reason in _EFFECTS:
         again = " on fresh seeds and hidden data" if view.confirm is not None else ""
-        return f"{_EFFECTS[why.reason]}{again}: {effect_words(score.effect, gain)}"
+        said = _EFFECTS[why.reason]
+        if why.reason is Reason.WORSE and gain == "faster":
+            said = "refused because it is slower"
+        return f"{said}{again}: {effect_words(score.effect, gain)}"
     return _SAID[why.reason].format(about=_about(view, why))
 
 
 _EFFECTS = {
-    Reason.SLOWER: "refused because it is slower",
+    Reason.WORSE: "refused because it is worse",
     Reason.NO_GAIN: "refused because there is no gain worth having",
     Reason.NOISE: "not settled",
 }
@@ -162,7 +165,7 @@ _RUNS = {
 _SAID = {
     Reason.QUALITY: "refused because quality is worse",
     Reason.GUARD: "refused by a guard",
-    Reason.SLOWER: "refused because it is slower",
+    Reason.WORSE: "refused because it is worse",
     Reason.NO_GAIN: "refused because there is no gain worth having",
     Reason.NOISE: "not settled, the noise is larger than the gain",
     **{reason: f"invalid because its runs {words}" for reason, words in _RUNS.items()},

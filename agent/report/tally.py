@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.policy.audits import claimed_speedup, newest_audit
+from rsi.agent.report.task_facts import load_task_facts
 from rsi.agent.store.events import AUDITED_BEFORE, CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.round_book import RoundBook
@@ -43,6 +44,8 @@ class Tally:
     cheats_caught: int
     speedup: Interval | None
     """Champion against the round-0 baseline, re-measured and supported; None without that."""
+    word: str = "gain"
+    """What the ratio to the baseline is called, as the task's metric kind says."""
     gave_up: int = 0
     """Ideas that their own agent gave up: no fault of anybody's."""
     not_audited: str = ""
@@ -53,24 +56,25 @@ class Tally:
     @property
     def line(self) -> str:
         """The campaign's last line."""
-        speedup = (
+        ratio = (
             self.not_audited or "not measured"
             if self.unsupported is None
             else f"none, the audit is {self.unsupported}"
         )
         if self.speedup is not None:
-            speedup = self.speedup.text
+            ratio = self.speedup.text
         gave_up = f"gave up: {self.gave_up}  " if self.gave_up else ""
         return (
             f"promoted: {self.promoted}  refuted: {self.refuted}  inconclusive: {self.inconclusive}  "
             f"invalid: {self.invalid}  {gave_up}cheats caught: {self.cheats_caught}/{self.cheats}  "
-            f"speedup vs baseline: {speedup}"
+            f"{self.word} vs baseline: {ratio}"
         )
 
 
 def tally(ledger: Ledger, campaign_id: str) -> Tally:
     """Count a campaign's ideas; planted cheats are counted by themselves, other controls not at all."""
     lines = RoundBook(ledger).of_campaign(campaign_id)
+    record = ledger.campaign(campaign_id)
     events = ledger.campaign_events(campaign_id)
     audit = newest_audit(events)
     cheats = [each for each in lines if each.is_planted_cheat]
@@ -88,6 +92,7 @@ def tally(ledger: Ledger, campaign_id: str) -> Tally:
         gave_up=verdicts[RoundVerdict.GAVE_UP],
         cheats_caught=sum(each.is_caught for each in cheats),
         speedup=claimed_speedup(events),
+        word=load_task_facts(record.config.task_root, record.track).ratio_word,
         not_audited=_audited_elsewhere(events),
         unsupported=audit.score.verdict if audit is not None and not audit.is_supported else None,
     )

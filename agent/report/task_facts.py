@@ -22,6 +22,8 @@ class TaskFacts:
     """What a candidate is whose number is better: "faster" or "better"."""
     honesty: str = ""
     """Whose word its quality is, such as "L1, evaluated: ..."; empty where the task does not say."""
+    ratio_word: str = "gain"
+    """What one value over another is called: "speedup" only where the value is what a run costs."""
     is_spoiled_by_load: bool = False
     """True when the deciding clock is one that other work on the machine disturbs."""
 
@@ -56,6 +58,7 @@ def load_task_facts(root: str, track: str) -> TaskFacts:
         minimum_effect=metric.minimum_effect,
         plausible_ratio=metric.plausible_ratio,
         gain=metric.kind.rules.gain,
+        ratio_word=metric.kind.rules.ratio,
         honesty="" if task.honesty is None else f"{task.honesty.value}, {task.honesty.meaning}",
         is_spoiled_by_load=metric.clock in DISTURBED_CLOCKS,
     )

@@ -137,12 +137,12 @@ def time_sentence(report: CampaignReport) -> str:
 
 
 def speedup_sentence(report: CampaignReport) -> str:
-    """The cumulative speedup, measured and never multiplied up."""
+    """The cumulative speedup or other gain, measured and never multiplied up."""
     if report.failed_audit is not None:
-        return f"No speedup is claimed: {report.failed_audit.text}. {report.failed_audit.offer}."
+        return f"No {report.tally.word} is claimed: {report.failed_audit.text}. {report.failed_audit.offer}."
     effect = report.tally.speedup
     if effect is None and report.tally.unsupported is not None:
-        return f"No speedup is claimed: the last audit is {report.tally.unsupported}, of a champion that was taken back since."
+        return f"No {report.tally.word} is claimed: the last audit is {report.tally.unsupported}, of a champion that was taken back since."
     if effect is None:
         return "The champion has not been measured against the original baseline."
     if report.champion is not None and report.champion == report.baseline:

@@ -29,7 +29,7 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
     lines: list[Line] = []
     if speedup is not None:
         over = (" over the baseline", Role.DIM)
-        lines.append((("speedup   ", Role.DIM), (interval(speedup), Role.GOOD), over))
+        lines.append((("gain      ", Role.DIM), (interval(speedup), Role.GOOD), over))
     summary = view.summary(campaign_id)
     failed = None if summary is None else view.failed_audits.get(summary.record.lineage)
     if failed is not None:

@@ -141,7 +141,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.QUEUE, "sooner", "K", "Sooner", "One place up in the queue.", "priority(1)", footer=False, writes=True, undo="queue.later"),
     _c(Scope.QUEUE, "later", "J", "Later", "One place down in the queue.", "priority(-1)", footer=False, writes=True, undo="queue.sooner"),
     _c(Scope.QUEUE, "filter", "slash", "Filter", "Show matching campaigns only; !word shows the others.", "filter"),
-    _c(Scope.QUEUE, "sort", "s", "Sort", "By time, state, promotions, speedup or spend.", "sort", footer=False),
+    _c(Scope.QUEUE, "sort", "s", "Sort", "By time, state, promotions, gain or spend.", "sort", footer=False),
     # --- run ---
     _c(Scope.RUN, "open", "enter", "Open", "Replay the round, or decide when it is at the gate.", "open"),
     _c(Scope.RUN, "message", "i", "Message", "Say something to the agent at its next turn.", "message", writes=True),

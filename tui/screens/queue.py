@@ -39,7 +39,7 @@ COLUMNS = (
     Column(title="size", width=6, priority=5),
     Column(title="round", width=7, align="right", priority=2),
     Column(title="prom", width=4, align="right", priority=3),
-    Column(title="speedup", width=8, align="right", priority=1),
+    Column(title="gain", width=8, align="right", priority=1),
     Column(title="cost", width=7, align="right", priority=2),
     Column(title="now", width=16),
     Column(title="age", width=9, align="right", priority=4),
@@ -52,13 +52,13 @@ SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]
     ("newest first", lambda each, _: (-each.record.created_at.timestamp(), 0.0)),
     ("open first", lambda each, _: (float(each.state not in _OPEN), -each.changed_at.timestamp())),
     ("most promoted", lambda each, _: (-float(each.promoted), -each.changed_at.timestamp())),
-    ("fastest first", lambda each, view: (-_total(each, view), -each.changed_at.timestamp())),
+    ("largest gain first", lambda each, view: (-_total(each, view), -each.changed_at.timestamp())),
     ("dearest first", lambda each, _: (-each.spend_usd, 0.0)),
 )
 
 
 def _total(each: CampaignSummary, view: View) -> float:
-    """Speedup over the baseline for sorting; campaigns without one come last."""
+    """Gain over the baseline for sorting; campaigns without one come last."""
     found = view.speedups.get(each.record.id)
     return 0.0 if found is None else found.estimate
 
@@ -75,7 +75,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
     scope = Scope.QUEUE
     purpose = (
-        "Every campaign. What is under the cursor is described at the right on wide terminals. A speedup is over the "
+        "Every campaign. What is under the cursor is described at the right on wide terminals. A gain is over the "
         "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it."
     )
 

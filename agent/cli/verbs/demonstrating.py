@@ -149,7 +149,7 @@ def _print_end(
         },
         [
             "",
-            *table(("round", "speedup over its champion", "ended as", "idea"), rows),
+            *table(("round", f"{found.word} over its champion", "ended as", "idea"), rows),
             f"\nreport: {report}",
             f"the campaign took {wall_s:.0f} s; `rsi rounds {campaign_id}` lists it again, `rsi` opens it",
             found.line,

@@ -7,6 +7,8 @@ from tests.agent.report import rounds as made
 
 from rsi.agent.report.reasons import Reason, ended_text, why_ended
 from rsi.agent.report.sentences import effect_words, round_sentence, says_nothing
+from rsi.agent.report.tally import Tally
+from rsi.agent.report.task_facts import load_task_facts
 from rsi.agent.store.records import Step, StepOutcome
 from rsi.agent.store.state import RoundVerdict
 from rsi.agent.store.steps.facts import Admitted, Promoted, Scored
@@ -14,6 +16,7 @@ from rsi.agent.store.steps.values import Refusal
 from rsi.evals.judge.causes import GUARD_SAID, QUALITY_SAID, UNSETTLED_SAID
 from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import GuardResult, Severity, Verdict
+from rsi.tasks.format.loader import load_task
 
 WORSE = made.quality(is_kept=False, low=0.02, reason="hidden_bpb is worse by 0.029")
 QUALITY = made.score(
@@ -79,7 +82,7 @@ CASES = {
         "1.79 (95%); 21 lines in one file; cost $0.14 and 80 device seconds.",
     ),
     "slower": (
-        made.scored(SLOWER), "refuted: slower",
+        made.scored(SLOWER), "refuted: worse",
         "Refused because it is slower: it takes 1.41 times as long, surely above 1.31 (95%); 21 lines in one file; cost "
         "$0.14 and 80 device seconds.",
     ),
@@ -223,3 +226,24 @@ def test_what_a_round_cost_tells_real_from_reserved():
         replace(plain, reserved_usd=0.4)
     )
     assert "cost $0.54 reserved and 80" in round_sentence(replace(plain, reserved_usd=0.54))
+
+
+@pytest.mark.parametrize(
+    ("task", "word"),
+    [("toy", "speedup"), ("lm_training", "speedup"), ("kernels", "speedup"), ("compiler", "gain")],
+)
+def test_a_ratio_of_costs_is_a_speedup_and_one_of_qualities_a_gain(task, word):
+    declared = load_task(task)
+    facts = load_task_facts(str(declared.root), declared.track)
+    assert facts.ratio_word == word
+    line = Tally(
+        promoted=1, refuted=0, inconclusive=0, invalid=0, cheats=0, cheats_caught=0, speedup=made.interval(1.9, 2.0, 2.1),
+        word=facts.ratio_word,
+    ).line  # fmt: skip
+    assert line.endswith(f"  {word} vs baseline: 2.00x [1.90, 2.10]")
+    other = {"speedup": "gain", "gain": "speedup"}[word]
+    assert other not in line
+
+
+def test_a_task_that_is_not_at_hand_claims_no_speed():
+    assert load_task_facts("/nowhere/at/all", "main").ratio_word == "gain"

@@ -35,7 +35,7 @@ def test_no_leaderboard_ranks_a_refused_gain_above_one_that_was_promoted(sample)
         (2, "✔ promoted"),
         (None, "✖ refuted: quality hidden_bpb"),
         (None, "≈ inconclusive: noise"),
-        (None, "✖ refuted: slower"),
+        (None, "✖ refuted: worse"),
     ]
     assert refused.effect.low > rounds[1].effect.low
 
@@ -45,7 +45,7 @@ def test_words_of_a_filter_must_all_be_there_in_any_order():
     assert keeps("quality", text)
     assert keeps("hidden_bpb REFUTED", text)
     assert keeps("", text)
-    assert keeps("!slower", text)
+    assert keeps("!worse", text)
     assert not keeps("quality !refuted", text)
     assert keeps("(", "a ( b"), "what is no regular expression is taken literally"
     assert keeps("^c1120", text)
@@ -56,16 +56,16 @@ def test_words_of_a_filter_must_all_be_there_in_any_order():
 async def test_the_reason_stands_in_the_list_and_the_list_is_filtered_by_it(sample, mode):
     app = CockpitApp(sample.ledger, home=sample.home, first_mode=mode)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: "refuted: slower" in screen_text(app))
+        await until(pilot, lambda: "refuted: worse" in screen_text(app))
         assert "inconclusive: noise" in screen_text(app)
         assert "not admitted: reads_" in screen_text(app)
         table = app.screen.filtered()
-        await pilot.press("slash", *"slower", "enter")
+        await pilot.press("slash", *"worse", "enter")
         assert list(table.ids) == ["c1120-4f2a-0004"]
         assert app.focused is table
-        assert "/slower" in screen_text(app)
+        assert "/worse" in screen_text(app)
         await pilot.press("slash", *"x", "enter")
-        assert "Nothing matches 'slowerx'. esc shows all." in screen_text(app)
+        assert "Nothing matches 'worsex'. esc shows all." in screen_text(app)
         await pilot.press("escape")
         assert len(table.ids) >= 5
 

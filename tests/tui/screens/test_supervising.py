@@ -222,7 +222,7 @@ async def test_the_queue_and_the_leaderboard_sort_by_what_their_help_names(sampl
         for _ in SORTINGS:
             first[SORTINGS[screen._sorting][0]] = screen.table.ids[0]
             await pilot.press("s")
-        assert first["fastest first"] == "c1120-000b"
+        assert first["largest gain first"] == "c1120-000b"
         assert first["most promoted"] == CAMPAIGN
         assert first["dearest first"] == CAMPAIGN
         app.choose(campaign_id=CAMPAIGN)
