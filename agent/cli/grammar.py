@@ -70,6 +70,7 @@ class VerbParser(WordParser):
         """The same, with its words."""
         verb, self._verb = self._verb, None
         if verb is not None and verb.words:
+            verb.add(self)
             add_verbs(self, verb.words, title="words", metavar="WORD")
         elif verb is not None:
             self.add_argument("--json", action="store_true", help="print JSON, one document")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from rsi.agent.cli.driver_words import DRIVER_WORDS
 from rsi.agent.cli.grammar import (
     Verb,
     WordParser,
@@ -87,7 +88,10 @@ def _run(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         help=f"search strategy: {strategy_names()}, with settings after a colon (default: the scaffold's, else the first)",
     )
-    parser.add_argument("--scaffold", help="folder with prompts, tools and search settings")
+    parser.add_argument(
+        "--scaffold",
+        help="folder with prompts, tools and search settings (default: the scaffold in use, `rsi scaffold list`)",
+    )
     parser.add_argument("--budget-usd", type=float, help="dollars that the models may cost")
     parser.add_argument("--budget-tokens", type=int, help="tokens that the models may use")
     parser.add_argument("--budget-hours", type=float, help="wall hours of the campaign")
@@ -422,6 +426,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("report", "reading", "write a campaign's report as HTML and Markdown", _report),
     Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
     Verb("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
+    Verb(
+        "scaffold",
+        "drivers",
+        "versions of what drives the models: list, show, use, roll back, compare",
+        lambda parser: parser.set_defaults(kind="scaffold"),
+        words=DRIVER_WORDS,
+    ),
     Verb("task", "task.tasks", "list, show, check and make tasks", words=TASK_WORDS),
     Verb(
         "images",

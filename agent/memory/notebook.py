@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsi.agent.memory.similarity import WordIndex, diff_similarity
+from rsi.agent.store.state import RoundVerdict
 from rsi.agent.store.steps.values import Accuracy, RoundReport
 from rsi.evals.types import Interval
 
@@ -23,6 +24,13 @@ RELATED_WORDS = 0.12
 SHORT_CHARS = 240
 ROLLED_BACK = "rolled_back"
 """Outcome of a round whose promotion was undone later; its stored report still says "promoted"."""
+SETTLED = frozenset(
+    {
+        RoundVerdict.REFUTED, RoundVerdict.NOT_ADMITTED, RoundVerdict.CRASHED, RoundVerdict.INVALID_OUTPUT,
+        RoundVerdict.TAMPERED, RoundVerdict.REJECTED,
+    }
+)  # fmt: skip
+"""Endings that say something about the idea itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,11 @@ class Duplicate:
             f"{self.report.round_id} tried nearly this ({self.words:.0%} of words, {self.lines:.0%} "
             f"of lines alike) and ended {self.report.outcome}: {short(self.report.why)}"
         )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it changed nearly the same lines, and evidence spoke against it; what broke off may be tried again."""
+        return self.lines >= DUPLICATE_DIFF and self.report.outcome in SETTLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,12 @@ def rolled_back(
     for move in promotions:
         if move.kind is PromotionKind.PROMOTE:
             line.append(move.new_commit)
+            # What was rolled back may be used again, by a person's word.
+            undone = {
+                commit: by
+                for commit, by in undone.items()
+                if commit not in {each.commit for each in lineage.history(move.new_commit)}
+            }
             continue
         kept = {each.commit for each in lineage.history(move.new_commit)}
         undone |= {commit: move for commit in line if commit not in kept}

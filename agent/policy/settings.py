@@ -15,6 +15,7 @@ from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignRecord, utc_now
+from rsi.tasks.drivers import driver_of
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.types import Task
 
@@ -129,5 +130,12 @@ def new_campaign_id(at: datetime) -> str:
 
 
 def default_lineage(task: Task, profile: str) -> str:
-    """Tasks, tracks and profiles never share a champion unless a person says so."""
+    """Tasks, tracks and profiles never share a champion unless a person says so.
+
+    What drives campaigns has one lineage, whatever the size at which its gains were shown; sizes that claim nothing keep
+    their own.
+    """
+    driver = driver_of(task)
+    if driver is not None and task.profiles[profile].claim != "none":
+        return driver.value
     return f"{task.name}-{task.track}-{profile}"

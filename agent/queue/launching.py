@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rsi.agent.drivers.versions import in_use, keep
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.resolve import resolve_model
@@ -22,12 +23,12 @@ from rsi.agent.policy.settings import (
 from rsi.agent.queue.liveness import live_workers
 from rsi.agent.queue.worker import engine_url
 from rsi.agent.roles.proposer.prompt import check_scaffold
-from rsi.agent.roles.scaffold.loading import load_scaffold
+from rsi.agent.roles.scaffold.loading import load_scaffold, scaffold_from
 from rsi.agent.run.engine import EngineClient
 from rsi.agent.run.steps.briefing import NO_CRITIC
 from rsi.agent.run.steps.models import recorded_replies
 from rsi.agent.run.steps.reviewing import RULES_ONLY
-from rsi.agent.search.choose import choose_strategy
+from rsi.agent.search.choose import choose_strategy, flag_of
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import checked_name
 from rsi.agent.store.home import Home
@@ -37,6 +38,9 @@ from rsi.sandboxes.errors import UnknownBackendError
 from rsi.sandboxes.machine.ceilings import require_allowed
 from rsi.sandboxes.machine.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
+from rsi.sandboxes.types import FileTree
+from rsi.tasks.drivers import DriverKind
+from rsi.tasks.files.trees import read_tree
 from rsi.tasks.types import Device, Profile, Task
 
 START_WAIT_S = 30.0
@@ -91,14 +95,13 @@ def launch(
     """
     check_config(config, task, profile)
     name = checked_name(lineage or default_lineage(task, profile), "lineage")
+    config, drivers = _driven(home, ledger, config)
     choose_strategy(config.strategy)
     if task.device is Device.CUDA:
         require_gpus()
     size = task.profiles[profile]
     for limits in (size.limits, size.grade_limits):
         require_allowed(limits)
-    if config.scaffold is not None:
-        check_scaffold(load_scaffold(Path(config.scaffold)))
     try:
         choice = choose_backend(config.backend)
     except UnknownBackendError as error:
@@ -115,6 +118,8 @@ def launch(
         for spec in (*proposers, config.critic, config.reviewer)
         if spec not in WITHOUT_MODEL
     }
+    for tree in drivers:
+        keep(ledger, tree)
     client = EngineClient(engine_url(home))  # before anything is written: it may not be reachable
     try:
         record = queue_campaign(
@@ -184,6 +189,27 @@ def _wait_until_it_lives(
         if process.poll() is not None or time.monotonic() > deadline:
             raise WorkerStartError(f"the worker ended at once: {_tail(path, log_start)}")
         time.sleep(0.1)
+
+
+def _driven(
+    home: Home, ledger: Ledger, config: CampaignConfig
+) -> tuple[CampaignConfig, tuple[FileTree, ...]]:
+    """The settings with what drives the campaign named, and the files that have to be kept for that.
+
+    A fork keeps what drove the campaign that it comes from.
+    """
+    if config.driver_digests:
+        return config, ()
+    if config.scaffold is not None:
+        load_scaffold(Path(config.scaffold))  # its sentences name the folder
+        tree = read_tree(Path(config.scaffold))
+    else:
+        tree = in_use(home, ledger, DriverKind.SCAFFOLD)
+    scaffold = scaffold_from(tree)
+    check_scaffold(scaffold)
+    strategy = config.strategy or flag_of(scaffold.search)
+    digests = {DriverKind.SCAFFOLD.value: scaffold.digest}
+    return replace(config, strategy=strategy, driver_digests=digests), (tree,)
 
 
 def _require_roles(config: CampaignConfig) -> None:

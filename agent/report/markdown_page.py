@@ -30,7 +30,12 @@ def markdown_page(report: CampaignReport) -> str:
     chain = "intact" if report.is_chain_intact else "**BROKEN**"
     parts = [
         f"# {_safe(record.task)}: campaign {_safe(record.id)}",
-        f"Track {_safe(record.track)}, profile {_safe(record.profile)}, lineage {_safe(record.lineage)}; "
+        f"Track {_safe(record.track)}, profile {_safe(record.profile)}, lineage {_safe(record.lineage)}"
+        + "".join(
+            f", {_safe(kind)} {_safe(digest[:12])}"
+            for kind, digest in record.config.driver_digests.items()
+        )
+        + "; "
         f"{report.summary.state.value}, {len(report.rounds)} rounds; chain of decisions {chain}.",
         _safe(speedup_sentence(report)),
         f"Quality: {_safe(report.honesty)}." if report.honesty else "",

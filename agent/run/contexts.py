@@ -15,7 +15,7 @@ from rsi.agent.policy.error_rates import planned_rates
 from rsi.agent.policy.settings import task_of
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.roles.scaffold.loading import DEFAULT as DEFAULT_SCAFFOLD
-from rsi.agent.roles.scaffold.loading import Scaffold, load_scaffold
+from rsi.agent.roles.scaffold.loading import Scaffold, load_scaffold, scaffold_from
 from rsi.agent.store.champion import open_lineage, require_commit, settle_champion
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
@@ -30,6 +30,7 @@ from rsi.evals.measure.floor import with_floor
 from rsi.evals.types import Purpose
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
+from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.types import Profile, Task
 
@@ -97,7 +98,7 @@ def open_campaign_context(
         task=task,
         profile=task.profiles[campaign.profile],
         backend=backend,
-        scaffold=scaffold_of(config),
+        scaffold=scaffold_of(ledger, config),
         steering=CampaignSteering(ledger, campaign.id),
         keys=KeyRing(),
     )
@@ -113,12 +114,15 @@ def _require_candidates(ledger: Ledger, lineage: Lineage, campaign_id: str) -> N
             require_commit(lineage, step.fact.commit)
 
 
-def scaffold_of(config: CampaignConfig) -> Scaffold:
-    """The scaffold that drives a campaign's models.
+def scaffold_of(ledger: Ledger, config: CampaignConfig) -> Scaffold:
+    """The scaffold that drives a campaign's models: the files that it was queued with, whatever became of them since.
 
     Raises:
-        ScaffoldError: Its folder is gone or cannot be read.
+        ScaffoldError: Its folder is gone or cannot be read, in a campaign that was queued when there were no digests.
     """
+    digest = config.driver_digests.get(DriverKind.SCAFFOLD)
+    if digest is not None:
+        return scaffold_from(decode_tree(ledger.blob(digest)))
     return load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD)
 
 

@@ -1,7 +1,7 @@
 """What a campaign was asked to do: its settings, stored whole in its record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Self
 
@@ -44,8 +44,12 @@ class CampaignConfig(Stored):
     """Policy decides at levels 2 and 3 although no controls have earned it yet."""
     backend: str = "auto"
     strategy: str = "greedy"
+    """Empty until it is queued means the scaffold's."""
     scaffold: str | None = None
-    """Folder of the scaffold; None means the one that ships with rsi."""
+    """Folder that a person named for the scaffold; None means the version in use."""
+    driver_digests: Mapping[str, str] = field(default_factory=dict)
+    """What drives it, by kind: "scaffold" and "reviewer", each by the digest of its files, under which the ledger keeps
+    them. Empty for campaigns that were queued before, which read the folder."""
     budget_usd: float | None = None
     budget_tokens: int | None = None
     budget_wall_s: float | None = None

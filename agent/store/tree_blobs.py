@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Sequence
 
@@ -16,6 +17,11 @@ def encode_tree(tree: Sequence[FileEntry]) -> bytes:
         for each in sorted(tree, key=lambda entry: entry.path)
     ]
     return json.dumps(rows, separators=(",", ":")).encode()
+
+
+def tree_sha256(tree: Sequence[FileEntry]) -> str:
+    """sha256 of a tree, which is also its key among the ledger's blobs."""
+    return hashlib.sha256(encode_tree(tree)).hexdigest()
 
 
 def decode_tree(stored: bytes) -> FileTree:

@@ -65,7 +65,7 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, record: RoundRecord) ->
             recording,
             sandbox,
             lineage.tree(recording.base_commit),
-            limits=limits_under(scaffold_of(config), task),
+            limits=limits_under(scaffold_of(ledger, config), task),
             checks=FreeChecks(task=task, champion_tree=lineage.tree(record.champion_commit)),
             start_tree=None
             if recording.start_commit is None

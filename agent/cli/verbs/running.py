@@ -17,8 +17,6 @@ from rsi.agent.queue.standstill import standstills
 from rsi.agent.queue.worker import run_worker
 from rsi.agent.report.follow import Follower
 from rsi.agent.report.tally import tally
-from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
-from rsi.agent.search.choose import flag_of
 from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -57,6 +55,12 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
         f"sandbox {queued.sandbox}"
     )
     note(queued.expected)
+    note(
+        "driven by "
+        + ", ".join(
+            f"{kind} {digest[:12]}" for kind, digest in campaign.config.driver_digests.items()
+        )
+    )
     config = campaign.config
     if lacking := unearned(ledger, campaign, config, queued.profile):
         note(
@@ -113,7 +117,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         autonomy=Autonomy[args.decide.replace("-", "_").upper()],
         is_autonomy_granted=args.grant_autonomy,
         backend=args.sandbox,
-        strategy=args.strategy or _strategy_of(args.scaffold),
+        strategy=args.strategy or "",
         # The worker's current folder is another one.
         scaffold=None if args.scaffold is None else str(Path(args.scaffold).resolve()),
         budget_usd=args.budget_usd,
@@ -138,11 +142,6 @@ def from_anywhere(spec: str) -> str:
     provider, _, target = spec.partition(":")
     is_file = provider in {"scripted", "replay"} and Path(target).is_file()
     return f"{provider}:{Path(target).resolve()}" if is_file else spec
-
-
-def _strategy_of(scaffold: str | None) -> str:
-    """What the scaffold asks for; written into the campaign, so that an edit of the folder changes no search under way."""
-    return flag_of(load_scaffold(DEFAULT if scaffold is None else Path(scaffold)).search)
 
 
 def follow_to_end(

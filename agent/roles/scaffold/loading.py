@@ -4,20 +4,42 @@ Invariant: a scaffold's digest covers every file of its folder, so a trajectory 
 names the exact words that drove it.
 """
 
-import hashlib
-from collections.abc import Mapping
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from rsi.agent.store.tree_blobs import tree_sha256
+from rsi.sandboxes.types import FileTree
+from rsi.tasks.files.trees import read_tree, write_tree
+from rsi.tasks.format.loader import BUILT_IN
 from rsi.tasks.format.toml_files import Problems
 
-DEFAULT = Path(__file__).parent / "default"
+DEFAULT = BUILT_IN / "scaffold" / "repo" / "scaffold"
+"""What drives rsi lies where the task that improves it has its repo."""
 REQUIRED_PROMPTS = ("proposer", "task", "critic", "reviewer")
 
 
 class ScaffoldError(ValueError):
     """A scaffold folder is missing something or cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screening:
+    """When a candidate is given up before the gate's own boundary says so; it can only be dropped, never passed."""
+
+    pairs: int = 0
+    """Pairs after which it is looked at; 0 leaves it to the gate."""
+    drop_below: float = 1.0
+    """How many times better than the champion it must look."""
+
+    def drops(self, log_ratios: Sequence[float]) -> bool:
+        """Whether the first pairs say that it is behind; in the order of the pairs, above 0 is better."""
+        if not 0 < self.pairs <= len(log_ratios):
+            return False
+        return math.fsum(log_ratios[: self.pairs]) / self.pairs < math.log(self.drop_below)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +58,9 @@ class Scaffold:
     """Limits of the proposer loop that this scaffold sets; names as in `ProposerLimits`."""
     search: Mapping[str, object]
     """Strategy name and settings, for campaigns that name no strategy themselves."""
+    is_repeat_withdrawn: bool = False
+    """Whether an idea that nearly repeats a failed one ends there; otherwise it is pointed out."""
+    screening: Screening = Screening()
 
     def render(self, prompt: str, **values: object) -> str:
         """A prompt with its blanks filled.
@@ -63,14 +88,17 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
         ScaffoldError: No folder, no scaffold.toml, a missing prompt or an unknown key.
     """
     # Here, not above: pydantic takes a tenth of a second to import.
-    from rsi.agent.roles.scaffold.scaffold_file import ScaffoldTable
+    from rsi.agent.roles.scaffold.scaffold_file import ScaffoldTable, SearchTable
     from rsi.tasks.format.tables import load_table
 
     problems = Problems()
     settings = load_table(
         ScaffoldTable, folder / "scaffold.toml", f"scaffold {folder}/scaffold.toml", problems
     )
-    if settings is None:
+    driving = load_table(
+        SearchTable, folder / "search.toml", f"scaffold {folder}/search.toml", problems
+    )
+    if settings is None or driving is None:
         raise ScaffoldError("\n".join(problems.sentences))
     prompts = {path.stem: _prompt(path) for path in sorted((folder / "prompts").glob("*.md"))}
     if absent := [name for name in REQUIRED_PROMPTS if name not in prompts]:
@@ -78,11 +106,13 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
     return Scaffold(
         name=settings.name,
         version=settings.version,
-        digest=folder_digest(folder),
+        digest=tree_sha256(read_tree(folder)),
         prompts=prompts,
         tools=settings.tools,
         proposer=settings.proposer,
-        search=settings.search,
+        search=driving.search,
+        is_repeat_withdrawn=driving.notebook.repeats == "withdraw",
+        screening=Screening(pairs=driving.screening.pairs, drop_below=driving.screening.drop_below),
     )
 
 
@@ -93,11 +123,12 @@ def _prompt(path: Path) -> str:
         raise ScaffoldError(f"{path} cannot be read: {error}") from error
 
 
-def folder_digest(folder: Path) -> str:
-    """sha256 over the names and bytes of all files below a folder, in order of name."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
+def scaffold_from(tree: FileTree) -> Scaffold:
+    """The scaffold whose files these are.
+
+    Raises:
+        ScaffoldError: As `load_scaffold`.
+    """
+    with tempfile.TemporaryDirectory(prefix="rsi-scaffold-") as folder:
+        write_tree(tree, Path(folder) / "scaffold")
+        return load_scaffold(Path(folder) / "scaffold")

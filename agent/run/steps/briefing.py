@@ -97,6 +97,16 @@ def critique_of(context: RoundContext) -> AnyFact:
     found = notebook.duplicates(reports, hypothesis=proposed.hypothesis, diff=diff)
     alike = tuple(each.text for each in found)
     # A control measures the evaluator; a critic could only keep it away from there.
+    if campaign_context.scaffold.is_repeat_withdrawn and not context.record.is_control:
+        repeated = next((each.text for each in found if each.is_settled), None)
+        if repeated is not None:
+            return Critiqued(
+                outcome=StepOutcome.WITHDRAWN,
+                stance=Stance.WITHDRAW,
+                text=f"The scaffold withdraws repeats: {repeated}",
+                model=NO_CRITIC,
+                duplicates=alike,
+            )
     if campaign_context.config.critic == NO_CRITIC or context.record.is_control:
         return Critiqued(stance=Stance.GO, text="", model=NO_CRITIC, duplicates=alike)
     brief = context.left(Briefed)

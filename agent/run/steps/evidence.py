@@ -21,7 +21,8 @@ from rsi.agent.store.steps.values import Tier
 from rsi.evals.admission.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
 from rsi.evals.judge.guards import source_facts
-from rsi.evals.judge.judging import fresh_stages
+from rsi.evals.judge.judging import fresh_stages, log_ratios_of
+from rsi.evals.judge.pairing import sort_runs
 from rsi.evals.judge.score import score as score_measurements
 from rsi.evals.judge.sequential import FIRST_LOOK
 from rsi.evals.measure.measuring import AUDIT_ALPHA
@@ -43,7 +44,7 @@ def admit(context: RoundContext) -> Admitted:
 
 def measure(context: RoundContext) -> Measured:
     """Interleaved pairs in fresh sandboxes; a candidate that does not run ends here by name."""
-    runs = _measure(context, Purpose.SCREEN)
+    runs = _measure(context, Purpose.SCREEN, is_over=lambda: _is_behind(context))
     if context.campaign.steering.is_stopping():
         return Measured(outcome=StepOutcome.STOPPED, runs=len(runs))
     failures = Counter(
@@ -51,7 +52,11 @@ def measure(context: RoundContext) -> Measured:
         for each in runs
         if each.arm is Arm.CANDIDATE and each.outcome is not Outcome.OK
     )
-    found = Measured(runs=len(runs), failures={key.value: n for key, n in failures.items()})
+    found = Measured(
+        runs=len(runs),
+        failures={key.value: n for key, n in failures.items()},
+        detail="given up by the scaffold's screen" if _is_behind(context) else "",
+    )
     finished = any(each.arm is Arm.CANDIDATE and each.outcome is Outcome.OK for each in runs)
     if not failures or finished:
         return found
@@ -132,6 +137,18 @@ def _fresh_scores(
         if fresh.verdict is not Verdict.SUPPORTED:
             break
     return found
+
+
+def _is_behind(context: RoundContext) -> bool:
+    """Whether the scaffold's screen gives the candidate up; it can only shorten a measurement that has not decided."""
+    screening = context.campaign.scaffold.screening
+    if screening.pairs == 0:
+        return False
+    metric = context.campaign.task.metric
+    ratios = log_ratios_of(
+        metric, sort_runs(metric, _stored(context, Purpose.SCREEN), Purpose.SCREEN)
+    )
+    return screening.drops(ratios or ())
 
 
 def _is_blocked(asked: Future[ModelReview]) -> bool:

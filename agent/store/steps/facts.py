@@ -161,7 +161,7 @@ class Measured(StepFact):
     failures: Mapping[str, int] = field(default_factory=dict)
     """Count by how the run ended, such as "crashed"."""
     detail: str = ""
-    """What the last run that failed so said; empty while some run ended well."""
+    """What the last run that failed so said, or that the scaffold's screen gave it up; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,9 @@
 """What the words of `rsi run` become in a campaign's stored settings."""
 
-import shutil
-
 import pytest
 
 from rsi.agent.cli.parser import build_parser
 from rsi.agent.cli.verbs.running import config_from
-from rsi.agent.roles.scaffold.loading import DEFAULT
-from rsi.agent.store.codec import decode, encode
-from rsi.agent.store.config import CampaignConfig
 
 
 @pytest.fixture
@@ -19,21 +14,9 @@ def config():
     return go
 
 
-def test_a_scaffolds_search_settings_hold_unless_a_strategy_is_named(config, tmp_path):
-    folder = tmp_path / "scaffold"
-    shutil.copytree(DEFAULT, folder)
-    settings = folder / "scaffold.toml"
-    told = settings.read_text().replace(
-        'strategy = "greedy"', 'strategy = "archive"\nislands = 2\ntemperature = 0.3'
-    )
-    settings.write_text(told)
-    words = ("--scaffold", str(folder))
-    stored = encode(config(*words))
-    settings.unlink()
-    after_a_crash = decode(CampaignConfig, stored)
-    assert after_a_crash.strategy == "archive:islands=2,temperature=0.3"
-    assert config(*words, "--strategy", "tree").strategy == "tree"
-    assert config().strategy == "greedy"
+def test_a_strategy_is_left_to_the_scaffold_unless_one_is_named(config):
+    assert config().strategy == ""
+    assert config("--strategy", "tree").strategy == "tree"
 
 
 def test_budgets_are_stored_in_seconds_and_dollars(config):

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
         ("toy", set()),
         ("lm_training", {"04_fewer_better_steps"}),
         ("compiler", {"03_truth_and_logic", "04_complete"}),
+        ("scaffold", {"03_tree"}),
     ],
 )
 def test_whatever_is_rejected_each_round_is_played_whole_or_skipped_with_its_sentence(

@@ -1,0 +1,27 @@
+"""The tasks whose repo is a part of rsi itself: what drives a campaign besides its models, a scaffold and a reviewer."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from rsi.tasks.format.loader import BUILT_IN
+from rsi.tasks.types import Task
+
+
+class DriverKind(StrEnum):
+    """What is versioned; also the name of its task, of its lineage and of its folder in the task's repo."""
+
+    SCAFFOLD = "scaffold"
+    REVIEWER = "reviewer"
+
+    @property
+    def shipped(self) -> Path:
+        """The folder that comes with rsi: where the lineage starts."""
+        return BUILT_IN / self / "repo" / self
+
+
+def driver_of(task: Task) -> DriverKind | None:
+    """What a task's champion drives; None for every other task."""
+    for kind in DriverKind:
+        if task.root.resolve() == (BUILT_IN / kind).resolve():
+            return kind
+    return None
