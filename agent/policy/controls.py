@@ -57,6 +57,10 @@ COMMENT_BY_SUFFIX = {
 }  # fmt: skip
 HEARSAY = "its quality is more than the run's own word (honesty L0)"
 """What a task lacks whose quality nobody works out, whatever was granted."""
+LOCKED = "promotions are locked: "
+"""How a hold begins that is about the evaluator and not about the candidate."""
+POLICY_TIMES = 2
+"""Level 3 asks for twice the controls of level 2: nobody looks before a promotion there."""
 NOT_EVIDENCE = frozenset({RoundVerdict.HARNESS_ERROR, RoundVerdict.STOPPED})
 """Endings that say nothing about the evaluator."""
 
@@ -81,6 +85,28 @@ class Slot:
         if self.control is None:
             return round_id_of(campaign_id, self.number)
         return f"{campaign_id}-c{-self.number:03d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutonomyStanding:
+    """Which level of autonomy a campaign asked for, and which one holds now."""
+
+    asked: int
+    in_force: Autonomy
+    taken_back: tuple[str, ...]
+    """Why no level above a person's word holds, whatever was earned or granted."""
+    missing: tuple[str, ...]
+    """What the next level above the one that is earned lacks; empty where nothing has to be earned."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Sentences for people."""
+        said = f"autonomy: level {int(self.in_force)} holds, level {self.asked} was asked for"
+        return (
+            said,
+            *(f"taken back: {each}" for each in self.taken_back),
+            *(f"the next level lacks that {each}" for each in self.missing),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +273,8 @@ def lock_reasons(ledger: Ledger, campaign: CampaignRecord) -> tuple[str, ...]:
     """Why policy may not promote on this lineage; empty when neither controls nor the newest audit forbid it."""
     lock, failed = standing_of(ledger, campaign).lock, failed_audit(ledger, campaign.lineage)
     return (
-        *((f"promotions are locked: {lock.reason}",) if lock.is_locked else ()),
-        *((f"promotions are locked: {failed.text}; {failed.offer}",) if failed else ()),
+        *((f"{LOCKED}{lock.reason}",) if lock.is_locked else ()),
+        *((f"{LOCKED}{failed.text}; {failed.offer}",) if failed else ()),
     )
 
 
@@ -267,6 +293,43 @@ def unearned(
     if config.is_autonomy_granted or profile.claim == "none":
         return ()
     return task_standing(ledger, campaign).missing
+
+
+def autonomy_standing(
+    ledger: Ledger, campaign: CampaignRecord, config: CampaignConfig, profile: Profile
+) -> AutonomyStanding:
+    """The level that holds in a campaign at this moment; it is never kept, so that it falls as soon as control does.
+
+    A lock takes every level back, also one that was granted or that a profile need not earn.
+    """
+    locked = lock_reasons(ledger, campaign)
+    if profile.honesty is Honesty.L0:
+        return AutonomyStanding(
+            asked=config.autonomy,
+            in_force=Autonomy.PERSON,
+            taken_back=locked,
+            missing=(HEARSAY,),
+        )
+    whole = task_standing(ledger, campaign)
+    alpha = alpha_for(1, config.campaign_alpha)
+    twice = policy_conditions(whole.results, candidate_alpha=alpha, times=POLICY_TIMES)
+    missing = {
+        Autonomy.LOW_RISK: whole.missing,
+        Autonomy.POLICY: tuple(each.text for each in twice if not each.holds),
+    }
+    earned = max(
+        (level for level in missing if not any(missing[each] for each in missing if each <= level)),
+        default=Autonomy.PERSON,
+    )
+    is_exempt = config.is_autonomy_granted or profile.claim == "none"
+    above = [level for level in missing if level > earned and not is_exempt]
+    allowed = Autonomy.POLICY if is_exempt else earned
+    return AutonomyStanding(
+        asked=config.autonomy,
+        in_force=Autonomy.PERSON if locked else min(Autonomy(config.autonomy), allowed),
+        taken_back=locked,
+        missing=missing[above[0]] if above else (),
+    )
 
 
 def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> ControlStanding:

@@ -8,6 +8,7 @@ import getpass
 import os
 
 from rsi.agent.errors import AgentError
+from rsi.agent.policy.controls import LOCKED
 from rsi.agent.store.config import Autonomy
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -116,10 +117,13 @@ def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
     """What the policy of an autonomy level decides by itself; None leaves it to a person.
 
     Level 2 and 3 promote what is supported and held by nothing. What is held always goes to a person
-    at level 2; at level 3 it is rejected, because no person is there to answer for it.
+    at level 2; at level 3 it is rejected, because no person is there to answer for it. What a lock holds waits
+    for a person at every level.
     """
     if autonomy < Autonomy.LOW_RISK:
         return None
+    if any(each.startswith(LOCKED) for each in case.held_by):
+        return None  # it is about the evaluator: the candidate is not turned down for that
     is_clean = not case.held_by
     if not is_clean and autonomy == Autonomy.LOW_RISK:
         return None

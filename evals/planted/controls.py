@@ -207,21 +207,28 @@ def lock_decision(
 
 
 def policy_conditions(
-    results: Sequence[ControlResult], *, candidate_alpha: float
+    results: Sequence[ControlResult], *, candidate_alpha: float, times: int = 1
 ) -> tuple[Condition, ...]:
-    """What has to hold before policy may promote without a person: autonomy is earned by control quality."""
+    """What has to hold before policy may promote without a person: autonomy is earned by control quality.
+
+    Args:
+        results: All control results that count.
+        candidate_alpha: Declared false-promotion rate of one candidate.
+        times: How many times the least number of controls a level asks for.
+    """
+    least_nulls, least_cheats = times * MIN_NULLS_TO_UNLOCK, times * MIN_CHEATS_TO_UNLOCK
     lock = lock_decision(results, candidate_alpha=candidate_alpha)
     nulls = sum(r.kind is ControlKind.NULL for r in results)
     cheats = sum(r.kind is ControlKind.CHEAT for r in results)
     gains = sum(r.kind is ControlKind.POSITIVE and r.reached_gate for r in results)
     return (
         Condition(
-            holds=nulls >= MIN_NULLS_TO_UNLOCK,
-            text=f"{MIN_NULLS_TO_UNLOCK} null patches were tried (so far {nulls})",
+            holds=nulls >= least_nulls,
+            text=f"{least_nulls} null patches were tried (so far {nulls})",
         ),
         Condition(
-            holds=cheats >= MIN_CHEATS_TO_UNLOCK,
-            text=f"{MIN_CHEATS_TO_UNLOCK} planted cheats were tried (so far {cheats})",
+            holds=cheats >= least_cheats,
+            text=f"{least_cheats} planted cheats were tried (so far {cheats})",
         ),
         Condition(holds=gains >= 1, text=f"a known gain was found (so far {gains})"),
         Condition(

@@ -8,6 +8,7 @@ import pytest
 
 from rsi.agent.policy.controls import (
     CLAIM,
+    autonomy_standing,
     control_decision,
     control_results,
     control_tree,
@@ -128,12 +129,17 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
     assert "1 of 1 patches without a gain reached the gate" in reason
 
     second = queue([LARGE_GAIN], task=lying)
-    status, log = work()
-    assert status == 0, log
-    (line,) = RoundBook(ledger).of_campaign(second)
-    assert (line.ended_as, line.decided_by) == ("rejected", "policy:3")
-    assert "promotions are locked" in line.reason
-
+    with start_worker():
+        until(lambda: _at_gate(ledger, second), timeout_s=400)
+        case = gate.case(second)
+        standing = autonomy_standing(
+            ledger,
+            ledger.campaign(second),
+            ledger.campaign(second).config,
+            load_task(lying).profiles["smoke"],
+        )
+        assert (standing.asked, standing.in_force) == (Autonomy.POLICY, Autonomy.PERSON)
+        assert gate.say(case, DecisionAction.REJECT, "not now").actor.startswith("person:")
     third = queue([LARGE_GAIN], task=lying, autonomy=Autonomy.PERSON)
     with start_worker():
         until(lambda: _at_gate(ledger, third), timeout_s=400)
@@ -172,7 +178,13 @@ def test_what_is_held_by_a_lock_is_never_approved_by_policy():
         held_by=("promotions are locked: the planted cheat '01' reached the gate",),
     )  # fmt: skip
     assert policy_decision(case, Autonomy.LOW_RISK) is None
-    assert policy_decision(case, Autonomy.POLICY).action is DecisionAction.REJECT
+    assert policy_decision(case, Autonomy.POLICY) is None
+    doubted = replace(case, held_by=(*case.held_by, "a finding"))
+    assert policy_decision(doubted, Autonomy.POLICY) is None
+    assert (
+        policy_decision(replace(case, held_by=("a finding",)), Autonomy.POLICY).action
+        is DecisionAction.REJECT
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,16 @@ from rsi.agent.cli.context import (
 from rsi.agent.cli.entry import EXIT_UNAVAILABLE
 from rsi.agent.cli.verbs.reading import show_interval
 from rsi.agent.policy.audits import failed_audit
-from rsi.agent.policy.controls import standing_of, task_standing
+from rsi.agent.policy.controls import (
+    AutonomyStanding,
+    autonomy_standing,
+    standing_of,
+    task_standing,
+)
 from rsi.agent.report.wording import money_text, tokens_text
 from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
+from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.records import CampaignRecord
 from rsi.agent.trust.ablation import Grain, PartVerdict
 from rsi.agent.trust.reviewer_rates import ModelReviewer, Reviewed, ReviewerReport, reviewer_rates
 from rsi.agent.trust.stack_audit import Audit, audit_candidate, audit_lineage
@@ -26,7 +33,8 @@ from rsi.agent.trust.what_if import Panel, Redecided, Rule, Ruling, Statistic
 from rsi.agent.trust.what_if import what_if as decide_again
 from rsi.evals.planted.controls import Rate
 from rsi.evals.types import Finding, Severity, Verdict
-from rsi.tasks.format.loader import list_tasks
+from rsi.tasks.errors import TaskError
+from rsi.tasks.format.loader import list_tasks, load_task
 
 
 def controls(args: argparse.Namespace) -> int:
@@ -34,6 +42,7 @@ def controls(args: argparse.Namespace) -> int:
     with open_to_read() as ledger:
         record = chosen_campaign(ledger, args.campaign).record
         own, whole = standing_of(ledger, record), task_standing(ledger, record)
+        level = _autonomy(ledger, record)
     rows = [
         (each.kind.value, each.name, each.ending, "yes" if each.reached_gate else "no")
         for each in own.results
@@ -43,9 +52,19 @@ def controls(args: argparse.Namespace) -> int:
         "",
         *(f"lineage {own.lineage}: {line}" for line in own.lines),
         f"all lineages of {own.task}: {whole.lines[0]}",
+        *(() if level is None else level.lines),
     ]
-    emit(args, {"lineage": own, "task": whole}, lines)
+    emit(args, {"lineage": own, "task": whole, "autonomy": level}, lines)
     return 1 if own.lock.is_locked else 0
+
+
+def _autonomy(ledger: Ledger, record: CampaignRecord) -> AutonomyStanding | None:
+    """None where the task cannot be loaded any more, so that nobody can say what its profile claims."""
+    try:
+        task = load_task(Path(record.config.task_root), track=record.track)
+    except TaskError:
+        return None
+    return autonomy_standing(ledger, record, record.config, task.profiles[record.profile])
 
 
 def what_if(args: argparse.Namespace) -> int:

@@ -1,12 +1,14 @@
 """Steps 10 to 12: decide, promote, report."""
 
 from rsi.agent.errors import StaleChampionError
+from rsi.agent.policy.controls import autonomy_standing
 from rsi.agent.policy.gate import GateError, policy_decision
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.controlling import control_decision_on
 from rsi.agent.run.steps.evidence import measure_more_pairs
 from rsi.agent.run.steps.reporting import round_report
 from rsi.agent.store.champion import move_champion, settle_champion
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.records import (
     DecisionAction,
     DecisionRecord,
@@ -39,12 +41,20 @@ def look_at_gate(context: RoundContext) -> str:
     elif case.unearned:
         decision = None
     else:
-        decision = policy_decision(case, context.campaign.config.autonomy)
+        decision = policy_decision(case, _level_in_force(context))
     if decision is None:
         measure_more_pairs(context)
         return "waiting"
     context.ledger.add_decision(decision)
     return "decided"
+
+
+def _level_in_force(context: RoundContext) -> int:
+    """The level of autonomy now, which may have fallen since the candidate was reviewed."""
+    campaign, config = context.campaign, context.campaign.config
+    if config.autonomy <= Autonomy.PERSON:
+        return config.autonomy
+    return autonomy_standing(context.ledger, campaign.record, config, campaign.profile).in_force
 
 
 def decide(context: RoundContext) -> AnyFact:
