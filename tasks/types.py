@@ -273,6 +273,10 @@ class Solution:
     """"faster", "same", "slower", "worse_quality" or "crash"."""
     tracks: tuple[str, ...]
     predicted_ratio: float | None
+    expert_min: float | None = None
+    """Minutes that this step and all it needs take an expert; None where nobody says."""
+    expert_source: str = "estimated"
+    """Where that comes from: "measured", "published" or "estimated"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

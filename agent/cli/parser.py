@@ -423,6 +423,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("audit", "trusting", "measure a lineage's champion against its baseline again", _audit),
     Verb("ablate", "trusting", "measure a candidate without each of its parts", _ablate),
+    Verb("horizon", "horizon", "the length of task that each model finishes half of the time"),
     Verb("report", "reading", "write a campaign's report as HTML and Markdown", _report),
     Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
     Verb("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),

@@ -32,6 +32,9 @@ class SolutionTable(_PatchTable):
     needs: Texts = ()
     """solutions that it is made on, whose own needs follow"""
     predicted_ratio: Positive | None = None
+    expert_min: Positive | None = None
+    """minutes that this step and all it needs take an expert"""
+    expert_source: Literal["measured", "published", "estimated"] = "estimated"
 
 
 class CheatTable(_PatchTable):

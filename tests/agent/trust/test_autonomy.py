@@ -18,7 +18,13 @@ CLEAN = GateCase(round_id="r", commit="c", score_digest="d", attempt=0, held_by=
 def plant(past, kind, patch, ended, *, reached=False):
     planted = Planted(kind=kind, name=patch, expect=(), after_round=0)
     review = ("ok",) if reached else None
-    past.round(patch, ended, planted=planted, review=review, ratios=(1.0,) * 3 if ended != "not_admitted" else ())
+    past.round(
+        patch,
+        ended,
+        planted=planted,
+        review=review,
+        ratios=(1.0,) * 3 if ended != "not_admitted" else (),
+    )
 
 
 def plant_good(past, times):
