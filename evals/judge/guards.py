@@ -8,13 +8,15 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from rsi.evals.errors import EvidenceError
-from rsi.evals.types import GuardResult, Measurement
+from rsi.evals.types import GuardResult, Measurement, Purpose
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.guards import BY_NAME, PerRun, PerSource, SourceFacts, ratio_name, tested
 from rsi.tasks.types import GuardRule, RepoTests
 
 REPO_TESTS = "repo's own tests"
 """Name of the guard that asks them."""
+TESTED_BEFORE = frozenset({Purpose.CONFIRM, Purpose.BASELINE, Purpose.EXTRA})
+"""Purposes whose candidate passed the tests on its screen: they are about the same source and take no seed."""
 
 
 def source_facts(champion: FileTree, candidate: FileTree) -> SourceFacts:
@@ -41,12 +43,13 @@ def check_all(
     tests: RepoTests | None,
     pairs: Sequence[tuple[Measurement, Measurement]],
     source: SourceFacts | None,
+    purpose: Purpose,
 ) -> tuple[GuardResult, ...]:
     """The declared guards and those that hold in every task; the arguments are those of each."""
     return (
         *check_guards(rules, pairs, source),
         *check_harness_guards(pairs),
-        *check_repo_tests(tests, pairs),
+        *check_repo_tests(tests, pairs, purpose),
         *check_distinct_answers(pairs),
     )
 
@@ -92,12 +95,16 @@ def check_harness_guards(
 
 
 def check_repo_tests(
-    tests: RepoTests | None, pairs: Sequence[tuple[Measurement, Measurement]]
+    tests: RepoTests | None,
+    pairs: Sequence[tuple[Measurement, Measurement]],
+    purpose: Purpose,
 ) -> tuple[GuardResult, ...]:
-    """The repo's own tests on the candidate: how many of their runs failed; none may, and one at least has to be there."""
+    """The repo's own tests on the candidate: how many of their runs failed; none may, and one has to be there by the screen."""
     if tests is None:
         return ()
     seen = [found for _, candidate in pairs if (found := tested(candidate)) is not None]
+    if pairs and not seen and purpose in TESTED_BEFORE:
+        return ()
     failed = float(sum(each.get("is_passed") is not True for each in seen))
     return (_result(REPO_TESTS, failed if seen else None, 0.0),)
 

@@ -105,7 +105,7 @@ def judge(
         purpose, plan, len(runs.valid), is_over=bool(state and state.stop)
     )
     quality = tuple(check_quality(rule, runs.valid, looks, alpha=level) for rule in profile.quality)
-    guards = check_all(profile.guards, task.tests, runs.valid, source)
+    guards = check_all(profile.guards, task.tests, runs.valid, source, purpose)
     stop, verdict, reason = (
         _failed(runs)
         or _limit_broken(profile.quality, quality, runs)

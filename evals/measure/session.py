@@ -16,6 +16,7 @@ from statistics import median
 from typing import TypedDict
 
 from rsi.evals.errors import MeasurementError
+from rsi.evals.judge.guards import TESTED_BEFORE
 from rsi.evals.judge.pairing import DISTURBED_CLOCKS, needs_champion, sort_runs
 from rsi.evals.measure.disturbance import wait_until_quiet
 from rsi.evals.measure.machine import Cores, timing_cores
@@ -217,11 +218,12 @@ class Session:
         ]
 
     def _tested_arms(self) -> frozenset[Arm]:
-        """Arms on which the repo's own tests run: the champion passed them, so it is asked only for what they cost."""
+        """Arms on which the repo's own tests run: who passed them before is asked only for what they cost."""
         if self.task.tests is None:
             return frozenset()
-        is_compared = any(rule.name == TESTS_CPU_S for rule in self.profile.guards)
-        return frozenset(Arm) if is_compared else frozenset({Arm.CANDIDATE})
+        if any(rule.name == TESTS_CPU_S for rule in self.profile.guards):
+            return frozenset(Arm)
+        return frozenset() if self.purpose in TESTED_BEFORE else frozenset({Arm.CANDIDATE})
 
     def _are_tested(self, done: Sequence[Measurement]) -> bool:
         """Whether a pair that counts says what the repo's own tests say; once is enough."""

@@ -16,8 +16,8 @@ from rsi.evals.measure.measuring import AUDIT_ALPHA, compare
 from rsi.evals.types import Measurement, Purpose, Score
 
 MEASURED = "measured"
-GAP_SHARE = 0.05
-"""Of the time that the campaign has run: the sessions of a demo of four minutes are ten seconds apart."""
+GAP_SHARE = 0.03
+"""Of the time that the campaign has run: the sessions of a demo of five minutes are ten seconds apart."""
 MAX_GAP_S = 120.0
 """Long enough to meet another state of the machine, and little beside a campaign of hours."""
 

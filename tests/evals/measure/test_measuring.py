@@ -546,6 +546,33 @@ def test_they_run_on_the_champion_too_where_a_guard_compares_what_they_cost(
     assert score(tested, compared, runs, purpose=Purpose.SCREEN).verdict is Verdict.SUPPORTED
 
 
+@pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.BASELINE, Purpose.EXTRA])
+def test_fresh_stages_do_not_run_tests_again_that_the_screen_passed(
+    run, task, profile, purpose
+) -> None:
+    tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
+    runner = ScriptedRunner(faster)
+    runs = run(runner, task=tested, purpose=purpose)
+    assert runner.tested == []
+    result = score(tested, profile, runs, purpose=purpose)
+    assert result.verdict is Verdict.SUPPORTED
+    assert all(each.name != "repo's own tests" for each in result.guards)
+    # An older ledger has them in every stage; what they said then counts as it did.
+    failed = {"tests": {"is_passed": False, "cpu_s": 1.0, "detail": "AssertionError"}}
+    old = [
+        replace(each, result=failed) if each.arm is Arm.CANDIDATE and each.pair == 0 else each
+        for each in runs
+    ]
+    assert score(tested, profile, old, purpose=purpose).verdict is Verdict.REFUTED
+
+
+def test_an_audit_runs_the_tests_on_the_champion(run, task) -> None:
+    tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
+    runner = ScriptedRunner(faster)
+    run(runner, task=tested, purpose=Purpose.AUDIT)
+    assert runner.tested == ["fast"]
+
+
 def test_tests_that_nobody_ran_are_no_tests_that_passed(run, task, profile) -> None:
     tested = replace(task, tests=RepoTests(entry=("python", "tests.py"), wall_s=None))
     runs = run(ScriptedRunner(faster))
