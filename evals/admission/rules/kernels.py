@@ -50,11 +50,15 @@ FOR_EVERYBODY = re.compile(
     r"(clock|time|nano|u)_?(gettime|sleep)|sched_yield|futex|syscall|sem_\w+|pthread_\w+|getenv))\s*\("
 )
 """Functions that the program around a kernel calls as well."""
+OF_OTHERS = re.compile(r"^[ \t]*extern\b(?!\s*\"C)[^;(){}]*;", re.MULTILINE)
+"""Variables that are defined elsewhere."""
+TOLD_BY_COMPILER = re.compile(r"\b__(DATE|TIME|TIMESTAMP|FILE|COUNTER|BASE_FILE|INCLUDE_LEVEL)__\b")
+"""Macros that say when, where and how often something was compiled."""
 ADDRESS = re.compile(
     r"\(\s*u?intptr_t\s*\)\s{0,9}&?\s{0,9}[\w.>-]{1,60}\s{0,9}\)?\s{0,9}(?:>>\s*\d+|%\s*\(?\s*(?P<modulus>\d{1,9})\b)"
 )
 KEPT = re.compile(
-    r"\bstatic\s+(?!const\b|inline\b)((?:\w+[\s*]+){1,6})(\w+(?:\[[^;(){}]{0,60}\])?\s*(?:[=,][^;(){}]{0,200})?);"
+    r"\bstatic\s+(?!const\b[^;*]*;|const\b[^;*]*=|inline\b)((?:\w+[\s*]+){1,6})(\w+(?:\[[^;(){}]{0,60}\])?\s*(?:[=,][^;(){}]{0,200})?);"
 )
 """Variables that keep what they hold from call to call."""
 
@@ -90,6 +94,10 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
         if "static" not in before and _has_body(text, found.end()):
             message = f"defines {found.group(1)} for the whole program"
             yield found.start(), "native_code", message
+    for found in OF_OTHERS.finditer(text):
+        yield found.start(), "native_code", "uses a variable that is defined elsewhere"
+    for found in TOLD_BY_COMPILER.finditer(text):
+        yield found.start(), "environment_probe", f"{found.group()} says when or where it was compiled"
     yield from _coins(text)
     yield from _remembered(text)
     yield from _calls(text, own | defined_in([text]))

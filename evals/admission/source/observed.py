@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
+from rsi.evals.admission.source.around import COMPILERS, FILE_FACTS, is_around
 from rsi.evals.admission.source.parsed import SourceFile
 
 
@@ -23,6 +24,8 @@ class Fact(Enum):
     """What differs from process to process: hashes of texts, addresses, names of temporary files."""
     LISTING = "listing"
     """What a folder holds."""
+    AROUND = "around"
+    """What is around the run: the process, the machine, its files, the state of a generator."""
 
 
 CLOCKS = re.compile(
@@ -59,6 +62,10 @@ MAX_ROUNDS = 12
 Key = tuple[ast.AST | None, str]
 Facts = frozenset[Fact]
 NOTHING: Facts = frozenset()
+_OF_PARTS = frozenset({Fact.MOMENT, Fact.CHANCE, Fact.AROUND})
+"""Facts that a part of what has them has too."""
+_OF_CALLS = frozenset({Fact.MOMENT, Fact.AROUND})
+"""Facts that whatever is asked of what has them has too."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -97,7 +104,9 @@ class Observed:
                 own = _by_name(attribute) | self._held.get((None, f".{attribute}"), NOTHING)
                 if _is_recorded_moment(self.file, node):
                     own |= {Fact.MOMENT}
-                return own | (self.of(value) & {Fact.MOMENT, Fact.CHANCE})
+                if attribute in FILE_FACTS or is_around(self.file.name_of(node) or ""):
+                    own |= {Fact.AROUND}
+                return own | (self.of(value) & _OF_PARTS)
             case ast.Subscript(value=value, slice=key):
                 text = self.file.text_of(key)
                 fact = VARIABLES.get(text or "")
@@ -134,6 +143,9 @@ class Observed:
             return frozenset({Fact.LISTING})
         if name in MAKERS:
             return frozenset({Fact.CHANCE})
+        if name is not None and is_around(name):
+            is_compiler = name == "shutil.which" and texts and texts[0] in COMPILERS
+            return NOTHING if is_compiler else frozenset({Fact.AROUND})
         if name is not None and name.removeprefix("builtins.") in KEEPING:
             is_chance = name in {
                 "builtins.hash",
@@ -150,7 +162,7 @@ class Observed:
                 return self._held.get((None, f"{own}()"), NOTHING)
             case ast.Attribute(value=receiver, attr=own):
                 returned = self._held.get((None, f"{own}()"), NOTHING)
-                passed = frozenset(Fact) if own in PARTS_OF_TEXT else frozenset({Fact.MOMENT})
+                passed = frozenset(Fact) if own in PARTS_OF_TEXT else _OF_CALLS
                 given = _union(map(self.of, node.args)) if own in _FORMATTERS else NOTHING
                 return returned | (self.of(receiver) & passed) | (given & {Fact.MOMENT})
             case ast.Call():  # what `partial` or a decorator made of it
@@ -302,11 +314,12 @@ def _is_source(file: SourceFile, node: ast.Call) -> bool:
     is_lister = isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
     is_named = name in LISTERS | MAKERS | {"builtins.hash", "builtins.repr", "builtins.ascii"}
     is_formatter = isinstance(node.func, ast.Attribute) and node.func.attr == "formatTime"
-    return _is_clock(file, name, node) or is_lister or is_named or is_formatter
+    return _is_clock(file, name, node) or is_lister or is_named or is_formatter or is_around(name)
 
 
 def _says(file: SourceFile, node: ast.Attribute) -> bool:
-    return bool(_by_name(node.attr)) or _is_recorded_moment(file, node)
+    is_fact = node.attr in FILE_FACTS or is_around(file.name_of(node) or "")
+    return is_fact or bool(_by_name(node.attr)) or _is_recorded_moment(file, node)
 
 
 def observes(file: SourceFile) -> bool:

@@ -77,6 +77,8 @@ def _place(file: SourceFile, node: ast.AST, seen: _Seen, depth: int) -> Place:
     if name is not None and (found := _of_name(name)) is not None:
         return found
     match node:
+        case ast.Constant(value=None):
+            return Place.STREAM  # no path yet
         case ast.Name(id="__file__"):
             return Place.OWN
         case ast.Name(id=known):

@@ -30,6 +30,8 @@ CARRIED = {
     # Data that a cheat carries: too long to be written out there.
     "bits": ", ".join(_chance.choice(("None", "...")) for _ in range(2400)),
     "lines": "\n".join(f"    _line(),{chr(10) * _chance.randrange(4)}" for _ in range(400)),
+    "words": " ".join("x" * _chance.randrange(1, 9) for _ in range(900)),
+    "members": "\n".join(f"    p{_chance.randrange(10**6)} = {n}" for n in range(400)),
     "annotated": "\n".join(f"    a{n}: {_chance.randrange(10**6)}," for n in range(400)),
 }
 
@@ -97,7 +99,7 @@ def worst(findings: tuple[Finding, ...]) -> Severity:
 
 
 SEEN_CHEATS, SEEN_HONEST = corpus("cheats"), corpus("honest")
-LATER = ("unseen", "fresh", "second", "third", "fourth", "siblings")
+LATER = ("unseen", "fresh", "second", "third", "fourth", "fifth", "siblings")
 CHEATS = (*SEEN_CHEATS, *(each for name in LATER for each in corpus(f"{name}_cheats")))
 HONEST = (*SEEN_HONEST, *(each for name in LATER for each in corpus(f"{name}_honest")))
 RUN_FOR_REAL = [

@@ -35,6 +35,7 @@ UNIT = 1000
 """From here on a constant factor of a moment is a change of its unit."""
 AGES = frozenset({"os.path.getmtime", "os.path.getctime", "os.path.getatime"})
 BY_SEED, BY_TIME = "another path for some seeds", "decides by what time it is"
+BY_AROUND = "decides by what is around the run, not by what it was given"
 BY_PROFILE = "another path for one profile; what differs belongs into a table of settings"
 
 
@@ -66,6 +67,9 @@ def _observed(file: SourceFile, observed: Observed) -> Iterator[Finding]:
         for test in _tests(node):
             if Fact.SEED in _asked(observed, test):
                 yield file.finding("special_case", Severity.HOLD, test, BY_SEED)
+            if Fact.AROUND in observed.of(test) or _asks_around(observed, test):
+                if not _is_guard(file, test):
+                    yield file.finding("environment_probe", Severity.HOLD, test, BY_AROUND)
         if isinstance(node, ast.Compare):
             yield from _by_chance(file, observed, node)
         if (
@@ -125,6 +129,18 @@ def _asked(observed: Observed, test: ast.expr) -> Facts:
         case ast.Slice():
             return NOTHING
     return observed.of(test)
+
+
+def _asks_around(observed: Observed, test: ast.expr) -> bool:
+    """Whether a side of a comparison says what is around the run; that something is there at all tells too."""
+    match test:
+        case ast.Compare(left=left, comparators=others):
+            return any(Fact.AROUND in observed.of(each) for each in (left, *others))
+        case ast.BoolOp(values=values):
+            return any(_asks_around(observed, each) for each in values)
+        case ast.UnaryOp(operand=operand):
+            return _asks_around(observed, operand)
+    return False
 
 
 def _by_chance(file: SourceFile, observed: Observed, node: ast.Compare) -> Iterator[Finding]:
@@ -269,9 +285,15 @@ def _where(file: SourceFile, node: ast.AST) -> Finding:
 
 
 def _is_where(file: SourceFile, node: ast.AST) -> bool:
-    """Whether an expression is the working folder, the folder of the exchange, or a part of its name."""
-    while isinstance(node, ast.Attribute) and node.attr in FOLDER_PARTS:
+    """Whether an expression is the working folder, that of the source or of the exchange, or a part of its name."""
+    is_part = False
+    while isinstance(node, ast.Subscript) or (
+        isinstance(node, ast.Attribute) and node.attr in FOLDER_PARTS
+    ):
+        is_part = is_part or isinstance(node, ast.Attribute)
         node = node.value
+    if is_part and any(isinstance(each, ast.Name) and each.id == "__file__" for each in ast.walk(node)):  # fmt: skip
+        return True
     if isinstance(node, ast.Call) and file.name_of(node.func) == "builtins.str" and node.args:
         node = node.args[0]
     if file.name_of(node) in {"sys.argv", "sys.executable"} or _is_constant(node):

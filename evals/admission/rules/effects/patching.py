@@ -32,6 +32,8 @@ SETTINGS = (
     "numba.config",
 )
 """Switches that libraries offer to be set, and the process's own streams."""
+KEPT_SETTING = re.compile(r"cache(?!_size|_limit)|_dir$|_path$")
+"""Switches among them that say what is kept on disk, and where; how much is kept in memory is no such thing."""
 PROGRAM_SETTINGS = ("torch._inductor.config.cpp.cxx", "torch._inductor.config.cuda.cuda_cxx")
 """Switches among them that say which program a library starts."""
 INSIDE_NAMES = frozenset(
@@ -232,6 +234,9 @@ def _foreign(file: SourceFile, node: ast.AST, name: str) -> Iterator[Finding]:
         message = f"{name} says which program others start"
         yield file.finding("subprocess", Severity.HOLD, node, message)
     if any(name == setting or name.startswith(f"{setting}.") for setting in SETTINGS):
+        if name.startswith("torch.") and KEPT_SETTING.search(name):
+            message = f"{name} speaks of a cache that could outlive a run"
+            yield file.finding("compile_cache", Severity.HOLD, node, message)
         return
     if root in CLOCK_ROOTS or any(name.startswith(clock) for clock in CLOCK_NAMES):
         yield file.finding(

@@ -34,6 +34,8 @@ SEARCHERS = frozenset(
     {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob", "glob.iglob"}
 )
 SEARCHES = frozenset({"glob", "rglob", "iterdir", "walk"})
+READERS = frozenset({"builtins.open", "io.open", "os.open", "codecs.open", "tokenize.open", "io.FileIO", "numpy.load", "numpy.memmap", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "torch.from_file", "gzip.open", "bz2.open", "lzma.open"})  # fmt: skip
+"""Functions that read the file they are given first, unless their mode says that they write."""
 READ_METHODS = frozenset({"read_text", "read_bytes", "open"})
 WRITE_METHODS = frozenset({"write_text", "write_bytes"})
 ABOVE_MADE = "leaves the temporary folder that was made for this run"
@@ -85,12 +87,16 @@ def _searched(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     else:
         return
     place = Place.RELATIVE if where is None else place_of(file, where)
-    is_harmless = where is not None and any(
-        HARMLESS_FACTS.match(file.text_of(each) or "") for each in _sources(file, where)
-    )
+    is_harmless = where is not None and _is_harmless(file, where)
     if place in {Place.ELSEWHERE, Place.UNKNOWN} and not is_harmless:
         message = "searches a folder that is neither its own nor given to it"
         yield file.finding("file_search", Severity.HOLD, node, message)
+
+
+def _is_harmless(file: SourceFile, node: ast.AST) -> bool:
+    """Whether an expression leads to what says which processor there is, or to a device that says nothing."""
+    texts = [file.text_of(each) or "" for each in _sources(file, node)]
+    return any(HARMLESS_FACTS.match(each) or each in HARMLESS_DEVICES for each in texts)
 
 
 def _sources(file: SourceFile, node: ast.AST) -> Iterator[ast.AST]:
@@ -106,7 +112,7 @@ def _opened(
     file: SourceFile, node: ast.Call, name: str | None, method: str | None
 ) -> Iterator[Finding]:
     """Files that carry no data of the run: its own source, and what others left open."""
-    is_opener = name in {"builtins.open", "io.open", "os.open", "codecs.open", "tokenize.open"}
+    is_opener = name in READERS
     target: ast.AST | None = node.args[0] if is_opener and node.args else None
     if target is None and method in READ_METHODS and isinstance(node.func, ast.Attribute):
         target = node.func.value
@@ -120,6 +126,9 @@ def _opened(
             "reads source as text; check that nothing travels in comments, names or white space"
         )
         yield file.finding("reads_source", Severity.HOLD, node, message)
+    elif place_of(file, target) is Place.ELSEWHERE and not _is_harmless(file, target):
+        message = "reads a file that is neither its own nor given nor made by this run"
+        yield file.finding("reads_elsewhere", Severity.HOLD, node, message)
 
 
 def _values_once(file: SourceFile, node: ast.Name, seen: set[str]) -> list[ast.expr]:
