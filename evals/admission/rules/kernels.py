@@ -41,7 +41,7 @@ POINTED = re.compile(
 )
 """Plain assignments of one name to another, those of pointers to functions among them."""
 SIZES = re.compile(r"\bif\s*\((?P<test>(?:[^(){};]|\([^(){};]*\))*)\)")
-EXACT = re.compile(r"==\s*\d{2,}\b|\b\d{2,}\s*==")
+EXACT = re.compile(r"==\s*(?:[2-9]|\d{2,})\b|\b(?:[2-9]|\d{2,})\s*==")
 
 
 FOR_EVERYBODY = re.compile(
@@ -97,7 +97,11 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
     for found in OF_OTHERS.finditer(text):
         yield found.start(), "native_code", "uses a variable that is defined elsewhere"
     for found in TOLD_BY_COMPILER.finditer(text):
-        yield found.start(), "environment_probe", f"{found.group()} says when or where it was compiled"
+        yield (
+            found.start(),
+            "environment_probe",
+            f"{found.group()} says when or where it was compiled",
+        )
     yield from _coins(text)
     yield from _remembered(text)
     yield from _calls(text, own | defined_in([text]))
@@ -124,6 +128,10 @@ def _coins(text: str) -> Iterator[tuple[int, str, str]]:
 def _remembered(text: str) -> Iterator[tuple[int, str, str]]:
     """Questions about what an earlier call left; whether it left anything, or enough room, is none."""
     kept = {re.split(r"[=\s\[]", each.strip(" *"))[0] for found in KEPT.finditer(text) for each in found.group(2).split(",")}  # fmt: skip
+    for found in re.finditer(
+        r"\bstatic\s+(?:volatile\s+)?(?:float|double)\s+\w+\s*(?:[;,]|=[^;]*;)", text
+    ):
+        yield found.start(), "special_case", "keeps a number from call to call"
     if not kept:
         return
     for found in re.finditer(r"\b(?P<up>[A-Za-z_]\w*)\s*(?:\+\+|--|[+-]=\s*\d)|(?:\+\+|--)\s*(?P<down>[A-Za-z_]\w*)", text):  # fmt: skip

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-from rsi.evals.admission.source.around import COMPILERS, FILE_FACTS, is_around
+from rsi.evals.admission.source.around import COMPILERS, FILE_FACTS, FILE_QUESTIONS, is_around
 from rsi.evals.admission.source.parsed import SourceFile
 
 
@@ -18,6 +18,8 @@ class Fact(Enum):
 
     MOMENT = "moment"
     """What a clock says; the difference of two is a duration and none."""
+    DURATION = "duration"
+    """How long something took."""
     SEED = "seed"
     PROFILE = "profile"
     CHANCE = "chance"
@@ -48,7 +50,7 @@ PROFILE_NAME = re.compile(r"^(profile|rsi_profile|profile_name)$", re.IGNORECASE
 SEED_NAME = re.compile(r"^(?!n_|num_|.*(length|count)).*seed$", re.IGNORECASE)
 VARIABLES = {"RSI_SEED": Fact.SEED, "training_seed": Fact.SEED, "RSI_PROFILE": Fact.PROFILE}
 """Keys of the environment and of settings that name a fact."""
-KEEPING = frozenset({"abs", "all", "any", "ascii", "bool", "bytes", "bytearray", "chr", "divmod", "enumerate", "float", "format", "hash", "int", "len", "list", "map", "max", "min", "ord", "pow", "reversed", "repr", "round", "set", "sorted", "str", "sum", "tuple", "zip"})  # fmt: skip
+KEEPING = frozenset({"abs", "all", "any", "ascii", "bool", "bytes", "bytearray", "chr", "divmod", "enumerate", "float", "format", "hash", "int", "len", "list", "iter", "map", "max", "min", "next", "ord", "pow", "reversed", "repr", "round", "set", "sorted", "str", "sum", "tuple", "zip"})  # fmt: skip
 """Built-ins whose result says what their arguments say."""
 TEXT_QUESTIONS = frozenset({"startswith", "endswith", "find", "index", "count", "is_relative_to", "match"})  # fmt: skip
 PARTS_OF_TEXT = frozenset({"capitalize", "casefold", "encode", "isalpha", "join", "lower", "partition", "removeprefix", "replace", "rsplit", "split", "strip", "swapcase", "title", "translate", "upper"}) | TEXT_QUESTIONS  # fmt: skip
@@ -56,6 +58,8 @@ PARTS_OF_TEXT = frozenset({"capitalize", "casefold", "encode", "isalpha", "join"
 LISTERS = frozenset({"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob"})
 LISTING_METHODS = frozenset({"iterdir", "rglob"})
 MAKERS = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.NamedTemporaryFile", "tempfile.TemporaryDirectory", "tempfile.mktemp"})  # fmt: skip
+ORDERERS = frozenset({"builtins.enumerate", "builtins.iter", "builtins.list", "builtins.next", "builtins.tuple"})  # fmt: skip
+"""Built-ins that give what is in a set in the order of its hashes."""
 MAX_ROUNDS = 12
 """Steps that a fact is followed from name to name."""
 
@@ -125,8 +129,9 @@ class Observed:
     def _of_difference(self, left: ast.expr, right: ast.expr) -> Facts:
         """Of two moments, or of a moment and what is no constant, a duration."""
         first, second = self.of(left), self.of(right)
-        is_duration = Fact.MOMENT in first and not isinstance(right, ast.Constant)
-        return (first | second) - (frozenset({Fact.MOMENT}) if is_duration else NOTHING)
+        if Fact.MOMENT not in first or isinstance(right, ast.Constant):
+            return first | second
+        return (first | second) - {Fact.MOMENT} | {Fact.DURATION}
 
     def _of_call(self, node: ast.Call) -> Facts:
         name = self.file.name_of(node.func)
@@ -146,6 +151,10 @@ class Observed:
         if name is not None and is_around(name):
             is_compiler = name == "shutil.which" and texts and texts[0] in COMPILERS
             return NOTHING if is_compiler else frozenset({Fact.AROUND})
+        if name is None and getattr(node.func, "attr", "") in FILE_QUESTIONS and not node.args:
+            return frozenset({Fact.AROUND})
+        if name in ORDERERS and node.args and _is_set_of_texts(node.args[0]):
+            return frozenset({Fact.CHANCE})
         if name is not None and name.removeprefix("builtins.") in KEEPING:
             is_chance = name in {
                 "builtins.hash",
@@ -277,6 +286,11 @@ def _is_number(node: ast.Call) -> bool:
     )
 
 
+def _is_set_of_texts(node: ast.expr) -> bool:
+    is_text = [isinstance(each, ast.Constant) and isinstance(each.value, str | bytes) for each in getattr(node, "elts", ())]  # fmt: skip
+    return isinstance(node, ast.Set) and any(is_text)
+
+
 def _by_name(name: str) -> Facts:
     """Facts that are called by their names wherever they are handed on."""
     if SEED_NAME.match(name):
@@ -313,8 +327,9 @@ def _is_source(file: SourceFile, node: ast.Call) -> bool:
     name = file.name_of(node.func) or ""
     is_lister = isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
     is_named = name in LISTERS | MAKERS | {"builtins.hash", "builtins.repr", "builtins.ascii"}
-    is_formatter = isinstance(node.func, ast.Attribute) and node.func.attr == "formatTime"
-    return _is_clock(file, name, node) or is_lister or is_named or is_formatter or is_around(name)
+    is_asked = isinstance(node.func, ast.Attribute) and node.func.attr in {"formatTime", *FILE_QUESTIONS}  # fmt: skip
+    is_ordered = name in ORDERERS and bool(node.args) and _is_set_of_texts(node.args[0])
+    return _is_clock(file, name, node) or is_lister or is_named or is_asked or is_ordered or is_around(name)  # fmt: skip
 
 
 def _says(file: SourceFile, node: ast.Attribute) -> bool:

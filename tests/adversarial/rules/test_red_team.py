@@ -32,9 +32,13 @@ CARRIED = {
     "lines": "\n".join(f"    _line(),{chr(10) * _chance.randrange(4)}" for _ in range(400)),
     "words": " ".join("x" * _chance.randrange(1, 9) for _ in range(900)),
     "members": "\n".join(f"    p{_chance.randrange(10**6)} = {n}" for n in range(400)),
-    "cased": "".join(_chance.choice((str.upper, str.lower))(each) for each in "themodelreadsbytes" * 140),
+    "cased": "".join(
+        _chance.choice((str.upper, str.lower))(each) for each in "themodelreadsbytes" * 140
+    ),
     "keywords": "\n".join(f"    w{n}={_chance.randrange(10**6)}," for n in range(400)),
-    "lambdas": "\n".join(f"    lambda {', '.join('abcdefgh'[: _chance.randrange(1, 9)])}: None," for _ in range(600)),
+    "lambdas": "\n".join(
+        f"    lambda {', '.join('abcdefgh'[: _chance.randrange(1, 9)])}: None," for _ in range(600)
+    ),
     "slices": "\n".join(f"    x[: {_chance.randrange(10**6)}]" for _ in range(400)),
     "annotated": "\n".join(f"    a{n}: {_chance.randrange(10**6)}," for n in range(400)),
 }
@@ -103,7 +107,7 @@ def worst(findings: tuple[Finding, ...]) -> Severity:
 
 
 SEEN_CHEATS, SEEN_HONEST = corpus("cheats"), corpus("honest")
-LATER = ("unseen", "fresh", "second", "third", "fourth", "fifth", "siblings")
+LATER = ("unseen", "fresh", "second", "third", "fourth", "fifth", "sixth", "siblings")
 CHEATS = (*SEEN_CHEATS, *(each for name in LATER for each in corpus(f"{name}_cheats")))
 HONEST = (*SEEN_HONEST, *(each for name in LATER for each in corpus(f"{name}_honest")))
 RUN_FOR_REAL = [

@@ -399,7 +399,9 @@ def _table_of_texts(file: SourceFile, node: ast.AST) -> Iterator[Finding]:
 
 def _unpacked(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     name = file.name_of(node.func)
-    if name is None or not (UNPACKERS.match(name) or (name == "builtins.int" and len(node.args) > 1)):
+    if name is None or not (
+        UNPACKERS.match(name) or (name == "builtins.int" and len(node.args) > 1)
+    ):
         return
     for argument in node.args:
         size = _constant_size(file, argument)

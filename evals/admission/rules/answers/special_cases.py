@@ -24,6 +24,7 @@ TELLING_LENGTH = 1000
 """An exact length from which it points at one particular text; digests reduced to fewer buckets point at none."""
 TELLING_WORDS = 6
 """Characters of a constant from which it is more than a mark in a text."""
+QUESTIONS = frozenset({"count", "endswith", "find", "index", "rfind", "rindex", "startswith"})
 GIVEN_NAME = re.compile(r"^(train|training|validation|public|given|raw|whole)?_?(text|corpus|stream|content|data|source|program)$", re.IGNORECASE)  # fmt: skip
 HEX_DIGEST = re.compile(r"^[0-9a-f]{16,128}$")
 
@@ -44,6 +45,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield from _pinned_value(file, node)
         if isinstance(node, ast.Subscript | ast.Call):
             yield from _digest_lookup(file, node)
+            yield from _start_lookup(file, node)
             yield from _length_lookup(file, node)
     yield from _shape_tables(file)
 
@@ -103,6 +105,36 @@ def _telling_words(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
     )
     if given and any(len(each) >= TELLING_WORDS for each in words):
         message = "recognises one particular text by its words"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _is_given(node: ast.AST) -> bool:
+    """Whether an expression is a text that was given, by its name."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return bool(GIVEN_NAME.match(name))
+    return False
+
+
+def _start_lookup(file: SourceFile, node: ast.Subscript | ast.Call) -> Iterator[Finding]:
+    """A table that is asked with one fixed place of a given text, and a given text that is asked for telling words."""
+    match node:
+        case ast.Subscript(value=table, slice=ast.Subscript(value=text, slice=place)):
+            pass
+        case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[ast.Subscript(value=text, slice=place), *_]):  # fmt: skip
+            pass
+        case ast.Call(func=ast.Attribute(value=text, attr=question), args=[word, *_]) if question in QUESTIONS:  # fmt: skip
+            if _is_given(text) and len(file.text_of(word) or "") >= TELLING_WORDS:
+                message = "recognises one particular text by its words"
+                yield file.finding("special_case", Severity.HOLD, node, message)
+            return
+        case _:
+            return
+    tables = file.assignments.get(table.id, []) if isinstance(table, ast.Name) else [table]
+    is_table = any(isinstance(each, ast.Dict) and each.keys for each in tables)
+    is_fixed = not any(isinstance(each, ast.Name) for each in ast.walk(place))
+    if _is_given(text) and is_table and is_fixed:
+        message = "a table that is asked with one place of a text that was given"
         yield file.finding("special_case", Severity.HOLD, node, message)
 
 

@@ -71,6 +71,7 @@ INITIALISERS = (
 """What libraries fill in and a trainer fills again."""
 VALUE_BASES = re.compile(r"(^|\.)(float|int|complex|str|bytes|bool|tuple|Tensor|ndarray|generic|number|Number|Decimal|Fraction)\d*$")  # fmt: skip
 """Classes whose objects pass for results."""
+ARRAYS = frozenset({"numpy.ndarray", "torch.Tensor"})
 CHANGERS = frozenset({"update", "setdefault", "pop", "clear", "popitem", "__setitem__", "__delitem__", "__ior__"})  # fmt: skip
 """Methods that change a table of names."""
 STREAMS = frozenset({"builtins.open", "io.StringIO", "io.TextIOWrapper", "io.open", "os.fdopen"})
@@ -112,6 +113,7 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 )
             case ast.ClassDef():
                 yield from _forged_comparison(file, node)
+                yield from _forged_arrays(file, node)
                 yield from _last_words(file, node)
 
 
@@ -273,6 +275,15 @@ def _is_put_back(file: SourceFile, name: str) -> bool:
         and any(isinstance(each, ast.Attribute) and each.attr == name.split(".")[-1] for each in node.targets)
         for node in file.nodes
     )  # fmt: skip
+
+
+def _forged_arrays(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
+    """A class of arrays with methods of its own, whose objects pass for arrays elsewhere."""
+    bases = {file.name_of(each) for each in node.bases}
+    methods = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+    if bases & ARRAYS and any(not each.startswith("__") for each in methods):
+        message = f"{node.name} passes for an array and answers as it likes"
+        yield file.finding("forged_comparison", Severity.HOLD, node, message)
 
 
 def _last_words(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
