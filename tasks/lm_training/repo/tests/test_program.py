@@ -54,7 +54,7 @@ class ProgramTest(unittest.TestCase):
     """Runs the program at three sizes, each with a context that no profile has."""
 
     def test_the_smallest_size_at_a_longer_context_reports_the_loss_of_what_it_leaves(self):
-        self.check_report(*self.run_program("smoke", context=90, layers=1, width=16, heads=2))
+        self.check_report(*self.run_program("smoke", context=150, layers=1, width=16, heads=2))
 
     def test_the_middle_size_at_a_shorter_context_reports_the_loss_of_what_it_leaves(self):
         self.check_report(*self.run_program("demo", context=24, layers=2, width=24, heads=4))
