@@ -186,7 +186,7 @@ def _of_variable(file: SourceFile, node: ast.Name, known: str, seen: _Seen, dept
     if known in seen:
         return seen[known]
     seen[known] = Place.STREAM
-    values = [*file.kept(_bound).get(known, []), *defaults_of(file, known)]
+    values = [*file.kept(bound_values).get(known, []), *defaults_of(file, known)]
     function = parameter_of(file, node)
     if function is not None:
         values = [*defaults_of(file, known), *_given(file, function, known)]
@@ -260,7 +260,7 @@ def _returned(file: SourceFile, function: str, seen: _Seen, depth: int) -> Place
     return seen[key]
 
 
-def _bound(file: SourceFile) -> Mapping[str, list[ast.expr]]:
+def bound_values(file: SourceFile) -> Mapping[str, list[ast.expr]]:
     """Every expression that a plain name is given: by assignment, `with`, `for` or `:=`."""
     found: dict[str, list[ast.expr]] = {}
     for target, value in _pairs(file):

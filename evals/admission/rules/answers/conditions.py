@@ -20,7 +20,7 @@ from rsi.evals.admission.source.observed import (
     observes,
 )
 from rsi.evals.admission.source.parsed import SourceFile
-from rsi.evals.admission.source.places import Place, place_of
+from rsi.evals.admission.source.places import Place, bound_values, place_of
 from rsi.evals.types import Finding, Severity
 
 MACHINE = frozenset({"os.cpu_count", "os.sched_getaffinity", "os.process_cpu_count", "multiprocessing.cpu_count"})  # fmt: skip
@@ -269,8 +269,9 @@ def _is_unit(node: ast.expr) -> bool:
 
 def _compared(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
     sides = [node.left, *node.comparators]
-    called = [each.func for side in sides for each in ast.walk(side) if isinstance(each, ast.Call)]
-    if any(file.name_of(each) in METERS for each in called):
+    if any(_is_metered(file, side) for side in sides) and any(
+        _is_constant(side) or _is_set_by_constant(file, side) for side in sides
+    ):
         message = "decides by how much processor time it has used"
         yield file.finding("clock_case", Severity.HOLD, node, message)
     if not isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn | ast.Is):
@@ -287,6 +288,20 @@ def _compared(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
         elif any(_is_variable(file, each) for each in ast.walk(side)):
             message = "decides by a variable of the environment"
             yield file.finding("environment_probe", Severity.HOLD, node, message)
+
+
+def _is_metered(file: SourceFile, node: ast.AST) -> bool:
+    called = (each.func for each in ast.walk(node) if isinstance(each, ast.Call))
+    return any(file.name_of(each) in METERS for each in called)
+
+
+def _is_set_by_constant(file: SourceFile, node: ast.expr) -> bool:
+    """Whether an expression is a limit that is so many seconds from some moment on, and no budget that was given."""
+    values = file.kept(bound_values).get(node.id, []) if isinstance(node, ast.Name) else []
+    return any(
+        isinstance(each, ast.BinOp) and _is_metered(file, each) and _is_constant(each.right)
+        for each in values
+    )
 
 
 def _is_variable(file: SourceFile, node: ast.AST) -> bool:
