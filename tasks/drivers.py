@@ -4,11 +4,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from rsi.tasks.format.loader import BUILT_IN
+from rsi.tasks.harness_kit.canonical import folder_files, tree_digest
 from rsi.tasks.types import Task
 
 
 class DriverKind(StrEnum):
-    """What is versioned; also the name of its task, of its lineage and of its folder in the task's repo."""
+    """What is versioned; also the name of its task and of its folder in the task's repo."""
 
     SCAFFOLD = "scaffold"
     REVIEWER = "reviewer"
@@ -17,6 +18,14 @@ class DriverKind(StrEnum):
     def shipped(self) -> Path:
         """The folder that comes with rsi: where the lineage starts."""
         return BUILT_IN / self / "repo" / self
+
+    @property
+    def lineage(self) -> str:
+        """Name of its lineage, such as "scaffold-1a2b3c4d": another start has another one.
+
+        A version of rsi that ships another scaffold begins with that one, and never runs on prompts that its tools have left.
+        """
+        return f"{self}-{tree_digest(folder_files(BUILT_IN / self / 'repo'))[:8]}"
 
 
 def driver_of(task: Task) -> DriverKind | None:

@@ -73,7 +73,7 @@ def compare_versions(
         whole(reference[1]),
         whole(subject[1]),
         campaign_secret=secrets.token_bytes(16),
-        lineage=kind.value,
+        lineage=kind.lineage,
         round_id=f"compare-{secrets.token_hex(4)}",
         on_measurement=tell,
     )

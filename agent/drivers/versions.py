@@ -201,7 +201,7 @@ def driver_files(tree: FileTree, kind: DriverKind) -> FileTree:
 
 def _lineage(home: Home, ledger: Ledger, kind: DriverKind) -> Lineage | None:
     """None while nothing was ever tried on it here and the ledger knows of no move."""
-    name = kind.value
+    name = kind.lineage
     if not ledger.moves(name).needed and not (home.lineages / f"{name}.git").exists():
         return None
     return open_lineage(home, ledger, name)

@@ -137,5 +137,5 @@ def default_lineage(task: Task, profile: str) -> str:
     """
     driver = driver_of(task)
     if driver is not None and task.profiles[profile].claim != "none":
-        return driver.value
+        return driver.lineage
     return f"{task.name}-{task.track}-{profile}"

@@ -21,13 +21,13 @@ def home(tmp_path, monkeypatch):
 def test_rounds_say_why_they_ended_and_are_found_by_it(home, capsys):
     assert main(["rounds"]) == 0
     said = capsys.readouterr().out
-    for word in ("refuted: slower", "inconclusive: noise", "not_admitted: reads_outside"):
+    for word in ("refuted: worse", "inconclusive: noise", "not_admitted: reads_outside"):
         assert word in said
-    assert main(["rounds", "--only", "slower", "--json"]) == 0
+    assert main(["rounds", "--only", "worse", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
-    assert found["why"] == {"reason": "slower", "about": ""}
+    assert found["why"] == {"reason": "worse", "about": ""}
     assert found["sentence"].startswith("Refused because it is slower: it takes 1.41 times as long")
-    assert main(["rounds", "--only", "!slower !promoted", "--json"]) == 0
+    assert main(["rounds", "--only", "!worse !promoted", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
 
 

@@ -95,7 +95,7 @@ def test_a_campaign_names_the_champion_and_is_driven_by_it_whatever_becomes_of_i
     assert campaign.config.driver_digests == {"scaffold": promoted[3]}
     assert campaign.config.strategy == "tree:temperature=0.01"
     go_back(home, ledger, KIND, **ADA)
-    shutil.rmtree(home.lineages / "scaffold.git")
+    shutil.rmtree(home.lineages / f"{KIND.lineage}.git")
     scaffold = scaffold_of(ledger, ledger.campaign(campaign.id).config)
     assert scaffold.digest == promoted[3]
     assert scaffold.is_repeat_withdrawn
@@ -117,11 +117,11 @@ def test_going_back_takes_one_step_each_time_and_use_goes_anywhere(home, ledger,
 
 
 def test_what_is_used_again_counts_as_rolled_back_no_more(home, ledger, promoted):
-    lineage = Lineage.open(home, "scaffold", create=False)
+    lineage = Lineage.open(home, KIND.lineage, create=False)
     use(home, ledger, KIND, promoted[1], **ADA)
-    assert len(rolled_back(lineage, ledger.promotions("scaffold"))) == 2
+    assert len(rolled_back(lineage, ledger.promotions(KIND.lineage))) == 2
     use(home, ledger, KIND, promoted[3], **ADA)
-    assert rolled_back(lineage, ledger.promotions("scaffold")) == {}
+    assert rolled_back(lineage, ledger.promotions(KIND.lineage)) == {}
 
 
 def test_a_move_needs_a_reason_and_a_version_that_there_is(home, ledger, promoted):
@@ -161,7 +161,7 @@ def test_only_the_tasks_that_ship_drive_and_sizes_that_claim_nothing_do_not(tmp_
     assert driver_of(task) is KIND
     assert driver_of(load_task("toy")) is None
     assert [default_lineage(task, each) for each in ("smoke", "demo", "full")] == [
-        "scaffold-main-smoke", "scaffold", "scaffold",
+        "scaffold-main-smoke", KIND.lineage, KIND.lineage,
     ]  # fmt: skip
     folder = tmp_path / "scaffold"
     shutil.copytree(task.root, folder, ignore=shutil.ignore_patterns("__pycache__"))
