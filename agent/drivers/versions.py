@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rsi.agent.errors import AgentError, UnknownRecordError
+from rsi.agent.errors import AgentError, LedgerCorruptError, UnknownRecordError
 from rsi.agent.policy.rollbacks import roll_back
 from rsi.agent.store.champion import move_champion, open_lineage, settle_champion
-from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
-from rsi.agent.store.tree_blobs import encode_tree, tree_sha256
+from rsi.agent.store.records import PromotionKind, PromotionRecord, Step, utc_now
+from rsi.agent.store.steps.facts import Committed, Proposed
+from rsi.agent.store.tree_blobs import decode_tree, encode_tree, tree_sha256
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.trees import read_tree
@@ -38,7 +38,7 @@ class Version:
     digest: str
     """sha256 of its files."""
     commit: str | None
-    """In the lineage; None while there is none and what ships is in use."""
+    """In the lineage; None for the start of one in which nothing was promoted."""
     round_id: str | None
     """The round that made it; None for the start."""
     parent: str | None
@@ -51,43 +51,45 @@ class Version:
     """Campaigns that it drove."""
 
 
-def in_use(home: Home, ledger: Ledger, kind: DriverKind) -> FileTree:
-    """Files of the version that drives the next campaign.
-
-    Raises:
-        LineageBehindError, UnaccountedChampionError: This home's repository is not what the ledger says it is.
-    """
-    lineage = _lineage(home, ledger, kind)
-    if lineage is None:
-        return read_tree(kind.shipped)
-    return driver_files(lineage.tree(settle_champion(ledger, lineage)), kind)
+def in_use(ledger: Ledger, kind: DriverKind) -> FileTree:
+    """Files of the version that drives the next campaign; read from the ledger, so that every machine agrees."""
+    champion = ledger.moves(kind.lineage).champion
+    return read_tree(kind.shipped) if champion is None else files_of(ledger, kind, champion)
 
 
-def versions(home: Home, ledger: Ledger, kind: DriverKind) -> tuple[Version, ...]:
+def versions(ledger: Ledger, kind: DriverKind) -> tuple[Version, ...]:
     """The start and every version that was ever promoted, oldest first."""
     used = Counter(each.record.config.driver_digests.get(kind, "") for each in ledger.campaigns())
-    lineage = _lineage(home, ledger, kind)
-    if lineage is None:
-        digest = tree_sha256(read_tree(kind.shipped))
-        return (_start(digest, None, is_in_use=True, campaigns=used[digest]),)
-    champion, baseline = settle_champion(ledger, lineage), lineage.baseline()
-    digests = {baseline: _digest(lineage, baseline, kind)}
-    start = digests[baseline]
-    found = [_start(start, baseline, is_in_use=champion == baseline, campaigns=used[start])]
-    for move in ledger.promotions(lineage.name):
+    moves = ledger.moves(kind.lineage)
+    start = tree_sha256(read_tree(kind.shipped))
+    baseline = moves.done[0].old_commit if moves.done else None
+    digests: dict[str | None, str] = {baseline: start}
+    champion = moves.champion if moves.done else baseline
+    found = [
+        Version(
+            digest=start,
+            commit=baseline,
+            round_id=None,
+            parent=None,
+            at=None,
+            title="what ships with rsi",
+            is_in_use=champion == baseline,
+            campaigns=used[start],
+        )
+    ]
+    for move in moves.done:
         if move.kind is not PromotionKind.PROMOTE or move.new_commit in digests:
             continue
-        commit = move.new_commit
-        digest = digests[commit] = _digest(lineage, commit, kind)
+        digest = digests[move.new_commit] = tree_sha256(files_of(ledger, kind, move.new_commit))
         found.append(
             Version(
                 digest=digest,
-                commit=commit,
+                commit=move.new_commit,
                 round_id=move.round_id,
                 parent=digests.get(move.old_commit),
                 at=move.at,
-                title=lineage.commit(commit).title,
-                is_in_use=commit == champion,
+                title=_proposed(ledger, move).hypothesis,
+                is_in_use=move.new_commit == champion,
                 campaigns=used[digest],
             )
         )
@@ -127,13 +129,12 @@ def use(
         DriverError: No reason, or it is in use already.
         RollbackError, StaleChampionError: As the move raises them.
     """
-    found = versions(home, ledger, kind)
-    wanted = named(found, word)
-    lineage = _lineage(home, ledger, kind)
-    if wanted.is_in_use or lineage is None or wanted.commit is None:
+    wanted = named(versions(ledger, kind), word)
+    if wanted.is_in_use or wanted.commit is None:
         raise DriverError(f"{kind} {wanted.digest[:12]} is in use already")
     if not reason.strip():
         raise DriverError(f"using another {kind} needs a reason: --reason TEXT")
+    lineage = open_lineage(home, ledger, kind.lineage)
     champion = settle_champion(ledger, lineage)
     if wanted.commit in {each.commit for each in lineage.history(champion)}:
         roll_back(ledger, lineage, wanted.commit, actor=actor, reason=reason)
@@ -165,16 +166,17 @@ def go_back(home: Home, ledger: Ledger, kind: DriverKind, *, actor: str, reason:
         DriverError: The one in use is the start.
         RollbackError: No reason.
     """
-    lineage = _lineage(home, ledger, kind)
-    history = () if lineage is None else lineage.history(settle_champion(ledger, lineage))
-    promoted = {each.commit: each for each in versions(home, ledger, kind)}
-    before = next((each.commit for each in history[1:] if each.commit in promoted), None)
-    if lineage is None or before is None:
-        raise DriverError(
-            f"the {kind} in use is the one that everything started from; there is nothing to go back to"
-        )
-    roll_back(ledger, lineage, before, actor=actor, reason=reason)
-    return promoted[before]
+    found = {each.commit: each for each in versions(ledger, kind) if each.commit is not None}
+    if ledger.moves(kind.lineage).done:
+        lineage = open_lineage(home, ledger, kind.lineage)
+        history = lineage.history(settle_champion(ledger, lineage))
+        before = next((each.commit for each in history[1:] if each.commit in found), None)
+        if before is not None:
+            roll_back(ledger, lineage, before, actor=actor, reason=reason)
+            return found[before]
+    raise DriverError(
+        f"the {kind} in use is the one that everything started from; there is nothing to go back to"
+    )
 
 
 def keep(ledger: Ledger, tree: FileTree) -> str:
@@ -182,12 +184,13 @@ def keep(ledger: Ledger, tree: FileTree) -> str:
     return ledger.put_blob(encode_tree(tree))
 
 
-def files_of(home: Home, ledger: Ledger, kind: DriverKind, version: Version) -> FileTree:
-    """The files of a version."""
-    lineage = _lineage(home, ledger, kind)
-    if lineage is None or version.commit is None:
-        return read_tree(kind.shipped)
-    return driver_files(lineage.tree(version.commit), kind)
+def files_of(ledger: Ledger, kind: DriverKind, commit: str | None) -> FileTree:
+    """The files of a version by its commit; None, or a commit that no promotion made, is the start."""
+    for move in ledger.promotions(kind.lineage):
+        if move.kind is PromotionKind.PROMOTE and move.new_commit == commit:
+            tree = decode_tree(ledger.blob(str(_proposed(ledger, move).tree_sha256)))
+            return driver_files(tree, kind)
+    return read_tree(kind.shipped)
 
 
 def driver_files(tree: FileTree, kind: DriverKind) -> FileTree:
@@ -199,26 +202,13 @@ def driver_files(tree: FileTree, kind: DriverKind) -> FileTree:
     )
 
 
-def _lineage(home: Home, ledger: Ledger, kind: DriverKind) -> Lineage | None:
-    """None while nothing was ever tried on it here and the ledger knows of no move."""
-    name = kind.lineage
-    if not ledger.moves(name).needed and not (home.lineages / f"{name}.git").exists():
-        return None
-    return open_lineage(home, ledger, name)
-
-
-def _digest(lineage: Lineage, commit: str, kind: DriverKind) -> str:
-    return tree_sha256(driver_files(lineage.tree(commit), kind))
-
-
-def _start(digest: str, commit: str | None, *, is_in_use: bool, campaigns: int) -> Version:
-    return Version(
-        digest=digest,
-        commit=commit,
-        round_id=None,
-        parent=None,
-        at=None,
-        title="what ships with rsi",
-        is_in_use=is_in_use,
-        campaigns=campaigns,
+def _proposed(ledger: Ledger, move: PromotionRecord) -> Proposed:
+    """What was handed in as the commit that a promotion made the champion."""
+    for step in ledger.steps(move.round_id):
+        if isinstance(step.fact, Committed) and step.fact.commit == move.new_commit:
+            found = ledger.step(move.round_id, Step.PROPOSE, step.attempt)
+            if isinstance(found, Proposed):
+                return found
+    raise LedgerCorruptError(
+        f"round {move.round_id} promoted {move.new_commit[:12]} and has no proposal of it"
     )

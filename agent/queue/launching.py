@@ -95,7 +95,7 @@ def launch(
     """
     check_config(config, task, profile)
     name = checked_name(lineage or default_lineage(task, profile), "lineage")
-    config, drivers = _driven(home, ledger, config)
+    config, drivers = _driven(ledger, config)
     choose_strategy(config.strategy)
     if task.device is Device.CUDA:
         require_gpus()
@@ -191,9 +191,7 @@ def _wait_until_it_lives(
         time.sleep(0.1)
 
 
-def _driven(
-    home: Home, ledger: Ledger, config: CampaignConfig
-) -> tuple[CampaignConfig, tuple[FileTree, ...]]:
+def _driven(ledger: Ledger, config: CampaignConfig) -> tuple[CampaignConfig, tuple[FileTree, ...]]:
     """The settings with what drives the campaign named, and the files that have to be kept for that.
 
     A fork keeps what drove the campaign that it comes from.
@@ -204,7 +202,7 @@ def _driven(
         load_scaffold(Path(config.scaffold))  # its sentences name the folder
         tree = read_tree(Path(config.scaffold))
     else:
-        tree = in_use(home, ledger, DriverKind.SCAFFOLD)
+        tree = in_use(ledger, DriverKind.SCAFFOLD)
     scaffold = scaffold_from(tree)
     check_scaffold(scaffold)
     strategy = config.strategy or flag_of(scaffold.search)

@@ -27,7 +27,7 @@ from rsi.tasks.files.trees import read_tree
 def list_(args: argparse.Namespace) -> int:
     """Every version that was ever promoted, oldest first."""
     with open_to_write() as ledger:
-        found = versions(home(), ledger, DriverKind(args.kind))
+        found = versions(ledger, DriverKind(args.kind))
     rows = [
         (
             each.digest[:12],
@@ -48,8 +48,8 @@ def show(args: argparse.Namespace) -> int:
     """The files of a version."""
     kind = DriverKind(args.kind)
     with open_to_write() as ledger:
-        version = _version(versions(home(), ledger, kind), args.digest)
-        tree = files_of(home(), ledger, kind, version)
+        version = _version(versions(ledger, kind), args.digest)
+        tree = files_of(ledger, kind, version.commit)
     texts = {each.path: each.content.decode("utf-8", "backslashreplace") for each in tree}
     lines = [f"{kind} {version.digest}, {version.title}"]
     for path, text in sorted(texts.items()):
@@ -115,5 +115,5 @@ def _files(ledger: Ledger, kind: DriverKind, word: str | None) -> tuple[str, Fil
     if word is not None and Path(word).is_dir():
         tree = read_tree(Path(word))
         return tree_sha256(tree), tree
-    version = _version(versions(home(), ledger, kind), word)
-    return version.digest, files_of(home(), ledger, kind, version)
+    version = _version(versions(ledger, kind), word)
+    return version.digest, files_of(ledger, kind, version.commit)

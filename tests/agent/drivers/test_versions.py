@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from tests.facts import finished, left
 
 from rsi.agent.cli.entry import EXIT_BAD_INPUT, EXIT_NOT_FOUND, main
 from rsi.agent.drivers.versions import (
@@ -15,7 +16,7 @@ from rsi.agent.drivers.versions import (
     use,
     versions,
 )
-from rsi.agent.errors import UnknownRecordError
+from rsi.agent.errors import LineageBehindError, UnknownRecordError
 from rsi.agent.policy.rollbacks import RollbackError, rolled_back
 from rsi.agent.policy.settings import default_lineage, queue_campaign
 from rsi.agent.queue.launching import launch
@@ -24,8 +25,8 @@ from rsi.agent.run.contexts import scaffold_of
 from rsi.agent.store.champion import move_champion
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
-from rsi.agent.store.records import PromotionRecord, RoundRecord, round_id_of, utc_now
-from rsi.agent.store.tree_blobs import tree_sha256
+from rsi.agent.store.records import PromotionRecord, RoundRecord, Step, round_id_of, utc_now
+from rsi.agent.store.tree_blobs import encode_tree, tree_sha256
 from rsi.tasks.drivers import DriverKind, driver_of
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
@@ -60,6 +61,12 @@ def promoted(home, ledger):
         solution = next(each for each in task.solutions if each.name == step)
         tree = patched_tree(task, solution)
         new = lineage.commit_candidate(round_id, old, tree, step, at=utc_now())
+        blob = ledger.put_blob(encode_tree(tree))
+        for fact in (
+            left(Step.PROPOSE, tree_sha256=blob, hypothesis=step),
+            left(Step.COMMIT, commit=new, parent=old),
+        ):
+            ledger.add_step(finished(fact, round_id=round_id))
         record = PromotionRecord(
             lineage=name, round_id=round_id, old_commit=old, new_commit=new, score_digest="d", at=utc_now(),
         )  # fmt: skip
@@ -77,13 +84,13 @@ def queued(home, ledger, **settings):
 
 
 def used(home, ledger):
-    return [each.digest for each in versions(home, ledger, KIND) if each.is_in_use]
+    return [each.digest for each in versions(ledger, KIND) if each.is_in_use]
 
 
 def test_what_ships_is_in_use_until_something_is_promoted(home, ledger):
-    (only,) = versions(home, ledger, KIND)
+    (only,) = versions(ledger, KIND)
     assert only.is_in_use
-    assert only.digest == load_scaffold().digest == tree_sha256(in_use(home, ledger, KIND))
+    assert only.digest == load_scaffold().digest == tree_sha256(in_use(ledger, KIND))
     with pytest.raises(DriverError, match="nothing to go back to"):
         go_back(home, ledger, KIND, **ADA)
 
@@ -102,6 +109,16 @@ def test_a_campaign_names_the_champion_and_is_driven_by_it_whatever_becomes_of_i
     assert scaffold.screening.pairs == 1
 
 
+def test_another_machine_that_shares_the_ledger_is_driven_by_the_same_version(
+    home, ledger, promoted
+):
+    shutil.rmtree(home.lineages / f"{KIND.lineage}.git")
+    assert queued(home, ledger).config.driver_digests == {"scaffold": promoted[3]}
+    assert [each.digest for each in versions(ledger, KIND)] == promoted
+    with pytest.raises(LineageBehindError, match="another machine"):
+        go_back(home, ledger, KIND, **ADA)
+
+
 def test_going_back_takes_one_step_each_time_and_use_goes_anywhere(home, ledger, promoted):
     assert used(home, ledger) == [promoted[3]]
     assert go_back(home, ledger, KIND, **ADA).digest == promoted[2]
@@ -110,7 +127,7 @@ def test_going_back_takes_one_step_each_time_and_use_goes_anywhere(home, ledger,
     assert used(home, ledger) == [promoted[3]]
     assert use(home, ledger, KIND, promoted[0], **ADA).digest == promoted[0]
     assert used(home, ledger) == [promoted[0]]
-    found = versions(home, ledger, KIND)
+    found = versions(ledger, KIND)
     assert [each.digest for each in found] == promoted
     assert [each.parent for each in found] == [None, *promoted[:3]]
     assert ledger.verify_chain().is_intact
