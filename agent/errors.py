@@ -13,6 +13,7 @@ AgentError
 ├── LineageError
 │   ├── LineageNameError         a name that cannot be a lineage or a round; also a ValueError
 │   ├── LineageFullError         the disk of the lineages is full
+│   ├── LineageServerError       the git server of the lineages is away, refuses or is named wrongly
 │   ├── LineageTreeError         a path that cannot be kept in git; also a ValueError
 │   ├── LineageConflictError     the baseline or candidate is there already and is different
 │   ├── StaleChampionError       the champion moved since it was looked at
@@ -73,6 +74,10 @@ class LineageNameError(LineageError, ValueError):
 
 class LineageFullError(LineageError):
     """The disk is full; git wrote nothing that anybody sees."""
+
+
+class LineageServerError(LineageError):
+    """The git server of the lineages cannot be used now; the same may be asked of it again."""
 
 
 class LineageTreeError(LineageError, ValueError):

@@ -31,6 +31,7 @@ from rsi.agent.run.steps.reviewing import RULES_ONLY
 from rsi.agent.search.choose import choose_strategy, flag_of
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import checked_name
+from rsi.agent.store.git.server import lineage_server
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
@@ -91,12 +92,15 @@ def launch(
         LineageNameError: The lineage's name cannot be a folder's.
         ScaffoldError: The scaffold cannot be read, or names a tool or limit that does not exist.
         BackendUnavailableError: The sandbox cannot run here; the message says how to get one.
+        LineageServerError: The server that lineages are shared through cannot be used.
         LimitTooHighError: The profile asks for more than the operator of this machine allows.
     """
     check_config(config, task, profile)
     name = checked_name(lineage or default_lineage(task, profile), "lineage")
     config, drivers = _driven(ledger, config)
     choose_strategy(config.strategy)
+    if (server := lineage_server(home, name)) is not None:
+        server.refs()
     if task.device is Device.CUDA:
         require_gpus()
     size = task.profiles[profile]

@@ -1,4 +1,4 @@
-"""Work of a campaign that meets a full disk or a ledger that is away: parked with its reason, taken up again when it can.
+"""Work of a campaign that meets a full disk, a ledger or a git server that is away: parked with its reason, taken up again when it can.
 
 Every step is idempotent, so what was interrupted is simply done again. Does not: wait for an error that would come again at
 once; that is an error like any other.
@@ -19,6 +19,7 @@ from rsi.agent.errors import (
     LedgerFullError,
     LedgerUnavailableError,
     LineageFullError,
+    LineageServerError,
 )
 from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.run.engine import Durable
@@ -37,12 +38,15 @@ T = TypeVar("T")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 NEEDED_BYTES = 4 << 20
 """What must fit on a disk again before work is tried once more: far above a fact or a commit."""
-LOOK_S = 2.0
+LOOK_S, LONGEST_LOOK_S = 2.0, 30.0
+"""Between two tries; a git server is left alone for longer each time."""
 NOTICED_S = 5.0
 """A shorter wait is not worth an event."""
 OVER = "what kept it is over"
 MAX_VAIN_TRIES = 5
 """Tries in a row with room on every disk; after them the error is not one that passes."""
+
+_OURS = (LedgerFullError, LedgerUnavailableError, LineageFullError, LineageServerError)
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +69,7 @@ class ParkingDurable:
 
     def through(self, work: Callable[[], T]) -> T:
         """Do something to its end, parking the campaign as long as it cannot be done."""
-        vain = 0
+        vain, pause_s = 0, LOOK_S
         while True:
             try:
                 done = work()
@@ -74,8 +78,14 @@ class ParkingDurable:
                 if not reason or vain >= MAX_VAIN_TRIES:
                     raise
                 self._park(reason)
+                self.sleep(pause_s)
+                if _is_of_server(error):
+                    # Only the server can say whether it answers again, and a person what it should let us do.
+                    if self._is_stopping():
+                        raise
+                    pause_s = min(2 * pause_s, LONGEST_LOOK_S)
+                    continue
                 vain += 1
-                self.sleep(LOOK_S)
                 while not all(has_room(each) for each in folders):
                     if self._is_stopping():
                         raise
@@ -86,6 +96,9 @@ class ParkingDurable:
                 return done
 
     def _park(self, reason: str) -> None:
+        events = self.ledger.campaign_events(self.campaign_id)
+        if events and (events[-1].kind, events[-1].reason) == (CampaignEventKind.PARKED, reason):
+            return
         log.warning("campaign=%s parked: %s", self.campaign_id, reason)
         self._say(CampaignEventKind.PARKED, reason)
 
@@ -134,13 +147,19 @@ def obstacle(error: BaseException) -> str:
     """Why work cannot go on for now, in one sentence; empty when the error is not of a kind that passes."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, LedgerFullError | LedgerUnavailableError | LineageFullError):
+        if isinstance(seen, _OURS):
             return str(seen)
         if isinstance(seen, OSError) and seen.errno in FULL:
             place = f" of {seen.filename!r}" if seen.filename else ""
             return f"the disk{place} is full; free some space, it goes on by itself"
         seen = seen.__cause__
     return ""
+
+
+def _is_of_server(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, LineageServerError):
+        error = error.__cause__
+    return error is not None
 
 
 def has_room(folder: Path) -> bool:

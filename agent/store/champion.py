@@ -40,13 +40,14 @@ def open_lineage(home: Home, ledger: Ledger, name: str) -> Lineage:
         LineageError: It is damaged or cannot be made.
     """
     moves = ledger.moves(name)
-    if not moves.needed:
-        return Lineage.open(home, name)
     path = home.lineages / f"{name}.git"
-    if not path.exists():
-        raise LineageBehindError(_behind(name, path, moves.needed[-1]))
-    lineage = Lineage.open(home, name, create=False)
-    settle_champion(ledger, lineage)
+    if moves.needed and not path.exists() and home.lineages_url is None:
+        raise LineageBehindError(_behind(name, path, moves.needed[-1], is_shared=False))
+    lineage = Lineage.open(home, name)
+    if moves.needed:
+        settle_champion(ledger, lineage)
+    else:
+        lineage.synchronize()
     return lineage
 
 
@@ -57,7 +58,7 @@ def require_commit(lineage: Lineage, commit: str) -> None:
         LineageBehindError: It does.
     """
     if not _has(lineage, commit):
-        raise LineageBehindError(_behind(lineage.name, lineage.git_dir.path, commit))
+        raise LineageBehindError(_lacks(lineage, commit))
 
 
 class Standing(Enum):
@@ -150,13 +151,15 @@ def look_at_champion(ledger: Ledger, lineage: Lineage) -> Look:
     """Compare git and ledger; a move that others make meanwhile is no disagreement.
 
     Raises:
+        LineageServerError: The server that it is shared through cannot be used.
         UnknownCommitError: The lineage is empty, and the ledger knows of no move of it.
     """
     for _ in range(MAX_LOOKS):
+        lineage.synchronize()
         moves = ledger.moves(lineage.name)
         lacking = next((each for each in moves.needed if not _has(lineage, each)), None)
         if lacking is not None:
-            said = _behind(lineage.name, lineage.git_dir.path, lacking)
+            said = _lacks(lineage, lacking)
             return Look(standing=Standing.LACKS_COMMIT, champion=lacking, said=said)
         in_git, baseline = lineage.champion(), lineage.baseline()
         if ledger.moves(lineage.name) == moves:
@@ -188,10 +191,21 @@ def _compare(
     return look(standing=Standing.UNACCOUNTED, said=said)
 
 
-def _behind(name: str, path: Path, commit: str) -> str:
+def _lacks(lineage: Lineage, commit: str) -> str:
+    is_shared = lineage.server is not None
+    return _behind(lineage.name, lineage.git_dir.path, commit, is_shared=is_shared)
+
+
+def _behind(name: str, path: Path, commit: str, *, is_shared: bool) -> str:
+    said = f"the lineage {name!r} in {str(path)!r} is behind the ledger: it lacks commit {commit}"
+    if is_shared:
+        return (
+            f"{said}, and so does the git server; `rsi doctor` on the machine that has it, with the same RSI_LINEAGES_URL, "
+            "sends it there"
+        )
     return (
-        f"the lineage {name!r} in {str(path)!r} is behind the ledger: it lacks commit {commit}, which was made on another "
-        "machine or in another home; copy that folder from there, or run the campaign there (`rsi retry`)"
+        f"{said}, which was made on another machine or in another home; copy that folder from there, or run the "
+        "campaign there (`rsi retry`)"
     )
 
 

@@ -7,7 +7,7 @@ Does not: create anything until `create` is called.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -16,6 +16,7 @@ from rsi.agent.errors import HomeError
 
 HOME_VARIABLE = "RSI_HOME"
 DATABASE_VARIABLE = "RSI_DATABASE_URL"
+LINEAGES_VARIABLE = "RSI_LINEAGES_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Home:
     """Absolute."""
     database_url: str | None = None
     """PostgreSQL URL for ledger and engine; None means SQLite files in the root."""
+    lineages_url: str | None = field(default=None, repr=False)
+    """Git server that the lineages are shared through, perhaps with a credential; None means that they are in the root alone."""
 
     @classmethod
     def find(cls, environ: Mapping[str, str] | None = None) -> "Home":
@@ -40,7 +43,8 @@ class Home:
         if not root.is_absolute():
             raise HomeError(f"{HOME_VARIABLE}={named!r} is a relative path; give an absolute one")
         url = variables.get(DATABASE_VARIABLE, "").strip()
-        return cls(root=root, database_url=url or None)
+        server = variables.get(LINEAGES_VARIABLE, "").strip()
+        return cls(root=root, database_url=url or None, lineages_url=server or None)
 
     @property
     def ledger_path(self) -> Path:
@@ -58,6 +62,7 @@ class Home:
 
     @property
     def lineages(self) -> Path:
+        """Bare repositories; caches of those on the git server, where there is one."""
         return self.root / "lineages"
 
     @property

@@ -61,7 +61,7 @@ class Code:
         if self._home is None:
             return None
         try:
-            return Lineage.open(self._home, lineage, create=False)
+            return Lineage.open(self._home, lineage, create=False, is_alone=True)
         except AgentError:
             return None
 

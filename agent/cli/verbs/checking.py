@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 
 from rsi.agent.cli.context import emit, home, note
@@ -11,6 +12,7 @@ from rsi.agent.cli.verbs.needs import (
     home_problems,
     lineage_problems,
     network_problems,
+    server_problems,
 )
 from rsi.agent.errors import AgentError, UnknownCommitError
 from rsi.agent.llm.naming.keys import KeyRing
@@ -20,6 +22,7 @@ from rsi.agent.plugins import TriedPlugin, tried_plugins
 from rsi.agent.queue.liveness import live_workers
 from rsi.agent.store.champion import Look, Standing, look_at_champion
 from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.git.server import ServerAddress
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState
@@ -43,6 +46,7 @@ def doctor(args: argparse.Namespace) -> int:
     lacking = [
         *home_problems(here),
         *lineage_problems(here),
+        *server_problems(here),
         *engine_problems(here),
         *network_problems(os.environ),
     ]
@@ -107,6 +111,9 @@ def _ledger_facts() -> dict[str, object]:
     """Where the ledger is and whether it is whole; one that does not exist yet is no problem."""
     here = home()
     facts: dict[str, object] = {"home": str(here.root)}
+    if here.lineages_url is not None:
+        with suppress(AgentError):  # told among what is lacking
+            facts["lineages"] = f"shared through {ServerAddress.parse(here.lineages_url).url}"
     if here.database_url is None and not here.ledger_path.exists():
         return facts | {"ledger": "none yet; the first campaign makes it"}
     try:

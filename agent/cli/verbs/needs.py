@@ -1,16 +1,20 @@
-"""What a run needs besides a sandbox, for `rsi doctor`: a home with room, whole lineages, the engine's store, certificates.
+"""What a run needs besides a sandbox, for `rsi doctor`: a home with room, whole lineages and their server, the engine's store.
 
-Does not: repair anything, or make what is not there yet.
+Does not: repair anything, or make what is not there yet; a lineage's server gets what it lacks.
 """
 
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from rsi.agent.errors import LineageError, UnknownCommitError
 from rsi.agent.llm.adapters.transport.network import network_problems as provider_problems
+from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.git.plumbing import GitDir
+from rsi.agent.store.git.server import lineage_server
 from rsi.agent.store.home import Home
 
 NEEDED_BYTES = 64 << 20
@@ -41,6 +45,22 @@ def lineage_problems(home: Home) -> Iterator[str]:
         if found.exit_code != 0:
             said = (found.stderr or found.stdout.decode("utf-8", "backslashreplace")).splitlines()
             yield f"the lineage {path.stem!r} is damaged ({said[0] if said else 'git fsck'}); restore a copy of {str(path)!r}"
+
+
+def server_problems(home: Home) -> Iterator[str]:
+    """A git server of the lineages that cannot be reached, read or written; each lineage is brought up to date on the way."""
+    names = [path.stem for path in sorted(home.lineages.glob("*.git"))]
+    try:
+        if not names and (server := lineage_server(home, "doctor")) is not None:
+            server.reach()
+        for name in names:
+            lineage = Lineage.open(home, name, create=False)
+            lineage.synchronize()
+            if lineage.server is not None:
+                with suppress(UnknownCommitError):  # made, and nothing in it yet
+                    lineage.server.try_writing(lineage.baseline())
+    except LineageError as error:
+        yield str(error)
 
 
 def engine_problems(home: Home) -> Iterator[str]:

@@ -6,11 +6,8 @@ Does not: decide what is promoted, or check anything out on the host.
 Invariant: candidates are never overwritten or removed; the champion moves by compare-and-swap only.
 """
 
-import errno
 import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +24,9 @@ from rsi.agent.errors import (
     StaleChampionError,
     UnknownCommitError,
 )
-from rsi.agent.store.git.plumbing import CLEAN_VARIABLES, NO_COMMIT, GitDir, failed
+from rsi.agent.store.git.messages import commit_message, one_line
+from rsi.agent.store.git.plumbing import CLEAN_VARIABLES, NO_COMMIT, GitDir, create_bare, failed
+from rsi.agent.store.git.server import LineageServer, RefElsewhereError, lineage_server
 from rsi.agent.store.git.trees import read_tree, write_tree
 from rsi.agent.store.home import Home
 from rsi.agent.store.steps.values import FileStat
@@ -58,10 +57,12 @@ _DIFF_OPTIONS = (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}")
+_OURS = re.compile(
+    rf"{BASELINE_REF}|{CHAMPION_REF}|{CANDIDATE_REFS}{_NAME.pattern}(?:\.[0-9]{{1,4}})?"
+)
+"""The references of a lineage; a server may have others, which are left alone."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _AUTHOR = re.compile(r"([^<>\x00-\x1f]+) <([^<>\s]+)>")
-_TRAILER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +87,65 @@ class Lineage:
 
     name: str
     git_dir: GitDir
+    server: LineageServer | None = None
+    """Where the lineage is shared, of which `git_dir` is a cache then; None when it is here alone."""
 
     @classmethod
-    def open(cls, home: Home, name: str, *, create: bool = True) -> "Lineage":
+    def open(
+        cls, home: Home, name: str, *, create: bool = True, is_alone: bool = False
+    ) -> "Lineage":
         """Open a lineage, making its empty repository unless told not to.
+
+        Args:
+            home: Where it is, and which server it is shared through.
+            name: The lineage.
+            create: Make it when it is missing.
+            is_alone: Never ask the server, for who only reads and may not wait.
 
         Raises:
             LineageNameError: The name cannot be a folder's.
+            LineageServerError: The server's URL cannot be read.
             LineageError: It is not there, is damaged, or cannot be made.
         """
         checked_name(name, "lineage")
-        path = home.lineages / f"{name}.git"
-        if not path.exists():
-            if not create:
+        git_dir = GitDir(path=home.lineages / f"{name}.git")
+        server = None if is_alone else lineage_server(home, name)
+        lineage = cls(name=name, git_dir=git_dir, server=server)
+        if not git_dir.path.exists():
+            if not create and (server is None or not server.refs()):
                 raise LineageError(f"there is no lineage {name!r} in {str(home.lineages)!r}")
-            _create(path)
-        lineage = cls(name=name, git_dir=GitDir(path=path))
+            _create(git_dir.path)
+            if not create:
+                lineage.synchronize()
         with lineage._repo():
             return lineage
+
+    def synchronize(self) -> None:
+        """Bring the cache and the server to the same references; nothing where the lineage is here alone.
+
+        What either of them lacks, the other gives; the champion is where the server has it.
+
+        Raises:
+            LineageConflictError: The server has another baseline or candidate of the same name.
+            LineageServerError: The server cannot be used.
+        """
+        if self.server is None:
+            return
+        there = {ref: commit for ref, commit in self.server.refs().items() if _OURS.fullmatch(ref)}
+        here = self._refs()
+        for ref in (here.keys() & there.keys()) - {CHAMPION_REF}:
+            if here[ref] != there[ref]:
+                raise LineageConflictError(
+                    f"{ref} of lineage {self.name!r} is {there[ref][:12]} on the git server and {here[ref][:12]} in "
+                    f"{str(self.git_dir.path)!r}; nothing of a lineage but its champion ever moves, so one of them was "
+                    "changed by hand or is another task's: use another name, or move the wrong one away"
+                )
+        lacking = [ref for ref, commit in there.items() if here.get(ref) != commit]
+        if lacking:
+            self.server.fetch(lacking, movable=CHAMPION_REF)
+        unknown = {ref: commit for ref, commit in here.items() if ref not in there}
+        if unknown:
+            self.server.publish(unknown)
 
     def import_baseline(
         self, tree: FileTree, message: str, *, at: datetime = BASELINE_AT, author: str = AUTHOR
@@ -200,7 +242,9 @@ class Lineage:
         """
         self.commit(new)
         self.commit(expected_old)
-        arguments = ["update-ref", "--create-reflog", "-m", _one_line(reason), CHAMPION_REF]
+        if self.server is not None:
+            return self._move_on(self.server, expected_old, new, reason)
+        arguments = ["update-ref", "--create-reflog", "-m", one_line(reason), CHAMPION_REF]
         result = self.git_dir.run([*arguments, new, expected_old])
         if result.exit_code == 0:
             return expected_old != new
@@ -208,11 +252,25 @@ class Lineage:
         if current == new:
             return False
         if current != expected_old:
-            raise StaleChampionError(
-                f"the champion of {self.name!r} is {current[:12]} by now, not {expected_old[:12]}; "
-                "measure the candidate against that one"
-            )
+            raise self._stale(current, expected_old)
         raise failed(self.git_dir.path, "update-ref", result.stderr)
+
+    def _move_on(self, server: LineageServer, expected_old: str, new: str, reason: str) -> bool:
+        """The server's champion first, the cache follows; whoever comes in between finds it there."""
+        try:
+            is_moved = server.move(CHAMPION_REF, new, expected_old)
+        except RefElsewhereError as error:
+            self.synchronize()
+            raise self._stale(self.champion(), expected_old) from error
+        arguments = ["update-ref", "--create-reflog", "-m", one_line(reason), CHAMPION_REF, new]
+        self.git_dir.output(arguments)
+        return is_moved
+
+    def _stale(self, current: str, expected_old: str) -> StaleChampionError:
+        return StaleChampionError(
+            f"the champion of {self.name!r} is {current[:12]} by now, not {expected_old[:12]}; "
+            "measure the candidate against that one"
+        )
 
     def tree(self, commit: str) -> FileTree:
         """All files of a commit, sorted by path.
@@ -304,7 +362,7 @@ class Lineage:
                 f"GIT_{who}_DATE": stamp,
             }
         parents = [] if parent is None else ["-p", parent]
-        text = _message(message, {"Lineage": self.name, **(trailers or {})})
+        text = commit_message(message, {"Lineage": self.name, **(trailers or {})})
         out = self.git_dir.output(
             ["commit-tree", tree_id, *parents], stdin=text.encode(), variables=variables
         )
@@ -312,6 +370,12 @@ class Lineage:
 
     def _create_ref(self, ref: str, commit: str, reason: str) -> bool:
         """False when somebody else made it first."""
+        if self.server is not None:
+            try:
+                self.server.move(ref, commit, None)
+            except RefElsewhereError:
+                self.synchronize()
+                return False
         arguments = ["update-ref", "--create-reflog", "-m", reason, ref, commit, NO_COMMIT]
         result = self.git_dir.run(arguments)
         if result.exit_code != 0 and self._ref(ref) is None:
@@ -321,6 +385,13 @@ class Lineage:
     def _ref(self, ref: str) -> str | None:
         result = self.git_dir.run(["rev-parse", "--verify", "--quiet", "--end-of-options", ref])
         return result.stdout.decode("ascii").strip() if result.exit_code == 0 else None
+
+    def _refs(self) -> Mapping[str, str]:
+        listing = self.git_dir.output(
+            ["for-each-ref", "--format=%(refname) %(objectname)", "refs/rsi"]
+        )
+        pairs = (line.split(" ") for line in listing.decode("utf-8").splitlines())
+        return {ref: commit for ref, commit in pairs if _OURS.fullmatch(ref)}
 
     def _needed(self, ref: str) -> str:
         commit = self._ref(ref)
@@ -380,7 +451,6 @@ def checked_name(name: str, what: str) -> str:
 
 
 def _create(path: Path) -> None:
-    """Make the empty repository aside and move it into place, so that nobody ever opens half of one."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -388,18 +458,7 @@ def _create(path: Path) -> None:
             f"the folder {str(path.parent)!r} cannot be made ({error.strerror}); set RSI_HOME to "
             "a folder you may write"
         ) from error
-    made = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        GitDir(path=made).output(
-            ["init", "--quiet", "--bare", "--template=", "--initial-branch=unused"]
-        )
-        made.rename(path)
-    except OSError as error:
-        # Another campaign on this lineage was first; its repository is as good.
-        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
-            raise LineageError(f"{str(path)!r} cannot be made: {error.strerror}") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    create_bare(path)
 
 
 def _inherited() -> str:
@@ -425,17 +484,3 @@ def _lineage_commit(found: Commit) -> LineageCommit:
         author=f"{found.author.name} <{found.author.email}>",
         at=found.committed_datetime.astimezone(UTC),
     )
-
-
-def _message(message: str, trailers: Mapping[str, str]) -> str:
-    """Commit message text; the last paragraph is always ours, whatever the message ends in."""
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", message).strip() or "(no message)"
-    for key in trailers:
-        if not _TRAILER_KEY.fullmatch(key):
-            raise LineageNameError(f"{key!r} cannot be a trailer; use letters, digits and '-'")
-    ours = "\n".join(f"{key}: {_one_line(value)}" for key, value in trailers.items())
-    return f"{text}\n\n{ours}\n"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).split())[:500]

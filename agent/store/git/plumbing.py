@@ -4,9 +4,14 @@ No hooks, no fsmonitor, no filters, no user or system configuration, no prompts,
 variables, no work tree: file contents go in and out as bytes, never through files on the host.
 """
 
+import errno
 import os
+import shutil
+import signal
 import subprocess
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +48,10 @@ CLEAN_VARIABLES = {
 """What git is told instead of the user's settings."""
 
 
+class GitTimeoutError(LineageError):
+    """Git did not end in time; it and all that it had started were killed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitResult:
     """How one git command ended."""
@@ -65,32 +74,40 @@ class GitDir:
         *,
         stdin: bytes = b"",
         variables: Mapping[str, str] | None = None,
+        timeout_s: int = GIT_TIMEOUT_S,
     ) -> GitResult:
         """Run one git command to its end.
 
         Raises:
-            LineageError: git is missing or did not finish in GIT_TIMEOUT_S.
+            GitTimeoutError: It did not finish in time.
+            LineageError: git is missing.
         """
-        command = self._command(arguments)
         try:
-            done = subprocess.run(
-                command,
-                input=stdin,
-                capture_output=True,
+            running = subprocess.Popen(
+                self._command(arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=_environment(variables),
-                timeout=GIT_TIMEOUT_S,
-                check=False,
+                start_new_session=True,  # without a terminal to ask on, and killed with all that it starts
             )
         except FileNotFoundError as error:
             raise LineageError("git was not found; install git 2.30 or newer") from error
-        except subprocess.TimeoutExpired as error:
-            raise LineageError(
-                f"git {arguments[0]} on {str(self.path)!r} took over {GIT_TIMEOUT_S} s; is the disk stuck?"
-            ) from error
+        with running:
+            try:
+                stdout, stderr = running.communicate(stdin, timeout=timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise GitTimeoutError(
+                    f"git {_verb(arguments)} on {str(self.path)!r} took over {timeout_s} s; is the disk stuck?"
+                ) from error
+            finally:
+                if running.poll() is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(running.pid, signal.SIGKILL)
         return GitResult(
-            exit_code=done.returncode,
-            stdout=done.stdout,
-            stderr=done.stderr.decode("utf-8", "backslashreplace").strip(),
+            exit_code=running.returncode,
+            stdout=stdout,
+            stderr=stderr.decode("utf-8", "backslashreplace").strip(),
         )
 
     def output(
@@ -138,6 +155,26 @@ class GitDir:
         return ["git", f"--git-dir={self.path}", *settings, *arguments]
 
 
+def create_bare(path: Path) -> None:
+    """Make an empty repository aside and move it into place, so that nobody ever opens half of one.
+
+    Raises:
+        LineageError: It cannot be made.
+    """
+    made = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        GitDir(path=made).output(
+            ["init", "--quiet", "--bare", "--template=", "--initial-branch=unused"]
+        )
+        made.rename(path)
+    except OSError as error:
+        # Another campaign on this lineage was first; its repository is as good.
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise LineageError(f"{str(path)!r} cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def failed(path: Path, verb: str, said: str) -> LineageError:
     """One sentence for a git command that failed."""
     if "No space left" in said or "unable to write" in said:
@@ -150,6 +187,14 @@ def failed(path: Path, verb: str, said: str) -> LineageError:
         )
     line = said.splitlines()[-1] if said else "no reason given"
     return LineageError(f"git {verb} on {str(path)!r} failed: {line}; `rsi doctor` checks it")
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    """The command's name, which settings may stand before."""
+    rest = list(arguments)
+    while rest[0] == "-c":
+        rest = rest[2:]
+    return rest[0]
 
 
 def _environment(variables: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """`rsi doctor` says what a run needs: each thing passes when it is whole and is named when it is not."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from tests.git_servers import git
 
 from rsi.agent.cli.verbs import needs
 from rsi.agent.queue.worker import engine_url
@@ -35,6 +37,26 @@ def test_a_damaged_lineage_is_named(home):
     victim.write_bytes(b"rubbish")
     (said,) = needs.lineage_problems(home)
     assert "lineage 'toy' is damaged" in said
+
+
+def test_the_lineages_server_is_reached_read_and_written(home, tmp_path):
+    folder = tmp_path / "srv"
+    shared = replace(home, lineages_url=folder.as_uri())
+    (said,) = needs.server_problems(shared)
+    assert "make or mount the folder" in said
+    folder.mkdir()
+    assert not list(needs.server_problems(shared))
+    assert not list(folder.iterdir()), "nothing is made to look"
+    Lineage.open(shared, "empty")
+    lineage = Lineage.open(home, "toy")
+    lineage.import_baseline((FileEntry(path="a", content=b"x"),), "baseline")
+    assert not list(needs.server_problems(shared))
+    # It gave the server what it lacked, and left nothing else there.
+    listed = git(folder / "toy.git", "for-each-ref", "--format=%(refname)").split()
+    assert listed == ["refs/rsi/baseline", "refs/rsi/champion"]
+    (folder / "toy.git" / "refs" / "rsi" / "doctor").write_text("in the way", encoding="utf-8")
+    (said,) = needs.server_problems(shared)
+    assert "cannot be used" in said
 
 
 def test_a_damaged_engine_store_is_named(home):
