@@ -41,12 +41,12 @@ def test_a_campaign_begun_on_one_machine_is_finished_on_another(
     home, ledger, queue, idea, start_worker, until
 ):
     other = Home(root=home.root.with_name("home-b"), lineages_url=home.lineages_url)
-    campaign_id = queue([idea("01_null"), idea("02_row_sums_once", predicted=2.5)])
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)])
 
     def in_the_middle():
-        last = ledger.rounds(campaign_id)[-1:]
-        runs = ledger.measurements(last[0].id) if last and last[0].number == 2 else ()
-        return (last[0], runs) if runs else None
+        rounds = ledger.rounds(campaign_id)
+        runs = ledger.measurements(rounds[0].id) if rounds else ()
+        return (rounds[0], runs) if runs else None
 
     with start_worker() as process:
         record, before = until(in_the_middle, timeout_s=60)
@@ -66,7 +66,7 @@ def test_a_campaign_begun_on_one_machine_is_finished_on_another(
     # As if nothing had happened, in the ledger, on the server and in both homes.
     assert ledger.campaign_summary(campaign_id).state is CampaignState.FINISHED
     lines = RoundBook(ledger).of_campaign(campaign_id)
-    assert [each.ended_as for each in lines] == ["refuted", "promoted"]
+    assert [each.ended_as for each in lines] == ["promoted"]
     assert ledger.measurements(record.id)[: len(before)] == before
     for purpose in (Purpose.SCREEN, Purpose.CONFIRM, Purpose.AUDIT):
         runs = [(each.pair, each.arm) for each in ledger.measurements(record.id, purpose)]
