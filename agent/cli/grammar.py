@@ -1,6 +1,7 @@
 """The grammar of one verb: a row of a table, a parser that is filled when the verb is chosen, words that verbs share."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
@@ -47,11 +48,21 @@ class WordParser(argparse.ArgumentParser):
     """A parser that leaves it to its caller how wrong words are answered."""
 
     def error(self, message: str) -> NoReturn:
-        raise WrongWordsError(self, message)
+        raise WrongWordsError(self, message + _hint(message))
 
     def complain(self, message: str) -> NoReturn:
         """Print usage and message, and exit with status 2."""
         super().error(message)
+
+
+def _hint(message: str) -> str:
+    """The nearest word, where one was typed that is none of those that can stand there."""
+    found = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+    if found is None or "did you mean" in message:
+        return ""
+    from rsi.tasks.format.toml_files import did_you_mean
+
+    return did_you_mean(found[1], [each.strip("' ") for each in found[2].split(",")])
 
 
 class VerbParser(WordParser):

@@ -356,6 +356,17 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "shell",
+        choices=("bash", "zsh", "fish", "next"),
+        help="whose script to print; source it in the shell's own start-up file. next: what the scripts ask",
+    )
+    parser.add_argument(
+        "words", nargs="*", help="after `next --`: the words so far, the unfinished one last"
+    )
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decide", choices=("person", "policy"), help="who decides (default: you on a terminal)"
@@ -436,6 +447,7 @@ VERBS: tuple[Verb, ...] = (
         words=DRIVER_WORDS,
     ),
     Verb("task", "task.tasks", "list, show, check and make tasks", words=TASK_WORDS),
+    Verb("completion", "completing", "print a script that completes words in a shell", _completion),
     Verb(
         "images",
         "images",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rsi.agent.policy.audits import FailedAudit
+from rsi.agent.report.champions import ChampionPoint
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import (
     AgentRole,
@@ -61,6 +62,8 @@ class CampaignView:
     """Of the whole lineage, oldest first."""
     cumulative: Interval | None
     """Champion against the round-0 baseline, as the campaign's last audit supports it; None without one."""
+    champions: tuple[ChampionPoint, ...]
+    """How the champion of the lineage stood against its baseline, move by move; empty while nothing was promoted."""
     metric: str
     is_lower_better: bool
     minimum_effect: float | None

@@ -13,6 +13,7 @@ from rsi.agent.policy.limits import budget_of
 from rsi.agent.policy.queueing import retry_refusal
 from rsi.agent.policy.steering import asked_limits, is_pause_asked
 from rsi.agent.queue.liveness import is_gone
+from rsi.agent.report.champions import ChampionBook
 from rsi.agent.report.task_facts import KnownTasks, TaskFacts
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
@@ -50,6 +51,7 @@ class Reader:
         self._seen: dict[str, str] = {}
         self._interest: Interest | None = None
         self._book = RoundBook(ledger)
+        self._champions = ChampionBook(ledger, self._book)
         self._tasks = KnownTasks()
         self._list = ListReader(ledger, self._book)
         self._listing = Listing()
@@ -150,6 +152,9 @@ class Reader:
             requests=tuple(each for each in asked if each.handled is None),
             promotions=tuple(
                 each for each in self._book.promotions if each.lineage == summary.record.lineage
+            ),
+            champions=self._champions.curve(
+                summary.record.lineage, self._ledger.campaigns(lineage=summary.record.lineage)
             ),
             metric=facts.metric,
             is_lower_better=facts.is_lower_better,

@@ -34,6 +34,7 @@ from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
+from rsi.tui.widgets.championview import ChampionView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
@@ -50,6 +51,8 @@ BOARD_COLUMNS = (
     Column(title="idea", min_width=10, priority=1),
 )
 LINE_ID = "line"
+CHAMPION_LINES, TALL_CHAMPION_LINES, TALL_LINES = 6, 12, 36
+"""Most lines of the champion's curve, and on a screen of so many lines or more; it scrolls beyond."""
 NO_CANDIDATE: tuple[Line, ...] = (
     EMPTY_LINE,
     line("No candidate yet.", Role.STRONG),
@@ -72,6 +75,8 @@ class LineageScreen(SteeringActions, FilteredScreen):
     LineageScreen.-broad #lineage-body { layout: horizontal; }
     LineageScreen #tree { width: 100%; height: 1fr; }
     LineageScreen #board { width: 100%; height: 1fr; }
+    LineageScreen #champions { display: none; }
+    LineageScreen.-climbing #champions { display: block; }
     LineageScreen.-broad #tree { width: 1fr; height: 100%; }
     LineageScreen.-broad #board { width: 1fr; height: 100%; padding: 0 0 0 1; }
     """
@@ -94,6 +99,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
         with Container(id="lineage-body"):
             yield VTable(TREE_COLUMNS, heading="Tree", dom_id="tree")
             yield VTable(BOARD_COLUMNS, heading="Leaderboard", dom_id="board")
+        yield ChampionView(dom_id="champions")
         yield from self.compose_filter()
 
     def on_mount(self) -> None:
@@ -151,6 +157,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
             # Thousands of rounds are put in order when they changed, not at every look.
             self._drawn = made_of
             self._arrange(view)
+        self._show_champions(view)
         champion = champion_of(self._promotions)
         lineage = self.lineage_name or DASH
         self.query_one("#lineage-head", Bar).set_line(
@@ -158,6 +165,15 @@ class LineageScreen(SteeringActions, FilteredScreen):
              (short_commit(champion) if champion else "the baseline", Role.STRONG)],
             self._speedup_spans(view),
         )  # fmt: skip
+
+    def _show_champions(self, view: View) -> None:
+        points = () if view.campaign is None else view.campaign.champions
+        unit = "" if view.campaign is None else view.campaign.metric.rpartition(", ")[2]
+        self.set_class(bool(points), "-climbing")
+        champions = self.query_one("#champions", ChampionView)
+        champions.set_points(points, unit=unit)
+        most = TALL_CHAMPION_LINES if self.size.height >= TALL_LINES else CHAMPION_LINES
+        champions.styles.height = min(champions.height_for(self.size.width), most)
 
     def _arrange(self, view: View) -> None:
         campaign = view.campaign

@@ -27,6 +27,7 @@ from rsi.tui.reading.silence import is_silent, last_heard
 from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.new_campaign import NewCampaign
 from rsi.tui.screens.dialogues.steering import SteeringActions
+from rsi.tui.widgets.championview import champion_line
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
@@ -259,6 +260,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
         limit = summary.record.config.budget_usd if campaign is None else campaign.budget_usd
         lines = about_lines(summary, self.cockpit.age, limit)
         lines[1:1] = known_lines(view, summary.record.id)
+        if campaign is not None and campaign.champions:
+            lines.insert(1, champion_line(campaign.champions))
         if campaign is not None:
             lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]
             for each in campaign.rounds[-30:]:

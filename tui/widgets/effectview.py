@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from rsi.evals.types import Interval
+from rsi.tui.draw.forest import Axis
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span
 from rsi.tui.model.pairs import PairPoint
 from rsi.tui.widgets.lines import LinesView
@@ -69,19 +70,13 @@ class EffectView(LinesView):
         scale = self._scale()
         if scale is None:
             return heading
-        low, high, columns = scale
-        cells = [" "] * columns
-        # The first ones win where there is no room for all.
+        low, high = scale.low, scale.high
         labels = [(1.0, "1.00")] if low < 1.0 < high else []
         if self.least_ratio is not None and low < self.least_ratio < high:
             labels.append((self.least_ratio, f"{self.least_ratio:.2f}"))
         labels += [(high, f"{high:.2f}"), (low, f"{low:.2f}")]
-        for value, text in labels:
-            at = _position(value, low, high, columns)
-            at = min(max(0, at - len(text) // 2), columns - len(text))
-            if all(cell == " " for cell in cells[max(0, at - 1) : at + len(text) + 1]):
-                cells[at : at + len(text)] = text
-        return (*heading, ((" " * _LABEL_CELLS, Role.DIM), ("".join(cells), Role.DIM)))
+        text = scale.labels(labels)
+        return (*heading, ((" " * _LABEL_CELLS, Role.DIM), (text, Role.DIM)))
 
     def _scored_line(self) -> Line:
         if self.final is None:
@@ -93,31 +88,15 @@ class EffectView(LinesView):
         scale = self._scale()
         if scale is None:
             return []
-        low, high, columns = scale
-        cells: list[Span] = [(" ", Role.RULE)] * columns
-        if interval is not None:
-            start = _position(interval.low, low, high, columns)
-            end = _position(interval.high, low, high, columns)
-            for at in range(start, end + 1):
-                cells[at] = ("─", role)
-            if interval.low >= low:
-                cells[start] = ("├", role)
-            if interval.high <= high:
-                cells[end] = ("┤", role)
-            cells[_position(interval.estimate, low, high, columns)] = ("┼", role)
+        cells = scale.bar(interval, role)
         for value, sign in ((1.0, "┊"), (self.least_ratio, "╎")):
-            if value is not None and low <= value <= high:
-                at = _position(value, low, high, columns)
-                if cells[at][0] in " ─":
-                    cells[at] = (sign, Role.DIM)
+            if value is not None:
+                scale.mark(cells, value, sign)
         if ratio is not None:
-            cells[_position(ratio, low, high, columns)] = (
-                "●",
-                Role.GOOD if ratio > 1 else Role.BAD,
-            )
+            cells[scale.position(ratio)] = ("●", Role.GOOD if ratio > 1 else Role.BAD)
         return cells
 
-    def _scale(self) -> tuple[float, float, int] | None:
+    def _scale(self) -> Axis | None:
         columns = self.size.width - _LABEL_CELLS - 2
         values = [point.ratio for point in self.points if point.ratio is not None]
         spread = [1.0, *values]
@@ -134,11 +113,6 @@ class EffectView(LinesView):
         low = max(min(spread), min(smallest, 1.0) / 2)
         high = min(max(spread), max(largest, 1.0) * 2)
         pad = (math.log(high) - math.log(low)) * 0.05 or 0.05
-        return math.exp(math.log(low) - pad), math.exp(math.log(high) + pad), columns
-
-
-def _position(value: float, low: float, high: float, columns: int) -> int:
-    if value <= 0 or not math.isfinite(value):
-        return 0 if value <= 0 else columns - 1
-    share = (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
-    return min(columns - 1, max(0, round(share * (columns - 1))))
+        return Axis(
+            low=math.exp(math.log(low) - pad), high=math.exp(math.log(high) + pad), columns=columns
+        )
