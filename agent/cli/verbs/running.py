@@ -27,7 +27,8 @@ from rsi.agent.store.state import ENDED_STATES
 from rsi.tasks.format.loader import load_task, profile_of
 
 DEFAULT_MODEL = "scripted:demo"
-FOLLOW_POLL_S = 0.3
+FOLLOW_POLL_S = 1.0
+"""A look costs 5 to 25 ms of a core that runs are timed on; nobody reads faster."""
 STOP_WAIT_S = 20.0
 STILL_S = 3.0
 """A campaign that does not go on for so long gets a word to the person."""
@@ -209,7 +210,8 @@ class _Follower:
             self._status.clear()
         else:
             self._tell_standstill(summary)
-            self._status.show(self._follower.now())
+            if self._status.is_shown:
+                self._status.show(self._follower.now())
         return summary.state
 
     def wait_for_ledger(self, error: LedgerUnavailableError) -> None:
@@ -274,12 +276,12 @@ class _StatusLine:
     """One line that is written over, on a terminal only."""
 
     def __init__(self, *, is_shown: bool) -> None:
-        self._is_shown = is_shown
+        self.is_shown = is_shown
         self._text = ""
         self._since = time.monotonic()
 
     def show(self, text: str) -> None:
-        if not self._is_shown:
+        if not self.is_shown:
             return
         if text != self._text:
             self._text, self._since = text, time.monotonic()
@@ -288,5 +290,5 @@ class _StatusLine:
             print(f"\r\x1b[K… {text}, {elapsed:.0f} s", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        if self._is_shown:
+        if self.is_shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
