@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
 from rsi.agent.errors import LedgerUnavailableError
-from rsi.agent.policy.controls import default_every, unearned
+from rsi.agent.policy.controls import default_every, lock_reasons, unearned
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfigError
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
 from rsi.agent.queue.standstill import standstills
@@ -186,13 +186,18 @@ def end_worker(worker: subprocess.Popen[bytes] | None) -> None:
 class _Follower:
     """Says on stderr what is new about one campaign, what waits for a person, and why nothing goes on."""
 
-    def __init__(self, ledger: Ledger, campaign_id: str, here: Home) -> None:
+    def __init__(
+        self, ledger: Ledger, campaign_id: str, here: Home, *, patience_s: float = STILL_S
+    ) -> None:
         self._ledger, self._campaign_id, self._home = ledger, campaign_id, here
         self._follower = Follower(ledger, campaign_id)
         self._status = _StatusLine(is_shown=sys.stderr.isatty())
         self._cursor = self._told = self._still = ""
         self._still_since, self._is_still_said = time.monotonic(), False
         self._away_since: float | None = None
+        self._patience_s = patience_s
+        self._at_gate_since: float | None = None
+        """Since when policy has let a candidate wait that it may decide about."""
 
     def look(self) -> CampaignState:
         """Say what is new; returns the campaign's state."""
@@ -204,8 +209,10 @@ class _Follower:
         if now != self._cursor:
             for line in self._follower.news():
                 self._say(line)
-            self._tell_waiting()
             self._cursor = now
+            self._tell_waiting()
+        elif self._at_gate_since is not None:
+            self._tell_waiting()
         if summary.state in ENDED_STATES:
             self._status.clear()
         else:
@@ -247,6 +254,12 @@ class _Follower:
             self._is_still_said = True
             self._say(f"{self._campaign_id}  {found.word}: {found.reason}")
 
+    def _is_overdue(self) -> bool:
+        """Whether policy has had its moment: its level may have fallen, or what holds the candidate needs a person."""
+        now = time.monotonic()
+        self._at_gate_since = self._at_gate_since or now
+        return now - self._at_gate_since >= self._patience_s
+
     def _tell_waiting(self) -> None:
         """Say once what waits for a person's decision, and how to give it."""
         ledger = self._ledger
@@ -255,9 +268,14 @@ class _Follower:
             round_id = line.record.id
             case = case_at_gate(ledger.steps(round_id), ledger.decisions(round_id))
             if case is None or round_id == self._told:
+                self._at_gate_since = None
                 continue
-            if config.autonomy == Autonomy.POLICY and not case.unearned:
-                continue  # it waits for a moment only
+            if config.autonomy == Autonomy.POLICY and not case.unearned and not self._is_overdue():
+                continue  # as a rule policy decides in a moment
+            self._at_gate_since = None
+            if config.autonomy > Autonomy.PERSON:
+                for each in lock_reasons(ledger, ledger.campaign(self._campaign_id)):
+                    self._say(f"policy may not decide here now: {each}")
             if case.unearned:
                 self._say(
                     f"policy may not decide here yet; it lacks that {'; that '.join(case.unearned)}"
