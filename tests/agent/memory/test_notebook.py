@@ -150,3 +150,22 @@ def test_the_brief_shows_each_round_once_and_keeps_to_its_size():
 def test_a_lesson_says_what_was_measured_against_what_was_promised():
     text = notebook.lesson_of("refuted", 1.2, effect(0.97), "below the minimum effect")
     assert "0.97x [0.92, 1.02] over 6 pairs, predicted 1.20x. below the minimum effect." in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "diff", "is_settled"),
+    [
+        ("refuted", DIFF, True),
+        ("not_admitted", DIFF, True),
+        ("inconclusive", DIFF, False),
+        ("harness_error", DIFF, False),
+        ("stopped", DIFF, False),
+        ("refuted", "", False),
+    ],
+)
+def test_only_what_evidence_spoke_against_in_nearly_the_same_lines_is_settled(
+    outcome, diff, is_settled
+):
+    reports = [report(1, "gather the batch at once", outcome=outcome, diff=diff)]
+    (found,) = notebook.duplicates(reports, hypothesis="gather the batch at once", diff=DIFF)
+    assert found.is_settled is is_settled
