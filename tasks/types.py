@@ -118,6 +118,16 @@ class MetricKind(Option):
     )
 
 
+class Start(Option):
+    """What a lineage begins from."""
+
+    EASY = "easy", "the task's own repo"
+    HARD = (
+        "hard",
+        "the strongest of the task's solutions, so that what they show is no gain any more",
+    )
+
+
 class Honesty(Option):
     """Whose word the quality of a repo of somebody's own is."""
 

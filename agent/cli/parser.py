@@ -54,6 +54,8 @@ class _PrintVersion(argparse.Action):
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
+    from rsi.tasks.types import Start
+
     _task(parser)
     parser.add_argument("--track", help="track of the task (default: its own default)")
     parser.add_argument("--profile", help="size of the task: smoke, demo, full, ...")
@@ -85,6 +87,13 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
     add_sandbox(parser, "where untrusted code runs")
     parser.add_argument("--lineage", help="whose champion to start from and to move")
+    parser.add_argument(
+        "--start",
+        choices=[each.value for each in Start],
+        default=Start.EASY.value,
+        help="what a new lineage begins from; "
+        + "; ".join(f"{each.value}: {each.meaning}" for each in Start),
+    )
     parser.add_argument(
         "--strategy",
         help=f"search strategy: {strategy_names()}, with settings after a colon (default: the scaffold's, else the first)",

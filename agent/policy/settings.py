@@ -17,7 +17,8 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignRecord, utc_now
 from rsi.tasks.drivers import driver_of
 from rsi.tasks.format.loader import load_task
-from rsi.tasks.types import Task
+from rsi.tasks.running.starts import strongest
+from rsi.tasks.types import Start, Task
 
 DEFAULT_AUDIT_EVERY = 5
 """Promotions between two audits of a campaign that is queued now: few enough that a drift is found while it can be
@@ -41,6 +42,10 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
     if profile not in task.profiles:
         known = ", ".join(task.profiles)
         raise CampaignConfigError(f"task {task.name!r} has no profile {profile!r}; it has {known}")
+    if config.start is Start.HARD and strongest(task)[1] is None:
+        raise CampaignConfigError(
+            f"task {task.name!r} (track {task.track}) has no solution that gains anything; start from its repo, `--start easy`"
+        )
     if config.rounds < 1:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
     if config.autonomy not in tuple(Autonomy):
@@ -129,13 +134,14 @@ def new_campaign_id(at: datetime) -> str:
     return f"c{at:%m%d}-{secrets.token_hex(2)}"
 
 
-def default_lineage(task: Task, profile: str) -> str:
-    """Tasks, tracks and profiles never share a champion unless a person says so.
+def default_lineage(task: Task, profile: str, start: Start = Start.EASY) -> str:
+    """Tasks, tracks, profiles and starts never share a champion unless a person says so.
 
     What drives campaigns has one lineage, whatever the size at which its gains were shown; sizes that claim nothing keep
-    their own.
+    their own. A hard start has one of its own too, which drives nothing.
     """
     driver = driver_of(task)
-    if driver is not None and task.profiles[profile].claim != "none":
+    if start is Start.EASY and driver is not None and task.profiles[profile].claim != "none":
         return driver.lineage
-    return f"{task.name}-{task.track}-{profile}"
+    plain = f"{task.name}-{task.track}-{profile}"
+    return plain if start is Start.EASY else f"{plain}-{start.value}"

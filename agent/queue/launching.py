@@ -96,7 +96,7 @@ def launch(
         LimitTooHighError: The profile asks for more than the operator of this machine allows.
     """
     check_config(config, task, profile)
-    name = checked_name(lineage or default_lineage(task, profile), "lineage")
+    name = checked_name(lineage or default_lineage(task, profile, config.start), "lineage")
     config, drivers = _driven(ledger, config)
     choose_strategy(config.strategy)
     if (server := lineage_server(home, name)) is not None:

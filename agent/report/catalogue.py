@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from rsi.agent.store.task_checks import TaskCheck
-from rsi.tasks.types import Clock, Solution, Task
+from rsi.tasks.running.starts import strongest
+from rsi.tasks.types import Clock, Task
 
 _CLOCKS = {
     Clock.CPU_S: "CPU seconds decide",
@@ -42,7 +43,7 @@ def headroom(task: Task, checks: Sequence[TaskCheck]) -> str:
             low, high = check.gain.low, check.gain.high
             gained = f"{check.gain.estimate:.2f}x [{low:.2f}, {high:.2f}]"
             return f"{gained} by {check.best}, measured here ({check.track}, {check.profile})"
-    product, best = _expected(task.solutions)
+    product, best = strongest(task)
     if best is None:
         return "no known solution"
     return f"about {product:.0f}x expected by {best.name} on its parents"
@@ -61,16 +62,3 @@ def found_words(check: TaskCheck) -> str:
         ("can be trusted", "cannot be trusted yet") if check.is_deep else ("usable", "not usable")
     )
     return good if check.is_ok else bad
-
-
-def _expected(solutions: Sequence[Solution]) -> tuple[float, Solution | None]:
-    """The largest product of expected ratios over a solution and its parents, and that solution."""
-    ratios = {each.name: each.predicted_ratio or 1.0 for each in solutions}
-    found: tuple[float, Solution | None] = (1.0, None)
-    for each in solutions:
-        product = ratios[each.name]
-        for need in each.needs:
-            product *= ratios.get(need, 1.0)
-        if each.expect == "faster" and product > found[0]:
-            found = (product, each)
-    return found

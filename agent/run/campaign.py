@@ -184,7 +184,7 @@ def _record(campaign_context: CampaignContext, slot: Slot) -> RoundRecord:
         parent = None if plan.parent == champion else plan.parent
     elif slot.control.patch is not None:
         # A task's patches are made against its own repo, whatever the champion has become.
-        champion = campaign_context.lineage.baseline()
+        champion = campaign_context.repo_commit()
     return RoundRecord(
         id=slot.round_id(campaign_context.record.id),
         campaign_id=campaign_context.record.id,

@@ -32,7 +32,8 @@ from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.types import Profile, Task
+from rsi.tasks.running.starts import start_tree
+from rsi.tasks.types import Profile, Start, Task
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,14 @@ class CampaignContext:
 
     @property
     def baseline_message(self) -> str:
-        return f"Baseline of {self.task.name} ({self.task.track}, {self.profile.name})"
+        start = "" if self.config.start is Start.EASY else f", {self.config.start.value} start"
+        return f"Baseline of {self.task.name} ({self.task.track}, {self.profile.name}{start})"
+
+    def repo_commit(self) -> str:
+        """The commit of the task's own repo, which its patches are made against: the baseline, but for a hard start."""
+        if self.config.start is Start.EASY:
+            return self.lineage.baseline()
+        return self.lineage.import_repo(read_tree(self.task.repo), f"Repo of {self.task.name}")
 
 
 def open_campaign_context(
@@ -102,7 +110,7 @@ def open_campaign_context(
         steering=CampaignSteering(ledger, campaign.id),
         keys=KeyRing(),
     )
-    lineage.import_baseline(read_tree(task.repo), campaign_context.baseline_message)
+    lineage.import_baseline(start_tree(task, config.start), campaign_context.baseline_message)
     settle_champion(ledger, lineage)
     return campaign_context
 

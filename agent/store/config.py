@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Self
 
 from rsi.agent.store.codec import Stored, own_fields, stored_fields
+from rsi.tasks.types import Start
 
 
 class Autonomy(IntEnum):
@@ -42,6 +43,8 @@ class CampaignConfig(Stored):
     autonomy: int = Autonomy.PERSON
     is_autonomy_granted: bool = False
     """Policy decides at levels 2 and 3 although no controls have earned it yet."""
+    start: Start = Start.EASY
+    """What the lineage begins from."""
     backend: str = "auto"
     strategy: str = "greedy"
     """Empty until it is queued means the scaffold's."""

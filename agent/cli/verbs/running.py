@@ -25,6 +25,7 @@ from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
 from rsi.tasks.format.loader import load_task, profile_of
+from rsi.tasks.types import Start
 
 DEFAULT_MODEL = "scripted:demo"
 FOLLOW_POLL_S = 1.0
@@ -117,6 +118,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         review_votes=args.review_votes,
         autonomy=Autonomy[args.decide.replace("-", "_").upper()],
         is_autonomy_granted=args.grant_autonomy,
+        start=Start(args.start),
         backend=args.sandbox,
         strategy=args.strategy or "",
         # The worker's current folder is another one.

@@ -1,6 +1,6 @@
 """One lineage: a bare git repository that holds a task's baseline, champion and every candidate.
 
-    refs/rsi/baseline   refs/rsi/champion   refs/rsi/candidates/<round>[.<attempt>]
+    refs/rsi/baseline   refs/rsi/champion   refs/rsi/repo   refs/rsi/candidates/<round>[.<attempt>]
 
 Does not: decide what is promoted, or check anything out on the host.
 Invariant: candidates are never overwritten or removed; the champion moves by compare-and-swap only.
@@ -35,6 +35,8 @@ from rsi.tasks.files.diff_reading import cut_note
 
 BASELINE_REF = "refs/rsi/baseline"
 CHAMPION_REF = "refs/rsi/champion"
+REPO_REF = "refs/rsi/repo"
+"""The task's own repo, where the baseline is another tree."""
 CANDIDATE_REFS = "refs/rsi/candidates/"
 
 AUTHOR = "rsi <rsi@localhost>"
@@ -170,6 +172,18 @@ class Lineage:
         if self._ref(CHAMPION_REF) is None:
             self._create_ref(CHAMPION_REF, stored, "baseline")
         return stored
+
+    def import_repo(self, tree: FileTree, message: str) -> str:
+        """Keep the task's own repo beside a baseline that is another tree; the same tree again is the same commit.
+
+        Raises:
+            LineageTreeError: A path that a git tree must not have.
+        """
+        tree_id = write_tree(self.git_dir, tree)
+        commit = self._commit(tree_id, None, message, at=BASELINE_AT, author=AUTHOR)
+        if self._ref(REPO_REF) != commit:
+            self._create_ref(REPO_REF, commit, "repo")
+        return commit
 
     def baseline(self) -> str:
         """The round-0 commit.
