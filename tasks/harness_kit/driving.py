@@ -1,8 +1,8 @@
 """The harness's end of a clocked task: it gives a worker one call after the other and keeps the clock.
 
 Inputs and outputs lie in memory that the harness made and sealed: the worker can write the outputs alone, and can make neither
-larger nor smaller. Does not: run or stop the worker; the host does. Invariants: one call is in flight; a call's time is from the
-ring to the answer on this clock; what was answered is copied before anything else happens.
+larger nor smaller. Does not: run or stop the worker; the host does. Invariants: one call is in flight; a call's time on this clock is
+from before its inputs can be seen until its outputs are copied, so nothing of it can be done earlier or later.
 """
 # ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
 
@@ -75,16 +75,17 @@ class Worker:
             InvalidArtifact: The worker left in the middle of it.
         """
         message = struct.pack(f"<{WORDS}q", *words, *[0] * (WORDS - len(words)))
-        self._in[: len(content)] = content
         self._out[:out_bytes] = bytes([POISON]) * out_bytes
+        # Whoever watches the memory could begin when the inputs appear, and go on after saying that it is done.
         begin = time.monotonic()
+        self._in[: len(content)] = content
         try:
             self._link.sendall(message)
             said = self._link.recv(_STATUS.size, socket.MSG_WAITALL)
         except OSError:
             said = b""
-        wall_s = time.monotonic() - begin
         output = self._out[:out_bytes]
+        wall_s = time.monotonic() - begin
         if len(said) != _STATUS.size:
             raise InvalidArtifact(f"the worker ended in call {self.calls + 1}")
         self.calls += 1

@@ -25,6 +25,8 @@ SPREAD = 16
 
 TRIED = 16
 """Prompts that are drawn for one that is used: among many some are decided by little, which arithmetic of 16 bits gets wrong."""
+ROOM = 4096
+"""Numbers of the found pairs that there is room for at least; the answer is copied on the clock, so there is not more."""
 HEADER = 12
 """Tokens that a quarter of the documents begin with."""
 
@@ -308,7 +310,7 @@ class NearDuplicates:
         return [4 * (documents + 1), 4 * documents * (HEADER + 3 * length // 2)]
 
     def outputs(self, words: Sequence[int]) -> list[int]:
-        return [1 + words[0] * (words[0] - 1)]
+        return [1 + min(words[0] * (words[0] - 1), max(ROOM, 16 * words[0]))]
 
 
 MEMBERS: tuple[Member, ...] = (
