@@ -133,7 +133,7 @@ class Honesty(Option):
 
     L0 = "L0", "hearsay: the run's own word, so a person decides each promotion"
     L1 = "L1", "evaluated: the repo's own evaluation, protected, works it out from what a run left"
-    L2 = "L2", "held out: the same on data that no run is given"
+    L2 = "L2", "held out: the repo's own evaluation, protected, on data that no run is given"
 
 
 class Device(Option):

@@ -25,6 +25,17 @@ def home() -> Home:
     return Home.find()
 
 
+def task_named(word: str) -> str:
+    """What the loader takes for a task that a person named: a trial's name, or the folder of its repo, for its task.
+
+    Raises:
+        NewTaskError: A repo's folder that was never tried.
+    """
+    from rsi.agent.trial.kept import named_task
+
+    return named_task(home(), word)
+
+
 def open_to_read() -> Ledger:
     """The ledger, refusing every write.
 

@@ -11,7 +11,7 @@ from rsi.agent.cli.grammar import (
     model_names,
     strategy_names,
 )
-from rsi.agent.cli.task_words import TASK_WORDS
+from rsi.agent.cli.task_words import TASK_WORDS, try_words
 
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
@@ -387,6 +387,12 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 VERBS: tuple[Verb, ...] = (
+    Verb(
+        "try",
+        "task.trying",
+        "your own repo, one command: the first honest number; again after a change: the second",
+        try_words,
+    ),
     Verb("run", "running", "queue a campaign, start a worker if none runs, and follow it", _run),
     Verb("worker", "running", "run queued campaigns until told to stop", _worker),
     Verb("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),

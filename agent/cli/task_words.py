@@ -101,8 +101,18 @@ def _new(word: argparse.ArgumentParser) -> None:
     )
 
 
+def _repeated(word: argparse.ArgumentParser, name: str, text: str, *, metavar: str) -> None:
+    """A word that takes one value each time it is given, so that what follows it is not taken for more."""
+    dest = "with_" if name == "--with" else name[2:].replace("-", "_")
+    word.add_argument(name, dest=dest, action="append", default=[], metavar=metavar, help=text)
+
+
 def _several(
-    word: argparse.ArgumentParser, name: str, text: str, *, is_required: bool = False
+    word: argparse.ArgumentParser,
+    name: str,
+    text: str,
+    *,
+    is_required: bool = False,
 ) -> None:
     word.add_argument(
         name,
@@ -113,6 +123,73 @@ def _several(
         metavar="GLOB",
         help=text,
     )
+
+
+TRY_EPILOG = """\
+examples, in your repo:
+  rsi try "python train.py --seed {seed}" --quality 'val_loss: ([0-9.]+)'
+  rsi try "python train.py --seed {seed}" --quality val_loss --eval "python eval.py ckpt.pt" --hold-out "10% of names.txt"
+  rsi try "python train.py" --quality val_acc --budget 5min --data data/
+  rsi try                        # after a change: the second number
+  rsi try --patch my.diff        # the same for a patch
+
+a quality is a pattern of what is printed with the number in brackets, a plain name (that word before a number), json:KEY (a
+printed line of JSON), or FILE.json:KEY; NAME= before it names it. The first one is what --budget improves.
+"""
+
+
+def try_words(word: argparse.ArgumentParser) -> None:
+    """The words of `rsi try`."""
+    word.epilog, word.formatter_class = TRY_EPILOG, argparse.RawDescriptionHelpFormatter
+    word.add_argument(
+        "command", nargs="?", metavar="COMMAND", help="one training run; {seed} becomes a seed"
+    )
+    word.add_argument("--folder", default=".", help="your repo (default: here)")
+    _repeated(word, "--quality", "what says how good a run is", metavar="WORDS")
+    _repeated(word, "--higher", "qualities of which more is better", metavar="NAME")
+    _repeated(word, "--lower", "qualities of which less is better", metavar="NAME")
+    word.add_argument(
+        "--eval",
+        metavar="COMMAND",
+        help="a script of the repo that looks at what a run left: honesty L1",
+    )
+    _repeated(
+        word,
+        "--hold-out",
+        "data that no run is given, for --eval alone: FILE or '10%% of FILE': honesty L2",
+        metavar="WORDS",
+    )
+    _repeated(word, "--data", "files that git does not track and runs need", metavar="PATH")
+    word.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="improve the first quality within this time a run, such as 5min",
+    )
+    word.add_argument("--patch", metavar="FILE", help="measure this patch against the baseline")
+    word.add_argument("--show", action="store_true", help="the numbers so far, and what to do next")
+    word.add_argument(
+        "--again", action="store_true", help="make a new baseline of the tree as it is"
+    )
+    word.add_argument(
+        "--commit", metavar="REV", help="baseline from a commit (default: the working tree)"
+    )
+    _several(word, "--editable", "files that may be changed (default: what a run was seen to load)")
+    _several(word, "--exclude", "files to leave out")
+    word.add_argument(
+        "--margin", type=float, action="append", default=[], metavar="Y",
+        help="how much worse a quality may be on average, once for each (default: from its spread over seeds)",
+    )  # fmt: skip
+    _repeated(word, "--with", "packages besides those that the repo names", metavar="REQUIREMENT")
+    word.add_argument(
+        "--python", metavar="PATH", help="interpreter of an environment to use as it is"
+    )
+    word.add_argument("--device", choices=("cpu", "cuda"), help="default: what the first run used")
+    word.add_argument("--cpus", type=int, help="cores of one run (default: 1)")
+    word.add_argument("--memory-mb", type=int, help="of one run (default: from the first run)")
+    word.add_argument(
+        "--wall-s", type=float, help="most that the first run may take (default: 1800)"
+    )
+    add_sandbox(word, "where it runs")
 
 
 TASK_WORDS = (

@@ -11,7 +11,7 @@ from rsi.evals.planted.exploits import Layer
 from rsi.evals.planted.lies import HOST_CLOCKS
 from rsi.evals.types import Interval
 from rsi.tasks.running.check import NO_TESTS
-from rsi.tasks.types import Metric, Pattern, Task
+from rsi.tasks.types import Honesty, Metric, Pattern, Task
 
 GOT_THROUGH = "got_through"
 """How a probe ends that saw or did what its layer must not allow."""
@@ -166,8 +166,13 @@ def _blindness(task: Task, cheats: Sequence[TriedCheat], is_recomputed: bool | N
     found = [
         f"the grader is BLIND: cheat {each.name} did no work, and once admission is passed it is supported; {_MEND}"
         for each in aimed
-        if each.behind == "supported"
+        if each.behind == "supported" and not _is_kept_out(task, each)
     ]
+    if task.honesty is Honesty.L1:
+        found.append(
+            "the evaluation looks at data that the run had too, so what is fitted to it is not seen: hold rows out "
+            "(`rsi try --hold-out '10% of FILE'`)"
+        )
     if is_recomputed is False and not found:
         found.append(
             f"the quality is not recomputed: the harness says that it takes a run's word; {_MEND}"
@@ -185,6 +190,25 @@ def _blindness(task: Task, cheats: Sequence[TriedCheat], is_recomputed: bool | N
     return found
 
 
+def _is_kept_out(task: Task, cheat: TriedCheat) -> bool:
+    """Whether a result that was brought along is stopped where a task on somebody's own data can stop it: at admission.
+
+    Its data is the same in every run, so what one run learned is as good in the next; no grader can tell.
+    """
+    return task.honesty in {Honesty.L1, Honesty.L2} and cheat.ended_as in cheat.expect
+
+
+_SEES = {
+    Honesty.L0: "sees how long a run takes and a run that says no number; it cannot see a forged number, work that was left out, "
+    "or a result that is worse than it says",
+    Honesty.L1: "sees a forged number, a result that is not there, and a file that runs code; it cannot see what is fitted to the "
+    "evaluation's data, or a result that is brought along in the source, which the caps of admission alone keep out",
+    Honesty.L2: "sees a forged number, a result that is not there, a file that runs code, and what is fitted to the data that runs "
+    "have; it cannot see a result that is brought along in the source, which the caps of admission alone keep out",
+}
+"""What each level can and cannot tell."""
+
+
 def _warnings(
     task: Task,
     noise: NoiseFacts,
@@ -192,7 +216,7 @@ def _warnings(
     cheats: Sequence[TriedCheat],
 ) -> list[str]:
     least = task.metric.minimum_effect
-    found = []
+    found = [] if task.honesty is None else [f"honesty {task.honesty.value} {_SEES[task.honesty]}"]
     if noise.smallest_detectable > 2 * least + NOISE_FLOOR:
         found.append(
             f"gains below {noise.smallest_detectable:.1%} are often missed, though {least:.1%} counts: "

@@ -5,6 +5,7 @@ Invariant: what is in place afterwards has been loaded once; a mistake or a cras
 """
 
 import os
+import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,9 @@ def create_task(wanted: Wanted, parent: Path) -> NewTask:
         raise NewTaskError(
             f"{str(target)!r} is there already; take another name, or another folder with --out"
         )
-    if wanted.name in {each.name for each in list_tasks()}:
+    if wanted.own is None and wanted.name in {each.name for each in list_tasks()}:
         raise NewTaskError(f"there is a task {wanted.name!r} already; take another name")
-    copy = copy_repo(wanted.repo, commit=wanted.commit, exclude=wanted.exclude)
+    copy = wanted.copy or copy_repo(wanted.repo, commit=wanted.commit, exclude=wanted.exclude)
     plan = _plan(wanted, copy)
     tree = task_files.all_files(plan)
     try:
@@ -96,13 +97,14 @@ def create_task(wanted: Wanted, parent: Path) -> NewTask:
 
 def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     tree = copy.tree
-    _check_is_committed(wanted, copy)
+    if wanted.copy is None:
+        _check_is_committed(wanted, copy)
     repo_facts.check_command(wanted.entry, tree, option="--entry")
     if wanted.tests is not None:
         repo_facts.check_command(wanted.tests, tree, option="--tests")
     _check_globs(wanted, tree)
     # A repo that knows the contract already is left as it is; any other gets an entry that keeps it.
-    is_native = any(
+    is_native = wanted.own is None and any(
         b"RSI_IO" in each.content for each in repo_facts.reached_sources(wanted.entry, tree)
     )
     added = "" if is_native else _added_entry(tree)
@@ -117,16 +119,12 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     if not editable:
         raise NewTaskError("nothing is editable: --protected names all that --editable names")
     _refuse_binary(tree, editable)
-    artifact = wanted.artifact or _found_artifact(wanted, tree)
-    _check_artifact(artifact)
-    installed = repo_facts.installed(
-        wanted.entry,
-        tree,
-        environment=wanted.environment,
-        task=wanted.name,
-        tests=wanted.tests,
-    )
-    rule = _quality_rule(wanted, artifact)
+    artifact = ""
+    if wanted.own is None:
+        artifact = wanted.artifact or _found_artifact(wanted, tree)
+        _check_artifact(artifact)
+    installed = _installed(wanted, tree)
+    rules = wanted.own.rules() if wanted.own else (_quality_rule(wanted, artifact),)
     return TaskPlan(
         name=wanted.name,
         origin=copy.origin,
@@ -137,17 +135,33 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
         artifact=artifact,
         editable=editable,
         protected=_protected(
-            paths, editable, (*([added] if added else []), *wanted.protected), kept
+            paths, editable, (*_added_globs(wanted, added), *wanted.protected), kept
         ),
         clock=wanted.clock,
-        rule=rule,
+        rules=rules,
         is_quality_named=wanted.quality is not None,
         installed=installed,
         device=wanted.device,
         cpus=wanted.cpus,
         memory_mb=wanted.memory_mb or _memory_mb(installed),
         wall_s=wanted.wall_s,
-        notes=_notes(wanted, editable, installed, artifact, tests),
+        notes=_notes(wanted, editable, installed, artifact, tests) if wanted.own is None else (),
+        own=wanted.own,
+        python=None if wanted.chosen is None else wanted.chosen.python,
+        plan=wanted.plan,
+        minimum_effect=wanted.minimum_effect,
+    )
+
+
+def _installed(wanted: Wanted, tree: FileTree) -> Installed:
+    if wanted.chosen is not None:
+        return wanted.chosen.installed
+    return repo_facts.installed(
+        wanted.entry,
+        tree,
+        environment=wanted.environment,
+        task=wanted.name,
+        tests=wanted.tests,
     )
 
 
@@ -173,6 +187,13 @@ def _added_entry(tree: FileTree) -> str:
             f"the repo has {folder!r}, which a task adds itself; leave it out with --exclude '{folder}/**'"
         )
     return task_files.ENTRY_PATH
+
+
+def _added_globs(wanted: Wanted, added: str) -> tuple[str, ...]:
+    """What names the files that the task adds to the repo."""
+    if wanted.own is not None:
+        return (f"{posixpath.dirname(added)}/**",)
+    return (added,) if added else ()
 
 
 def _check_is_committed(wanted: Wanted, copy: RepoCopy) -> None:

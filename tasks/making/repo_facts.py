@@ -214,12 +214,31 @@ def _project(line: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def foreign_imports(entry: Sequence[str], tree: FileTree) -> set[str]:
-    """Top-level modules that what a run reaches imports and neither the repo nor Python itself brings."""
+def foreign_imports(entry: Sequence[str], tree: FileTree, *, is_at_once: bool = False) -> set[str]:
+    """Top-level modules that what a run reaches imports and neither the repo nor Python itself brings.
+
+    Args:
+        entry: Command of a run.
+        tree: Files of the repo.
+        is_at_once: Whether only imports count that no condition and no function keeps from being carried out.
+    """
     found = {
-        name.split(".")[0] for source in reached_sources(entry, tree) for name in _imports(source)
+        name.split(".")[0]
+        for source in reached_sources(entry, tree)
+        for name in (_imports_at_once(source) if is_at_once else _imports(source))
     }
     return found - _own_modules(tree) - set(sys.stdlib_module_names)
+
+
+def _imports_at_once(source: FileEntry) -> Iterator[str]:
+    for node in _parsed(source).body:
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield module
+            case _:
+                pass
 
 
 def _foreign_modules(entry: Sequence[str], tree: FileTree) -> set[str]:

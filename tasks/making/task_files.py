@@ -17,12 +17,17 @@ from rsi.tasks.files.globs import matches
 from rsi.tasks.files.patches import diff_trees
 from rsi.tasks.files.prologue import with_prologue
 from rsi.tasks.files.trees import below
+from rsi.tasks.making.own.grading import OwnGrading
 from rsi.tasks.making.repo_facts import Installed, is_python, reached_sources
-from rsi.tasks.types import Clock, Direction, Origin, QualityRule
+from rsi.tasks.types import Clock, Direction, Honesty, MeasurePlan, Origin, QualityRule
 
 TEMPLATE = Path(__file__).parent / "template"
 ENTRY_PATH = "rsi_entry/run.py"
 """The entry that lays out data and hands over the artifact, for a repo that does not do so itself."""
+SETTINGS_PATH = "rsi_entry/settings.json"
+"""What the entry keeps and hands over, where it is not one artifact."""
+OWN_OUTPUT_MB = 256
+"""What a run of a repo of somebody's own may leave: its checkpoints."""
 HARNESS_FILES = ("__init__.py", "__main__.py", "task.py", "handout.py")
 SOURCE_HEADROOM = 2
 """Times the repo's bytes that a candidate may have."""
@@ -36,10 +41,11 @@ MAX_LISTED = 12
 """Editable globs that a sentence names."""
 _COMMENT_MARKS = {".py": "#", ".sh": "#", ".toml": "#", ".yaml": "#", ".yml": "#", ".cfg": "#"}
 _NULL_LINE = "A line that changes nothing: a control."
-_CLOCK_WORDS = {Clock.CPU_S: "CPU time", Clock.WALL_S: "wall time"}
+_CLOCK_WORDS = {Clock.CPU_S: "CPU time", Clock.WALL_S: "wall time", Clock.RESULT: "time"}
 _CLOCK_NOTES = {
     Clock.CPU_S: "of the whole process tree, imports included",
     Clock.WALL_S: "of the whole run, imports included; needs a quiet machine",
+    Clock.RESULT: "the harness states the quality; the host holds each run to its budget",
 }
 
 
@@ -60,7 +66,8 @@ class TaskPlan:
     editable: tuple[str, ...]
     protected: tuple[str, ...]
     clock: Clock
-    rule: QualityRule
+    rules: tuple[QualityRule, ...]
+    """The first is what the task is about."""
     is_quality_named: bool
     """Whether the person named the quality; otherwise only what is left is counted."""
     installed: Installed
@@ -69,6 +76,24 @@ class TaskPlan:
     memory_mb: int
     wall_s: float
     notes: tuple[str, ...]
+    own: OwnGrading | None
+    """None where the author completes a grader."""
+    python: Path | None
+    """Interpreter of an environment that is taken as it is."""
+    plan: MeasurePlan
+    minimum_effect: float
+
+    @property
+    def rule(self) -> QualityRule:
+        return self.rules[0]
+
+    @property
+    def goal(self) -> str:
+        """What is asked for, in a sentence without a full stop."""
+        command, rule = shlex.join(self.command), self.rule
+        if self.own is not None and self.own.budget_s is not None:
+            return f"Let `{command}` reach a better {rule.name} within {self.own.budget_s:g} s"
+        return f"Make `{command}` take less {_CLOCK_WORDS[self.clock]} at unchanged {rule.name}"
 
     @property
     def entry(self) -> tuple[str, ...]:
@@ -82,7 +107,9 @@ class TaskPlan:
 
     @property
     def grading(self) -> str:
-        """Which template grades: "reported", "present" or "to_write"."""
+        """Which template grades: "own", "reported", "present" or "to_write"."""
+        if self.own is not None:
+            return "own"
         if not self.is_quality_named:
             return "present"
         return "reported" if self.artifact.endswith(".json") else "to_write"
@@ -93,8 +120,7 @@ def all_files(plan: TaskPlan) -> FileTree:
     repo = _repo(plan)
     files = [
         _text("task.toml", _aligned(_toml_words(plan))),
-        _text("instruction.md", _filled("instruction.md.in", _prose_words(plan))),
-        _text("README.md", _filled("README.md.in", _prose_words(plan))),
+        *_prose(plan),
         _text("environment/requirements.txt", _requirements(plan.installed)),
         *below("repo", repo),
         *below("harness", _harness(plan)),
@@ -107,12 +133,41 @@ def all_files(plan: TaskPlan) -> FileTree:
 def _repo(plan: TaskPlan) -> FileTree:
     if plan.is_native:
         return plan.tree
+    settings = None if plan.own is None else plan.own.settings()
+    return with_entry(plan.tree, settings, artifact=plan.artifact)
+
+
+def with_entry(
+    tree: FileTree, settings: Mapping[str, object] | None, *, artifact: str = ""
+) -> FileTree:
+    """A repo with the protected entry that a task adds to it.
+
+    Args:
+        tree: The repo.
+        settings: What the entry keeps and hands over; None where it hands over an artifact alone.
+        artifact: The one file that it hands over; empty for none.
+    """
     source = (TEMPLATE / ENTRY_PATH).read_text(encoding="utf-8")
-    added = _text(ENTRY_PATH, _with_constants(source, {"ARTIFACT": plan.artifact}))
-    return tuple(sorted((*plan.tree, added), key=lambda entry: entry.path))
+    added = [_text(ENTRY_PATH, _with_constants(source, {"ARTIFACT": artifact}))]
+    if settings is not None:
+        added.append(_text(SETTINGS_PATH, json.dumps(settings, indent=2, sort_keys=True) + "\n"))
+    return tuple(sorted((*tree, *added), key=lambda entry: entry.path))
+
+
+def _prose(plan: TaskPlan) -> FileTree:
+    """What the agent reads, and what people read."""
+    if plan.own is None:
+        words = _prose_words(plan)
+        names = {"instruction.md": "instruction.md.in", "README.md": "README.md.in"}
+    else:
+        words = _own_words(plan, plan.own)
+        names = {"instruction.md": "own/instruction.md.in", "README.md": "own/README.md.in"}
+    return tuple(_text(name, _filled(template, words)) for name, template in names.items())
 
 
 def _harness(plan: TaskPlan) -> FileTree:
+    if plan.own is not None:
+        return plan.own.harness()
     files = [
         _text(name, (TEMPLATE / "harness" / name).read_text(encoding="utf-8"))
         for name in HARNESS_FILES
@@ -159,16 +214,25 @@ def _cheats(plan: TaskPlan, repo: FileTree) -> FileTree:
     if not plan.is_native:
         source = next(entry for entry in repo if entry.path == ENTRY_PATH).content
         idle = re.sub(rb"code = subprocess\.run\(.*\)\.returncode", b"code = 0", source)
+        idle = re.sub(rb"printed = run_and_listen\(.*\)", b'printed = 0, b""', idle)
         trees["02_skips_the_run"] = _replaced(repo, ENTRY_PATH, idle)
     if (target := _first_reached(plan, repo)) is not None:
         forged = with_prologue(target, _forgery(plan))
         trees["03_writes_its_own_result"] = _replaced(repo, target.path, forged)
-    template = _filled("cheats.toml.in", {})
+    template = _filled("cheats.toml.in", {"forged_layer": _forged_layer(plan)})
     head, *entries = template.split("[[cheat]]\n")
     kept = [entry for entry in entries if entry.split('"')[1] in trees]
     listed = "[[cheat]]\n".join([head, *kept]).rstrip() + "\n"
     patches = [_text(f"{name}.patch", diff_trees(repo, tree)) for name, tree in trees.items()]
     return (_text("cheats.toml", listed), *patches)
+
+
+def _forged_layer(plan: TaskPlan) -> str:
+    if plan.own is None:
+        return "harness/quality.py, once it computes the quality itself; until then this cheat wins"
+    if plan.own.honesty is Honesty.L0:
+        return "a person: at L0 the run's own word is the quality, so this cheat wins"
+    return "the protected evaluation, which finds nothing that the run left"
 
 
 def _first_reached(plan: TaskPlan, repo: FileTree) -> FileEntry | None:
@@ -181,6 +245,8 @@ def _first_reached(plan: TaskPlan, repo: FileTree) -> FileEntry | None:
 
 def _forgery(plan: TaskPlan) -> str:
     """Code that leaves an artifact which nothing was done for, and ends the run."""
+    if plan.own is not None:
+        return plan.own.forgery()
     rule, sign = plan.rule, -1 if plan.rule.direction is Direction.LOWER else 1
     better = sign * FORGED
     written = {
@@ -213,18 +279,42 @@ def _requirements(installed: Installed) -> str:
 def _toml_words(plan: TaskPlan) -> Mapping[str, str]:
     rule, repo_bytes = plan.rule, sum(len(entry.content) for entry in _repo(plan))
     cap = max(LEAST_SOURCE_BYTES, SOURCE_HEADROOM * repo_bytes)
-    clock = _CLOCK_WORDS[plan.clock]
+    own = plan.own
+    budget_s = None if own is None else own.budget_s
+    left_mb = 64 if own is None else OWN_OUTPUT_MB
+    data_mb = 0 if own is None else sum(len(each.content) for each in own.data) >> 20
     return {
+        "python": "" if plan.python is None else f"\npython = {_quoted(str(plan.python))}",
+        "honesty": ""
+        if own is None
+        else f"\nhonesty = {_quoted(own.honesty.value)}  # {own.honesty.meaning}",
+        "claim": _quoted("screen" if own is not None and own.honesty is Honesty.L2 else "none"),
+        "claim_note": _CLAIM_NOTES[own is not None],
+        "kind": _quoted("fixed_work" if budget_s is None else "quality_at_budget"),
+        "kind_note": "seconds for the same work at unchanged quality"
+        if budget_s is None
+        else "how good the result of a run in its budget is",
+        "metric_unit": _quoted("s" if budget_s is None else rule.unit),
+        "metric_direction": _quoted("lower" if budget_s is None else rule.direction.value),
+        "budget": "" if budget_s is None else _budget_table(plan, budget_s),
+        "more_quality": "".join(_quality_table(each) for each in plan.rules[1:]),
+        "minimum_effect": f"{plan.minimum_effect:g}",
+        "grade_s": f"{max(120.0, plan.wall_s):g}",
+        "min_pairs": str(plan.plan.min_pairs),
+        "max_pairs": str(plan.plan.max_pairs),
+        "confirm_pairs": str(plan.plan.confirm_pairs),
+        "alpha": f"{plan.plan.alpha:g}",
+        "max_output_mb": str(left_mb),
+        "max_output_files": "16" if own is None else "200",
+        "disk_mb": str(1024 + 4 * data_mb),
         "harbor_name": _quoted(f"rsi/{plan.name}"),
-        "description": _quoted(
-            f"Make `{shlex.join(plan.command)}` take less {clock} at unchanged {rule.name}."
-        ),
+        "description": _quoted(f"{plan.goal}."),
         "environment": _quoted(plan.installed.name),
         "cpus": str(plan.cpus),
         "memory_mb": str(plan.memory_mb),
         "device": _quoted(plan.device),
         "origin": _origin(plan.origin),
-        "metric_name": _quoted("run_cpu" if plan.clock is Clock.CPU_S else "run_wall"),
+        "metric_name": _quoted(_metric_name(plan)),
         "clock": _quoted(plan.clock.value),
         "clock_note": _CLOCK_NOTES[plan.clock],
         "quality_name": _quoted(rule.name),
@@ -242,6 +332,32 @@ def _toml_words(plan: TaskPlan) -> Mapping[str, str]:
         "writable": _listed(()) if plan.is_native else _listed(("**",)),
         "tests": _tests(plan.tests),
     }
+
+
+_CLAIM_NOTES = {
+    False: '"screen" or "promote" only when harness/quality.py recomputes what it grades',
+    True: "only a quality on data that no run is given, L2, may claim",
+}
+
+
+def _metric_name(plan: TaskPlan) -> str:
+    if plan.clock is Clock.RESULT:
+        return plan.rule.name
+    return "run_cpu" if plan.clock is Clock.CPU_S else "run_wall"
+
+
+def _budget_table(plan: TaskPlan, budget_s: float) -> str:
+    """Wall seconds where a GPU works; else CPU seconds, which a neighbour does not spend."""
+    is_cuda = plan.device == "cuda"
+    unit, limit = ("wall_s", budget_s) if is_cuda else ("cpu_s", budget_s * plan.cpus)
+    return f"\n[rsi.budget]\nunit = {_quoted(unit)}\nlimit = {limit:g}\n"
+
+
+def _quality_table(rule: QualityRule) -> str:
+    return (
+        f"\n[[rsi.quality]]\nname = {_quoted(rule.name)}\nunit = {_quoted(rule.unit)}\n"
+        f"direction = {_quoted(rule.direction.value)}\nmargin = {rule.margin!r}\n"
+    )
 
 
 def _tests(command: Sequence[str] | None) -> str:
@@ -307,6 +423,41 @@ def _prose_words(plan: TaskPlan) -> Mapping[str, str]:
         "wall_s": f"{plan.wall_s:g}",
         "origin_words": f" (from {source} at {origin.commit[:12]})" if origin else "",
         "grading_words": grading[plan.grading],
+    }
+
+
+def _own_words(plan: TaskPlan, own: OwnGrading) -> Mapping[str, str]:
+    listed = [f"`{glob}`" for glob in plan.editable[:MAX_LISTED]]
+    kept = [
+        f"`{rule.name}` ({'lower' if rule.direction is Direction.LOWER else 'higher'} is better) may not get worse by more than "
+        f"{rule.margin:g} on average."
+        for rule in (plan.rules if own.budget_s is None else plan.rules[1:])
+    ]
+    worked_out = {
+        Honesty.L0: "It is read from what a run prints or writes.",
+        Honesty.L1: f"After the run, `{shlex.join(own.evaluate)}`, as it was at first, looks at what the run left.",
+        Honesty.L2: f"After the run, `{shlex.join(own.evaluate)}`, as it was at first, looks at what the run left, on data that no "
+        "run is given.",
+    }
+    left = f" It must leave {', '.join(f'`{path}`' for path in own.left)}." if own.left else ""
+    budget = (
+        ""
+        if own.budget_s is None
+        else f" A run that takes more than {own.budget_s:g} s of CPU time a core counts as failed."
+    )
+    seen = ", ".join(f"{name} {value:.5g}" for name, value in own.samples.items())
+    return {
+        "name": plan.name,
+        "goal": plan.goal,
+        "kept": " ".join(kept),
+        "worked_out": worked_out[own.honesty],
+        "evidence": own.evidence,
+        "editable": ", ".join(listed) + (", ..." if len(plan.editable) > MAX_LISTED else ""),
+        "command": shlex.join(plan.command),
+        "left": left + budget,
+        "cpus_words": f"{plan.cpus} core" + ("s" if plan.cpus > 1 else ""),
+        "wall_s": f"{plan.wall_s:g}",
+        "seen": seen or "not seen yet",
     }
 
 

@@ -8,11 +8,15 @@ import re
 from dataclasses import dataclass
 
 from rsi.tasks.errors import NewTaskError
+from rsi.tasks.making.own.grading import OwnGrading
+from rsi.tasks.making.own.resolving import Chosen
+from rsi.tasks.making.repo_copy import RepoCopy
 from rsi.tasks.making.repo_facts import STANDARD_ENVIRONMENTS
-from rsi.tasks.types import Clock, Direction
+from rsi.tasks.types import Clock, Direction, MeasurePlan
 
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 MAX_NAME = 60
+USUAL_PLAN = MeasurePlan(min_pairs=4, max_pairs=16, confirm_pairs=4, alpha=0.025)
 _QUALITY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 _ENVIRONMENT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
@@ -46,6 +50,15 @@ class Wanted:
     cpus: int = 1
     memory_mb: int | None = None
     wall_s: float = 300.0
+    copy: RepoCopy | None = None
+    """The repo's files where they were read before; None reads them."""
+    own: OwnGrading | None = None
+    """How it is graded without code of the author's; None writes a grader to complete."""
+    chosen: Chosen | None = None
+    """The environment where it was chosen before; None finds one."""
+    plan: MeasurePlan = USUAL_PLAN
+    minimum_effect: float = 0.03
+    """Smallest gain worth promoting, 0.03 means 3 percent."""
 
 
 def check_words(wanted: Wanted) -> None:

@@ -8,7 +8,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from rsi.agent.cli.context import chosen_campaign, emit, home, note, open_to_read
+from rsi.agent.cli.context import (
+    chosen_campaign,
+    emit,
+    home,
+    note,
+    open_to_read,
+    task_named,
+)
 from rsi.agent.errors import LedgerUnavailableError
 from rsi.agent.policy.controls import default_every, lock_reasons, unearned
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfigError
@@ -39,7 +46,7 @@ OUTAGE_S = 600.0
 
 def run(args: argparse.Namespace) -> int:
     """Queue a campaign, start a worker if none runs, and follow it."""
-    task = load_task(args.task, track=args.track)
+    task = load_task(task_named(args.task), track=args.track)
     profile = profile_of(task, args.profile).name
     every = default_every(task.profiles[profile]) if args.controls is None else args.controls
     config = replace(config_from(args, str(task.root)), control_every=every)

@@ -16,7 +16,7 @@ from rsi.tasks.format.loader import load_task
 from rsi.tasks.making.new_task import create_task
 from rsi.tasks.making.wanted import Wanted
 from rsi.tasks.running.check import says_it_recomputes
-from rsi.tasks.types import Clock
+from rsi.tasks.types import Clock, Honesty
 
 TOY = load_task("toy")
 TRAIN = """\
@@ -144,3 +144,28 @@ def test_an_examination_asks_the_harness_and_says_what_to_do(reported, backend, 
     assert "VERDICT: not yet; fix this first:" in trust_page(report, reported)
     assert says_it_recomputes(reported, reported.profiles["demo"], backend) is False
     assert says_it_recomputes(TOY, TOY.profiles["smoke"], backend) is True
+
+
+@pytest.mark.parametrize(
+    ("honesty", "ended_as", "problem"),
+    [
+        (Honesty.L2, "not_admitted", None),
+        (Honesty.L2, "supported", "BLIND"),
+        (Honesty.L1, "not_admitted", "data that the run had too"),
+        (Honesty.L0, "not_admitted", "BLIND"),
+        (None, "not_admitted", "BLIND"),
+    ],
+)
+def test_what_is_brought_along_is_a_problem_where_nothing_else_keeps_it_out(
+    honesty, ended_as, problem
+):
+    brought = replace(
+        CAUGHT, is_generic=True, layer=Layer.GRADING, expect=("not_admitted", "refuted"),
+        ended_as=ended_as, behind="supported", time_saved=5.0,
+    )  # fmt: skip
+    task = replace(TOY, honesty=honesty)
+    problems, warnings = judge_evaluator(task, FINE, [GAIN], [brought], is_recomputed=True)
+    assert (problem is None and not problems) or any(str(problem) in each for each in problems)
+    said = [each for each in warnings if each.startswith("honesty")]
+    assert len(said) == (0 if honesty is None else 1)
+    assert all("cannot see" in each for each in said)

@@ -5,7 +5,7 @@ import secrets
 import shlex
 from pathlib import Path
 
-from rsi.agent.cli.context import emit, home, note
+from rsi.agent.cli.context import emit, home, note, task_named
 from rsi.agent.errors import AgentError
 from rsi.evals.types import Purpose
 from rsi.sandboxes.machine.environments import prepare_python
@@ -26,7 +26,7 @@ def instance(args: argparse.Namespace) -> int:
 
     The code then runs with this machine's rights and no sandbox: only for code that somebody has read.
     """
-    task = load_task(args.task, track=args.track)
+    task = load_task(task_named(args.task), track=args.track)
     profile = profile_of(task, args.profile)
     folder = Path(args.out).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from rsi.agent.cli.context import emit, note, require_writable, table, writing
+from rsi.agent.cli.context import emit, home, note, require_writable, table, task_named, writing
 from rsi.agent.cli.verbs.task.trust_page import calibration_text, trust_page
 from rsi.agent.errors import AgentError, HomeError
 from rsi.agent.report.catalogue import catalogue_lines
@@ -15,6 +15,7 @@ from rsi.agent.safe import safe_text
 from rsi.agent.store.home import Home
 from rsi.agent.store.records import utc_now
 from rsi.agent.store.task_checks import TaskCheck, checks_of, keep_check
+from rsi.agent.trial.kept import tasks_folder
 from rsi.agent.trust.task_trust import Examiner, examine
 from rsi.evals.measure.machine import timing_gpus
 from rsi.sandboxes.errors import SandboxError
@@ -33,7 +34,7 @@ class NoTaskChosenError(AgentError, ValueError):
 def list_(args: argparse.Namespace) -> int:
     """The catalogue of tasks that are known here."""
     facts, lines = [], []
-    for each in list_tasks():
+    for each in list_tasks([tasks_folder(home())]):
         said: dict[str, str] = {}
         if each.problem is None:
             task = load_task(each.root)
@@ -48,7 +49,7 @@ def list_(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """One task: metric, rules, profiles, solutions, cheats."""
-    task = load_task(args.task, track=args.track)
+    task = load_task(task_named(args.task), track=args.track)
     emit(args, _facts(task), _show_lines(task))
     return 0
 
@@ -59,7 +60,7 @@ def check(args: argparse.Namespace) -> int:
         return _check_all(args)
     if args.task is None:
         raise NoTaskChosenError("`rsi task check` needs the name of a task, or --all")
-    task = load_task(args.task, track=args.track)
+    task = load_task(task_named(args.task), track=args.track)
     show_line = (
         None if args.json else (lambda line: print(safe_text(_check_line(line)), flush=True))
     )

@@ -58,7 +58,8 @@ def evaluate(
         taken += 1
     if not taken:
         raise InvalidArtifact("the run left no file that the evaluation could look at")
-    shutil.copytree(held_out, folder, dirs_exist_ok=True)
+    if held_out.is_dir():
+        shutil.copytree(held_out, folder, dirs_exist_ok=True)
     return _run(rules["evaluate"], rules["variables"], rules["roots"], folder)
 
 

@@ -19,12 +19,14 @@ from harness_kit.seeds import derive_subseed
 from harness.evaluating import evaluate
 from harness.left_files import check_left
 from harness.numbers_read import read_numbers
-from harness.splitting import drawn_rows, split_rows
+from harness.splitting import judged_rows, split_rows
 
 PRINTED = "printed.txt"
 """What the run printed, as the protected entry kept it."""
 LEFT = "left"
 """Folder of the files that the run left, under their paths in the repo."""
+FRESH = frozenset({"confirm", "baseline", "promote", "audit"})
+"""Purposes that are judged on rows which no search has looked at."""
 SEED_LIMIT = 2**31
 """Seeds stay below it, so that any library takes them."""
 
@@ -66,7 +68,8 @@ class OwnRepo:
                 shutil.copyfile(source, hidden)
                 continue
             kept, apart = split_rows(source, each["share"], each["key"])
-            hidden.write_bytes(drawn_rows(source, apart, request.seed.hex()))
+            is_fresh = request.purpose in FRESH
+            hidden.write_bytes(judged_rows(source, apart, each["key"], is_fresh=is_fresh))
             shown = public / each["path"]
             shown.parent.mkdir(parents=True, exist_ok=True)
             shown.write_bytes(kept)

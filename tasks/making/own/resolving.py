@@ -18,7 +18,7 @@ from rsi.sandboxes.machine.environments import packages_in, pip_settings, site_f
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.format.folder_checks import PINNED
-from rsi.tasks.making.declared import Declared, allows, declared_in, project_of
+from rsi.tasks.making.own.declared import Declared, allows, declared_in, project_of
 from rsi.tasks.making.repo_facts import (
     PROJECTS,
     STANDARD_ENVIRONMENTS,
@@ -27,6 +27,22 @@ from rsi.tasks.making.repo_facts import (
     standard_pins,
 )
 
+WELL_KNOWN = frozenset(
+    {
+        "accelerate", "datasets", "einops", "gymnasium", "h5py", "hydra-core", "imageio", "jax", "joblib", "keras", "lightgbm",
+        "lightning", "matplotlib", "networkx", "numba", "omegaconf", "opencv-python", "pandas", "pillow", "psutil", "pyarrow",
+        "pytorch-lightning", "pyyaml", "regex", "requests", "rich", "safetensors", "scikit-image", "scikit-learn", "scipy",
+        "seaborn", "sentencepiece", "statsmodels", "tabulate", "tensorboard", "tensorboardx", "tiktoken", "timm", "tokenizers",
+        "torchaudio", "torchmetrics", "torchvision", "tqdm", "transformers", "triton", "typer", "wandb", "xgboost",
+    }
+)  # fmt: skip
+"""Projects that an import can only mean, so that one is installed though no file names it; any other name is asked for,
+since whoever registers it first would be run."""
+OTHER_NAMES = {
+    "hydra": "hydra-core",
+    "tensorboardX": "tensorboardx",
+    "pytorch_lightning": "pytorch-lightning",
+}
 RESOLVE_TIMEOUT_S = 300
 NOT_NEEDED = frozenset({"pip", "setuptools", "wheel", "rsi-lab"})
 """Packages of an environment that no run needs."""
@@ -72,7 +88,9 @@ def choose(
         NewTaskError: None can be had; the message names what is missing.
     """
     declared = declared_in(tree)
-    modules = {name for command in commands for name in foreign_imports(command, tree)}
+    modules = {
+        name for command in commands for name in foreign_imports(command, tree, is_at_once=True)
+    }
     wanted = (*declared.lines, *added)
     if python is not None:
         return _named(python, declared, wanted, modules, task)
@@ -92,6 +110,12 @@ def choose(
             f"{', '.join(_lacking(here, wanted, modules)[:SAID])}; make one with them and name its interpreter: --python "
             "PATH/bin/python"
         ) from error
+
+
+def known_project(module: str) -> str | None:
+    """The project that a module can only be of; None where somebody has to say."""
+    name = OTHER_NAMES.get(module) or PROJECTS.get(module, project_of(module))
+    return name if name in WELL_KNOWN else None
 
 
 class _UnresolvedError(Exception):
@@ -165,16 +189,19 @@ def _made(
     progress: Callable[[str], None],
 ) -> Chosen:
     known = {project_of(line): line for line in (*declared.lines, *added)}
-    projects = {PROJECTS.get(name, project_of(name)) for name in modules}
+    projects = {known_project(name) or project_of(name) for name in modules}
     usual = standard_pins()
     notes = list(declared.notes)
-    for name in sorted(projects - known.keys()):
-        if name not in usual:
-            where = declared.source or "any file of the repo"
-            raise NewTaskError(
-                f"the code imports {name!r}, which {where} does not name; add --with {name} (or what its project is called)"
-            )
-        known[name] = usual[name]
+    unknown = sorted(projects - known.keys() - usual.keys() - WELL_KNOWN)
+    if unknown:
+        where = declared.source or "no file of the repo"
+        flags = " ".join(f"--with {name}" for name in unknown)
+        does = "does not name" if declared.source else "names"
+        raise NewTaskError(
+            f"the code imports {', '.join(unknown)}, which {where} {does}; add {flags} (or what their projects are called), or take "
+            "an environment that has them: --python PATH/bin/python"
+        )
+    known |= {name: usual.get(name, name) for name in projects - known.keys()}
     if "torch" in known and "numpy" not in known:
         known["numpy"] = usual["numpy"]  # torch warns without it
     exact = {}

@@ -1,0 +1,126 @@
+"""Why a run of somebody's repo did not end well, in one sentence that names the file or flag to change.
+
+Does not: run anything. Invariant: what is said was seen in the run or lies in the folder.
+"""
+
+import re
+from pathlib import Path
+
+from rsi.sandboxes.types import ExecOutcome
+from rsi.tasks.making.own.observing import Observed, last_lines
+from rsi.tasks.making.own.resolving import known_project
+
+_NO_MODULE = re.compile(r"No module named '([A-Za-z0-9_]+)[^']*'")
+_PLACE = re.compile(r'File "/work/code/([^"]+)", line (\d+)')
+SHOWN = 3
+LAST = 240
+"""Characters of a run's last line."""
+
+
+def why_failed(seen: Observed, folder: Path, tracked: set[str], *, wall_s: float) -> str:
+    """One sentence about a run that did not end with status 0.
+
+    Args:
+        seen: The run.
+        folder: The person's folder.
+        tracked: Paths that the run was given.
+        wall_s: Its limit.
+    """
+    ending = seen.execution
+    match ending.outcome:
+        case ExecOutcome.TIMEOUT:
+            return (
+                f"the run was not over after {wall_s:.0f} s; give it less work (fewer steps, a smaller model), or more time with "
+                "--wall-s SECONDS"
+            )
+        case ExecOutcome.OOM:
+            return "the run needs more memory than it may have; give it less work, or more with --memory-mb N"
+        case ExecOutcome.OUTPUT_LIMIT:
+            return (
+                "the run prints more than 4 MiB; let it print less, such as one line each 100 steps"
+            )
+        case _:
+            pass
+    lines = last_lines(seen.printed)
+    last = lines[-1][-LAST:] if lines else "it printed nothing"
+    if match := _NO_MODULE.search(seen.printed):
+        name = match[1]
+        if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
+            return (
+                f"the run imports {name!r}, which lies here and git does not know: git add {name}"
+                if not any(path.split("/")[0].removesuffix(".py") == name for path in tracked)
+                else f"the run imports {name!r} of the repo from elsewhere; start it from the top of the repo"
+            )
+        return (
+            f"the run needs the module {name!r}, which no file of the repo names: add --with {name} (or what its project is "
+            "called)"
+        )
+    if said := missing_words(seen, folder, tracked):
+        return f"{said}; its last line: {last}"
+    if seen.asked:
+        return (
+            f"the run asks the network for {', '.join(seen.asked[:SHOWN])}, and a sandbox has none: fetch that once, put it below "
+            f"the repo's folder and hand it in with --data PATH; its last line: {last}"
+        )
+    places = [found for found in _PLACE.findall(seen.printed) if found[0] in tracked]
+    place = f" in {places[-1][0]} line {places[-1][1]}" if places else ""
+    return f"the run ended with status {ending.exit_code}{place}: {last}"
+
+
+def lacks_project(seen: Observed, folder: Path) -> str | None:
+    """The well-known project that a run asked for in vain; None where it lacks none, or one that somebody has to name."""
+    match = _NO_MODULE.search(seen.printed)
+    if seen.is_ok or match is None or (folder / match[1]).exists():
+        return None
+    return known_project(match[1])
+
+
+def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
+    """What the run looked for in vain, and what to do about it; empty where nothing is known."""
+    here = [path for path in seen.missed if (folder / path).exists()]
+    if here:
+        tops = list(dict.fromkeys(_top(path, tracked) for path in here))
+        flags = " ".join(f"--data {top}" for top in tops[:SHOWN])
+        return f"{', '.join(here[:SHOWN])} is here but not in git, so no run has it: add {flags}"
+    if seen.missed_beside and not seen.is_ok:
+        return (
+            f"the run looks for {seen.missed_beside[0]!r}, outside the folder that was tried: let the code read it below that folder "
+            "and add --data PATH, or call rsi try in the folder above"
+        )
+    outside = [path for path in seen.missed_elsewhere if Path(path).exists()]
+    if outside:
+        return (
+            f"the run reads {outside[0]!r}, outside the repo, and a sandbox has the repo alone: link it into the repo and add "
+            "--data LINK"
+        )
+    named = [path for path in seen.missed if path.rsplit("/", 1)[-1] in seen.printed]
+    if named and not seen.is_ok:
+        return (
+            f"the run looks for {named[-1]!r}, which is not here either: make it as the repo's README says (a prepare script or a "
+            f"download), then add --data {_top(named[-1], tracked)}"
+        )
+    return ""
+
+
+def _top(path: str, tracked: set[str]) -> str:
+    """The largest folder above a path in which git tracks nothing that a run needs as it is, else the path itself."""
+    parts = path.split("/")
+    for depth in range(1, len(parts)):
+        folder = "/".join(parts[:depth])
+        if not any(each.startswith(f"{folder}/") for each in tracked):
+            return f"{folder}/"
+    return "/".join(parts[:-1]) + "/" if len(parts) > 1 else path
+
+
+def notes_of(seen: Observed) -> list[str]:
+    """What a person should know of a run that ended well, one sentence each."""
+    notes = []
+    if seen.asked:
+        notes.append(
+            f"it asked for {', '.join(seen.asked[:SHOWN])} and did without: a sandbox has no network"
+        )
+    if seen.written_elsewhere:
+        notes.append(
+            f"it writes {', '.join(seen.written_elsewhere[:SHOWN])}, outside its folder: that is gone after each run"
+        )
+    return notes

@@ -1,0 +1,98 @@
+"""What a failed run is said to need, and what numbers lead to."""
+
+import pytest
+
+from rsi.agent.trial import planning
+from rsi.agent.trial.diagnosis import lacks_project, missing_words, why_failed
+from rsi.sandboxes.types import ExecOutcome, ExecResult
+from rsi.tasks.making.own.observing import Observed
+
+
+def a_run(printed="", outcome=ExecOutcome.CRASHED, **seen):
+    execution = ExecResult(
+        outcome=outcome, exit_code=1, stdout=printed.encode(), stderr=b"", is_truncated=False,
+        wall_s=1.0, cpu_s=1.0, cpu_source="cgroup", max_rss_bytes=None,
+    )  # fmt: skip
+    nothing = dict.fromkeys(
+        (
+            "written",
+            "missed",
+            "missed_beside",
+            "missed_elsewhere",
+            "written_elsewhere",
+            "loaded",
+            "opened",
+            "asked",
+        ),
+        (),
+    )
+    return Observed(execution=execution, printed=printed, used_cuda=False, **(nothing | seen))
+
+
+TRACE = 'File "/work/code/rsi_entry/run.py", line 3\nFile "/work/code/train.py", line 7\nValueError: no\n'
+
+
+@pytest.mark.parametrize(
+    ("seen", "sentence"),
+    [
+        (a_run("ModuleNotFoundError: No module named 'oddlib.layers'\n"), "add --with oddlib"),
+        (a_run("ModuleNotFoundError: No module named 'local'\n"), "git add local"),
+        (a_run("FileNotFoundError: data/train.bin\n", missed=("data/train.bin",)), "--data data/"),
+        (a_run("FileNotFoundError: 'nowhere.bin'\n", missed=("nowhere.bin",)), "'nowhere.bin', which is not here either"),
+        (a_run("RuntimeError\n", missed_beside=("../data/MNIST",)), "'../data/MNIST', outside the folder"),
+        (a_run("OSError\n", asked=("example.org",)), "asks the network for example.org"),
+        (a_run(TRACE), "in train.py line 7: ValueError: no"),
+        (a_run(outcome=ExecOutcome.TIMEOUT), "--wall-s SECONDS"),
+        (a_run(outcome=ExecOutcome.OOM), "--memory-mb N"),
+        (a_run(outcome=ExecOutcome.OUTPUT_LIMIT), "print less"),
+    ],
+)  # fmt: skip
+def test_a_run_that_fails_is_one_sentence_with_what_to_change(tmp_path, seen, sentence):
+    (tmp_path / "local").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.bin").write_bytes(b"1")
+    said = why_failed(seen, tmp_path, {"train.py"}, wall_s=60)
+    assert sentence in said
+    assert "\n" not in said
+
+
+def test_data_beside_tracked_files_is_named_by_its_own_folder(tmp_path):
+    (tmp_path / "data" / "char").mkdir(parents=True)
+    (tmp_path / "data" / "char" / "train.bin").write_bytes(b"1")
+    tracked = {"train.py", "data/char/prepare.py"}
+    seen = a_run(missed=("data/char/train.bin",))
+    assert missing_words(seen, tmp_path, tracked).endswith("add --data data/char/")
+
+
+def test_a_margin_is_two_spreads_over_seeds_and_never_nothing():
+    assert planning.margin_of([1.0, 1.1, 0.9]) == 0.2
+    assert planning.margin_of([2.0, 2.0]) == 0.02
+    assert planning.margin_of([100.0, 100.0001]) == 0.2
+
+
+def test_limits_leave_room_and_long_runs_get_fewer_pairs():
+    short, long = planning.sizes_of(4.0, 600 << 20, 0), planning.sizes_of(900.0, None, 0)
+    assert (short.wall_s, short.memory_mb, short.plan.max_pairs) == (60.0, 1536, 16)
+    assert (long.wall_s, long.memory_mb, long.plan.max_pairs) == (4500.0, 1024, 6)
+    assert "try a smaller size first" in planning.plan_sentences(900.0, long)[1]
+
+
+def test_the_smallest_gain_is_no_smaller_than_the_noise_of_a_pair():
+    assert planning.minimum_effect_of(0.004) == 0.02
+    assert planning.minimum_effect_of(0.04) == 0.05
+    assert planning.minimum_effect_of(3.0) == 0.2
+
+
+def test_only_a_well_known_package_is_added_unasked(tmp_path):
+    (tmp_path / "tqdm").mkdir()
+    lacking = "ModuleNotFoundError: No module named '{}'\n"
+    said = {
+        name: lacks_project(a_run(lacking.format(name)), tmp_path)
+        for name in ("tensorboard", "hydra", "oddlib", "tqdm")
+    }
+    assert said == {
+        "tensorboard": "tensorboard",
+        "hydra": "hydra-core",
+        "oddlib": None,
+        "tqdm": None,
+    }

@@ -1,0 +1,96 @@
+"""What a person types about quality and command means one thing, or is refused in one sentence."""
+
+import pytest
+
+from rsi.tasks.errors import NewTaskError
+from rsi.tasks.making.own.command_words import read_command
+from rsi.tasks.making.own.grading import read_held_out
+from rsi.tasks.making.own.quality_words import Source, read_qualities
+from rsi.tasks.types import Direction
+
+
+def one(words, **sides):
+    return read_qualities([words], **({"higher": [], "lower": []} | sides))[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "source", "direction"),
+    [
+        ("val_loss: ([0-9.]+)", "val_loss", Source.PATTERN, Direction.LOWER),
+        (r"Average loss: ([\d.]+)", "average_loss", Source.PATTERN, Direction.LOWER),
+        ("val_acc", "val_acc", Source.PATTERN, Direction.HIGHER),
+        ("top=acc ([0-9.]+)", "top", Source.PATTERN, Direction.LOWER),
+        ("out/metrics.json:eval.loss", "loss", Source.FILE, Direction.LOWER),
+        ("json:eval.reward", "reward", Source.JSON_LINE, Direction.HIGHER),
+    ],
+)
+def test_a_quality_is_named_read_and_turned(words, name, source, direction):
+    found = one(words)
+    assert (found.name, found.source, found.direction) == (name, source, direction)
+    assert not found.is_direction_said
+
+
+def test_a_direction_that_is_said_is_taken():
+    found = one("top=acc ([0-9.]+)", higher=["top"])
+    assert found.direction is Direction.HIGHER
+    assert found.is_direction_said
+
+
+@pytest.mark.parametrize(
+    ("words", "sides", "sentence"),
+    [
+        (["loss ([0-9"], {}, "is no pattern"),
+        (["loss (a)(b)"], {}, "has 2 pairs of brackets"),
+        (["loss [0-9.]+"], {}, "has 0 pairs of brackets"),
+        (["loss", "loss"], {}, "twice"),
+        (["loss"], {"higher": ["acc"]}, "--higher 'acc' is no quality here"),
+    ],
+)
+def test_a_quality_that_cannot_be_meant_is_one_sentence(words, sides, sentence):
+    with pytest.raises(NewTaskError, match=sentence.replace("(", r"\(")) as caught:
+        read_qualities(words, **({"higher": [], "lower": []} | sides))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "variables"),
+    [
+        ("python3 train.py --lr 1", ("python3", "train.py", "--lr", "1"), ()),
+        ("LR=1 N=2 python train.py", ("python", "train.py"), (("LR", "1"), ("N", "2"))),
+        ("uv run --with x python -m pkg.train", ("python", "-m", "pkg.train"), ()),
+        ("conda run -n env python train.py", ("python", "train.py"), ()),
+        (
+            "torchrun --nproc_per_node 1 train.py",
+            ("python", "-m", "torch.distributed.run", "--nproc_per_node", "1", "train.py"),
+            (),
+        ),
+        (".venv/bin/python3.12 train.py", ("python", "train.py"), ()),
+        ("train.py --x", ("python", "train.py", "--x"), ()),
+    ],
+)
+def test_a_command_is_what_a_sandbox_can_start(text, words, variables):
+    found = read_command(text, option="the command")
+    assert (found.words, found.variables) == (words, variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("python a.py && python b.py", "needs a shell for '&&'"),
+        ("cd sub", "changes the folder"),
+        ("jupyter nbconvert x.ipynb", "is a notebook"),
+        ("python 'a.py", "is no command"),
+    ],
+)
+def test_a_command_that_needs_more_is_one_sentence(text, sentence):
+    with pytest.raises(NewTaskError, match=sentence):
+        read_command(text, option="the command")
+
+
+def test_what_is_held_out_is_a_file_or_a_share_of_one():
+    assert read_held_out("./data/val.bin") == ("data/val.bin", None)
+    assert read_held_out("10% of names.txt") == ("names.txt", 0.1)
+    with pytest.raises(NewTaskError, match="between 0% and 100%"):
+        read_held_out("100% of names.txt")
+    with pytest.raises(NewTaskError, match="cannot be read"):
+        read_held_out("10 % names.txt")
