@@ -41,6 +41,18 @@ _INDUCTOR = frozenset({"config"})
 _NUMPY_LIB = frozenset({"format", "stride_tricks", "NumpyVersion", "add_docstring", "pad"})
 PRIVATE_PARTS = frozenset({"_asdict", "_buffers", "_fields", "_make", "_modules", "_name_", "_parameters", "_replace", "_value_", "_version", "_grad", "_base", "_foreach_norm"})  # fmt: skip
 """Private attributes that programs read of what they did not make."""
+_TORCH_PARTS = frozenset({"amp", "ao", "autograd", "backends", "compiler", "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "functional", "futures", "fx", "jit", "library", "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "ops", "optim", "overrides", "profiler", "quantization", "random", "serialization", "signal", "sparse", "special", "storage", "types", "utils", "version", "xpu"})  # fmt: skip
+"""Modules of torch; a name of another has no business in a training loop, or the table of `names.py` says so."""
+_TORCH_TYPES = re.compile(
+    r"^((u?int|float|bfloat|complex|bool|half|double|long|short|q)\w*|device|dtype|finfo|iinfo|layout|memory_format|__\w+)$"
+)
+_TORCH_REACHING = frozenset({"_record_memory_history", "cudart", "from_file", "tensorboard_trace_handler"})  # fmt: skip
+_LIBRARY_PARTS = {
+    "scipy": frozenset({"cluster", "constants", "fft", "fftpack", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "spatial", "special", "stats"}),
+    "sklearn": frozenset({"base", "cluster", "decomposition", "ensemble", "feature_extraction", "kernel_approximation", "linear_model", "manifold", "metrics", "mixture", "model_selection", "naive_bayes", "neighbors", "pipeline", "preprocessing", "random_projection", "svm", "tree", "utils"}),
+}  # fmt: skip
+"""What of other libraries computes; the rest of them reads files, fetches or calls what others compiled."""
+_NUMPY_APART = frozenset({"compat", "ctypeslib", "distutils", "doc", "f2py", "matlib", "testing"})
 _PRIVATE = re.compile(r"^_[^_]")
 
 
@@ -54,7 +66,10 @@ def is_ordinary(name: str, first_party: frozenset[str]) -> bool:
             return _is_ordinary_torch(parts)
         case "numpy":
             is_inside = parts[0] == "lib" and len(parts) > 1
-            return not _PRIVATE.match(parts[0]) and (not is_inside or parts[1] in _NUMPY_LIB)
+            is_apart = parts[0] in _NUMPY_APART or _PRIVATE.match(parts[0])
+            return not is_apart and (not is_inside or parts[1] in _NUMPY_LIB)
+        case "scipy" | "sklearn":
+            return parts[0] in _LIBRARY_PARTS[root] or parts[0].startswith("__")
         case "builtins":
             return parts[0] not in ODD_BUILTINS
     for length in range(len(parts)):
@@ -77,6 +92,10 @@ def _is_ordinary_torch(parts: list[str]) -> bool:
     if first == "_inductor":
         return not rest or rest[0] in _INDUCTOR
     if first in {"classes", "hub", "package"} or parts[-1].startswith("register_module_"):
+        return False
+    if rest and first.islower() and first not in _TORCH_PARTS and not _PRIVATE.match(first):
+        return bool(_TORCH_TYPES.match(first)) or rest[0].startswith("__")
+    if parts[-1] in _TORCH_REACHING:
         return False
     if first == "overrides" and rest and rest[0].endswith("Mode"):
         return False

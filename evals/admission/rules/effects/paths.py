@@ -22,6 +22,7 @@ RESULT_NAMES = re.compile(
     re.IGNORECASE,
 )
 HOST_FOLDERS = ("/proc", "/sys", "/etc", "/root", "/home", "/work", "/var", "/usr", "/opt", "/mnt", "/srv", "/run", "/boot", "/dev")  # fmt: skip
+FROM_THE_ROOT = re.compile(r"^/\w")
 SCRATCH_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108 - names to look for, not used
 HARMLESS_DEVICES = frozenset({"/dev/null"})
 HARMLESS_FACTS = re.compile(r"^/(proc/(cpuinfo|meminfo)|sys/devices/system/(cpu|node)(/.*)?)$")
@@ -241,6 +242,9 @@ def _absolute(file: SourceFile, node: ast.AST, text: str) -> Iterator[Finding]:
         yield file.finding(
             "outside_paths", Severity.BLOCK, node, f"{text!r} is outside the run's own folders"
         )
+    elif FROM_THE_ROOT.match(text) and _is_path_argument(file, node):
+        message = f"{text!r} is none of the run's own folders"
+        yield file.finding("outside_paths", Severity.HOLD, node, message)
     elif text == "/" and _is_path_argument(file, node):
         yield file.finding(
             "outside_paths", Severity.BLOCK, node, "starts at the root of the file system"
