@@ -20,7 +20,7 @@ from rsi.agent.store.stages import worked_s
 from rsi.agent.trajectory.recorded import last_recording
 from rsi.tasks.format.loader import load_task
 
-LADDER = ("02_flat_adamw", "03_batched_heads", "01_null", "04_fewer_better_steps")
+LADDER = ("02_flat_adamw", "01_null", "03_batched_heads", "01_null")
 PREDICTED = {"01_null": 1.0}
 
 
