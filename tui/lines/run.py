@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 
+from rsi.agent.report.activity import TIMED
 from rsi.agent.store.records import CampaignState, RequestKind, Step
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
 from rsi.evals.judge.judging import AGAINST_BASELINE
 from rsi.evals.types import Arm, Measurement
+from rsi.sandboxes.machine.leases import Holder
 from rsi.tui.draw.phrases import clock
 from rsi.tui.draw.styled import Line, Role, Span, line
 from rsi.tui.log_follower import machine_parts, trouble_parts
@@ -44,13 +46,22 @@ def step_strip(view: RoundView) -> str:
     return "".join(signs)
 
 
-def step_words(view: RoundView) -> Line:
-    """Which of the twelve signs counts now, in words."""
+def step_words(view: RoundView, holder: Holder | None = None) -> Line:
+    """Which of the twelve signs counts now, in words, and who keeps the machine from it.
+
+    Args:
+        view: The round.
+        holder: Who holds the machine that its worker measures on; None when nobody does or it is not known.
+    """
     ended_at, here = view.state.ended_at, view.state.step
     if view.is_waiting:
         return line("waits for you: enter opens the gate", Role.WARN)
     if here is not None and view.state.verdict is None:
-        return line(f"step {list(Step).index(here) + 1} of {len(Step)}: {here.value}", Role.DIM)
+        said = f"step {list(Step).index(here) + 1} of {len(Step)}: {here.value}"
+        if holder is None or here not in TIMED or view.record.campaign_id in holder.what:
+            return line(said, Role.DIM)
+        held = f"; the machine is held by {holder.what} since {clock(holder.since)}"
+        return ((said, Role.DIM), (held, Role.WARN))
     if ended_at is None or view.word == "promoted":
         return line("all steps done", Role.DIM)
     return line(f"ended at step {list(Step).index(ended_at) + 1}: {ended_at.value}", Role.DIM)

@@ -22,6 +22,7 @@ from rsi.agent.store.records import (
 )
 from rsi.agent.store.rounds import RoundView
 from rsi.evals.types import Interval, Measurement
+from rsi.sandboxes.machine.leases import Holder
 from rsi.tui.model.curves import Series
 from rsi.tui.model.diffs import Diff
 from rsi.tui.model.pairs import PairPoint
@@ -130,6 +131,8 @@ class View:
     known before its end."""
     waits_for: Mapping[str, str] = field(default_factory=dict)
     """The campaign before it by queued campaign; "" when it waits for a worker alone."""
+    machine_holder: Holder | None = None
+    """Who keeps this machine from being measured on, while a worker of this machine serves; None when nobody does."""
     problem: str = ""
     """Why the ledger cannot be read; what is shown is older then."""
     read_at: datetime | None = None

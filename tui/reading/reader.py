@@ -4,7 +4,8 @@ Runs on the feed's thread. Invariant: only reads; the same ledger state gives th
 Does not: read the list of campaigns (`listing` does) or the details of a round (`round_reader` does) itself.
 """
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,10 +17,11 @@ from rsi.agent.queue.liveness import is_gone
 from rsi.agent.report.champions import ChampionBook
 from rsi.agent.report.task_facts import KnownTasks, TaskFacts
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import utc_now
+from rsi.agent.store.records import WorkerRecord, utc_now
 from rsi.agent.store.round_book import RoundBook, by_round
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.sql.tables import FACT_TABLES
+from rsi.sandboxes.machine.leases import Holder, machine_holder
 from rsi.tui.model.code import Code
 from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.listing import Listing, ListReader
@@ -104,12 +106,13 @@ class Reader:
 
     def _view(self, detail: RoundDetail | None) -> View:
         listing = self._listing
+        workers = tuple(each for each in self._ledger.workers() if not is_gone(each))
         return View(
             at=utc_now(),
             source=self._ledger.label,
             campaigns=listing.campaigns,
             gate=listing.gate,
-            workers=tuple(each for each in self._ledger.workers() if not is_gone(each)),
+            workers=workers,
             campaign=self._campaign,
             round=detail,
             lineage=self._lineage,
@@ -123,6 +126,7 @@ class Reader:
             spend_usd=listing.spend_usd,
             reserved_usd=listing.reserved_usd,
             heard=self._heard,
+            machine_holder=_machine_holder(workers) if listing.running else None,
             read_at=utc_now(),
         )
 
@@ -202,3 +206,9 @@ class Reader:
         for campaign in reversed(self._ledger.campaigns(lineage=lineage)):
             found += self._book.of_campaign(campaign.record.id, steps)
         return tuple(sorted(found, key=lambda each: each.record.created_at))
+
+
+def _machine_holder(workers: Sequence[WorkerRecord]) -> Holder | None:
+    """Who holds this machine, where one of the workers is on it."""
+    host = socket.gethostname()
+    return machine_holder() if any(each.host == host for each in workers) else None

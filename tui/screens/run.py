@@ -182,7 +182,7 @@ class RunScreen(SteeringActions, FilteredScreen):
         self.query_one("#headline", Bar).set_line(*self._headline(campaign))
         self.cockpit.feed_interest(self.interest())
         chosen = self.round_view
-        words = EMPTY_LINE if chosen is None else step_words(chosen)
+        words = EMPTY_LINE if chosen is None else step_words(chosen, view.machine_holder)
         self.table.set_note((*self.filter_note(), *words))
         said = () if chosen is None else (sentence_line(chosen, campaign),)
         self.query_one("#said", Sentence).set_sentence(*said)

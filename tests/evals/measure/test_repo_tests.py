@@ -127,6 +127,21 @@ def test_tests_that_take_too_long_fail(task: Task) -> None:
 
 
 @pytest.mark.slow
+def test_tests_that_got_no_time_to_run_are_given_more_once(task: Task) -> None:
+    """Others keep the machine busy, which is no fault of a candidate's; here they sleep instead of waiting for it."""
+    waiting = "import mean_loss\nimport time\ntime.sleep({})"
+    for seconds, is_enough in ((2.0, True), (8.0, False)):
+        tree = with_edit(
+            read_tree(task.repo), "bigram/fit.py", "import mean_loss", waiting.format(seconds)
+        )
+        hurried = replace(task, tests=replace(task.tests, wall_s=1.5))
+        found = run_tests(hurried, profile_of(task), tree, ProcessBackend(), "test")
+        assert found is not None
+        assert found.is_passed is is_enough, found.detail
+    assert found.detail.startswith("timeout: not over after")
+
+
+@pytest.mark.slow
 def test_a_check_of_the_task_runs_them_on_the_baseline(task: Task) -> None:
     lines = check_task(task, None, ProcessBackend()).lines
     assert next(each for each in lines if each.name == "repo's own tests").is_ok
