@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import WorkerRecord
+from rsi.sandboxes.machine.hardware import find_hardware
 
 DEAD_AFTER_S = 60.0
 """A worker whose process cannot be seen from here, and that was silent for so long, is taken for dead."""
@@ -54,6 +55,7 @@ def this_worker(now: datetime) -> WorkerRecord:
         boot_id=place.boot_id,
         pid_namespace=place.pid_namespace,
         start_tick=start_tick(pid),
+        hardware=find_hardware(),
     )
 
 
@@ -79,6 +81,23 @@ def _is_seen(worker: WorkerRecord) -> bool:
     place = Place(boot_id=worker.boot_id, pid_namespace=worker.pid_namespace)
     known = all((place.boot_id, place.pid_namespace, worker.start_tick))
     return known and place == this_place()
+
+
+def may_go_on(ledger: Ledger, campaign_id: str, worker: WorkerRecord) -> bool:
+    """Whether a worker's machine is of the class that a campaign was measured on so far.
+
+    What was measured on one class says nothing beside what is measured on another, so a campaign never changes it. One that
+    nobody began, or that a worker of an older version began, may go on anywhere.
+    """
+    begun_on = class_of(ledger, campaign_id)
+    return begun_on is None or worker.hardware is None or begun_on == worker.hardware.class_id
+
+
+def class_of(ledger: Ledger, campaign_id: str) -> str | None:
+    """The class of machines that a campaign was begun on; None while any will do."""
+    holder_id = ledger.holder(campaign_id).worker_id
+    holder = next((each for each in ledger.workers() if each.id == holder_id), None)
+    return None if holder is None or holder.hardware is None else holder.hardware.class_id
 
 
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rsi.agent.queue.liveness import is_alive
+from rsi.agent.queue.liveness import class_of, is_alive
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, CampaignSummary, WorkerRecord
@@ -21,6 +21,10 @@ FULL_BYTES = 1 << 20
 """Less free than this is a full disk: the ledger's next page may not fit."""
 NO_WORKER = "no worker is running; `rsi worker` starts one"
 NOBODY = "no worker is running: nobody carries this out before `rsi worker` starts one"
+OTHER_CLASS = (
+    "it was begun on a machine of class {}, and no worker on such a one is running: start one there (`rsi workers` lists "
+    "them), or stop it and queue it anew, for what two classes measure does not compare"
+)
 GONE = "its worker is gone; another takes it up within a minute"
 
 
@@ -55,7 +59,16 @@ def standstills(
         holder_id = ledger.holder(each.record.id).worker_id
         holder = alive.get(holder_id or "")
         if each.state is CampaignState.QUEUED or holder is None:
-            if not is_served:
+            begun_on = class_of(ledger, each.record.id)
+            classes = {
+                None if other.hardware is None else other.hardware.class_id
+                for other in alive.values()
+                if not other.is_leaving
+            }
+            if begun_on is not None and is_served and not classes & {begun_on, None}:
+                reason = OTHER_CLASS.format(begun_on)
+                found[each.record.id] = Standstill(word="no worker", reason=reason)
+            elif not is_served:
                 found[each.record.id] = Standstill(word="no worker", reason=NO_WORKER)
             elif each.state is not CampaignState.QUEUED and holder_id is not None:
                 found[each.record.id] = Standstill(word="no worker", reason=GONE)

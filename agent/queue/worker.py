@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 
 from rsi.agent.errors import CampaignLostError, LedgerError
-from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, this_worker
+from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, may_go_on, this_worker
 from rsi.agent.queue.reconciling import reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.run.campaign import run_campaign
@@ -204,6 +204,10 @@ class Housekeeping:
     def _take(self, campaign_id: str) -> int:
         while True:
             seen = self._ledger.holder(campaign_id)
+            if not may_go_on(self._ledger, campaign_id, self.worker):
+                raise CampaignLostError(
+                    f"campaign {campaign_id} was begun on another class of machine; it goes back to the queue"
+                )
             # After the look: who takes it from now on changes the epoch.
             if not self._client.is_run_by(campaign_id, self.worker.id):
                 raise CampaignLostError(f"campaign {campaign_id} was given to another worker")
@@ -225,6 +229,8 @@ class Housekeeping:
     def _take_over(self, campaign_id: str, dead: WorkerRecord, all_dead: Collection[str]) -> bool:
         """Take a campaign from a dead worker, unless another did or it lives after all."""
         seen = self._ledger.holder(campaign_id)
+        if not may_go_on(self._ledger, campaign_id, self.worker):
+            return False  # one of its own class takes it up
         if seen.worker_id not in {None, self.worker.id, *all_dead}:
             return False  # another is about to give it back to the queue
         epoch = self._ledger.take_campaign(

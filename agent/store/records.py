@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from rsi.agent.store.codec import Stored, own_fields
 from rsi.agent.store.config import CampaignConfig
+from rsi.sandboxes.machine.hardware import Hardware
 
 Json = Mapping[str, object]
 
@@ -368,6 +369,8 @@ class WorkerRecord:
     """When the process started, in clock ticks since boot: tells a reused pid."""
     is_leaving: bool = False
     """It takes nothing new; what is queued from now on needs another."""
+    hardware: Hardware | None = None
+    """None in records of older versions."""
 
 
 class ChargeRole(StrEnum):

@@ -10,7 +10,8 @@ from rsi.agent.store.ledger import Ledger
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RSI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("RSI_DATABASE_URL", raising=False)
+    for name in ("RSI_DATABASE_URL", "RSI_LINEAGES_URL"):
+        monkeypatch.delenv(name, raising=False)
     return Home.find().create()
 
 

@@ -40,7 +40,8 @@ def cache(tmp_path_factory):
 def home(tmp_path, monkeypatch, cache):
     monkeypatch.setenv("RSI_CACHE", str(cache))
     monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RSI_DATABASE_URL", raising=False)
+    for name in ("RSI_DATABASE_URL", "RSI_LINEAGES_URL"):
+        monkeypatch.delenv(name, raising=False)
     return Home.find().create()
 
 
