@@ -395,7 +395,11 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("run", "running", "queue a campaign, start a worker if none runs, and follow it", _run),
     Verb("worker", "running", "run queued campaigns until told to stop", _worker),
-    Verb("workers", "workers", "who serves the queue: on what machine, doing what, since when"),
+    Verb(
+        "workers",
+        "operating.workers",
+        "who serves the queue: on what machine, doing what, since when",
+    ),
     Verb("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),
     Verb("queue", "reading", "campaigns with their state, and what waits for a decision"),
     Verb("rounds", "reading", "rounds of a campaign with verdicts, reasons and effects", _rounds),

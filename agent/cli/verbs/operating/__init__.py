@@ -1,0 +1,1 @@
+"""Verbs for whoever operates machines: workers, and what keeps a home safe."""
