@@ -90,6 +90,7 @@ def _wanted(look: Look, seen: Observed, say: Say) -> Wanted:
         left=left,
         data=repo.data,
         held_out=repo.held_out,
+        writes=tuple(each.path for each in seen.written if each.path.endswith(".pth")),
         budget_s=asked.budget_s,
         is_margin_given=bool(asked.margins),
         roots=repo.roots,

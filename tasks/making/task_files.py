@@ -329,7 +329,9 @@ def _toml_words(plan: TaskPlan) -> Mapping[str, str]:
         "max_source_bytes": f"{cap:_}",
         "repo_bytes": f"{repo_bytes:_}",
         "wall_s": f"{plan.wall_s:g}",
-        "writable": _listed(()) if plan.is_native else _listed(("**",)),
+        "writable": _listed(())
+        if plan.is_native
+        else _listed(("**", *(own.writes if own else ()))),
         "tests": _tests(plan.tests),
     }
 

@@ -56,6 +56,8 @@ class OwnGrading:
     variables: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, float] = field(default_factory=dict)
     """A value of each quality that was seen."""
+    writes: tuple[str, ...] = ()
+    """Paths that a run writes and whose suffix is otherwise that of code, such as model.pth."""
     is_margin_given: bool = False
     """Whether the person said how much worse is allowed."""
     quoted: Mapping[str, str] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class OwnGrading:
             "qualities": [each.facts() for each in self.readings],
             "metric": self.readings[0].name if self.budget_s is not None else None,
             "evaluate": list(self.evaluate),
+            "left": list(self.left),
             "roots": list(self.roots),
             "variables": dict(self.variables),
             "held_out": [

@@ -27,6 +27,9 @@ from rsi.tasks.files.globs import matches
 from rsi.tasks.files.trees import below
 from rsi.tasks.running.tampering import CODE_SUFFIXES, MAX_ENTRIES
 
+NO_RESULTS = tuple(each for each in CODE_SUFFIXES if each != ".pth")
+"""Files that are no result; .pth is also what people call a checkpoint."""
+
 WATCHER = Path(__file__).parent.parent / "template" / "own" / "observer" / "sitecustomize.py"
 CODE, IO, OBSERVER = "/work/code", "/work/io", "/work/observer"
 LOG = f"{IO}/observed"
@@ -173,7 +176,7 @@ def _digests(sandbox: Sandbox) -> dict[str, str]:
         path: entry.sha256
         for path, entry in survey.items()
         if entry.sha256 is not None
-        and not path.endswith(CODE_SUFFIXES)
+        and not path.endswith(NO_RESULTS)
         and not matches(path, FORGOTTEN)
     }
 

@@ -17,7 +17,7 @@ where settings.json says what is handed over."""
 CODE = Path(__file__).resolve().parent.parent
 PRINTED_BYTES = 1 << 20
 """Of the end of what is printed."""
-NO_RESULTS = (".py", ".pyc", ".pyo", ".so", ".pth")
+NO_RESULTS = (".py", ".pyc", ".pyo", ".so")
 """Code that a run leaves is no result of it."""
 
 

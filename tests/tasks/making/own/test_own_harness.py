@@ -61,6 +61,7 @@ def test_a_name_that_is_put_together_in_the_pickle_is_refused(own_harness, tmp_p
         ("model.pkl", b"x"),
         ("model.joblib", b"x"),
         ("old.pt", b"\x80\x02."),
+        ("weights", b"\x80\x04."),
         ("a.json", b"{"),
         ("a.npz", b"PK"),
         (
@@ -104,11 +105,16 @@ def test_what_is_set_apart_is_never_handed_out_and_halves_share_nothing(
 def test_a_file_of_the_run_never_stands_in_for_one_of_the_repo(own_harness, tmp_path):
     for name in ("repo", "public", "left", "folder"):
         (tmp_path / name).mkdir()
-    (tmp_path / "repo" / "evaluate.py").write_text("print('loss', open('w.txt').read())\n")
+    (tmp_path / "repo" / "evaluate.py").write_text(
+        "import json\nprint('loss', open('w.txt').read())\n"
+    )
     (tmp_path / "left" / "evaluate.py").write_text("print('loss 0')\n")
     (tmp_path / "left" / "w.txt").write_text("0.5")
+    # What the task does not name is not there, or the evaluation would import it.
+    (tmp_path / "left" / "json.py").write_text("print('loss 0')\nraise SystemExit(0)\n")
     rules = {
         "evaluate": ["python", "evaluate.py"], "qualities": [], "variables": {}, "roots": [],
+        "left": ["w.txt", "evaluate.py"],
     }  # fmt: skip
     places = {each: tmp_path / each for each in ("repo", "public", "left")}
     printed = own_harness.evaluating.evaluate(

@@ -3,7 +3,8 @@
 The repo's files come from the task, the data from the instance, and only the files that the task names from the run; each
 of them was looked at first (`left_files`). What the evaluation prints goes through a file of its own and never mixes with
 what the harness says.
-Invariant: a file of the run never stands in for one of the repo, of the data, or of the evaluation's own answers.
+Invariant: a file of the run never stands in for one of the repo, of the data, or of the evaluation's own answers, and
+none that the task does not name is there at all.
 """
 
 import os
@@ -19,6 +20,8 @@ from harness_kit import InvalidArtifact
 KEPT_BYTES = 1 << 20
 """Of the end of what the evaluation prints."""
 LAST_WORDS = 300
+CODE = frozenset({".py", ".pyc", ".pyo", ".so", ".sh", ".zip", ".egg"})
+"""What an interpreter or a loader would run."""
 SAFE_VARIABLES = {
     # torch.load refuses everything but weights, whatever the evaluation asks for.
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
@@ -49,9 +52,10 @@ def evaluate(
     own = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     answers = {Path(each["file"]) for each in rules["qualities"] if each["kind"] == "file"}
     taken = 0
-    for path in sorted(left.rglob("*")) if left.is_dir() else ():
-        place = path.relative_to(left)
-        if not path.is_file() or place in own or place in answers:
+    # By name alone: a run may leave anything, and a module of its own beside the evaluation would be imported by it.
+    for place in map(Path, rules["left"]):
+        path = left / place
+        if not path.is_file() or place in own or place in answers or place.suffix in CODE:
             continue
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / place)

@@ -47,7 +47,7 @@ def check_left(folder: Path) -> None:
                 "or safetensors, or its predictions as CSV"
             )
         try:
-            _CHECKS.get(suffix, _nothing)(path, name)
+            _CHECKS.get(suffix, _other)(path, name)
         except (
             OSError,
             ValueError,
@@ -59,8 +59,12 @@ def check_left(folder: Path) -> None:
             raise InvalidArtifact(f"{name} is not what its name says: {error}"[:300]) from error
 
 
-def _nothing(path: Path, name: str) -> None:
-    """A file of a kind that is only bytes."""
+def _other(path: Path, name: str) -> None:
+    """A file of a kind that is only bytes, unless it is a pickle without the name of one."""
+    with path.open("rb") as stream:
+        head = stream.read(2)
+    if head[:1] == b"\x80" and head[1:] <= b"\x05":
+        raise InvalidArtifact(f"{name} is a pickle, which runs code when it is read")
 
 
 def _torch(path: Path, name: str) -> None:
