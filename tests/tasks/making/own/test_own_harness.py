@@ -102,6 +102,17 @@ def test_what_is_set_apart_is_never_handed_out_and_halves_share_nothing(
         assert all(part.startswith(b"head\n") for part in (kept, searched, fresh))
 
 
+def test_rows_that_are_alike_stay_on_one_side(own_harness, tmp_path):
+    source = tmp_path / "names.txt"
+    source.write_text("".join(f"{at % 20}\n" for at in range(200)))
+    kept, apart = own_harness.splitting.split_rows(source, 0.3, "key")
+    fresh = own_harness.splitting.judged_rows(source, apart, "key", is_fresh=True)
+    searched = own_harness.splitting.judged_rows(source, apart, "key", is_fresh=False)
+    sides = [set(each.split()) for each in (kept, fresh, searched)]
+    assert [len(each) for each in sides] == [14, 3, 3]
+    assert len(set.union(*sides)) == 20
+
+
 def test_a_file_of_the_run_never_stands_in_for_one_of_the_repo(own_harness, tmp_path):
     for name in ("repo", "public", "left", "folder"):
         (tmp_path / name).mkdir()

@@ -2,7 +2,7 @@
 
 Which rows are apart is drawn once for the task by a secret key: one half of them judges ideas while they are searched, the
 other half only confirms them. Text is split by lines (the first of a .csv or .tsv is its header), anything else as one
-stretch. Invariant: what is set apart is never in what is handed out, whatever the seed.
+stretch. Invariant: what is set apart is never in what is handed out, whatever the seed; rows that are alike stay together.
 """
 
 import random
@@ -20,11 +20,11 @@ def split_rows(source: Path, share: float, key: str) -> tuple[bytes, bytes]:
     generator = random.Random(f"{key}/{source.name}")
     if source.suffix in TEXT:
         header, rows = _lines(source, content)
-        order = list(range(len(rows)))
-        generator.shuffle(order)
-        apart = set(order[: max(2, round(share * len(rows)))])
-        kept = header + b"".join(row for at, row in enumerate(rows) if at not in apart)
-        return kept, header + b"".join(row for at, row in enumerate(rows) if at in apart)
+        different = list(dict.fromkeys(rows))
+        generator.shuffle(different)
+        apart = set(different[: max(2, round(share * len(different)))])
+        kept = header + b"".join(row for row in rows if row not in apart)
+        return kept, header + b"".join(row for row in rows if row in apart)
     units = len(content) // UNIT_BYTES
     length = max(2, round(share * units))
     start = generator.randrange(max(1, units - length + 1)) * UNIT_BYTES
@@ -36,11 +36,11 @@ def judged_rows(source: Path, apart: bytes, key: str, *, is_fresh: bool) -> byte
     """The half of what is set apart that ideas are searched with, or the other, which only confirms them."""
     if source.suffix in TEXT:
         header, rows = _lines(source, apart)
-        order = list(range(len(rows)))
-        random.Random(f"{key}/{source.name}/halves").shuffle(order)
-        half = len(order) // 2
-        chosen = set(order[:half] if is_fresh else order[half:])
-        return header + b"".join(row for at, row in enumerate(rows) if at in chosen)
+        different = list(dict.fromkeys(rows))
+        random.Random(f"{key}/{source.name}/halves").shuffle(different)
+        half = len(different) // 2
+        chosen = set(different[:half] if is_fresh else different[half:])
+        return header + b"".join(row for row in rows if row in chosen)
     half = len(apart) // UNIT_BYTES // 2 * UNIT_BYTES
     return apart[:half] if is_fresh else apart[half:]
 
