@@ -48,8 +48,13 @@ START_S = 60.0
 
 
 def link_variables() -> dict[str, str]:
-    """What tells a candidate where its harness listens, and Python where `harness_link` is."""
-    return {SOCKET_VARIABLE: f"{LINK}/{SOCKET_NAME}", "PYTHONPATH": KIT, "RSI_KIT": KIT}
+    """What tells a candidate where its harness listens, and where its half of the talk is."""
+    return {SOCKET_VARIABLE: f"{LINK}/{SOCKET_NAME}", **kit_variables()}
+
+
+def kit_variables() -> dict[str, str]:
+    """Where `harness_link` is for Python, and the header for C."""
+    return {"PYTHONPATH": KIT, "RSI_KIT": KIT}
 
 
 def link_files() -> FileTree:

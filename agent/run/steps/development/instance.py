@@ -10,6 +10,7 @@ from rsi.sandboxes.types import Backend, FileEntry, Sandbox, SandboxSpec
 from rsi.tasks.files.trees import below
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
 from rsi.tasks.running.runner import make_instance
+from rsi.tasks.running.served import kit_variables, link_files
 from rsi.tasks.running.variables import candidate_variables
 from rsi.tasks.types import Profile, Task
 
@@ -40,7 +41,8 @@ def agent_spec(task: Task, profile: Profile, label: str, *, chance: int) -> Sand
     return SandboxSpec(
         environment=task.environment,
         limits=lowered(wished),
-        variables=candidate_variables(profile, chance),
+        variables=candidate_variables(profile, chance)
+        | (kit_variables() if task.pattern.is_linked else {}),
         gpus=usable_gpus(task),
         keeps_processes=True,
         label=label,
@@ -52,13 +54,14 @@ def put_instance(
 ) -> None:
     """Give an agent the public part of the development instance, where a measured run finds its own.
 
-    A linked task's run talks to its harness instead, so there is nothing to put.
+    With a task whose runs talk to their harness, its half of the talk too: what builds and imports there does so here. A
+    harness answers in measured runs alone, those of the `measure` tool among them.
 
     Raises:
         HarnessError: The harness failed.
     """
     if task.pattern.is_linked:
-        return
+        sandbox.put(link_files())
     instance = make_instance(task, profile, Purpose.DEV.value, seed, backend, label=label)
     sandbox.put(below("io/public", instance.public))
     sandbox.put((FileEntry(path="io/out/.keep", content=b""),))
