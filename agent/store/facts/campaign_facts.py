@@ -212,8 +212,9 @@ def _round_count() -> ColumnElement[int]:
 
 def _promotion_count() -> ColumnElement[int]:
     own = rounds.alias()
+    # A version of what drives campaigns may be used again after a rollback: one promotion, two moves.
     query = (
-        select(func.count())
+        select(func.count(own.c.id.distinct()))
         .select_from(own)
         .join(gate, gate.c.round_id == own.c.id)
         .where(

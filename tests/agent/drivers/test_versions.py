@@ -211,3 +211,11 @@ def test_a_comparison_on_fresh_worlds_tells_better_from_worse(home, ledger, prom
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("simulated: scaffold ")
     assert main([*words, promoted[0][:12], "--against", promoted[3][:12]]) == 1
+
+
+def test_a_version_that_is_used_again_is_no_further_promotion(home, ledger, promoted):
+    (made_by,) = {each.campaign_id for each in ledger.rounds(ledger.campaigns()[-1].record.id)}
+    before = ledger.campaign_summary(made_by).promoted
+    use(home, ledger, KIND, promoted[0], **ADA)
+    use(home, ledger, KIND, promoted[3], **ADA)
+    assert ledger.campaign_summary(made_by).promoted == before == 3
