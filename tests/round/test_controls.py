@@ -140,6 +140,7 @@ def test_an_evaluator_that_promotes_a_null_locks_promotions_until_a_person_says_
         )
         assert (standing.asked, standing.in_force) == (Autonomy.POLICY, Autonomy.PERSON)
         assert gate.say(case, DecisionAction.REJECT, "not now").actor.startswith("person:")
+        gate.wait_for_end(second)
     third = queue([LARGE_GAIN], task=lying, autonomy=Autonomy.PERSON)
     with start_worker():
         until(lambda: _at_gate(ledger, third), timeout_s=400)
