@@ -451,7 +451,7 @@ class CampaignSummary:
     """When the latest event happened; the creation time when there is none."""
     rounds: int
     promoted: int
-    """Promotions by rounds of this campaign; rollbacks are not subtracted."""
+    """Rounds of this campaign that promoted; rollbacks are not subtracted."""
     spend_usd: float
     """Real dollars plus what is only reserved, in full."""
     reserved_usd: float

@@ -150,7 +150,7 @@ def test_promotions_of_a_lineage_form_one_line(started: Ledger):
     assert started.add_promotion(back)
     assert started.add_promotion(promotion(A, B)), "what was rolled back may be promoted again"
     assert started.add_promotion(promotion(A, C, lineage="other")), "lineages are apart"
-    assert started.campaign_summary("c1").promoted == 3
+    assert started.campaign_summary("c1").promoted == 1, "one round promoted, whatever moved since"
 
 
 @pytest.fixture
