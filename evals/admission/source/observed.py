@@ -151,7 +151,8 @@ class Observed:
         if name is not None and is_around(name):
             is_compiler = name == "shutil.which" and texts and texts[0] in COMPILERS
             return NOTHING if is_compiler else frozenset({Fact.AROUND})
-        if name is None and getattr(node.func, "attr", "") in FILE_QUESTIONS and not node.args:
+        is_asked = (name or "sys.").startswith("sys.") and not node.args
+        if is_asked and getattr(node.func, "attr", "") in FILE_QUESTIONS:
             return frozenset({Fact.AROUND})
         if name in ORDERERS and node.args and _is_set_of_texts(node.args[0]):
             return frozenset({Fact.CHANCE})

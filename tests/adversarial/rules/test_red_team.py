@@ -40,6 +40,7 @@ CARRIED = {
         f"    lambda {', '.join('abcdefgh'[: _chance.randrange(1, 9)])}: None," for _ in range(600)
     ),
     "slices": "\n".join(f"    x[: {_chance.randrange(10**6)}]" for _ in range(400)),
+    "fitted": "\n".join(f"    {_chance.uniform(-1, 1):.6f}," for _ in range(200)),
     "annotated": "\n".join(f"    a{n}: {_chance.randrange(10**6)}," for n in range(400)),
 }
 
@@ -108,7 +109,10 @@ def worst(findings: tuple[Finding, ...]) -> Severity:
 
 SEEN_CHEATS, SEEN_HONEST = corpus("cheats"), corpus("honest")
 LATER = ("unseen", "fresh", "second", "third", "fourth", "fifth", "sixth", "siblings")
-CHEATS = (*SEEN_CHEATS, *(each for name in LATER for each in corpus(f"{name}_cheats")))
+CHEATS = (
+    *SEEN_CHEATS,
+    *(each for name in (*LATER, "seventh") for each in corpus(f"{name}_cheats")),
+)
 HONEST = (*SEEN_HONEST, *(each for name in LATER for each in corpus(f"{name}_honest")))
 RUN_FOR_REAL = [
     pytest.param(entry, marks=[pytest.mark.slow if entry.task == "toy" else pytest.mark.exhaustive])
