@@ -3,14 +3,22 @@
 from dataclasses import replace
 
 import pytest
+from tests.facts import finished, left
 
 from rsi.agent.cli.entry import main
+from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.policy.controls import autonomy_standing
-from rsi.agent.policy.gate import policy_decision
+from rsi.agent.policy.gate import decide, policy_decision
+from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.roles.scaffold.loading import load_scaffold
+from rsi.agent.run.contexts import CampaignContext, RoundContext
+from rsi.agent.run.steps.closing import look_at_gate
 from rsi.agent.store.config import Autonomy
+from rsi.agent.store.records import DecisionAction, RoundRecord, Step, round_id_of, utc_now
 from rsi.agent.store.rounds import GateCase
 from rsi.agent.store.steps.values import Planted
 from rsi.evals.planted.controls import ControlKind
+from rsi.sandboxes.process import ProcessBackend
 
 CLEAN = GateCase(round_id="r", commit="c", score_digest="d", attempt=0, held_by=())
 
@@ -75,6 +83,47 @@ def test_one_failed_control_takes_every_level_back_and_what_is_at_the_gate_waits
     assert level(Autonomy.POLICY, is_autonomy_granted=True).in_force is Autonomy.PERSON
     claims_nothing = past.task.profiles["smoke"]
     assert level(Autonomy.POLICY, profile=claims_nothing).in_force is Autonomy.PERSON
+
+
+def at_the_gate(past, home, number):
+    """The context of a clean candidate that lies at the gate of a campaign that policy decides in."""
+    round_id = round_id_of(past.campaign.id, number)
+    past.ledger.add_round(
+        RoundRecord(
+            id=round_id, campaign_id=past.campaign.id, number=number, champion_commit=past.lineage.baseline(),
+            created_at=utc_now(),
+        )
+    )  # fmt: skip
+    for fact in (left(Step.OPEN), left(Step.COMMIT), left(Step.REVIEW)):
+        past.ledger.add_step(finished(fact, round_id=round_id))
+    campaign = CampaignContext(
+        home=home,
+        ledger=past.ledger,
+        lineage=past.lineage,
+        record=past.campaign,
+        config=replace(past.campaign.config, autonomy=Autonomy.POLICY),
+        task=past.task,
+        profile=replace(past.task.profiles["smoke"], claim="screen"),
+        backend=ProcessBackend(),
+        scaffold=load_scaffold(),
+        steering=CampaignSteering(past.ledger, past.campaign.id),
+        keys=KeyRing(),
+    )
+    return RoundContext(campaign, past.ledger.round(round_id))
+
+
+def test_a_candidate_that_lies_at_the_gate_when_a_control_fails_waits_for_a_person(past, home):
+    plant_good(past, 2)
+    assert look_at_gate(at_the_gate(past, home, 1)) == "decided"
+    waiting = at_the_gate(past, home, 2)
+    plant(past, ControlKind.CHEAT, "08_ships_the_counts", "rejected", reached=True)
+    assert look_at_gate(waiting) == "waiting"
+    assert past.ledger.decisions(waiting.round_id) == ()
+    decide(
+        past.ledger, waiting.round_id, DecisionAction.REJECT, actor="person:ada", reason="no",
+        commit=None, score_digest=None,
+    )  # fmt: skip
+    assert look_at_gate(waiting) == "decided"
 
 
 def test_what_was_granted_or_claims_nothing_need_not_be_earned(past, level):
