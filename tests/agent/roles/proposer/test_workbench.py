@@ -91,6 +91,27 @@ def test_what_an_agent_does_to_its_repository_reaches_nothing_of_the_host(
     assert not (tmp_path / "called").exists()
 
 
+SUBMODULE = """
+git init -q /work/scratch/lib && cd /work/scratch/lib && printf 'x = 1\\n' > lib.py && git add . && git -c user.name=a -c user.email=a@b commit -qm one
+cd /work/repo && git -c protocol.file.allow=always submodule --quiet add /work/scratch/lib lib && git status --short
+"""
+
+
+def test_a_submodule_is_handed_in_as_the_files_that_it_holds(lab, walled):
+    """A commit that points into another repository would be lost with the sandbox."""
+    proposal = lab.run(
+        Puppet(bash(SUBMODULE), SUBMIT, bash("git diff HEAD --stat && rm .gitmodules"), SUBMIT)
+    )
+    said = texts(lab)
+    assert "exit code 0" in said[0], said[0]
+    assert ".gitmodules" in said[1]
+    assert "exit code 0" in said[2], said[2]
+    assert proposal.outcome is ProposalOutcome.SUBMITTED, said
+    held = {entry.path: entry.content for entry in proposal.tree}
+    assert held["lib/lib.py"] == b"x = 1\n"
+    assert not any(".git" in path for path in held)
+
+
 def test_the_editor_shows_what_it_compares_with(lab, walled):
     lab.tree = (
         FileEntry(path="dos.py", content=b"\xef\xbb\xbfa = 1\r\nb = 2\r\n\tc = 3\r\n"),
