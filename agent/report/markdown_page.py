@@ -91,7 +91,7 @@ def _round_row(each: ReportedRound) -> str:
     idea = line.hypothesis or "(no hypothesis)"
     cells = (
         line.label,
-        _safe(". ".join([idea, *notes])),
+        _safe(". ".join([idea.rstrip(". "), *notes]) if notes else idea),
         _safe(line.ended_as),
         _safe(interval_text(line.searched)),
         _safe(interval_text(each.confirm)) if each.confirm else "",

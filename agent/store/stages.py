@@ -13,6 +13,8 @@ from rsi.agent.store.steps.record import StepRecord
 class Stage(StrEnum):
     """Where a campaign's wall time goes."""
 
+    BRIEF = "brief"
+    """What the model is told is put together, with a run of a new champion under the profiler."""
     PROPOSE = "propose"
     MEASURE = "measure"
     REVIEW = "review"
@@ -22,6 +24,7 @@ class Stage(StrEnum):
 
 
 _STAGES = {
+    Step.BRIEF: Stage.BRIEF,
     Step.PROPOSE: Stage.PROPOSE,
     Step.MEASURE: Stage.MEASURE,
     Step.REVIEW: Stage.REVIEW,

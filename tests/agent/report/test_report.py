@@ -500,7 +500,7 @@ def test_stage_times_sum_to_the_time_under_way_with_audits_and_without_pauses():
         return finished(left(name), started_at=at(seconds), wall_s=wall_s)
 
     steps = [
-        step(Step.PROPOSE, 5, 60), step(Step.MEASURE, 65, 10), step(Step.REVIEW, 75, 5),
+        step(Step.BRIEF, 2, 3), step(Step.PROPOSE, 5, 60), step(Step.MEASURE, 65, 10), step(Step.REVIEW, 75, 5),
         step(Step.DECIDE, 90, 0), step(Step.PROMOTE, 90, 2),
     ]  # fmt: skip
     kinds = CampaignEventKind
@@ -510,8 +510,8 @@ def test_stage_times_sum_to_the_time_under_way_with_audits_and_without_pauses():
     ]  # fmt: skip
     found = {each.stage: each.wall_s for each in stage_times([steps], events)}
     assert found == {
-        Stage.PROPOSE: 30.0, Stage.MEASURE: 10.0, Stage.REVIEW: 5.0, Stage.WAIT: 10.0, Stage.AUDIT: 38.0,
-        Stage.OTHER: 7.0,
+        Stage.BRIEF: 3.0, Stage.PROPOSE: 30.0, Stage.MEASURE: 10.0, Stage.REVIEW: 5.0, Stage.WAIT: 10.0,
+        Stage.AUDIT: 38.0, Stage.OTHER: 4.0,
     }  # fmt: skip
     assert sum(found.values()) == worked_s(events, at(999)) == 100.0
     under_way = stage_times([steps], events[:-1], now=at(120))
