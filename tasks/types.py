@@ -183,16 +183,27 @@ class GuardRule:
     max_value: float | None
 
 
+COUNTED = frozenset({"model_tokens", "trained_tokens", "env_steps", "calls"})
+"""Units of a budget that a harness counts while it serves a run: exact, and the same on every machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """What one run may spend of the scarce thing, declared beforehand."""
 
     unit: str
-    """"cpu_s" or "wall_s": what the host reads of a run."""
+    """"cpu_s" or "wall_s" as the host reads them, or one of COUNTED."""
     limit: float
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the harness counts it."""
+        return self.unit in COUNTED
+
     def overspent(self, execution: ExecResult) -> str:
-        """By how much a run went over it, in one sentence; empty when it did not."""
+        """By how much a run went over it on the host's clocks, in one sentence; empty when it did not."""
+        if self.is_counted:
+            return ""
         spent = execution.cpu_s if self.unit == "cpu_s" else execution.wall_s
         return f"spent {spent:.4g} of {self.limit:g} {self.unit}" if spent > self.limit else ""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rsi.tasks.format.task_file import ChangedQualityTable, ProfileTable, QualityTable, RsiTable
 from rsi.tasks.format.toml_files import Place, did_you_mean
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import Clock, Device, Honesty
+from rsi.tasks.types import COUNTED, Clock, Device, Honesty, Pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +158,13 @@ def _guards_on_tests_have_tests(rsi: RsiTable, track: str) -> Iterator[Contradic
             yield _of("guard", found=f"has {rule.name!r}", expected=expected)
 
 
+def _what_is_counted_is_served(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
+    if rsi.budget is not None and rsi.budget.unit in COUNTED and rsi.pattern is not Pattern.SERVED:
+        found = f"is {rsi.budget.unit!r} with the pattern {rsi.pattern.value}"
+        expected = "cpu_s or wall_s: only a harness that serves each call of a run can count what it spends"
+        yield _of("budget", "unit", found=found, expected=expected)
+
+
 def _a_budget_can_be_spent(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
     for name, profile in rsi.profile.items():
         if profile.budget_limit is not None and rsi.budget is None:
@@ -185,6 +192,7 @@ RULES: tuple[Callable[[RsiTable, str], Iterator[Contradiction]], ...] = (
     _required_work_is_timed_on_processors,
     _pairs_run_beside_each_other_on_cpu_time,
     _guards_on_tests_have_tests,
+    _what_is_counted_is_served,
     _a_budget_can_be_spent,
 )
 

@@ -27,11 +27,6 @@ from rsi.tasks.format.tables import (
 from rsi.tasks.guards import BY_NAME
 from rsi.tasks.types import Clock, Device, Direction, Honesty, MetricKind, Pattern
 
-NOT_METERED = dict.fromkeys(
-    ("model_tokens", "trained_tokens", "env_steps", "calls"),
-    "nobody could meter it: a candidate runs apart from its harness, and only the host's clocks see the run",
-)
-"""Units that other formats know, and why a run cannot be held to them."""
 NO_CLOCKS = {
     "device_s": "the host has no clock for a device's own seconds; a task that runs on a GPU is timed by wall_s, because "
     "a run holds its GPUs alone for as long as it is measured"
@@ -198,8 +193,9 @@ class TestsTable(Table):
 class BudgetTable(Table):
     """What one run may spend of the scarce thing."""
 
-    unit: Annotated[Literal["cpu_s", "wall_s"], refusing(NOT_METERED)]
-    """as the host reads it; a run that spends more ends as `timeout`"""
+    unit: Literal["cpu_s", "wall_s", "model_tokens", "trained_tokens", "env_steps", "calls"]
+    """seconds as the host reads them, or with the pattern `served` what the harness counts and refuses beyond the limit; a run
+    that spends more ends as `timeout`"""
     limit: Positive
     """of one run"""
 

@@ -55,10 +55,13 @@ def read_result(content: bytes, task: Task, profile: Profile, instance: Instance
     except ValueError:
         names = ", ".join(GradeOutcome)
         raise reader.error(f"has outcome {value['outcome']!r}, expected one of {names}") from None
+    reason = str(value.get("reason") or "")
+    if outcome is GradeOutcome.OK and (over := _over_counted(reader, value, profile)):
+        outcome, reason = GradeOutcome.OUT_OF_BUDGET, over
     is_ok = outcome is GradeOutcome.OK
     return Grade(
         outcome=outcome,
-        reason=str(value.get("reason") or ""),
+        reason=reason,
         metric_value=_metric_value(reader, value, task, is_ok=is_ok),
         quality=_quality(reader, value, profile, is_ok=is_ok),
         guards=_guards(reader, value),
@@ -105,6 +108,22 @@ class _Reader:
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise self.error(f"has {key} {found!r:.80}, expected a list of objects")
         return found
+
+
+def _over_counted(reader: _Reader, value: Mapping[str, object], profile: Profile) -> str:
+    """By how much a run went over what its harness counted, held against task.toml's limit; empty when it did not.
+
+    Raises:
+        HarnessError: The budget is one that the harness counts, and it states no count.
+    """
+    budget = profile.budget
+    if budget is None or not budget.is_counted:
+        return ""
+    spent = value.get("spent")
+    used = reader.number(spent, "used") if isinstance(spent, dict) else None
+    if used is None:
+        raise reader.error(f"states no count of {budget.unit}, which [rsi.budget] is in")
+    return f"spent {used:g} of {budget.limit:g} {budget.unit}" if used > budget.limit else ""
 
 
 def _check_identity(

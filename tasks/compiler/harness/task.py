@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness_kit import Check, Graded, Part, canonical_json, stdlib_random
 from harness_kit.frames import Frame
-from harness_kit.serving import Refusal, dispatch
-from harness_kit.verbs import InstanceFolder, Request
+from harness_kit.serving import Meter, Refusal, dispatch
+from harness_kit.verbs import InstanceFolder, Request, declared_task
 
 from harness.dialect import Dialect, draw_dialect
 from harness.programs import Program, draw_programs
@@ -54,7 +54,9 @@ class CompilerHarness:
         stored = json.loads((instance.secret / "programs.json").read_text(encoding="utf-8"))
         order = stdlib_random(instance.request.seed, "order")
         programs = {name: [_program(each) for each in stored[name]] for name in stored}
-        return Session(programs, order)
+        budget = declared_task()["budget"]
+        assert isinstance(budget, dict)
+        return Session(programs, order, Meter(unit=budget["unit"], limit=budget["limit"]))
 
     def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:
         rng = stdlib_random(request.seed, "selfcheck")
@@ -109,8 +111,12 @@ class Session:
     """One candidate's programs, in an order that says nothing of their class."""
 
     def __init__(
-        self, programs: Mapping[str, Sequence[tuple[int, Program]]], rng: random.Random
+        self,
+        programs: Mapping[str, Sequence[tuple[int, Program]]],
+        rng: random.Random,
+        meter: Meter,
     ) -> None:
+        self._meter = meter
         self._asked = [
             _Asked(group=name, program=program, dialect=dialect, is_repeat=False)
             for name, found in programs.items()
@@ -123,6 +129,7 @@ class Session:
         self._calls = {"next": self._next, "bytecode": self._bytecode}
 
     def answer(self, call: str, frame: Frame) -> Frame:
+        self._meter.spend(1)
         return dispatch(self._calls, call, frame)
 
     def _next(self, _: Frame) -> Frame:
@@ -174,6 +181,7 @@ class Session:
                     evidence=f"{unlike} of {len(repeats)} texts that came twice",
                 ),
             ),
+            used=self._meter.used,
             hidden_reads=1,
             reply_digest=hashlib.sha256(said.encode()).hexdigest(),
         )

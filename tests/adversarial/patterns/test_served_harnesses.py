@@ -100,6 +100,20 @@ def test_many_calls_that_nobody_reads_the_answers_of_win_nothing(attacked):
     assert float(said) < 0.05
 
 
+def test_calls_beyond_the_budget_are_refused_and_counted_no_more(attacked):
+    found, said = attacked(
+        """def ask():
+    link.sendall(NEXT)
+    size = struct.unpack(">I", link.recv(4, socket.MSG_WAITALL))[0]
+    return json.loads(link.recv(size, socket.MSG_WAITALL))
+said = [ask() for _ in range(300)]
+refused = [each for each in said if "refused" in each]
+assert len(refused) == 60 and "over the budget: 1 calls" in refused[0]["refused"], (len(refused), refused[:1])
+os._exit(0)"""
+    )
+    assert found is GradeOutcome.OK, said
+
+
 def test_a_child_that_keeps_the_connection_holds_nobody_up(attacked):
     """The run is over when its own process is; what it left behind ends with it, and the harness grades what it has."""
     found, said = attacked(

@@ -57,6 +57,8 @@ CASES = [
      "rsi.profile.large.pairs_at_once is 2 with the clock result, expected 1: only CPU seconds are told apart when pairs run beside each other."),
     ("_guards_on_tests_have_tests", {'name = "max_rss_bytes"': 'name = "tests_cpu_s"'},
      "rsi.guard has 'tests_cpu_s', expected a table [rsi.tests] beside it."),
+    ("_what_is_counted_is_served", {"[rsi.candidate]": WALL_BUDGET.replace("wall_s", "env_steps")},
+     "rsi.budget.unit is 'env_steps' with the pattern artifact, expected cpu_s or wall_s: only a harness that serves each call of a run can count what it spends."),
     ("_a_budget_can_be_spent", {SMOKE: f"{SMOKE}\nbudget_limit = 4"},
      "rsi.profile.smoke.budget_limit has nothing to replace, expected a table [rsi.budget] beside it."),
     ("_a_budget_can_be_spent", {"[rsi.candidate]": WALL_BUDGET.replace("15", "30")},

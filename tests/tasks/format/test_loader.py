@@ -230,8 +230,8 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
         (
             "[rsi.profile.smoke.limits]",
             '[rsi.budget]\nunit = "calls"\nlimit = 4\n[rsi.profile.smoke.limits]',
-            "task.toml: rsi.budget.unit is the text 'calls', expected one of cpu_s, wall_s; nobody could meter it: a "
-            "candidate runs apart from its harness, and only the host's clocks see the run.",
+            "task.toml: rsi.budget.unit is 'calls' with the pattern artifact, expected cpu_s or wall_s: only a harness "
+            "that serves each call of a run can count what it spends.",
         ),
         (
             "[rsi.profile.smoke.limits]",

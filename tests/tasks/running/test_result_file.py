@@ -11,7 +11,7 @@ from rsi.tasks.errors import HarnessError
 from rsi.tasks.format.loader import load_task, profile_of
 from rsi.tasks.harness_kit import canonical_json
 from rsi.tasks.running.result_file import read_result
-from rsi.tasks.types import Clock, Direction, GradeOutcome, Instance
+from rsi.tasks.types import Budget, Clock, Direction, GradeOutcome, Instance
 
 TASK = load_task("toy")
 PROFILE = profile_of(TASK)
@@ -49,6 +49,27 @@ def test_a_sound_result_becomes_a_grade():
     assert graded.quality_values == {"excess_bpb": 0.01}
     assert graded.result["task"] == "toy"
     assert len(graded.result_sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("spent", "outcome"),
+    [
+        ({"unit": "calls", "used": 4, "limit": 4, "by": "harness"}, GradeOutcome.OK),
+        ({"unit": "calls", "used": 5, "limit": 99, "by": "harness"}, GradeOutcome.OUT_OF_BUDGET),
+    ],
+)
+def test_what_a_harness_counted_is_held_against_the_limit_of_task_toml(spent, outcome):
+    profile = replace(PROFILE, budget=Budget(unit="calls", limit=4))
+    found = read_result(canonical_json(result(spent=spent)), TASK, profile, INSTANCE)
+    assert found.outcome is outcome
+    assert found.reason == ("" if outcome is GradeOutcome.OK else "spent 5 of 4 calls")
+
+
+@pytest.mark.parametrize("spent", [None, {"unit": "calls", "used": None, "limit": 4, "by": "host"}])
+def test_a_harness_that_counts_nothing_of_a_counted_budget_has_failed(spent):
+    profile = replace(PROFILE, budget=Budget(unit="calls", limit=4))
+    with pytest.raises(HarnessError, match="states no count of calls"):
+        read_result(canonical_json(result(spent=spent)), TASK, profile, INSTANCE)
 
 
 def test_a_limit_is_judged_by_task_toml_not_by_the_file():
