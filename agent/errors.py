@@ -20,6 +20,7 @@ AgentError
 │   ├── LineageBehindError       the repository lacks a commit that the ledger has as champion
 │   ├── UnaccountedChampionError no record accounts for the champion that git has
 │   └── UnknownCommitError       no such commit in the lineage; also a LookupError
+├── BackupError                  a backup cannot be written, read or put in place
 └── HomeError                    the home folder cannot be used; also an OSError
 """
 
@@ -102,6 +103,10 @@ class UnaccountedChampionError(LineageError):
 
 class UnknownCommitError(LineageError, LookupError):
     """No such commit in this lineage."""
+
+
+class BackupError(AgentError):
+    """A home cannot be backed up, or made of a backup; nothing was overwritten."""
 
 
 class HomeError(AgentError, OSError):

@@ -386,6 +386,10 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="lm_training", help=argparse.SUPPRESS)
 
 
+def _backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="the backup's file")
+
+
 VERBS: tuple[Verb, ...] = (
     Verb(
         "try",
@@ -458,6 +462,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("horizon", "horizon", "the length of task that each model finishes half of the time"),
     Verb("report", "reading", "write a campaign's report as HTML and Markdown", _report),
     Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
+    Verb("backup", "operating.keeping", "write ledger, queue and lineages to one file", _backup),
+    Verb("restore", "operating.keeping", "make an empty home of a backup", _backup),
     Verb("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
     Verb(
         "scaffold",
