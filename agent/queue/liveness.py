@@ -89,15 +89,8 @@ def may_go_on(ledger: Ledger, campaign_id: str, worker: WorkerRecord) -> bool:
     What was measured on one class says nothing beside what is measured on another, so a campaign never changes it. One that
     nobody began, or that a worker of an older version began, may go on anywhere.
     """
-    begun_on = class_of(ledger, campaign_id)
+    begun_on = ledger.machine_class(campaign_id)
     return begun_on is None or worker.hardware is None or begun_on == worker.hardware.class_id
-
-
-def class_of(ledger: Ledger, campaign_id: str) -> str | None:
-    """The class of machines that a campaign was begun on; None while any will do."""
-    holder_id = ledger.holder(campaign_id).worker_id
-    holder = next((each for each in ledger.workers() if each.id == holder_id), None)
-    return None if holder is None or holder.hardware is None else holder.hardware.class_id
 
 
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:

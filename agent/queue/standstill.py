@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rsi.agent.queue.liveness import class_of, is_alive
+from rsi.agent.queue.liveness import is_alive
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignState, CampaignSummary, WorkerRecord
@@ -59,7 +59,7 @@ def standstills(
         holder_id = ledger.holder(each.record.id).worker_id
         holder = alive.get(holder_id or "")
         if each.state is CampaignState.QUEUED or holder is None:
-            begun_on = class_of(ledger, each.record.id)
+            begun_on = ledger.machine_class(each.record.id)
             classes = {
                 None if other.hardware is None else other.hardware.class_id
                 for other in alive.values()

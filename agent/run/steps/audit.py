@@ -51,7 +51,10 @@ def _audited_before(campaign_context: CampaignContext, champion: str) -> str | N
     found = [
         (audit.at, each.record.id)
         for each in ledger.campaigns(lineage=own.lineage)
-        if each.record.id != own.id and each.record.task_digest == own.task_digest
+        if each.record.id != own.id
+        and each.record.task_digest == own.task_digest
+        # What another class of machine measured says nothing about this one.
+        and ledger.machine_class(each.record.id) == ledger.machine_class(own.id)
         for audit in audits_in(ledger.campaign_events(each.record.id))
         if audit.commit == champion
     ]

@@ -68,6 +68,14 @@ class WorkerFacts(FactStore):
             row = connection.execute(query.where(holders.c.campaign_id == campaign_id)).first()
         return Holder(worker_id=row[0], epoch=row[1]) if row else Holder(worker_id=None, epoch=0)
 
+    def machine_class(self, campaign_id: str) -> str | None:
+        """The class of machines that a campaign is run on; None while nobody began it, or an older version did."""
+        query = select(workers.c.body).join(holders, holders.c.worker_id == workers.c.id)
+        with self._database.read() as connection:
+            body = connection.scalar(query.where(holders.c.campaign_id == campaign_id))
+        hardware = None if body is None else decode(WorkerRecord, body).hardware
+        return None if hardware is None else hardware.class_id
+
     def take_campaign(
         self,
         campaign_id: str,

@@ -9,11 +9,12 @@ from tests.agent.run import scripted
 
 from rsi.agent.cli.entry import main
 from rsi.agent.errors import CampaignLostError
-from rsi.agent.queue.liveness import class_of, this_worker
+from rsi.agent.queue.liveness import this_worker
 from rsi.agent.queue.standstill import standstills
 from rsi.agent.queue.worker import Housekeeping
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import CampaignEventKind, utc_now
+from rsi.evals.types import Purpose
 from rsi.sandboxes.machine.hardware import find_hardware
 
 HERE = find_hardware()
@@ -94,7 +95,7 @@ def test_what_a_dead_worker_left_is_adopted_on_its_class_alone(
     keeper.adopt()
     assert engine.adopted == ([campaign_id] if is_adopted else [])
     assert ledger.holder(campaign_id).worker_id == (keeper.worker.id if is_adopted else dead.id)
-    assert class_of(ledger, campaign_id) == (
+    assert ledger.machine_class(campaign_id) == (
         ELSEWHERE.class_id if hardware is ELSEWHERE else HERE.class_id
     )
     # Where the engine hands it out all the same, it is not run, and nobody else's word is taken away.
@@ -139,3 +140,20 @@ def test_a_worker_of_an_older_version_is_listed_too(ledger, capsys):
     ledger.heartbeat(replace(this_worker(ledger.now()), hardware=None))
     assert main(["workers"]) == 0
     assert "not told" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("hardware", "is_taken"), [(HERE, True), (ELSEWHERE, False)])
+def test_an_audit_of_another_class_is_not_taken_for_ones_own(
+    home, ledger, tmp_path, hardware, is_taken
+):
+    def run_on(hardware, patch):
+        campaign_id = scripted.queue(ledger, tmp_path / "script.toml", [scripted.idea(patch)])
+        worker = replace(this_worker(ledger.now()), hardware=hardware)
+        ledger.heartbeat(worker)
+        ledger.take_campaign(campaign_id, worker.id, after_epoch=0)
+        scripted.run(home, ledger, campaign_id)
+        (record,) = ledger.rounds(campaign_id)
+        return ledger.measurements(record.id, Purpose.AUDIT)
+
+    assert run_on(HERE, "02_row_sums_once")
+    assert bool(run_on(hardware, "01_null")) is not is_taken
