@@ -84,7 +84,8 @@ def read_qualities(
 
 def _reading(words: str, higher: Sequence[str], lower: Sequence[str]) -> Reading:
     named, separator, rest = words.partition("=")
-    is_named = bool(separator and _NAME.fullmatch(named))
+    # `loss=([0-9.]+)` is what progress bars print, `top=acc ([0-9.]+)` names a pattern: the rest then has words of its own.
+    is_named = bool(separator and _NAME.fullmatch(named) and re.search(r"[A-Za-z]", _outside(rest)))
     said = rest if is_named else words
     source, pattern, key, file = Source.PATTERN, said, "", ""
     if match := _FILE.fullmatch(said):
@@ -116,6 +117,11 @@ def _reading(words: str, higher: Sequence[str], lower: Sequence[str]) -> Reading
         key=key,
         file=file,
     )
+
+
+def _outside(pattern: str) -> str:
+    """A pattern without what is in brackets, and without what a backslash says."""
+    return re.sub(r"\\.|\(.*?\)", " ", pattern)
 
 
 def _check_pattern(pattern: str) -> None:

@@ -20,6 +20,8 @@ def one(words, **sides):
         (r"Average loss: ([\d.]+)", "average_loss", Source.PATTERN, Direction.LOWER),
         ("val_acc", "val_acc", Source.PATTERN, Direction.HIGHER),
         ("top=acc ([0-9.]+)", "top", Source.PATTERN, Direction.LOWER),
+        ("loss=([0-9.]+)", "loss", Source.PATTERN, Direction.LOWER),
+        (r"loss=\s*(\d+)", "loss", Source.PATTERN, Direction.LOWER),
         ("out/metrics.json:eval.loss", "loss", Source.FILE, Direction.LOWER),
         ("json:eval.reward", "reward", Source.JSON_LINE, Direction.HIGHER),
     ],
