@@ -2,7 +2,7 @@
 
 Each process appends to a file of its own in $RSI_OBSERVED. Does not: change what the process does, or keep it from anything.
 """
-# ruff: noqa: PTH100 (pathlib is not loaded into a process that is only watched)
+# ruff: noqa: PTH100, PTH120 (pathlib is not loaded into a process that is only watched)
 
 import atexit
 import json
@@ -13,13 +13,18 @@ from typing import Any
 _FOLDER = os.environ.get("RSI_OBSERVED")
 _MOST = 2000
 _seen: set[tuple[str, str]] = set()
+_counts: dict[str, int] = {}
+_OWN = f"{os.path.dirname(os.path.dirname(str(_FOLDER)))}/"
+"""The sandbox's working folder, wherever it is. What a library opens of its own is not noted: there are thousands of it."""
 
 
 def _note(kind: str, what: object) -> None:
-    key = (kind, os.fspath(what) if isinstance(what, str | os.PathLike) else str(what))
-    if key in _seen or len(_seen) > _MOST:
+    text = os.fspath(what) if isinstance(what, str | os.PathLike) else str(what)
+    key = (kind, f"/work/{text.removeprefix(_OWN)}" if text.startswith(_OWN) else text)
+    if key in _seen or _counts.get(kind, 0) >= _MOST:
         return
     _seen.add(key)
+    _counts[kind] = _counts.get(kind, 0) + 1
     with open(f"{_FOLDER}/{os.getpid()}.jsonl", "a", encoding="utf-8", opener=_opener) as stream:
         stream.write(json.dumps(key) + "\n")
 
@@ -38,15 +43,20 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
         if is_writing or (isinstance(mode, str) and set(mode) & set("wax+")):
             _note("writes", place)
         else:
-            _note("opens" if os.access(place, os.F_OK) else "misses", place)
+            _note_read(place)
     elif event == "socket.getaddrinfo":
         _note("asks", arguments[0])
     elif event == "socket.connect" and isinstance(arguments[1], tuple):
         _note("asks", arguments[1][0])
     elif event in {"os.listdir", "os.scandir"} and isinstance(arguments[0], str):
-        _note(
-            "opens" if os.access(arguments[0], os.F_OK) else "misses", os.path.abspath(arguments[0])
-        )
+        _note_read(os.path.abspath(arguments[0]))
+
+
+def _note_read(place: str) -> None:
+    if not os.access(place, os.F_OK):
+        _note("misses", place)
+    elif place.startswith(_OWN):
+        _note("opens", place)
 
 
 def _watch_questions() -> None:
@@ -71,7 +81,7 @@ def _last() -> None:
         _note("device", "cuda")
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
-        if isinstance(path, str):
+        if isinstance(path, str) and path.startswith(_OWN):
             _note("loads", path)
 
 
