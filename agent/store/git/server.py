@@ -267,7 +267,9 @@ class LineageServer:
                 timeout_s=timeout_s,
             )
         except GitTimeoutError as error:
-            raise self._error(f"gave no answer in {timeout_s} s; it is asked again") from error
+            raise self._error(
+                f"gave no answer in {timeout_s} s; a campaign asks it again by itself"
+            ) from error
 
     def _path(self) -> Path | None:
         """Where the repository is on a shared folder; None on other servers."""
@@ -301,7 +303,9 @@ class LineageServer:
             )
         found = next((each for each in lines if _PASSING.search(each)), None)
         if found is not None:
-            return self._error(f"cannot be reached ({_short(found)}); it is asked again")
+            return self._error(
+                f"cannot be reached ({_short(found)}); a campaign asks it again by itself"
+            )
         return self._error(f"cannot be used: git said {_short(lines[0] if lines else 'nothing')!r}")
 
     def _error(self, what: str) -> LineageServerError:

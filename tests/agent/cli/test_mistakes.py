@@ -77,6 +77,7 @@ def test_a_place_that_cannot_be_used_is_named(rsi):
         ({"RSI_HOME": "/proc/nowhere"}, "/proc/nowhere"),
         ({"RSI_HOME": "here"}, "relative path"),
         ({"RSI_DATABASE_URL": "postgresql://localhost:1/x"}, "Connection refused"),
+        ({"RSI_LINEAGES_URL": "git@host:x"}, "no ssh://, https:// or file:// URL"),
         ({"RSI_DATABASE_URL": "mysql://x"}, "neither a PostgreSQL URL nor a SQLite file"),
     ):
         done = rsi("run", "toy", **variables)

@@ -13,6 +13,7 @@ from tests.agent.run.test_faults import check_end
 
 from rsi.agent.errors import LineageServerError
 from rsi.agent.run import parking
+from rsi.agent.run.campaign import run_campaign
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -113,7 +114,28 @@ def test_a_failure_of_any_one_call_costs_nothing(shared, fated, tmp_path, fate):
         (calls.parent / "fates").write_text("", encoding="utf-8")
         check(home, campaign_id)
         at += 1
-    assert at > 10
+    assert at >= 9, "opening, baseline, champion, round, candidate and promotion all ask the server"
+
+
+def test_a_campaign_that_waits_for_its_server_ends_when_a_person_stops_it(shared, tmp_path):
+    (tmp_path / "srv").rmdir()
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            ledger.add_request(
+                RequestKind.STOP, actor="person:ada", at=utc_now(), campaign_id=campaign_id
+            )
+
+    with Ledger.open(shared) as ledger:
+        campaign_id = scripted.queue(ledger, tmp_path / "script.toml", [scripted.idea("01_null")])
+        run_campaign(shared, ledger, campaign_id, scripted.Memory(), sleep=sleep)
+        last = ledger.campaign_events(campaign_id)[-1]
+        assert last.kind is CampaignEventKind.FAILED
+        assert "make or mount the folder" in last.reason
+        assert not ledger.charges()
+    assert len(slept) == 3
 
 
 def test_a_lasting_refusal_parks_the_campaign_with_its_reason_until_a_person_stops_it(

@@ -114,7 +114,7 @@ class TestWhatIsShared:
         moved_to = pair[0].champion()
         assert moved_to == pair[1].champion()
         assert moved_to in commits
-        assert all(said in {True, False} or "asked again" in said for said in won), won
+        assert all(said in {True, False} or "asks it again" in said for said in won), won
 
     def test_the_same_candidate_of_both_is_one_and_another_of_that_name_is_refused(self, pair):
         a, b = pair
@@ -223,7 +223,7 @@ class TestTroubleInOneSentence:
             port = closed.getsockname()[1]
         for url in (f"ssh://127.0.0.1:{port}/srv", f"http://127.0.0.1:{port}/team"):
             home = Home(root=tmp_path / "h", lineages_url=url).create()
-            with pytest.raises(LineageServerError, match=r"cannot be reached \(.*asked again"):
+            with pytest.raises(LineageServerError, match=r"cannot be reached \(.*asks it again"):
                 Lineage.open(home, "toy").synchronize()
 
     def test_a_server_that_never_answers_costs_its_time_limit(self, tmp_path, monkeypatch):
