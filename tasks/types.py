@@ -157,6 +157,8 @@ class Metric:
     """Smallest relative improvement worth promoting, 0.02 means 2 percent; declared beforehand."""
     plausible_ratio: float
     """One-step speedup beyond which a person must look, whatever the statistics say."""
+    thresholds: tuple[float, ...] = ()
+    """Gains over the start that a reference elsewhere names; drawn, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ class TaskFacts:
     is_lower_better: bool = True
     minimum_effect: float | None = None
     plausible_ratio: float | None = None
+    thresholds: tuple[float, ...] = ()
+    """Gains over the start that a reference elsewhere names."""
     gain: str = ""
     """What a candidate is whose number is better: "faster" or "better"."""
     honesty: str = ""
@@ -57,6 +59,7 @@ def load_task_facts(root: str, track: str) -> TaskFacts:
         is_lower_better=metric.direction is Direction.LOWER,
         minimum_effect=metric.minimum_effect,
         plausible_ratio=metric.plausible_ratio,
+        thresholds=metric.thresholds,
         gain=metric.kind.rules.gain,
         ratio_word=metric.kind.rules.ratio,
         honesty="" if task.honesty is None else f"{task.honesty.value}, {task.honesty.meaning}",

@@ -127,6 +127,8 @@ class MetricTable(Table):
     """smallest gain worth promoting; 0.02 means 2 percent"""
     plausible_ratio: Annotated[float, Field(gt=1)]
     """beyond it in one step a person looks"""
+    thresholds: Listed[float] = ()
+    """gains over the start that a reference elsewhere names, drawn with the leaderboard; they decide nothing"""
 
     @model_validator(mode="after")
     def _is_what_its_kind_asks(self) -> Self:

@@ -69,6 +69,8 @@ class CampaignView:
     is_lower_better: bool
     minimum_effect: float | None
     plausible_ratio: float | None
+    thresholds: tuple[float, ...]
+    """Gains over the start that a reference elsewhere names; drawn with the leaderboard, and nothing else."""
     gain: str
     """What a candidate is whose number is better: "faster" or "better"."""
     honesty: str

@@ -22,6 +22,7 @@ from rsi.agent.store.round_book import RoundBook, by_round
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.sql.tables import FACT_TABLES
 from rsi.sandboxes.machine.leases import Holder, machine_holder
+from rsi.tasks.types import Start
 from rsi.tui.model.code import Code
 from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.listing import Listing, ListReader
@@ -164,6 +165,8 @@ class Reader:
             is_lower_better=facts.is_lower_better,
             minimum_effect=facts.minimum_effect,
             plausible_ratio=facts.plausible_ratio,
+            # They are over the task's own start.
+            thresholds=facts.thresholds if summary.record.config.start is Start.EASY else (),
             gain=facts.gain,
             honesty=facts.honesty,
             budget_usd=budget_of(summary.record.config, asked_limits(asked)).usd,

@@ -1,6 +1,6 @@
 """Lineage: the tree of champions and candidates, and the leaderboard beside it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -12,6 +12,7 @@ from rsi.agent.report.filters import round_text
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary, PromotionRecord
 from rsi.agent.store.rounds import RoundView
+from rsi.evals.types import Interval
 from rsi.tui.actions import roll_back_to
 from rsi.tui.draw.phrases import (
     EFFECT_CELLS,
@@ -22,7 +23,7 @@ from rsi.tui.draw.phrases import (
     ratio,
     short_commit,
 )
-from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
@@ -64,6 +65,18 @@ SORTINGS: tuple[tuple[str, Callable[[Place], float] | None], ...] = (
     ("dearest first", lambda each: each.view.spend_usd),
 )
 """The first one is the leaderboard's own order, the only one with a line of significance."""
+
+
+def threshold_spans(thresholds: Sequence[float], found: Interval | None) -> Line:
+    """Gains that a reference elsewhere names, those marked that the champion has surely passed."""
+    if not thresholds:
+        return ()
+    spans: list[Span] = [("reference ", Role.DIM)]
+    for each in thresholds:
+        is_passed = found is not None and found.low >= each
+        text = f"{each:g}{TIMES} "
+        spans.append((f"✔{text}", Role.GOOD) if is_passed else (text, Role.DIM))
+    return tuple(spans)
 
 
 class LineageScreen(SteeringActions, FilteredScreen):
@@ -216,9 +229,11 @@ class LineageScreen(SteeringActions, FilteredScreen):
         if failed is not None:
             return ((f"▲ {failed.text}; {failed.offer} ", Role.WARN),)
         found = None if campaign is None else campaign.cumulative
+        passed = () if campaign is None else threshold_spans(campaign.thresholds, found)
         if found is None:
-            return (("against the baseline: measured at the end of a campaign ", Role.DIM),)
-        return (("against the baseline, measured: ", Role.DIM), (f"{interval(found)} ", Role.GOOD))
+            return (("against the baseline: measured at the end of a campaign ", Role.DIM), *passed)
+        measured = f"{interval(found)} "
+        return (("against the baseline, measured: ", Role.DIM), (measured, Role.GOOD), *passed)
 
     def _tree_row(self, index: int) -> Row:
         row = self._tree[index]
