@@ -167,24 +167,15 @@ class ChampionBook:
         self._audits: dict[str, tuple[datetime, tuple[ChampionAudit, ...]]] = {}
         """By campaign, with when it last changed as they were read."""
 
-    def curve(
-        self, lineage: str, campaigns: Sequence[CampaignSummary]
-    ) -> tuple[ChampionPoint, ...]:
-        """The curve of one lineage.
-
-        Args:
-            lineage: Its name.
-            campaigns: All of the ledger or of the lineage, newest first.
-        """
+    def curve(self, lineage: str) -> tuple[ChampionPoint, ...]:
+        """The curve of one lineage; its campaigns are read only where something was promoted."""
         moves = [each for each in self._book.promotions if each.lineage == lineage]
         if not moves:
             return ()
         before: dict[str, int] = {}
         audits: list[PlacedAudit] = []
         tried = 0
-        for each in reversed(campaigns):
-            if each.record.lineage != lineage:
-                continue
+        for each in reversed(self._ledger.campaigns(lineage=lineage)):
             before[each.record.id] = tried
             # A campaign that promoted nothing leaves its champion as it was audited before.
             for audit in self.audits(each) if each.promoted else ():

@@ -158,9 +158,7 @@ class Reader:
             promotions=tuple(
                 each for each in self._book.promotions if each.lineage == summary.record.lineage
             ),
-            champions=self._champions.curve(
-                summary.record.lineage, self._ledger.campaigns(lineage=summary.record.lineage)
-            ),
+            champions=self._champions.curve(summary.record.lineage),
             metric=facts.metric,
             is_lower_better=facts.is_lower_better,
             minimum_effect=facts.minimum_effect,
