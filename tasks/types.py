@@ -24,29 +24,50 @@ class Option(StrEnum):
         return member
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternRules:
+    """How a run of one pattern is carried out."""
+
+    verb: str
+    """What its harness is asked to do: `python -m harness <verb>`."""
+    is_linked: bool
+    """Whether candidate and harness run at the same time and speak through a socket."""
+    is_clocked: bool = False
+    """Whether the harness times single calls, so that work between them is off the clock."""
+
+
 class Pattern(Option):
     """Who runs what, and where the score comes from: those that a run carries out."""
+
+    rules: PatternRules
+
+    def __new__(cls, word: str, meaning: str, rules: PatternRules) -> Self:
+        member = str.__new__(cls, word)
+        member._value_, member.meaning, member.rules = word, meaning, rules
+        return member
 
     ARTIFACT = (
         "artifact",
         "the candidate leaves plain files; the harness grades them in a second sandbox afterwards",
+        PatternRules(verb="grade", is_linked=False),
     )
     SERVED = (
         "served",
         "the harness answers the candidate's calls through a Unix socket, each in a sandbox of its own, and states the "
         "value (clock `result`)",
+        PatternRules(verb="serve", is_linked=True),
     )
-
     CLOCKED_WORKER = (
         "clocked_worker",
         "the harness gives a worker of the candidate's one call after the other through shared memory, checks every answer "
         "and keeps the clock (clock `result`)",
+        PatternRules(verb="drive", is_linked=True, is_clocked=True),
     )
 
     @property
     def is_linked(self) -> bool:
         """Whether candidate and harness run at the same time and speak through a socket."""
-        return self is not Pattern.ARTIFACT
+        return self.rules.is_linked
 
 
 class Direction(Option):
@@ -369,7 +390,9 @@ class Task:
     @property
     def is_timed(self) -> bool:
         """Whether what else the machine does can change the result."""
-        return not (self.pattern is Pattern.SERVED and self.metric.clock is Clock.RESULT)
+        rules = self.pattern.rules
+        is_counted = rules.is_linked and not rules.is_clocked and self.metric.clock is Clock.RESULT
+        return not is_counted
 
     @property
     def repo(self) -> Path:

@@ -73,8 +73,9 @@ class Hosting:
     adapter: type[HostedModel]
     sdk: str | None = None
     """The package that the adapter imports when a model is made; None when it needs none."""
-    own_host: str | None = None
-    """Host of its API, the only one besides what the environment names that its key may be sent to."""
+    own_url: str | None = None
+    """Base URL of its API: where its models are asked when no other is named, and the only place besides what the environment
+    names that its key may be sent to. None for a broker."""
     needs_key: bool = True
     """Whether its own API answers nobody without a key."""
     needs_key_elsewhere: bool = False
@@ -121,7 +122,7 @@ class Hosting:
             spec=context.spec,
             name=context.target,
             key=self._key(context, owner, is_needed=is_key_needed),
-            base_url=base_url,
+            base_url=base_url or self.own_url,
             price=price,
             listed_context_tokens=listed.context_tokens if listed else None,
             is_own_api=base_url is None or urlsplit(base_url).hostname == self._host_of(owner),
@@ -152,6 +153,11 @@ class Hosting:
     def _host_of(self, owner: str) -> str | None:
         return _own_host(owner) if self.is_broker else self.own_host
 
+    @property
+    def own_host(self) -> str | None:
+        """Host of its own API."""
+        return urlsplit(self.own_url).netloc if self.own_url else None
+
 
 def _scripted(context: ModelContext) -> Model:
     script = load_script(context.target, context.task)
@@ -171,7 +177,7 @@ PROVIDERS: tuple[Provider, ...] = (
         make=Hosting(
             adapter=AnthropicModel,
             sdk="anthropic",
-            own_host="api.anthropic.com",
+            own_url="https://api.anthropic.com",
             needs_key_elsewhere=True,
             takes_thinking_tokens=True,
             added_path="/v1/messages",
@@ -184,7 +190,7 @@ PROVIDERS: tuple[Provider, ...] = (
         make=Hosting(
             adapter=OpenAIModel,
             sdk="openai",
-            own_host="api.openai.com",
+            own_url="https://api.openai.com/v1",
             added_path="/chat/completions",
         ),
         meaning="and any server that speaks its protocol, by `?base_url=`",

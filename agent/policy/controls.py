@@ -6,7 +6,7 @@ Does not: run anything. Invariants: which controls a campaign runs is a function
 and lock are functions of the ledger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rsi.agent.errors import AgentError
@@ -59,8 +59,8 @@ HEARSAY = "its quality is more than the run's own word (honesty L0)"
 """What a task lacks whose quality nobody works out, whatever was granted."""
 LOCKED = "promotions are locked: "
 """How a hold begins that is about the evaluator and not about the candidate."""
-POLICY_TIMES = 2
-"""Level 3 asks for twice the controls of level 2: nobody looks before a promotion there."""
+LEVEL_TIMES = {Autonomy.LOW_RISK: 1, Autonomy.POLICY: 2}
+"""How often a level asks for the least number of controls: at level 3 nobody looks before a promotion."""
 NOT_EVIDENCE = frozenset({RoundVerdict.HARNESS_ERROR, RoundVerdict.STOPPED})
 """Endings that say nothing about the evaluator."""
 
@@ -118,13 +118,17 @@ class ControlStanding:
     results: tuple[ControlResult, ...]
     rates: ControlRates
     lock: Lock
-    conditions: tuple[Condition, ...]
-    """What has to hold before policy may promote without a person."""
+    conditions: Mapping[Autonomy, tuple[Condition, ...]]
+    """What has to hold before policy may promote without a person, for each level that lets it."""
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The conditions that do not hold."""
-        return tuple(each.text for each in self.conditions if not each.holds)
+        """The conditions of the lowest such level that do not hold."""
+        return self.missing_for(Autonomy.LOW_RISK)
+
+    def missing_for(self, level: Autonomy) -> tuple[str, ...]:
+        """The conditions of one level that do not hold."""
+        return tuple(each.text for each in self.conditions[level] if not each.holds)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -311,12 +315,7 @@ def autonomy_standing(
             missing=(HEARSAY,),
         )
     whole = task_standing(ledger, campaign)
-    alpha = alpha_for(1, config.campaign_alpha)
-    twice = policy_conditions(whole.results, candidate_alpha=alpha, times=POLICY_TIMES)
-    missing = {
-        Autonomy.LOW_RISK: whole.missing,
-        Autonomy.POLICY: tuple(each.text for each in twice if not each.holds),
-    }
+    missing = {level: whole.missing_for(level) for level in whole.conditions}
     earned = max(
         (level for level in missing if not any(missing[each] for each in missing if each <= level)),
         default=Autonomy.PERSON,
@@ -340,7 +339,10 @@ def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> C
         results=results,
         rates=control_rates(results),
         lock=lock_decision(results, candidate_alpha=alpha),
-        conditions=policy_conditions(results, candidate_alpha=alpha),
+        conditions={
+            level: policy_conditions(results, candidate_alpha=alpha, times=times)
+            for level, times in LEVEL_TIMES.items()
+        },
     )
 
 

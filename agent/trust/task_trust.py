@@ -45,7 +45,7 @@ from rsi.tasks.running.check import (
     says_it_recomputes,
 )
 from rsi.tasks.running.tampering import TAMPERING
-from rsi.tasks.types import GradeOutcome, MeasurePlan, Pattern, Profile, Task
+from rsi.tasks.types import GradeOutcome, MeasurePlan, Profile, Task
 
 AA_PAIRS = 8
 POWER = 0.9
@@ -179,7 +179,7 @@ class Examiner:
 
     def lies(self, base: FileTree) -> tuple[Exploit, ...]:
         """What the baseline left on data of its own, as cheats that hand it in; none where the harness is told nothing."""
-        if self.task.pattern is not Pattern.ARTIFACT:
+        if self.task.pattern.is_linked:
             return ()
         with timing_gpus(self.task) as gpus:
             done = run_baseline(self.task, self.profile, self.backend, gpus or (), number=0)

@@ -11,7 +11,7 @@ from rsi.evals.planted.exploits import Layer
 from rsi.evals.planted.lies import HOST_CLOCKS
 from rsi.evals.types import Interval
 from rsi.tasks.running.check import NO_TESTS
-from rsi.tasks.types import Honesty, Metric, Pattern, Task
+from rsi.tasks.types import Honesty, Metric, Task
 
 GOT_THROUGH = "got_through"
 """How a probe ends that saw or did what its layer must not allow."""
@@ -177,7 +177,7 @@ def _blindness(task: Task, cheats: Sequence[TriedCheat], is_recomputed: bool | N
         found.append(
             f"the quality is not recomputed: the harness says that it takes a run's word; {_MEND}"
         )
-    if is_recomputed is None and task.pattern is Pattern.ARTIFACT:
+    if is_recomputed is None and not task.pattern.is_linked:
         found.append(
             "the harness does not say whether it computes the quality itself: let describe() in harness/ have "
             "`is_recomputed`, true or false"
@@ -248,7 +248,7 @@ def _warnings(
         for each in cheats
         if each.could_have_won(task.metric) is False
     ]
-    if task.pattern is Pattern.ARTIFACT and not any(each.is_for_the_grader for each in cheats):
+    if not task.pattern.is_linked and not any(each.is_for_the_grader for each in cheats):
         found.append(
             "no generic cheat reaches this repo's code, so nothing was tried on the grader but the task's own cheats"
         )

@@ -50,7 +50,6 @@ from rsi.tasks.types import (
     Grade,
     GradeOutcome,
     Instance,
-    Pattern,
     Profile,
     RepoTestRun,
     RepoTests,
@@ -193,7 +192,7 @@ def run_candidate(
             time_slot.wait_for_others()
         output, problem = _read_output(sandbox, task, execution, server)
         tampering = ""
-        if task.pattern is Pattern.CLOCKED_WORKER:
+        if task.pattern.rules.is_clocked:
             tampering = off_the_clock(execution, output, profile)
         if execution.outcome is ExecOutcome.OK and not tampering:
             tampering = tampering_since(given, sandbox, task.candidate.writable)
@@ -318,7 +317,7 @@ def grade(
             task,
             profile,
             (
-                "grade",
+                task.pattern.rules.verb,
                 "--instance",
                 "instance",
                 "--artifact",

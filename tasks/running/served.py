@@ -35,7 +35,7 @@ from rsi.tasks.running.harness_sandbox import (
     last_words,
 )
 from rsi.tasks.running.result_file import MAX_RESULT_BYTES, RESULT_NAME
-from rsi.tasks.types import Instance, Pattern, Profile, Task
+from rsi.tasks.types import Instance, Profile, Task
 
 LINK = "/link"
 """Where both sandboxes see the socket's folder."""
@@ -178,7 +178,7 @@ def serving(
         server = Server(folder, sandbox, task)
         pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="harness"))
         stack.callback(server.abandon)
-        verb = "drive" if task.pattern is Pattern.CLOCKED_WORKER else "serve"
+        verb = task.pattern.rules.verb
         words = ("--instance", "instance", "--link", LINK, "--result", f"result/{RESULT_NAME}")
         server.work = pool.submit(
             sandbox.exec,

@@ -1,15 +1,17 @@
 """Backends to test on, each skipped with its reason where it cannot run."""
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from tests.backends import require
 
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
-from rsi.sandboxes.process import ProcessBackend
+from rsi.sandboxes.select import BACKENDS
 from rsi.sandboxes.types import Backend, Environment, Limits, SandboxSpec
 
 BARE = Environment(name="conformance")
+WATCHED = "bubblewrap without control groups"
 
 
 def ready(backend: Backend) -> Backend:
@@ -18,39 +20,52 @@ def ready(backend: Backend) -> Backend:
     return backend
 
 
-@pytest.fixture(scope="session")
-def bubblewrap() -> Backend:
-    return ready(BubblewrapBackend())
-
-
-@pytest.fixture(scope="session")
-def watched_bubblewrap() -> Backend:
-    return ready(BubblewrapBackend(use_cgroups=False))
-
-
-@pytest.fixture(scope="session")
-def process() -> Backend:
-    return ready(ProcessBackend())
-
-
-@pytest.fixture(scope="session")
-def docker_backend() -> Backend:
-    from rsi.sandboxes.docker.backend import DockerBackend
-
-    return ready(DockerBackend())
-
-
-@pytest.fixture(
-    params=[
-        "bubblewrap",
-        pytest.param("watched_bubblewrap", marks=pytest.mark.slow),
-        "process",
-        pytest.param("docker_backend", marks=pytest.mark.docker),
+def kinds() -> list[object]:
+    """Each backend by its name in the table, an added one too, and bubblewrap where it has no control groups."""
+    lanes = {"docker": pytest.mark.docker}
+    named = [(each.name, lanes.get(each.name.partition("+")[0], ())) for each in BACKENDS]
+    return [
+        pytest.param(name, marks=marks) for name, marks in (*named, (WATCHED, pytest.mark.slow))
     ]
-)
-def backend(request: pytest.FixtureRequest) -> Backend:
+
+
+@pytest.fixture(scope="session")
+def backend_named() -> Callable[[str], Backend]:
+    """A backend that is ready, made once for all tests."""
+
+    @cache
+    def named(name: str) -> Backend:
+        if name == WATCHED:
+            return ready(BubblewrapBackend(use_cgroups=False))
+        return ready(next(each for each in BACKENDS if each.name == name).make())
+
+    return named
+
+
+@pytest.fixture(scope="session")
+def bubblewrap(backend_named) -> Backend:
+    return backend_named("bubblewrap")
+
+
+@pytest.fixture(scope="session")
+def watched_bubblewrap(backend_named) -> Backend:
+    return backend_named(WATCHED)
+
+
+@pytest.fixture(scope="session")
+def process(backend_named) -> Backend:
+    return backend_named("process")
+
+
+@pytest.fixture(scope="session")
+def docker_backend(backend_named) -> Backend:
+    return backend_named("docker")
+
+
+@pytest.fixture(params=kinds())
+def backend(request: pytest.FixtureRequest, backend_named) -> Backend:
     """Each backend in turn."""
-    return request.getfixturevalue(request.param)
+    return backend_named(request.param)
 
 
 @pytest.fixture

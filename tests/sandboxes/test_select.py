@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from tests.adversarial.sandbox.conftest import ARENAS
 
 from rsi.sandboxes.errors import BackendUnavailableError
 from rsi.sandboxes.process import ProcessBackend
-from rsi.sandboxes.select import AUTOMATIC, Candidate, choose_backend, pick
-from rsi.sandboxes.types import Availability
+from rsi.sandboxes.select import AUTOMATIC, BACKENDS, Candidate, choose_backend, pick
+from rsi.sandboxes.types import Assurance, Availability
 
 
 def candidate(name: str, is_available: bool, reason: str) -> Candidate:
@@ -33,6 +34,22 @@ def test_a_plain_process_is_never_taken_by_itself():
     assert "process" not in AUTOMATIC
     with pytest.raises(BackendUnavailableError, match=r"get it so.*'process'"):
         pick([candidate("bubblewrap", False, "get it so"), candidate("process", True, "")])
+
+
+@pytest.mark.parametrize(
+    "kind", [each for each in BACKENDS if each.is_automatic], ids=lambda each: each.name
+)
+def test_only_a_backend_with_walls_is_taken_by_itself(kind):
+    assert kind.make().assurance is not Assurance.NONE, (
+        f"{kind.name} keeps nothing out: is_automatic=False"
+    )
+
+
+def test_every_backend_with_walls_is_attacked():
+    walled = {each.name for each in BACKENDS if each.make().assurance is not Assurance.NONE}
+    assert {name.partition("+")[0] for name in walled} <= set(ARENAS), (
+        "add it to ARENAS in tests/adversarial/sandbox/conftest.py, with a way to take its walls down"
+    )
 
 
 def test_a_plain_process_is_taken_by_name_and_says_what_it_is():

@@ -29,11 +29,11 @@ from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 COLUMNS = (
-    Column(title="control", width=16),
-    Column(title="kind", width=6),
-    Column(title="ended", width=ENDED_CELLS),
+    Column(title="control", width=16, priority=3),
+    Column(title="kind", width=6, priority=2),
+    Column(title="ended", width=ENDED_CELLS, priority=1),
     Column(title="", width=10),
-    Column(title="what was planted", min_width=10, priority=1),
+    Column(title="what was planted", min_width=10),
 )
 BAR_CELLS = 10
 LEAST_SHOWN_S = 0.5
@@ -269,20 +269,18 @@ def ending_lines(found: Whereabouts) -> list[Line]:
 
 
 def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
-    """Where autonomy is, and what policy has to earn before levels 2 and 3 hold on this task."""
+    """Where autonomy is, and what policy has to earn on this task before each level holds."""
     lines: list[Line] = [(("autonomy ", Role.DIM), (autonomy_words(level), Role.STRONG))]
     if found is None:
         return lines
-    missing = found.task.missing
-    word = (
-        "levels 2 and 3 are earned once all of this holds, or granted; sizes that claim nothing need none of it:"
-        if missing
-        else "levels 2 and 3 are earned on this task:"
-    )
-    lines.append(line(word, Role.DIM))
-    for each in found.task.conditions:
-        sign, role = ("✔ ", Role.GOOD) if each.holds else ("○ ", Role.WARN)
-        lines.append(((sign, role), (each.text, Role.TEXT)))
+    for each, conditions in found.task.conditions.items():
+        is_earned = not found.task.missing_for(each)
+        word = "is earned on this task:" if is_earned else "is earned once all of this holds:"
+        lines.append(line(f"level {each.value} {word}", Role.DIM))
+        for condition in conditions:
+            sign, role = ("✔ ", Role.GOOD) if condition.holds else ("○ ", Role.WARN)
+            lines.append(((sign, role), (condition.text, Role.TEXT)))
+    lines.append(line("Or it is granted; a profile that claims nothing asks nothing.", Role.DIM))
     return lines
 
 

@@ -94,17 +94,19 @@ def _docker(without: tuple[str, ...]) -> Backend:
     return DockerBackend(hardening=Hardening(**{names.get(name, name): False for name in without}))
 
 
-@pytest.fixture(
-    params=[
-        "bubblewrap",
-        pytest.param("bubblewrap without control groups", marks=pytest.mark.slow),
-        pytest.param("docker", marks=pytest.mark.docker),
-    ]
-)
+ARENAS = {
+    "bubblewrap": (_bubblewrap, ()),
+    "bubblewrap without control groups": (_watched, pytest.mark.slow),
+    "docker": (_docker, pytest.mark.docker),
+}
+"""Each backend with walls, and how its walls are taken down."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=marks) for name, (_, marks) in ARENAS.items()])
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """Each walled backend in turn; afterwards a fresh sandbox must work as if nothing had happened."""
     kind = request.param
-    make = {"bubblewrap": _bubblewrap, "docker": _docker}.get(kind, _watched)
+    make, _ = ARENAS[kind]
     require(make(()))
     arena = Arena(kind=kind, make=make)
     yield arena

@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
 from rsi.agent.llm.errors import MissingKeyError, ModelSpecError, UnknownPriceError
-from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.llm.naming.keys import KeyRing, key_variable
 from rsi.agent.llm.naming.options import split_spec
 from rsi.agent.llm.naming.prices import PriceTable, load_prices
+from rsi.agent.llm.providers import PROVIDERS, Hosting
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Usage
 
@@ -17,6 +19,24 @@ ENVIRON = {"ANTHROPIC_API_KEY": "sk-ant-0123456789", "OPENAI_API_KEY": "sk-01234
 
 def resolve(spec, environ=None, **more):
     return resolve_model(spec, keys=KeyRing(ENVIRON if environ is None else environ), **more)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [each for each in PROVIDERS if isinstance(each.make, Hosting)],
+    ids=lambda each: each.name,
+)
+def test_a_key_goes_to_the_host_that_its_provider_names(provider):
+    """Any entry, one that is added too: its models ask there, and nowhere else, unless another URL is named."""
+    hosting = provider.make
+    if hosting.is_broker:
+        assert hosting.own_url is None, "a broker has no address of its own"
+        return
+    assert hosting.own_url is not None, f"{provider.name} does not say where its API is: own_url"
+    environ = {key_variable(provider.name): "sk-0123456789"}
+    model = resolve(f"{provider.name}:any?price=free", environ)
+    assert model.has_key
+    assert urlsplit(str(model._client.base_url)).netloc == hosting.own_host
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,8 @@ from rsi.sandboxes.types import Assurance
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "bubblewrap",
-        pytest.param("watched_bubblewrap", marks=pytest.mark.slow),
-        pytest.param("process", marks=pytest.mark.slow),
-        pytest.param("docker_backend", marks=pytest.mark.docker),
-    ],
-)
-def test_every_guarantee_is_kept(name, request):
-    results = run_conformance(request.getfixturevalue(name))
+def test_every_guarantee_is_kept(backend):
+    results = run_conformance(backend)
     assert [
         f"{each.name}: {each.detail}" for each in results if each.state is CheckState.BROKEN
     ] == []
