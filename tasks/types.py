@@ -64,11 +64,6 @@ class Pattern(Option):
         PatternRules(verb="drive", is_linked=True, is_clocked=True),
     )
 
-    @property
-    def is_linked(self) -> bool:
-        """Whether candidate and harness run at the same time and speak through a socket."""
-        return self.rules.is_linked
-
 
 class Direction(Option):
     """Which way is better."""

@@ -27,6 +27,22 @@ def test_every_link_of_a_page_leads_somewhere(page: Path):
         assert is_made or (page.parent / path).exists(), f"{page.name} links to {target}"
 
 
+MENTIONED = re.compile(
+    r"(?<![\w./-])((?:agent|evals|sandboxes|tasks|tui|tests|docs|benchmarks)/[\w./-]+\.(?:py|md|toml))"
+)
+"""A file that is named by its path from the top, in a sentence or in a command."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path):
+    missing = {
+        name
+        for name in MENTIONED.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists() and not (page.parent / name).exists()
+    }
+    assert page.name == "CHANGELOG.md" or not missing, "moved or renamed since"
+
+
 def test_every_page_of_the_site_is_in_its_list():
     listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
     there = {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}

@@ -95,6 +95,7 @@ class CockpitApp(App[None]):
     Screen { color: $foreground; }
     Toast { background: $panel; }
     SearchIcon { display: none; }
+    .-maximized { width: 100% !important; }
     """
 
     def __init__(

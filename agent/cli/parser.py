@@ -25,7 +25,9 @@ environment: RSI_HOME (where data is kept), RSI_CACHE (where environments are ke
              RSI_MAX_LIMITS (what a sandbox may use at most, such as "memory_mb=8192 wall_s=3600"),
              RSI_LEASE_DIR (one folder for the locks of all who measure on this machine),
              RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE, RSI_WHEEL_DIR (where images come from),
-             <PROVIDER>_API_KEY, such as ANTHROPIC_API_KEY (keys of model providers)
+             <PROVIDER>_API_KEY, such as ANTHROPIC_API_KEY (keys of model providers),
+             RSI_<PROVIDER>_KEY_COMMAND (prints the key), RSI_<PROVIDER>_BASE_URL (where its API is),
+             RSI_PRICES (file with prices of models)
 """
 
 

@@ -1,6 +1,6 @@
 """The protocol that every model obeys.
 
-Invariant: `complete` is one attempt. Retries, money and the record are the caller's (`agent.calls`),
+Invariant: `complete` is one attempt. Retries, money and the record are the caller's (`agent.roles.calls`),
 so that each attempt is reserved and settled on its own.
 """
 

@@ -46,7 +46,7 @@ def headroom(task: Task, checks: Sequence[TaskCheck]) -> str:
     product, best = strongest(task)
     if best is None:
         return "no known solution"
-    return f"about {product:.0f}x expected by {best.name} on its parents"
+    return f"about {product:.0f}x expected with {best.name} and the patches that it builds on"
 
 
 def check_words(check: TaskCheck) -> str:

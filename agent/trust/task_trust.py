@@ -179,7 +179,7 @@ class Examiner:
 
     def lies(self, base: FileTree) -> tuple[Exploit, ...]:
         """What the baseline left on data of its own, as cheats that hand it in; none where the harness is told nothing."""
-        if self.task.pattern.is_linked:
+        if self.task.pattern.rules.is_linked:
             return ()
         with timing_gpus(self.task) as gpus:
             done = run_baseline(self.task, self.profile, self.backend, gpus or (), number=0)

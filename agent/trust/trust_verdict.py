@@ -177,7 +177,7 @@ def _blindness(task: Task, cheats: Sequence[TriedCheat], is_recomputed: bool | N
         found.append(
             f"the quality is not recomputed: the harness says that it takes a run's word; {_MEND}"
         )
-    if is_recomputed is None and not task.pattern.is_linked:
+    if is_recomputed is None and not task.pattern.rules.is_linked:
         found.append(
             "the harness does not say whether it computes the quality itself: let describe() in harness/ have "
             "`is_recomputed`, true or false"
@@ -248,7 +248,7 @@ def _warnings(
         for each in cheats
         if each.could_have_won(task.metric) is False
     ]
-    if not task.pattern.is_linked and not any(each.is_for_the_grader for each in cheats):
+    if not task.pattern.rules.is_linked and not any(each.is_for_the_grader for each in cheats):
         found.append(
             "no generic cheat reaches this repo's code, so nothing was tried on the grader but the task's own cheats"
         )

@@ -39,7 +39,7 @@ def score(
         task: Metric with its minimum effect and plausible ratio.
         profile: Plan, quality rules, guards and settings.
         measurements: All stored measurements; those of other purposes are left out.
-        purpose: SCREEN, CONFIRM, AUDIT or CONTROL.
+        purpose: What the pairs were measured for.
         alpha: One-sided error rate of this stage; None takes the plan's.
         source: Facts about both trees, needed when a guard speaks of source.
 

@@ -1,7 +1,7 @@
 """Decide after each pair whether a candidate is faster, is not, or needs another pair.
 
 The statistic is a trimmed-mean t on the log ratios of pairs; the boundary spends a declared error rate over
-the looks, so looking early costs nothing that was not paid for (see the room's README, *Decisions*).
+the looks, so looking early costs nothing that was not paid for (see docs/decisions/evals.md).
 Does not: know of quality, guards or cheats; order the pairs; read a clock.
 Invariant: a function of the log ratios, the plan and the minimum effect alone.
 """

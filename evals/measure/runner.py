@@ -84,7 +84,7 @@ class TaskRunner:
         )
         harness = harness_spec(task, profile, label)
         specs = (harness, *[run] * arms, *[harness] * arms)  # instance, runs, grades
-        if task.pattern.is_linked:
+        if task.pattern.rules.is_linked:
             specs = (harness,)  # the others share a folder that is made with them
         with SandboxPool(self.backend, specs) as pool:
             yield replace(self, backend=pool)

@@ -34,7 +34,7 @@ from rsi.tasks.types import Clock, Instance, Profile, Task
 logger = logging.getLogger(__name__)
 
 MAX_SLICES_S = dict.fromkeys((Purpose.AUDIT, Purpose.BASELINE, Purpose.COMPARE), COARSE_SLICE_S)
-"""A search looks for small gains, which fine slices show; a report says how large the whole is (the room's README)."""
+"""A search looks for small gains, which fine slices show; a report says how large the whole is (docs/decisions/evals.md)."""
 QUIET_WAIT_S = 60.0
 """How long to wait for a quiet second before a pair on a clock that others spoil."""
 

@@ -122,7 +122,7 @@ def _a_clock_sees_what_the_device_does(rsi: RsiTable, track: str) -> Iterator[Co
 
 
 def _a_linked_run_is_not_timed_by_the_host(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
-    if rsi.pattern.is_linked and rsi.metric.clock is not Clock.RESULT:
+    if rsi.pattern.rules.is_linked and rsi.metric.clock is not Clock.RESULT:
         found = f"is {rsi.metric.clock.value!r} with the pattern {rsi.pattern.value}"
         expected = "'result': a candidate that waits for its harness is not timed by the host"
         yield _of("metric", "clock", found=found, expected=expected)

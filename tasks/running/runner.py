@@ -117,7 +117,7 @@ def run_spec(
     gpus: tuple[str, ...] = (),
 ) -> SandboxSpec:
     """The sandbox of one run; the arguments are those of `run_candidate`."""
-    link = link_variables() if task.pattern.is_linked else {}
+    link = link_variables() if task.pattern.rules.is_linked else {}
     return SandboxSpec(
         environment=task.environment,
         limits=replace(profile.limits, cpus=cpus),
@@ -166,7 +166,7 @@ def run_candidate(
         *below("io/out", _EMPTY),
     )
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(shared_folder()) if task.pattern.is_linked else None
+        folder = stack.enter_context(shared_folder()) if task.pattern.rules.is_linked else None
         if folder is not None:
             spec = replace(spec, mounts=(Mount(source=folder, target=LINK),))
             files = (*files, *link_files())
@@ -300,7 +300,7 @@ def grade(
         HarnessError: The harness failed or its result file breaks the schema.
         SandboxError: The sandbox itself failed.
     """
-    if task.pattern.is_linked:
+    if task.pattern.rules.is_linked:
         return _checked(output_tree, task, profile, instance)
     with backend.open(harness_spec(task, profile, label)) as sandbox:
         sandbox.put(

@@ -8,7 +8,7 @@ from rsi.tui.model.view import CampaignView
 
 
 def sentence_line(view: RoundView, campaign: CampaignView | None) -> Line:
-    """The one plain sentence, behind the sign of where the round is."""
+    """One line: the sign of a round's state, then its summary sentence."""
     text, role = ended(view)
     sign = text.split(" ", 1)[0]
     said = round_sentence(view) if campaign is None else round_sentence(view, gain=campaign.gain)

@@ -54,7 +54,7 @@ class Scope(StrEnum):
     SETTINGS = (
         "settings",
         "Settings",
-        "Keys, theme, workers and keys that are set.",
+        "Key bindings, theme, workers, and which API keys are set.",
         "settings:SettingsScreen",
     )
 

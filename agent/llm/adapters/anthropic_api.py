@@ -1,6 +1,6 @@
 """`anthropic:` models through Anthropic's SDK and its Messages API, streaming.
 
-The SDK is imported when the model is made. Its own retries are off: `agent.calls` retries, so that each attempt is
+The SDK is imported when the model is made. Its own retries are off: `agent.roles.calls` retries, so that each attempt is
 reserved and settled. The SDK sends; `reading` reads, since servers break the form of events in ways that it does not.
 """
 

@@ -1,6 +1,6 @@
 """`openai:` models and everything that speaks Chat Completions (vLLM, Ollama, LM Studio), through OpenAI's SDK.
 
-The SDK is imported when the model is made. Its own retries are off: `agent.calls` retries, so that each
+The SDK is imported when the model is made. Its own retries are off: `agent.roles.calls` retries, so that each
 attempt is reserved and settled.
 """
 

@@ -1,7 +1,7 @@
 """The proposer's loop: one model, one sandbox, turns until it submits, gives up or runs out.
 
 `propose` prepares and names the outcome; `turns` has the loop itself, `tools` what the model can do.
-Invariants: money is reserved before each call (`agent.calls`); whatever the model or the sandbox does ends
+Invariants: money is reserved before each call (`agent.roles.calls`); whatever the model or the sandbox does ends
 as a `Proposal`, only our own failures raise.
 """
 

@@ -36,7 +36,7 @@ LINKED_CHEATS = [
         name, cheat, marks=pytest.mark.slow if cheat.name in SAMPLE else pytest.mark.exhaustive
     )
     for name, cheat in CHEATS
-    if TASKS[name].pattern.is_linked and cheat.name not in BY_CLOCK
+    if TASKS[name].pattern.rules.is_linked and cheat.name not in BY_CLOCK
 ]
 
 
@@ -76,7 +76,7 @@ def ending(task: Task, cheat: Cheat, tmp_path: Path, *, with_admission: bool) ->
     runs = measure(
         task,
         profile,
-        BubblewrapBackend() if task.pattern.is_linked else ProcessBackend(),
+        BubblewrapBackend() if task.pattern.rules.is_linked else ProcessBackend(),
         champion,
         candidate,
         purpose=Purpose.SCREEN,

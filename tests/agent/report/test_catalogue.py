@@ -22,7 +22,9 @@ TRUSTED = replace(USABLE, is_deep=True, best="04_count_in_c", gain=GAIN)
 def test_an_unchecked_task_says_how_to_check_it_and_what_its_solutions_are_thought_to_gain():
     said = dict(catalogue_lines(load_task("toy"), ()))
     assert said["here"] == "not checked: rsi task check toy"
-    assert said["headroom"] == "about 4x expected by 04_count_in_c on its parents"
+    assert (
+        said["headroom"] == "about 4x expected with 04_count_in_c and the patches that it builds on"
+    )
     assert said["runs"] == "artifact pattern, device cpu, CPU seconds decide"
 
 

@@ -477,6 +477,23 @@ async def test_the_theme_key_goes_round_and_zoom_fills_the_screen(sample):
         assert screen.maximized is None
 
 
+@pytest.mark.parametrize("mode", [each.value for each in SCREENS.values()])
+async def test_whatever_is_zoomed_is_as_wide_as_the_screen(sample, mode):
+    """A pane has a width of its own beside others, which must not hold when it stands alone."""
+    app = cockpit(sample, mode)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await ready(pilot, mode)
+        panes = [each for each in screen.focus_chain if each.allow_maximize]
+        assert panes
+        for pane in panes:
+            pane.focus()
+            await pilot.press("z")
+            await pilot.pause()
+            assert screen.maximized is not None
+            assert abs(screen.maximized.outer_size.width - app.size.width) <= 2, screen.maximized
+            await pilot.press("z")
+
+
 def test_a_tree_holds_every_candidate_below_its_champion(sample):
     views = [round_view(each, sample.ledger.steps(each.id), sample.ledger.decisions(each.id),
                         sample.ledger.promotions(round_id=each.id)) for each in sample.ledger.rounds("c1120-4f2a")]  # fmt: skip

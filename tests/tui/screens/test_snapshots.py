@@ -1,6 +1,6 @@
 """Screens as text at three sizes, beside what it was when somebody last looked at it.
 
-`RSI_SNAPSHOTS=write pytest tests/tui/test_snapshots.py` takes new ones over; look at the difference before keeping it.
+`RSI_SNAPSHOTS=write pytest tests/tui/screens/test_snapshots.py` takes new ones over; look at the difference before keeping it.
 """
 
 import os

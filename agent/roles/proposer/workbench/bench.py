@@ -1,4 +1,4 @@
-"""What the proposer's tools work on, and what a tool answers."""
+"""The state that a proposer's tools share, and the type of their answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

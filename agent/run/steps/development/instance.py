@@ -42,7 +42,7 @@ def agent_spec(task: Task, profile: Profile, label: str, *, chance: int) -> Sand
         environment=task.environment,
         limits=lowered(wished),
         variables=candidate_variables(profile, chance)
-        | (kit_variables() if task.pattern.is_linked else {}),
+        | (kit_variables() if task.pattern.rules.is_linked else {}),
         gpus=usable_gpus(task),
         keeps_processes=True,
         label=label,
@@ -60,7 +60,7 @@ def put_instance(
     Raises:
         HarnessError: The harness failed.
     """
-    if task.pattern.is_linked:
+    if task.pattern.rules.is_linked:
         sandbox.put(link_files())
     instance = make_instance(task, profile, Purpose.DEV.value, seed, backend, label=label)
     sandbox.put(below("io/public", instance.public))
