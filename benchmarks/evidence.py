@@ -38,19 +38,15 @@ from rsi.evals.types import Purpose, Score
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.time_slices import TimeSlot
 from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits, OnOutput, SandboxSpec
+from rsi.tasks.choices import Clock, Device, Direction, MetricKind, Pattern
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
     CandidateRules,
     CandidateRun,
-    Clock,
-    Device,
-    Direction,
     Grade,
     GradeOutcome,
     Instance,
     Metric,
-    MetricKind,
-    Pattern,
     Profile,
     Task,
 )

@@ -12,9 +12,10 @@ import numpy as np
 
 from rsi.evals.judge.judging import fresh_stages, judge
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose, Verdict
+from rsi.tasks.choices import Direction
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.guards import TESTS
-from rsi.tasks.types import Direction, Profile, QualityRule, Task
+from rsi.tasks.types import Profile, QualityRule, Task
 
 QUIET = Disturbance(load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False)
 GAIN = 1.2

@@ -19,10 +19,10 @@ from rsi.agent.llm.providers import PROVIDERS, Hosting
 from rsi.agent.llm.resolve import provider_forms
 from rsi.agent.search.choose import choose_strategy, strategy_kinds
 from rsi.sandboxes.select import backend_kinds, backend_names
+from rsi.tasks.choices import Clock, Device, Honesty, MetricKind, Option, Pattern
 from rsi.tasks.format.tables import expected, json_schema
 from rsi.tasks.format.task_file import TaskFile
 from rsi.tasks.guards import GUARDS
-from rsi.tasks.types import Clock, Device, Honesty, MetricKind, Option, Pattern
 from rsi.tui.app import CockpitApp
 from rsi.tui.demo.screenshots import SHOTS
 from rsi.tui.model.commands import COMMANDS, SCREENS, Scope

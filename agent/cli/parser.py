@@ -56,7 +56,7 @@ class _PrintVersion(argparse.Action):
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    from rsi.tasks.types import Start
+    from rsi.tasks.choices import Start
 
     _task(parser)
     parser.add_argument("--track", help="track of the task (default: its own default)")

@@ -42,9 +42,10 @@ from rsi.evals.planted.controls import (
     policy_conditions,
 )
 from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.tasks.choices import Honesty
 from rsi.tasks.files.globs import matches
 from rsi.tasks.files.patches import apply_patch
-from rsi.tasks.types import Honesty, Profile, Task
+from rsi.tasks.types import Profile, Task
 
 ACTOR = "control"
 """Who rejects a control at the gate."""

@@ -15,10 +15,11 @@ from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignRecord, utc_now
+from rsi.tasks.choices import Start
 from rsi.tasks.drivers import driver_of
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.starts import strongest
-from rsi.tasks.types import Start, Task
+from rsi.tasks.types import Task
 
 DEFAULT_AUDIT_EVERY = 5
 """Promotions between two audits of a campaign that is queued now: few enough that a drift is found while it can be

@@ -40,9 +40,10 @@ from rsi.sandboxes.machine.ceilings import require_allowed
 from rsi.sandboxes.machine.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
 from rsi.sandboxes.types import FileTree
+from rsi.tasks.choices import Device
 from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.types import Device, Profile, Task
+from rsi.tasks.types import Profile, Task
 
 START_WAIT_S = 30.0
 MAX_LOG_BYTES = 10 << 20

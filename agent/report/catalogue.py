@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from rsi.agent.store.task_checks import TaskCheck
+from rsi.tasks.choices import Clock
 from rsi.tasks.running.starts import strongest
-from rsi.tasks.types import Clock, Task
+from rsi.tasks.types import Task
 
 _CLOCKS = {
     Clock.CPU_S: "CPU seconds decide",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rsi.agent.store.records import CampaignRecord
 from rsi.evals.judge.pairing import DISTURBED_CLOCKS
+from rsi.tasks.choices import Direction
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import load_task
-from rsi.tasks.types import Direction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,10 +30,11 @@ from rsi.evals.measure.floor import with_floor
 from rsi.evals.types import Purpose
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
+from rsi.tasks.choices import Start
 from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.running.starts import start_tree
-from rsi.tasks.types import Profile, Start, Task
+from rsi.tasks.types import Profile, Task
 
 log = logging.getLogger(__name__)
 

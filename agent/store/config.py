@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Self
 
 from rsi.agent.store.codec import Stored, own_fields, stored_fields
-from rsi.tasks.types import Start
+from rsi.tasks.choices import Start
 
 
 class Autonomy(IntEnum):

@@ -18,6 +18,7 @@ from rsi.agent.trial.kept import Asked, Kept, Record, save, tasks_folder
 from rsi.agent.trial.looking import Look, looked_at, variables_of
 from rsi.agent.trial.measuring import SelfCompared, compare_with_itself
 from rsi.agent.trust.task_trust import smallest_detectable
+from rsi.tasks.choices import Clock, Device, Honesty
 from rsi.tasks.errors import HarnessError, NewTaskError
 from rsi.tasks.format.loader import load_task, profile_of
 from rsi.tasks.making.new_task import create_task
@@ -27,7 +28,7 @@ from rsi.tasks.making.own.observing import Observed, last_lines
 from rsi.tasks.making.own.quality_words import Reading, Source
 from rsi.tasks.making.wanted import Wanted
 from rsi.tasks.running.check import run_baseline
-from rsi.tasks.types import Clock, Device, GradeOutcome, Honesty, Task
+from rsi.tasks.types import GradeOutcome, Task
 
 Say = Callable[[str], None]
 

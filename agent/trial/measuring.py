@@ -18,9 +18,10 @@ from rsi.evals.measure.noise import PairNoise, pair_noise
 from rsi.evals.planted.controls import Control, ControlKind
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Score
 from rsi.sandboxes.types import Backend, FileTree
+from rsi.tasks.choices import Clock
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.types import Clock, Profile, Task
+from rsi.tasks.types import Profile, Task
 
 NULL_PAIRS = 2
 MORE_PAIRS = 5

@@ -10,8 +10,9 @@ from rsi.evals.judge.sequential import NOISE_FLOOR
 from rsi.evals.planted.exploits import Layer
 from rsi.evals.planted.lies import HOST_CLOCKS
 from rsi.evals.types import Interval
+from rsi.tasks.choices import Honesty
 from rsi.tasks.running.check import NO_TESTS
-from rsi.tasks.types import Honesty, Metric, Task
+from rsi.tasks.types import Metric, Task
 
 GOT_THROUGH = "got_through"
 """How a probe ends that saw or did what its layer must not allow."""

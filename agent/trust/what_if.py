@@ -29,8 +29,9 @@ from rsi.evals.judge.pairing import sort_runs
 from rsi.evals.judge.quality import breaks_limit
 from rsi.evals.judge.sequential import fixed_interval, log_ratio
 from rsi.evals.types import Finding, Measurement, Purpose, Severity, Verdict
+from rsi.tasks.choices import Direction, Option
 from rsi.tasks.guards import SourceFacts
-from rsi.tasks.types import Direction, Option, Profile, Task
+from rsi.tasks.types import Profile, Task
 
 FIXED_SOURCES = frozenset({"rules", "probe"})
 """Sources of findings that no model's word is in."""

@@ -21,8 +21,9 @@ from rsi.evals.judge.quality import (
 from rsi.evals.judge.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
 from rsi.evals.judge.sessions import MAX_SESSIONS, SESSIONS, decide_sessions, session_plan
 from rsi.evals.types import GuardResult, Measurement, Outcome, Purpose, Verdict
+from rsi.tasks.choices import Direction, MetricKind
 from rsi.tasks.guards import SourceFacts
-from rsi.tasks.types import Direction, MeasurePlan, Metric, MetricKind, Profile, QualityRule, Task
+from rsi.tasks.types import MeasurePlan, Metric, Profile, QualityRule, Task
 
 AGAINST_BASELINE = frozenset({Purpose.BASELINE, Purpose.AUDIT})
 """Purposes whose reference arm is the lineage's round-0 baseline, so that a ratio holds many steps."""

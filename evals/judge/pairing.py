@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from rsi.evals.errors import MeasurementError
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose
-from rsi.tasks.types import Clock, Metric
+from rsi.tasks.choices import Clock
+from rsi.tasks.types import Metric
 
 Pair = tuple[Measurement, Measurement]
 """(champion, candidate) of one pair."""

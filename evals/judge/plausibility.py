@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsi.evals.types import Interval, Measurement
-from rsi.tasks.types import Clock, Direction, Metric
+from rsi.tasks.choices import Clock, Direction
+from rsi.tasks.types import Metric
 
 FLOOR_SETTING = "floor_s"
 """Key in a profile's settings: seconds on the deciding clock of a run that starts, imports and ends."""

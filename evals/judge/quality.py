@@ -14,7 +14,8 @@ from functools import lru_cache
 from rsi.evals.judge.distributions import student_t_quantile
 from rsi.evals.judge.sequential import spent_levels
 from rsi.evals.types import Measurement, QualityResult
-from rsi.tasks.types import Direction, MeasurePlan, QualityRule
+from rsi.tasks.choices import Direction
+from rsi.tasks.types import MeasurePlan, QualityRule
 
 QUALITY_ALPHA = 0.05
 """One-sided error rate of calling a quality kept over all looks of a stage together, and of calling it broken; screen and

@@ -17,8 +17,9 @@ from rsi.evals.judge.pairing import Pair
 from rsi.evals.judge.plausibility import FLOOR_SETTING, check_plausibility
 from rsi.evals.judge.sequential import MIN_PAIRS, fixed_interval
 from rsi.evals.types import Interval, Measurement, Purpose, Score
+from rsi.tasks.choices import Clock
 from rsi.tasks.guards import SourceFacts
-from rsi.tasks.types import Clock, Profile, Task
+from rsi.tasks.types import Profile, Task
 
 SCORE_SCHEMA = 3
 """Raised whenever a rule changes, so that an old digest is never compared with a new rule's."""

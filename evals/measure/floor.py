@@ -17,9 +17,10 @@ from rsi.evals.judge.plausibility import FLOOR_SETTING
 from rsi.evals.measure.machine import timing_cores, timing_machine
 from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.types import Backend, ExecOutcome, FileEntry, FileTree, SandboxSpec
+from rsi.tasks.choices import Clock
 from rsi.tasks.files.globs import matches
 from rsi.tasks.running.variables import candidate_variables
-from rsi.tasks.types import Clock, Profile, Task
+from rsi.tasks.types import Profile, Task
 
 REPEATS = 3
 SIDE = 1024

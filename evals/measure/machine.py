@@ -13,7 +13,8 @@ from rsi.evals.measure.disturbance import physical_cores, quietest_cores
 from rsi.sandboxes.errors import BackendUnavailableError, LeaseTimeoutError, OperatorSettingError
 from rsi.sandboxes.machine.devices import find_gpus, leased_gpus
 from rsi.sandboxes.machine.leases import machine_lock
-from rsi.tasks.types import Device, Profile, Task
+from rsi.tasks.choices import Device
+from rsi.tasks.types import Profile, Task
 
 GPU_WAIT_S = 3600.0
 

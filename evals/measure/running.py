@@ -19,12 +19,12 @@ from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError, TimeSlicesAbandonedError
 from rsi.sandboxes.time_slices import TimeSlices, TimeSlot
 from rsi.sandboxes.types import ExecOutcome, FileTree
+from rsi.tasks.choices import Clock
 from rsi.tasks.errors import TaskError
 from rsi.tasks.guards import TESTS
 from rsi.tasks.types import (
     Budget,
     CandidateRun,
-    Clock,
     Grade,
     GradeOutcome,
     Instance,

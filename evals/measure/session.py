@@ -26,10 +26,11 @@ from rsi.evals.types import Arm, Measurement, Outcome, Purpose
 from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.time_slices import COARSE_SLICE_S, FINE_SLICE_S
 from rsi.sandboxes.types import FileTree
+from rsi.tasks.choices import Clock
 from rsi.tasks.errors import TaskError
 from rsi.tasks.guards import TESTS, TESTS_CPU_S
 from rsi.tasks.harness_kit.seeds import derive_instance_seed
-from rsi.tasks.types import Clock, Instance, Profile, Task
+from rsi.tasks.types import Instance, Profile, Task
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from rsi.evals.planted.exploits import Exploit, Layer, first_reached
 from rsi.evals.types import Arm, Measurement, Outcome
 from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.files.prologue import with_prologue
-from rsi.tasks.types import Clock, Direction, Metric, QualityRule, Task
+from rsi.tasks.types import Metric, QualityRule, Task
 
 FOLDER = "rsi_planted"
 """Folder in the candidate's tree that holds what it hands in."""

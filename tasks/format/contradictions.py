@@ -6,10 +6,11 @@ Does not: check one table alone; `task_file` does. To add one: a function in `RU
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rsi.tasks.choices import Clock, Device, Honesty, Pattern
 from rsi.tasks.format.task_file import ChangedQualityTable, ProfileTable, QualityTable, RsiTable
 from rsi.tasks.format.toml_files import Place, did_you_mean
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import COUNTED, Clock, Device, Honesty, Pattern
+from rsi.tasks.types import COUNTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from rsi.sandboxes.types import Limits
+from rsi.tasks.choices import Clock, Device, Direction, Honesty, MetricKind, Pattern
 from rsi.tasks.format.tables import (
     AnyTable,
     Choice,
@@ -25,7 +26,6 @@ from rsi.tasks.format.tables import (
     refusing,
 )
 from rsi.tasks.guards import BY_NAME
-from rsi.tasks.types import Clock, Device, Direction, Honesty, MetricKind, Pattern
 
 NO_CLOCKS = {
     "device_s": "the host has no clock for a device's own seconds; a task that runs on a GPU is timed by wall_s, because "

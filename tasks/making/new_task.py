@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rsi.sandboxes.types import FileTree
+from rsi.tasks.choices import Direction
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.files.globs import first_match, matches, sparing
 from rsi.tasks.files.trees import text_of, write_tree
@@ -21,7 +22,7 @@ from rsi.tasks.making.repo_copy import RepoCopy, copy_repo, unmatched
 from rsi.tasks.making.repo_facts import Installed
 from rsi.tasks.making.task_files import TaskPlan
 from rsi.tasks.making.wanted import Wanted, check_words
-from rsi.tasks.types import Direction, QualityRule, Task
+from rsi.tasks.types import QualityRule, Task
 
 PACKED_SLACK_BYTES = 256.0
 """Packed arrays differ by some bytes when their numbers do."""

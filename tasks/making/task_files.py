@@ -13,13 +13,14 @@ from pathlib import Path
 from string import Template
 
 from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.tasks.choices import Clock, Direction, Honesty
 from rsi.tasks.files.globs import matches
 from rsi.tasks.files.patches import diff_trees
 from rsi.tasks.files.prologue import with_prologue
 from rsi.tasks.files.trees import below
 from rsi.tasks.making.own.grading import OwnGrading
 from rsi.tasks.making.repo_facts import Installed, is_python, reached_sources
-from rsi.tasks.types import Clock, Direction, Honesty, MeasurePlan, Origin, QualityRule
+from rsi.tasks.types import MeasurePlan, Origin, QualityRule
 
 TEMPLATE = Path(__file__).parent / "template"
 ENTRY_PATH = "rsi_entry/run.py"

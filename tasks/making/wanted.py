@@ -7,12 +7,13 @@ import math
 import re
 from dataclasses import dataclass
 
+from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.making.own.grading import OwnGrading
 from rsi.tasks.making.own.resolving import Chosen
 from rsi.tasks.making.repo_copy import RepoCopy
 from rsi.tasks.making.repo_facts import STANDARD_ENVIRONMENTS
-from rsi.tasks.types import Clock, Direction, MeasurePlan
+from rsi.tasks.types import MeasurePlan
 
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 MAX_NAME = 60

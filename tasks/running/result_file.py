@@ -8,12 +8,11 @@ file is the one to have it.
 import hashlib
 from collections.abc import Mapping
 
+from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.harness_kit.canonical import strict_json
 from rsi.tasks.harness_kit.results import SCHEMA
 from rsi.tasks.types import (
-    Clock,
-    Direction,
     Grade,
     GradeOutcome,
     GuardReading,

@@ -1,10 +1,11 @@
 """What a lineage begins from: the task's own repo, or the strongest of its solutions."""
 
 from rsi.sandboxes.types import FileTree
+from rsi.tasks.choices import Start
 from rsi.tasks.errors import TaskError
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.running.check import patched_tree
-from rsi.tasks.types import Solution, Start, Task
+from rsi.tasks.types import Solution, Task
 
 
 def start_tree(task: Task, start: Start) -> FileTree:

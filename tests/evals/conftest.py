@@ -8,19 +8,8 @@ import pytest
 
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
 from rsi.sandboxes.types import Environment, Limits
-from rsi.tasks.types import (
-    CandidateRules,
-    Clock,
-    Device,
-    Direction,
-    MeasurePlan,
-    Metric,
-    MetricKind,
-    Pattern,
-    Profile,
-    QualityRule,
-    Task,
-)
+from rsi.tasks.choices import Clock, Device, Direction, MetricKind, Pattern
+from rsi.tasks.types import CandidateRules, MeasurePlan, Metric, Profile, QualityRule, Task
 
 QUIET = Disturbance(load_1m=0.1, steal_s=0.0, others_cpu_s=0.0, is_disturbed=False)
 LIMITS = Limits(wall_s=10, memory_bytes=1 << 28)

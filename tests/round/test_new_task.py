@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from rsi.agent.store.round_book import RoundBook
+from rsi.tasks.choices import Clock
 from rsi.tasks.files.patches import diff_trees
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.making.new_task import create_task
 from rsi.tasks.making.wanted import Wanted
-from rsi.tasks.types import Clock
 
 pytestmark = pytest.mark.slow
 

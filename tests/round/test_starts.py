@@ -10,12 +10,12 @@ from rsi.agent.policy.settings import CampaignConfigError, check_config, default
 from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.store.round_book import RoundBook
 from rsi.evals.planted.controls import ControlKind
+from rsi.tasks.choices import Start
 from rsi.tasks.errors import TaskError
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import patched_tree
 from rsi.tasks.running.starts import start_tree, strongest
-from rsi.tasks.types import Start
 
 NULL = "[[round]]\ngive_up = 'no'\n"
 

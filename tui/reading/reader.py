@@ -22,7 +22,7 @@ from rsi.agent.store.round_book import RoundBook, by_round
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.sql.tables import FACT_TABLES
 from rsi.sandboxes.machine.leases import Holder, machine_holder
-from rsi.tasks.types import Start
+from rsi.tasks.choices import Start
 from rsi.tui.model.code import Code
 from rsi.tui.model.view import CampaignView, RoundDetail, View
 from rsi.tui.reading.listing import Listing, ListReader

@@ -31,8 +31,8 @@ from rsi.agent.store.records import CampaignState, CampaignSummary
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import case_at_gate
 from rsi.agent.store.state import ENDED_STATES
+from rsi.tasks.choices import Start
 from rsi.tasks.format.loader import load_task, profile_of
-from rsi.tasks.types import Start
 
 DEFAULT_MODEL = "scripted:demo"
 FOLLOW_POLL_S = 1.0

@@ -39,7 +39,8 @@ from rsi.agent.types import Brief, BudgetExceededError, Look
 from rsi.evals.types import Arm, Finding, Outcome, Purpose
 from rsi.sandboxes.machine.devices import find_gpus
 from rsi.sandboxes.machine.processors import find_processors
-from rsi.tasks.types import Device, Task
+from rsi.tasks.choices import Device
+from rsi.tasks.types import Task
 
 NO_CRITIC = "none"
 MEASURE = "measure"

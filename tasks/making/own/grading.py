@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.tasks.choices import Direction, Honesty
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.files.trees import below, read_tree
 from rsi.tasks.making.own.quality_words import NUMBER, Reading, Source
-from rsi.tasks.types import Direction, Honesty, QualityRule
+from rsi.tasks.types import QualityRule
 
 _SHARE = re.compile(r"(?P<share>\d+(?:\.\d+)?)\s*%\s*of\s+(?P<path>.+)")
 TEMPLATE = Path(__file__).parent.parent / "template" / "own" / "harness"

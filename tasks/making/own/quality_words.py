@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rsi.tasks.choices import Direction
 from rsi.tasks.errors import NewTaskError
-from rsi.tasks.types import Direction
 
 NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")

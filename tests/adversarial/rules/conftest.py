@@ -9,18 +9,8 @@ from rsi.evals.admission.admission import admit
 from rsi.evals.admission.rules.catalogue import RULES, Rule
 from rsi.evals.types import Finding
 from rsi.sandboxes.types import Environment, FileEntry, FileTree, Limits
-from rsi.tasks.types import (
-    CandidateRules,
-    Clock,
-    Device,
-    Direction,
-    MeasurePlan,
-    Metric,
-    MetricKind,
-    Pattern,
-    Profile,
-    Task,
-)
+from rsi.tasks.choices import Clock, Device, Direction, MetricKind, Pattern
+from rsi.tasks.types import CandidateRules, MeasurePlan, Metric, Profile, Task
 
 BASE = {
     "run.py": '''"""Protected entry."""

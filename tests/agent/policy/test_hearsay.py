@@ -10,8 +10,8 @@ from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
+from rsi.tasks.choices import Honesty
 from rsi.tasks.format.loader import load_task, profile_of
-from rsi.tasks.types import Honesty
 
 
 @pytest.mark.parametrize(

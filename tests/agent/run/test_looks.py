@@ -8,7 +8,7 @@ import pytest
 
 from rsi.agent.run.steps.development.noise import compared
 from rsi.agent.run.steps.development.profiling import MARK, profile_told, profiled
-from rsi.tasks.types import Direction
+from rsi.tasks.choices import Direction
 
 LOWER, HIGHER = Direction.LOWER, Direction.HIGHER
 

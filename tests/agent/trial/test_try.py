@@ -8,8 +8,8 @@ from tests.backends import quickest_backend
 from tests.tasks.making.test_new_task import commit, git, write
 
 from rsi.agent.cli.entry import main
+from rsi.tasks.choices import Honesty
 from rsi.tasks.format.loader import load_task
-from rsi.tasks.types import Honesty
 
 TRAIN = """\
 import argparse, json, random

@@ -11,12 +11,12 @@ from rsi.agent.trust.trust_verdict import judge_evaluator
 from rsi.evals.planted.exploits import Layer
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.process import ProcessBackend
+from rsi.tasks.choices import Clock, Honesty
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.making.new_task import create_task
 from rsi.tasks.making.wanted import Wanted
 from rsi.tasks.running.check import says_it_recomputes
-from rsi.tasks.types import Clock, Honesty
 
 TOY = load_task("toy")
 TRAIN = """\

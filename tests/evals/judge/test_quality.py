@@ -18,7 +18,8 @@ from rsi.evals.judge.quality import (
     quality_levels,
 )
 from rsi.evals.types import Arm
-from rsi.tasks.types import Direction, MeasurePlan, QualityRule
+from rsi.tasks.choices import Direction
+from rsi.tasks.types import MeasurePlan, QualityRule
 
 RULE = QualityRule(name="bpb", unit="bits", direction=Direction.LOWER, limit=2.0, margin=0.02)
 PLAN = MeasurePlan(min_pairs=3, max_pairs=8, confirm_pairs=3, alpha=0.05)

@@ -10,7 +10,8 @@ from rsi.evals.errors import EvidenceError, MeasurementError
 from rsi.evals.judge.plausibility import FLOOR_SETTING
 from rsi.evals.judge.score import canonical_digest, score
 from rsi.evals.types import Arm, Outcome, Purpose, Verdict
-from rsi.tasks.types import Clock, Direction, GuardRule, MeasurePlan
+from rsi.tasks.choices import Clock, Direction
+from rsi.tasks.types import GuardRule, MeasurePlan
 
 SCREEN = Purpose.SCREEN
 FASTER = ([3.0, 3.03, 2.98], [2.0, 2.01, 2.0])

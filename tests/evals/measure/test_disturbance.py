@@ -18,8 +18,8 @@ from rsi.evals.measure.machine import timing_gpus
 from rsi.sandboxes.errors import LeaseTimeoutError
 from rsi.sandboxes.machine.devices import Gpu, GpuHealth
 from rsi.sandboxes.machine.leases import leased
+from rsi.tasks.choices import Device
 from rsi.tasks.format.loader import load_task
-from rsi.tasks.types import Device
 
 CORES = os.cpu_count() or 1
 

@@ -16,9 +16,9 @@ from rsi.evals.measure.floor import (
 )
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileEntry
+from rsi.tasks.choices import Clock
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import BUILT_IN, load_task, profile_of
-from rsi.tasks.types import Clock
 
 TOY = load_task(BUILT_IN / "toy")
 

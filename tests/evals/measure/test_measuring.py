@@ -20,12 +20,12 @@ from rsi.evals.measure.session import arm_order, training_seed
 from rsi.evals.types import Arm, Measurement, Outcome, Purpose, Verdict
 from rsi.sandboxes.errors import SandboxBrokenError, TimeSlicesAbandonedError
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry, FileTree
+from rsi.tasks.choices import Clock
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.harness_kit.seeds import seed_commitment
 from rsi.tasks.types import (
     Budget,
     CandidateRun,
-    Clock,
     Grade,
     GradeOutcome,
     GuardRule,

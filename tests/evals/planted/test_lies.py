@@ -7,9 +7,9 @@ import pytest
 from rsi.evals.planted.lies import BaselineResult, lies_of, time_saved
 from rsi.evals.types import Arm, Outcome
 from rsi.sandboxes.types import FileEntry
+from rsi.tasks.choices import Clock
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
-from rsi.tasks.types import Clock
 
 TOY = load_task("toy")
 RULES = TOY.profiles["smoke"].quality

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from rsi.tasks.choices import Clock, MetricKind, Pattern
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.format.loader import find_task, list_tasks, load_task, profile_of, search_folders
 from rsi.tasks.format.toml_files import Problems
 from rsi.tasks.format.tracks import read_track, track_names
-from rsi.tasks.types import Budget, Clock, MetricKind, Pattern
+from rsi.tasks.types import Budget
 
 PROFILE = "[rsi.profile.smoke]\n"
 TRACKS = """

@@ -14,6 +14,7 @@ from rsi.agent.llm.scripted.script import load_script
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Backend
+from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.errors import (
     NewTaskError,
     RepoUnreachableError,
@@ -27,7 +28,7 @@ from rsi.tasks.making.new_task import NewTask, create_task, default_parent
 from rsi.tasks.making.wanted import Wanted
 from rsi.tasks.running.check import check_task, patched_tree
 from rsi.tasks.running.runner import grade, make_instance, run_candidate
-from rsi.tasks.types import Clock, Direction, Origin
+from rsi.tasks.types import Origin
 
 TRAIN = """\
 import json

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.errors import HarnessError
 from rsi.tasks.format.loader import load_task, profile_of
 from rsi.tasks.harness_kit import canonical_json
 from rsi.tasks.running.result_file import read_result
-from rsi.tasks.types import Budget, Clock, Direction, GradeOutcome, Instance
+from rsi.tasks.types import Budget, GradeOutcome, Instance
 
 TASK = load_task("toy")
 PROFILE = profile_of(TASK)

@@ -6,12 +6,12 @@ import shlex
 from pathlib import Path
 
 from rsi.agent.cli.context import emit
+from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.format.loader import find_task, search_folders
 from rsi.tasks.making.new_task import NewTask, create_task, default_parent
 from rsi.tasks.making.repo_copy import size_words
 from rsi.tasks.making.wanted import Wanted
-from rsi.tasks.types import Clock, Direction
 
 
 def new(args: argparse.Namespace) -> int:

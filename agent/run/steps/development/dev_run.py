@@ -16,7 +16,8 @@ from rsi.evals.measure.runner import Runner, TaskRunner
 from rsi.evals.measure.running import deciding_value
 from rsi.evals.types import Purpose
 from rsi.sandboxes.types import ExecOutcome, FileTree
-from rsi.tasks.types import CandidateRun, Clock, Grade, Instance, RepoTestRun, Task
+from rsi.tasks.choices import Clock
+from rsi.tasks.types import CandidateRun, Grade, Instance, RepoTestRun, Task
 
 TAIL_CHARS = 2000
 STOPPED = "not measured: the campaign was stopped while another one used the machine"

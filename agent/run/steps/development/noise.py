@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from rsi.evals.judge.distributions import student_t_quantile
-from rsi.tasks.types import Direction
+from rsi.tasks.choices import Direction
 
 TAIL = 0.025
 """Of each side: the interval holds 95 %."""

@@ -24,17 +24,8 @@ from rsi.sandboxes.types import (
     ExecResult,
     FileEntry,
 )
-from rsi.tasks.types import (
-    CandidateRules,
-    Clock,
-    Device,
-    Direction,
-    Metric,
-    MetricKind,
-    Pattern,
-    Solution,
-    Task,
-)
+from rsi.tasks.choices import Clock, Device, Direction, MetricKind, Pattern
+from rsi.tasks.types import CandidateRules, Metric, Solution, Task
 
 MODEL_PY = (
     "import math\n\n\ndef area(radius):\n    return math.pi * radius * radius\n\n\nSTEPS = 100\n"

@@ -2,11 +2,11 @@
 
 import pytest
 
+from rsi.tasks.choices import Direction
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.making.own.command_words import read_command
 from rsi.tasks.making.own.grading import read_held_out
 from rsi.tasks.making.own.quality_words import Source, read_qualities
-from rsi.tasks.types import Direction
 
 
 def one(words, **sides):
