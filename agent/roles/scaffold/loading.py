@@ -91,6 +91,10 @@ def load_scaffold(folder: Path = DEFAULT) -> Scaffold:
     from rsi.agent.roles.scaffold.scaffold_file import ScaffoldTable, SearchTable
     from rsi.tasks.format.tables import load_table
 
+    if not folder.is_dir():
+        raise ScaffoldError(
+            f"there is no folder {folder}; a scaffold is one with scaffold.toml, search.toml and prompts/"
+        )
     problems = Problems()
     settings = load_table(
         ScaffoldTable, folder / "scaffold.toml", f"scaffold {folder}/scaffold.toml", problems
