@@ -27,7 +27,7 @@ def offered(*words):
     ("words", "expected"),
     [
         (["que"], ["queue"]),
-        (["t"], ["task", "tui"]),
+        (["t"], ["try", "task", "tui"]),
         (["task", "che"], ["check"]),
         (["run", "toy", "--deci"], ["--decide"]),
         (["run", "--decide", ""], ["person", "low-risk", "policy"]),

@@ -24,7 +24,7 @@ MISTAKES = [
     (
         ["run", "toy", "--scaffold", "/nowhere"],
         6,
-        "scaffold /nowhere/scaffold.toml: the file is missing",
+        "there is no folder /nowhere",
     ),
     (["import", "/nowhere.json"], 6, "/nowhere.json cannot be read"),
     (["show", "c1-0001"], 3, "no round 'c1-0001'"),
