@@ -273,14 +273,18 @@ def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
     lines: list[Line] = [(("autonomy ", Role.DIM), (autonomy_words(level), Role.STRONG))]
     if found is None:
         return lines
+    lines.append(line("(granted, earned, or free where a profile claims nothing)", Role.DIM))
+    shown: set[str] = set()
     for each, conditions in found.task.conditions.items():
         is_earned = not found.task.missing_for(each)
-        word = "is earned on this task:" if is_earned else "is earned once all of this holds:"
-        lines.append(line(f"level {each.value} {word}", Role.DIM))
+        word = "is earned on this task" if is_earned else "is earned once this holds"
+        lines.append(line(f"level {each.value} {word}{' too' if shown else ''}:", Role.DIM))
         for condition in conditions:
+            if condition.text in shown:
+                continue
             sign, role = ("✔ ", Role.GOOD) if condition.holds else ("○ ", Role.WARN)
             lines.append(((sign, role), (condition.text, Role.TEXT)))
-    lines.append(line("Or it is granted; a profile that claims nothing asks nothing.", Role.DIM))
+            shown.add(condition.text)
     return lines
 
 
