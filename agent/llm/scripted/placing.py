@@ -115,13 +115,22 @@ def _actions(file: FileDiff, texts: Texts) -> Iterator[Action]:
         verb = "cp -p" if file.is_copy else "mv"
         names = f"{quote(file.old_path or '')} {quote(file.new_path)}"
         yield Command(line=f"mkdir -p -- {quote(folder)} && {verb} -- {names}")
-    if file.old_path is None or (not before and after):
+    if file.old_path is None or (not before and after) or _changes_ends(before, after):
         yield Write(path=file.new_path, content=after)
     else:
         yield from (Edit(path=file.new_path, old=old, new=new) for old, new in edits)
     if file.new_mode not in (None, file.old_mode or PLAIN_MODE):
         sign = "+" if file.new_mode == EXECUTABLE_MODE else "-"
         yield Command(line=f"chmod {sign}x -- {quote(file.new_path)}")
+
+
+def _changes_ends(before: str, after: str) -> bool:
+    """Whether a file whose lines all end in CRLF gets others: an edit keeps line ends, so it is written whole."""
+    return bool(after) and _is_crlf(before) and not _is_crlf(after)
+
+
+def _is_crlf(text: str) -> bool:
+    return text.count("\n") == text.count("\r\n") > 0
 
 
 def _played(file: FileDiff, before: str) -> tuple[list[tuple[str, str]], str]:

@@ -18,7 +18,7 @@ parser.add_argument("--seed", type=int, default=0)
 rng = random.Random(parser.parse_args().seed)
 rows = [float(line) for line in open("data/rows.txt")]
 guess = 0.0
-for _ in range(30000):
+for _ in range(90000):
     guess -= 0.01 * sum(guess - row for row in rows) / len(rows)
 json.dump({"guess": guess + rng.gauss(0, 0.001)}, open("model.json", "w"))
 print("val_loss: %.5f" % (sum((guess - row) ** 2 for row in rows) / len(rows) + rng.random() / 1000))
@@ -102,7 +102,7 @@ def test_on_rows_that_no_run_is_given_a_gain_counts_and_a_forged_number_does_not
     forged = rsi("try")
     assert forged.returncode == 1
     assert "invalid_output" in forged.stdout
-    (repo / "train.py").write_text(TRAIN.replace("range(30000)", "range(18000)"))
+    (repo / "train.py").write_text(TRAIN.replace("range(90000)", "range(45000)"))
     faster = rsi("try")
     assert faster.returncode == 0, faster.stdout
     assert "through the gate: rsi run " in faster.stdout

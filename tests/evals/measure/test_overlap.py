@@ -31,6 +31,7 @@ def use(together_s, busy_s, alone_cpu_s):
         (use(4.0, 2.0, 2.0), 4.1, use(4.0, 2.0, 0.0)),  # others had half of the cores, from both
         (use(4.0, 4.0, 0.0), 8.0, use(4.0, 2.0, 0.0)),  # no longer sleeps, as the champion does
         (use(0.0, 0.0, 1.0), 1.0, use(0.0, 0.0, 0.0)),  # the champion never ran beside it
+        (use(0.1, 0.02, 0.03), 0.05, use(0.1, 0.1, 0.0)),  # shorter than a slice
     ],
 )
 def test_an_honest_arm_puts_nothing_off(own, cpu_s, champion):
@@ -43,6 +44,7 @@ def test_an_honest_arm_puts_nothing_off(own, cpu_s, champion):
         (use(4.0, 0.1, 1.9), 2.0),  # all of its work
         (use(4.0, 1.2, 0.8), 2.0),  # two fifths
         (use(2.0, 0.1, 3.8), 4.0),  # two threads at once, when nobody is there any more
+        (use(0.3, 0.05, 0.15), 0.2),  # short, but three slices of it
     ],
 )
 def test_one_that_waits_for_the_other_to_leave_is_seen(own, cpu_s):

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.agent.roles.proposer.conftest import FolderSandbox, Lab, task_in
 from tests.tasks.files.git_diffs import (
@@ -87,6 +87,9 @@ def test_a_patch_that_no_longer_fits_is_given_up_before_anything_is_changed(lab)
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(pair=pairs_of_trees(st.sampled_from(PRINTABLE_PATHS)), flags=st.sampled_from(["-M", "-C"]))
+@example(pair=({"f": ("100644", "x\r\n")}, {"f": ("100644", "a\n")}), flags="-M")
+@example(pair=({"f": ("100644", "x\r\ny\r\n")}, {"f": ("100644", "x\r\ny\n")}), flags="-M")
+@example(pair=({"f": ("100644", "x\ny\n")}, {"f": ("100644", "x\r\ny\r\n")}), flags="-M")
 def test_whatever_git_can_say_of_two_trees_is_played_to_the_byte(tmp_path_factory, pair, flags):
     """Empty and copied files, modes, Windows line ends, missing last line feeds, removals: whole, or not at all."""
     before, after = pair
