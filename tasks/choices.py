@@ -144,6 +144,11 @@ class Honesty(Option):
     L1 = "L1", "evaluated: the repo's own evaluation, protected, works it out from what a run left"
     L2 = "L2", "held out: the repo's own evaluation, protected, on data that no run is given"
 
+    @property
+    def text(self) -> str:
+        """The word with its meaning."""
+        return f"{self.value}, {self.meaning}"
+
 
 class Device(Option):
     """What hardware a measurement needs."""

@@ -80,7 +80,7 @@ def versions(ledger: Ledger, kind: DriverKind) -> tuple[Version, ...]:
     for move in moves.done:
         if move.kind is not PromotionKind.PROMOTE or move.new_commit in digests:
             continue
-        digest = digests[move.new_commit] = tree_sha256(files_of(ledger, kind, move.new_commit))
+        digest = digests[move.new_commit] = tree_sha256(_files(ledger, kind, move))
         found.append(
             Version(
                 digest=digest,
@@ -188,8 +188,7 @@ def files_of(ledger: Ledger, kind: DriverKind, commit: str | None) -> FileTree:
     """The files of a version by its commit; None, or a commit that no promotion made, is the start."""
     for move in ledger.promotions(kind.lineage):
         if move.kind is PromotionKind.PROMOTE and move.new_commit == commit:
-            tree = decode_tree(ledger.blob(str(_proposed(ledger, move).tree_sha256)))
-            return driver_files(tree, kind)
+            return _files(ledger, kind, move)
     return read_tree(kind.shipped)
 
 
@@ -200,6 +199,12 @@ def driver_files(tree: FileTree, kind: DriverKind) -> FileTree:
         for each in tree
         if each.path.startswith(f"{kind}/")
     )
+
+
+def _files(ledger: Ledger, kind: DriverKind, move: PromotionRecord) -> FileTree:
+    """The driver's files as a promotion made them the champion's."""
+    tree = decode_tree(ledger.blob(str(_proposed(ledger, move).tree_sha256)))
+    return driver_files(tree, kind)
 
 
 def _proposed(ledger: Ledger, move: PromotionRecord) -> Proposed:

@@ -295,7 +295,7 @@ def unearned(
         return ()
     if profile.honesty is Honesty.L0:
         return (HEARSAY,)
-    if config.is_autonomy_granted or profile.claim == "none":
+    if is_exempt(config, profile):
         return ()
     return task_standing(ledger, campaign).missing
 
@@ -315,21 +315,23 @@ def autonomy_standing(
             taken_back=locked,
             missing=(HEARSAY,),
         )
-    whole = task_standing(ledger, campaign)
-    missing = {level: whole.missing_for(level) for level in whole.conditions}
-    earned = max(
-        (level for level in missing if not any(missing[each] for each in missing if each <= level)),
-        default=Autonomy.PERSON,
-    )
-    is_exempt = config.is_autonomy_granted or profile.claim == "none"
-    above = [level for level in missing if level > earned and not is_exempt]
-    allowed = Autonomy.POLICY if is_exempt else earned
+    earned, lacking = Autonomy.POLICY, tuple[str, ...]()
+    if not is_exempt(config, profile):
+        whole = task_standing(ledger, campaign)
+        for level in sorted(whole.conditions, reverse=True):
+            if missing := whole.missing_for(level):
+                earned, lacking = Autonomy(level - 1), missing
     return AutonomyStanding(
         asked=config.autonomy,
-        in_force=Autonomy.PERSON if locked else min(Autonomy(config.autonomy), allowed),
+        in_force=Autonomy.PERSON if locked else min(Autonomy(config.autonomy), earned),
         taken_back=locked,
-        missing=missing[above[0]] if above else (),
+        missing=lacking,
     )
+
+
+def is_exempt(config: CampaignConfig, profile: Profile) -> bool:
+    """Whether autonomy need not be earned: whoever queued the campaign granted it, or nothing is claimed."""
+    return config.is_autonomy_granted or profile.claim == "none"
 
 
 def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> ControlStanding:

@@ -203,12 +203,12 @@ def _driven(ledger: Ledger, config: CampaignConfig) -> tuple[CampaignConfig, tup
     """
     if config.driver_digests:
         return config, ()
-    if config.scaffold is not None:
-        load_scaffold(Path(config.scaffold))  # its sentences name the folder
-        tree = read_tree(Path(config.scaffold))
-    else:
+    if config.scaffold is None:
         tree = in_use(ledger, DriverKind.SCAFFOLD)
-    scaffold = scaffold_from(tree)
+        scaffold = scaffold_from(tree)
+    else:
+        scaffold = load_scaffold(Path(config.scaffold))
+        tree = read_tree(Path(config.scaffold))
     check_scaffold(scaffold)
     strategy = config.strategy or flag_of(scaffold.search)
     digests = {DriverKind.SCAFFOLD.value: scaffold.digest}

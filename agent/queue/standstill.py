@@ -53,23 +53,19 @@ def standstills(
         return {}
     now = ledger.now()
     alive = {each.id: each for each in ledger.workers() if is_alive(each, now)}
-    is_served = any(not each.is_leaving for each in alive.values())
+    serving = [each for each in alive.values() if not each.is_leaving]
+    classes = {None if each.hardware is None else each.hardware.class_id for each in serving}
     found: dict[str, Standstill] = {}
     for each in under_way:
         holder_id = ledger.holder(each.record.id).worker_id
         holder = alive.get(holder_id or "")
         if each.state is CampaignState.QUEUED or holder is None:
-            begun_on = ledger.machine_class(each.record.id)
-            classes = {
-                None if other.hardware is None else other.hardware.class_id
-                for other in alive.values()
-                if not other.is_leaving
-            }
-            if begun_on is not None and is_served and not classes & {begun_on, None}:
+            begun_on = ledger.machine_class(each.record.id) if serving else None
+            if not serving:
+                found[each.record.id] = Standstill(word="no worker", reason=NO_WORKER)
+            elif begun_on is not None and not classes & {begun_on, None}:
                 reason = OTHER_CLASS.format(begun_on)
                 found[each.record.id] = Standstill(word="no worker", reason=reason)
-            elif not is_served:
-                found[each.record.id] = Standstill(word="no worker", reason=NO_WORKER)
             elif each.state is not CampaignState.QUEUED and holder_id is not None:
                 found[each.record.id] = Standstill(word="no worker", reason=GONE)
         elif now - holder.heartbeat_at > timedelta(seconds=SILENT_S):

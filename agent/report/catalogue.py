@@ -25,7 +25,7 @@ def catalogue_lines(task: Task, checks: Sequence[TaskCheck]) -> Iterator[tuple[s
     if task.trains:
         yield "trains", task.trains
     if task.honesty is not None:
-        yield "quality", f"{task.honesty.value}, {task.honesty.meaning}"
+        yield "quality", task.honesty.text
     clock = _CLOCKS[task.metric.clock] if task.is_timed else "no clock decides"
     yield "runs", f"{task.pattern.value} pattern, device {task.device.value}, {clock}"
     if len(task.tracks) > 1:

@@ -62,6 +62,6 @@ def load_task_facts(root: str, track: str) -> TaskFacts:
         thresholds=metric.thresholds,
         gain=metric.kind.rules.gain,
         ratio_word=metric.kind.rules.ratio,
-        honesty="" if task.honesty is None else f"{task.honesty.value}, {task.honesty.meaning}",
+        honesty="" if task.honesty is None else task.honesty.text,
         is_spoiled_by_load=metric.clock in DISTURBED_CLOCKS,
     )

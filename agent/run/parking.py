@@ -7,7 +7,7 @@ once; that is an error like any other.
 import errno
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -145,21 +145,24 @@ def say(
 
 def obstacle(error: BaseException) -> str:
     """Why work cannot go on for now, in one sentence; empty when the error is not of a kind that passes."""
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in _with_causes(error):
         if isinstance(seen, _OURS):
             return str(seen)
         if isinstance(seen, OSError) and seen.errno in FULL:
             place = f" of {seen.filename!r}" if seen.filename else ""
             return f"the disk{place} is full; free some space, it goes on by itself"
-        seen = seen.__cause__
     return ""
 
 
-def _is_of_server(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, LineageServerError):
-        error = error.__cause__
-    return error is not None
+def _is_of_server(error: BaseException) -> bool:
+    return any(isinstance(each, LineageServerError) for each in _with_causes(error))
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__
 
 
 def has_room(folder: Path) -> bool:

@@ -270,7 +270,7 @@ def _line(
     honesty = task.honesty or Honesty.L0
     return (
         f"baseline {own.seconds:.3g} {clock}, itself again {own.noise.bias.text}, {planning.value_words(values)}; smallest visible "
-        f"gain {smallest:.1%}; quality {honesty.value}, {honesty.meaning}"
+        f"gain {smallest:.1%}; quality {honesty.text}"
     )
 
 

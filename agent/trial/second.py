@@ -16,7 +16,7 @@ from rsi.evals.types import Finding, Score, Severity
 from rsi.sandboxes.types import Backend, FileEntry, FileTree
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.files.patches import apply_patch, diff_trees
-from rsi.tasks.files.trees import read_tree
+from rsi.tasks.files.trees import changed_paths, read_tree
 from rsi.tasks.format.loader import profile_of
 from rsi.tasks.making.working_tree import copy_working_tree
 from rsi.tasks.types import Task
@@ -103,11 +103,7 @@ def measure_second(
         MeasurementError: The host, the harness or the baseline failed.
     """
     base = read_tree(task.repo)
-    before = {each.path: each for each in base}
-    after = {each.path: each for each in tree}
-    changed = tuple(
-        sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
-    )
+    changed = tuple(changed_paths(base, tree))
     say(f"changed against the baseline: {', '.join(changed[:8])}")
     findings = admit(task, base, tree)
     if not is_admitted(findings):

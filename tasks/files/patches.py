@@ -25,7 +25,7 @@ from rsi.tasks.files.diffs import (
     compare_texts,
     render,
 )
-from rsi.tasks.files.trees import check_path, read_tree, text_of, write_tree
+from rsi.tasks.files.trees import changed_paths, check_path, read_tree, text_of, write_tree
 
 __all__ = ["apply_patch", "check_patch", "diff_trees", "read_tree"]
 
@@ -100,7 +100,7 @@ def diff_trees(before: Sequence[FileEntry], after: Sequence[FileEntry]) -> str:
     Files that are not text are named in a line of their own. Renames are shown as a removal and an addition.
     """
     old, new = {e.path: e for e in before}, {e.path: e for e in after}
-    changed = (path for path in sorted({*old, *new}) if old.get(path) != new.get(path))
+    changed = changed_paths(before, after)
     return render(_difference(path, old.get(path), new.get(path)) for path in changed)
 
 

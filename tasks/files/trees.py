@@ -93,6 +93,12 @@ def is_git_name(part: str) -> bool:
     return plain == ".git" or plain.startswith("git~")
 
 
+def changed_paths(before: Sequence[FileEntry], after: Sequence[FileEntry]) -> list[str]:
+    """Paths of files that two trees do not have alike, content and executable bit, sorted."""
+    old, new = ({entry.path: entry for entry in tree} for tree in (before, after))
+    return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+
+
 def text_of(entry: FileEntry) -> str | None:
     """The text of a UTF-8 file; None for any other, which no patch can change."""
     if b"\0" in entry.content:

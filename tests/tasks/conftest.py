@@ -1,14 +1,17 @@
 """A copy of the toy task that a test may break, and packages imported from wherever they lie."""
 
 import contextlib
+import importlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from rsi.tasks.format.loader import BUILT_IN
+from rsi.tasks.format.loader import BUILT_IN, HARNESS_KIT
+from rsi.tasks.types import Task
 
 TOY = BUILT_IN / "toy"
 
@@ -32,6 +35,17 @@ def edit_toml(toy_copy: Path) -> Callable[..., Path]:
         return toy_copy
 
     return edit
+
+
+@contextlib.contextmanager
+def harness_of(task: Task, folder: Path, names: Sequence[str]) -> Iterator[SimpleNamespace]:
+    """Modules of a task's harness by name, imported from a folder in which it lies beside the kit as in a sandbox."""
+    (folder / "harness").symlink_to(task.harness)
+    (folder / "harness_kit").symlink_to(HARNESS_KIT)
+    with importing(folder, "harness"):
+        yield SimpleNamespace(
+            **{each: importlib.import_module(f"harness.{each}") for each in names}
+        )
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from rsi.agent.trajectory.replay import replay as run_again
 from rsi.agent.trust.rescoring import rescore_round
 from rsi.sandboxes.select import choose_backend
 from rsi.sandboxes.types import FileTree
+from rsi.tasks.files.trees import changed_paths
 from rsi.tasks.format.loader import load_task
 
 SHOWN_CHARS = 2000
@@ -72,7 +73,7 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, record: RoundRecord) ->
             else lineage.tree(recording.start_commit),
         )
     handed_in = _handed_in(ledger, record.id) if recording.outcome == SUBMITTED else None
-    changed = None if handed_in is None else _changed(handed_in, found.tree)
+    changed = None if handed_in is None else changed_paths(handed_in, found.tree)
     is_same = found.divergence is None if changed is None else not changed
     differing = f"{len(found.differences)} answers differ" if found.differences else "no divergence"
     tree = "nothing was handed in to compare"
@@ -100,14 +101,6 @@ def _handed_in(ledger: Ledger, round_id: str) -> FileTree | None:
     if proposed is None or proposed.tree_sha256 is None:
         return None
     return decode_tree(ledger.blob(proposed.tree_sha256))
-
-
-def _changed(before: FileTree, after: FileTree) -> list[str]:
-    """Paths of files that two trees do not have alike."""
-    one, other = (
-        {each.path: (each.content, each.is_executable) for each in tree} for tree in (before, after)
-    )
-    return sorted(path for path in {*one, *other} if one.get(path) != other.get(path))
 
 
 def fork(args: argparse.Namespace) -> int:

@@ -154,7 +154,7 @@ class Observed:
         is_asked = (name or "sys.").startswith("sys.") and not node.args
         if is_asked and getattr(node.func, "attr", "") in FILE_QUESTIONS:
             return frozenset({Fact.AROUND})
-        if name in ORDERERS and node.args and _is_set_of_texts(node.args[0]):
+        if _is_order_of_hashes(name, node):
             return frozenset({Fact.CHANCE})
         if name is not None and name.removeprefix("builtins.") in KEEPING:
             is_chance = name in {
@@ -287,9 +287,12 @@ def _is_number(node: ast.Call) -> bool:
     )
 
 
-def _is_set_of_texts(node: ast.expr) -> bool:
-    is_text = [isinstance(each, ast.Constant) and isinstance(each.value, str | bytes) for each in getattr(node, "elts", ())]  # fmt: skip
-    return isinstance(node, ast.Set) and any(is_text)
+def _is_order_of_hashes(name: str | None, node: ast.Call) -> bool:
+    """Whether a call gives texts in the order of their hashes, which differ from process to process."""
+    if name not in ORDERERS or not node.args or not isinstance(node.args[0], ast.Set):
+        return False
+    elements = node.args[0].elts
+    return any(isinstance(e, ast.Constant) and isinstance(e.value, str | bytes) for e in elements)
 
 
 def _by_name(name: str) -> Facts:
@@ -329,8 +332,7 @@ def _is_source(file: SourceFile, node: ast.Call) -> bool:
     is_lister = isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
     is_named = name in LISTERS | MAKERS | {"builtins.hash", "builtins.repr", "builtins.ascii"}
     is_asked = isinstance(node.func, ast.Attribute) and node.func.attr in {"formatTime", *FILE_QUESTIONS}  # fmt: skip
-    is_ordered = name in ORDERERS and bool(node.args) and _is_set_of_texts(node.args[0])
-    return _is_clock(file, name, node) or is_lister or is_named or is_asked or is_ordered or is_around(name)  # fmt: skip
+    return _is_clock(file, name, node) or is_lister or is_named or is_asked or _is_order_of_hashes(name, node) or is_around(name)  # fmt: skip
 
 
 def _says(file: SourceFile, node: ast.Attribute) -> bool:

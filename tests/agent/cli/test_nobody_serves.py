@@ -10,18 +10,12 @@ from tests.agent.run import scripted
 from rsi.agent.cli.entry import main
 from rsi.agent.queue.liveness import is_gone, start_tick, this_worker
 from rsi.agent.queue.standstill import NO_WORKER, NOBODY
-from rsi.agent.store.events import CampaignEvent
-from rsi.agent.store.records import CampaignEventKind, utc_now
 
 
 @pytest.fixture
 def campaign_id(ledger, tmp_path):
     """A campaign that is under way."""
-    made = scripted.queue(ledger, tmp_path / "script.toml", [scripted.idea("01_null")])
-    ledger.add_campaign_event(
-        CampaignEvent(campaign_id=made, kind=CampaignEventKind.STARTED, at=utc_now())
-    )
-    return made
+    return scripted.begun(ledger, tmp_path / "script.toml")
 
 
 @pytest.fixture

@@ -7,9 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
+from rsi.agent.llm.types import StopReason
+
 TOKENS = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 CLAUDES = {"input_tokens": 1000, "output_tokens": 50}
 TRUE_TOKENS = 1050
+
+
+def assert_read_whole(bill, text):
+    """One attempt gave the whole text and an end, and what it cost is known."""
+    assert bill.error is None
+    assert bill.reply.text == text
+    assert bill.reply.stop_reason is StopReason.END_TURN
+    assert (bill.attempts, bill.tokens, bill.unknown) == (1, TRUE_TOKENS, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

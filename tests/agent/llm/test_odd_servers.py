@@ -8,6 +8,7 @@ import pytest
 from tests.agent.llm.sloppy import (
     TRUE_TOKENS,
     Raw,
+    assert_read_whole,
     block,
     calls,
     chat,
@@ -108,10 +109,7 @@ GOOD = {
 def test_an_odd_stream_is_read(pay, provider, adapter, quirk):
     provider.acts = [GOOD[quirk](adapter)]
     bill = pay(ask())
-    assert bill.error is None
-    assert bill.reply.text == HELLO
-    assert bill.reply.stop_reason is StopReason.END_TURN
-    assert (bill.attempts, bill.tokens, bill.unknown) == (1, TRUE_TOKENS, 0)
+    assert_read_whole(bill, HELLO)
 
 
 def test_a_character_in_two_halves_is_whole_again(pay, provider, adapter):

@@ -7,6 +7,7 @@ import pytest
 from tests.agent.llm.sloppy import (
     TRUE_TOKENS,
     Raw,
+    assert_read_whole,
     chat,
     chunk,
     hello,
@@ -110,10 +111,7 @@ GOOD = {
 def test_a_sloppy_stream_is_read(pay, provider, adapter, quirk):
     provider.acts = [GOOD[quirk](adapter)]
     bill = pay(ask())
-    assert bill.error is None
-    assert bill.reply.text == HELLO
-    assert bill.reply.stop_reason is StopReason.END_TURN
-    assert (bill.attempts, bill.tokens, bill.unknown) == (1, TRUE_TOKENS, 0)
+    assert_read_whole(bill, HELLO)
 
 
 NO_STREAM = {

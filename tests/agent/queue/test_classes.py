@@ -12,8 +12,6 @@ from rsi.agent.errors import CampaignLostError
 from rsi.agent.queue.liveness import this_worker
 from rsi.agent.queue.standstill import standstills
 from rsi.agent.queue.worker import Housekeeping
-from rsi.agent.store.events import CampaignEvent
-from rsi.agent.store.records import CampaignEventKind, utc_now
 from rsi.evals.types import Purpose
 from rsi.sandboxes.machine.hardware import find_hardware
 
@@ -42,11 +40,7 @@ class Engine:
 
 @pytest.fixture
 def campaign_id(ledger, tmp_path):
-    made = scripted.queue(ledger, tmp_path / "script.toml", [scripted.idea("01_null")])
-    ledger.add_campaign_event(
-        CampaignEvent(campaign_id=made, kind=CampaignEventKind.STARTED, at=utc_now())
-    )
-    return made
+    return scripted.begun(ledger, tmp_path / "script.toml")
 
 
 @pytest.fixture

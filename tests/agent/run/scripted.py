@@ -16,8 +16,10 @@ from rsi.agent.run.campaign import run_campaign
 from rsi.agent.run.contexts import open_campaign_context
 from rsi.agent.run.steps import audit
 from rsi.agent.store.config import Autonomy, CampaignConfig
+from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.patience import Patience, patient
+from rsi.agent.store.records import CampaignEventKind, utc_now
 from rsi.agent.store.sql.database import Database
 from rsi.sandboxes.types import (
     Assurance,
@@ -269,6 +271,15 @@ def queue(ledger, script, ideas, **settings):
         seed=SEED, campaign_alpha=0.05, **settings,
     )  # fmt: skip
     return queue_campaign(ledger, task, profile="smoke", lineage="toy", config=config).id
+
+
+def begun(ledger, script):
+    """The id of a queued campaign that a worker has begun."""
+    made = queue(ledger, script, [idea("01_null")])
+    ledger.add_campaign_event(
+        CampaignEvent(campaign_id=made, kind=CampaignEventKind.STARTED, at=utc_now())
+    )
+    return made
 
 
 def run(home, ledger, campaign_id, *, fault=None, on_step=lambda name: None):

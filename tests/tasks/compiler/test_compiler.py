@@ -10,10 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.tasks.conftest import importing
+from tests.tasks.conftest import harness_of, importing
 
 from rsi.tasks.files.trees import read_tree, write_tree
-from rsi.tasks.format.loader import HARNESS_KIT, load_task
+from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import patched_tree
 from rsi.tasks.types import Task
 
@@ -27,13 +27,8 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def harness(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    folder = tmp_path_factory.mktemp("trusted")
-    (folder / "harness").symlink_to(task.harness)
-    (folder / "harness_kit").symlink_to(HARNESS_KIT)
-    with importing(folder, "harness"):
-        yield SimpleNamespace(
-            **{name: importlib.import_module(f"harness.{name}") for name in PARTS}
-        )
+    with harness_of(task, tmp_path_factory.mktemp("trusted"), PARTS) as modules:
+        yield modules
 
 
 def compiler_of(task: Task, solution: str | None, folder: Path):

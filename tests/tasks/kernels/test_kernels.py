@@ -1,6 +1,5 @@
 """The kernels task's truths, each against the slowest way to say the same; what its comparison sees; and its start and end for real."""
 
-import importlib
 import itertools
 import shutil
 from collections.abc import Iterator
@@ -9,12 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.tasks.conftest import importing
+from tests.tasks.conftest import harness_of
 
 from rsi.sandboxes.bubblewrap.backend import BubblewrapBackend
 from rsi.sandboxes.types import ExecOutcome
 from rsi.tasks.files.trees import read_tree
-from rsi.tasks.format.loader import HARNESS_KIT, load_task
+from rsi.tasks.format.loader import load_task
 from rsi.tasks.harness_kit.artifacts import InvalidArtifact
 from rsi.tasks.running.check import patched_tree
 from rsi.tasks.running.runner import grade, make_instance, run_candidate
@@ -28,14 +27,9 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def harness(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    folder = tmp_path_factory.mktemp("trusted")
-    (folder / "harness").symlink_to(task.harness)
-    (folder / "harness_kit").symlink_to(HARNESS_KIT)
-    with importing(folder, "harness"):
-        names = ("members", "language_model", "task")
-        yield SimpleNamespace(
-            **{each: importlib.import_module(f"harness.{each}") for each in names}
-        )
+    names = ("members", "language_model", "task")
+    with harness_of(task, tmp_path_factory.mktemp("trusted"), names) as modules:
+        yield modules
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The scaffold task: worlds follow from their seed, the ladder climbs, the gate is out of reach, cheats end by name."""
 
-import importlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from statistics import mean
 from types import SimpleNamespace
 
 import pytest
-from tests.tasks.conftest import importing
+from tests.tasks.conftest import harness_of
 
 from rsi.evals.admission.admission import admit, is_admitted
 from rsi.evals.judge.guards import source_facts
@@ -18,7 +17,7 @@ from rsi.evals.types import Purpose
 from rsi.sandboxes.process import ProcessBackend
 from rsi.tasks.files.patches import apply_patch
 from rsi.tasks.files.trees import read_tree, write_tree
-from rsi.tasks.format.loader import HARNESS_KIT, load_task
+from rsi.tasks.format.loader import load_task
 from rsi.tasks.running.check import patched_tree
 from rsi.tasks.types import Task
 
@@ -32,14 +31,9 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def harness(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    folder = tmp_path_factory.mktemp("trusted")
-    (folder / "harness").symlink_to(task.harness)
-    (folder / "harness_kit").symlink_to(HARNESS_KIT)
-    with importing(folder, "harness"):
-        names = ("worlds", "campaigns", "settings", "task")
-        yield SimpleNamespace(
-            **{each: importlib.import_module(f"harness.{each}") for each in names}
-        )
+    names = ("worlds", "campaigns", "settings", "task")
+    with harness_of(task, tmp_path_factory.mktemp("trusted"), names) as modules:
+        yield modules
 
 
 def settings_of(harness: SimpleNamespace, task: Task, name: str | None, folder: Path):

@@ -6,12 +6,11 @@ from datetime import datetime
 
 from rsi.agent.cli.context import emit, open_to_read, table
 from rsi.agent.queue.liveness import is_alive
+from rsi.agent.queue.standstill import NO_WORKER
 from rsi.agent.report.activity import activity_of
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import WorkerRecord
 from rsi.agent.store.state import ENDED_STATES
-
-NONE = "no worker is running; `rsi worker` starts one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ def workers(args: argparse.Namespace) -> int:
     ]
     lines = table(("host", "pid", "state", "since", "does", "machine"), rows)
     is_served = any(each.state == "alive" for each in found)
-    emit(args, found, [*(lines if found else []), *([] if is_served else [NONE])])
+    emit(args, found, [*(lines if found else []), *([] if is_served else [NO_WORKER])])
     return 0
 
 

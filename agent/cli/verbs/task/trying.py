@@ -109,7 +109,7 @@ def _second(args: argparse.Namespace, kept: Kept) -> int:
         lines.append(f"{score.verdict.value}: {effect} ({gain} above 1), {score.reason}")
         lines += [f"quality {each.reason}" for each in score.quality]
         lines += [] if score.is_plausible else [f"not plausible: {score.plausibility}"]
-        honesty = "" if task.honesty is None else f"{task.honesty.value}, {task.honesty.meaning}"
+        honesty = "" if task.honesty is None else task.honesty.text
         lines.append(f"whose word the quality is: {honesty}")
     if found.is_supported and found.script is not None:
         lines.append(
@@ -127,7 +127,7 @@ def _second(args: argparse.Namespace, kept: Kept) -> int:
 
 def _show(args: argparse.Namespace, kept: Kept) -> int:
     task = load_task(kept.root)
-    honesty = "" if task.honesty is None else f"{task.honesty.value}, {task.honesty.meaning}"
+    honesty = "" if task.honesty is None else task.honesty.text
     lines = [
         f"{kept.asked.name}: {kept.asked.command}",
         kept.record.line,
