@@ -1,6 +1,6 @@
 """Where the wall time of rounds goes, by stage: a pure sum over finished steps and a campaign's events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -33,7 +33,7 @@ _STAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
-    """Wall seconds of one stage over the whole campaign."""
+    """Wall seconds of one stage over a whole campaign, or several."""
 
     stage: Stage
     wall_s: float
@@ -83,13 +83,16 @@ def stage_times(
         until = now or max([*(each.at for each in events), *map(_end, steps)])
         rest = worked_s(events, until) - sum(spent.values())
         spent[Stage.OTHER] += max(0.0, rest)
-    total = sum(spent.values())
-    if total <= 0:
-        return ()
-    ranked = sorted(spent.items(), key=lambda item: item[1], reverse=True)
-    return tuple(
-        StageTime(stage=stage, wall_s=wall_s, share=wall_s / total) for stage, wall_s in ranked
-    )
+    return _ranked(spent)
+
+
+def together(campaigns: Iterable[Sequence[StageTime]]) -> tuple[StageTime, ...]:
+    """Wall seconds by stage of several campaigns."""
+    spent = dict.fromkeys(Stage, 0.0)
+    for each in campaigns:
+        for stage in each:
+            spent[stage.stage] += stage.wall_s
+    return _ranked(spent)
 
 
 def worked_s(events: Sequence[CampaignEvent], now: datetime) -> float:
@@ -120,6 +123,16 @@ def worked_between(events: Sequence[CampaignEvent], start: datetime, end: dateti
         return worked_s([each for each in events if each.at <= moment], moment)
 
     return max(0.0, until(end) - until(start))
+
+
+def _ranked(spent: Mapping[Stage, float]) -> tuple[StageTime, ...]:
+    total = sum(spent.values())
+    if total <= 0:
+        return ()
+    ranked = sorted(spent.items(), key=lambda item: item[1], reverse=True)
+    return tuple(
+        StageTime(stage=stage, wall_s=wall_s, share=wall_s / total) for stage, wall_s in ranked
+    )
 
 
 def _end(step: StepRecord) -> datetime:

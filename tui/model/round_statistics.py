@@ -1,4 +1,4 @@
-"""Where a lineage's rounds went: by time, by ending, by who decided, and how well they were predicted.
+"""Where a lineage's rounds went: by ending, by who decided, and how well they were predicted.
 
 Does not: count controls; `rsi.agent.policy.controls` does, for every client alike.
 """
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.stages import Stage, StageTime, stage_times
 from rsi.evals.planted.controls import ControlKind
 
 
@@ -18,17 +17,10 @@ class Whereabouts:
 
     predictions: tuple[tuple[float, float], ...]
     """Predicted and measured ratio of each round that has both."""
-    time: tuple[StageTime, ...]
-    """Wall seconds by stage, waiting for a decision included, by falling share; empty when nothing ran."""
     verdicts: tuple[tuple[str, int], ...]
     """Rounds by how they ended, most first."""
     decisions: tuple[tuple[str, int], ...]
     """Decisions by actor kind and action."""
-
-    @property
-    def bottleneck(self) -> Stage | None:
-        """The stage that takes most time; None when nothing ran."""
-        return self.time[0].stage if self.time else None
 
 
 def whereabouts(rounds: Sequence[RoundView]) -> Whereabouts:
@@ -40,7 +32,6 @@ def whereabouts(rounds: Sequence[RoundView]) -> Whereabouts:
             for each in rounds
             if each.predicted_ratio is not None and each.effect is not None and not each.planted
         ),
-        time=stage_times([each.steps for each in rounds]),
         verdicts=tuple(Counter(each.word for each in ended if not each.planted).most_common()),
         decisions=tuple(
             Counter(

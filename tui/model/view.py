@@ -21,6 +21,7 @@ from rsi.agent.store.records import (
     WorkerRecord,
 )
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.stages import StageTime
 from rsi.evals.types import Interval, Measurement
 from rsi.sandboxes.machine.leases import Holder
 from rsi.tui.model.curves import Series
@@ -124,6 +125,9 @@ class View:
     round: RoundDetail | None = None
     lineage: tuple[RoundView, ...] = ()
     """All rounds of the lineage that was asked for, oldest first."""
+    lineage_time: tuple[StageTime, ...] = ()
+    """Wall seconds of its campaigns by stage, audits and waiting for a decision included, by falling share; empty when
+    nothing ran."""
     speedups: Mapping[str, Interval] = field(default_factory=dict)
     """Champion against baseline by campaign, as the last audit supports it, for the newest campaigns."""
     failed_audits: Mapping[str, FailedAudit] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from rsi.agent.store.records import WorkerRecord, utc_now
 from rsi.agent.store.round_book import RoundBook, by_round
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.sql.tables import FACT_TABLES
+from rsi.agent.store.stages import StageTime, stage_times, together
 from rsi.sandboxes.machine.leases import Holder, machine_holder
 from rsi.tasks.choices import Start
 from rsi.tui.model.code import Code
@@ -33,7 +34,7 @@ from rsi.tui.reading.silence import Listener
 _TABLES = tuple(table.name for table in FACT_TABLES)
 _OF_CAMPAIGN = {"campaigns", "campaign_events", "rounds", "steps", "gate", "requests",
                 "request_marks", "charges", "settlements"}  # fmt: skip
-_OF_LINEAGE = {"campaigns", "rounds", "steps", "gate", "charges", "settlements"}
+_OF_LINEAGE = {"campaigns", "campaign_events", "rounds", "steps", "gate", "charges", "settlements"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Reader:
         self._campaign_pace = Pace()
         self._round = RoundReader(ledger, code)
         self._lineage: tuple[RoundView, ...] = ()
+        self._lineage_time: tuple[StageTime, ...] = ()
         self._lineage_name: str | None = None
         self._lineage_pace = Pace()
 
@@ -117,6 +119,7 @@ class Reader:
             campaign=self._campaign,
             round=detail,
             lineage=self._lineage,
+            lineage_time=self._lineage_time,
             speedups=listing.speedups,
             failed_audits=listing.failed_audits,
             gains=listing.gains,
@@ -196,17 +199,22 @@ class Reader:
         """All rounds of all campaigns on a lineage; a long history is read less often."""
         wanted = interest.lineage
         if wanted is None:
-            self._lineage, self._lineage_name = (), None
+            self._lineage, self._lineage_time, self._lineage_name = (), (), None
         elif wanted != self._lineage_name or self._lineage_pace.is_due:
             with self._lineage_pace.reading():
-                self._lineage, self._lineage_name = self._rounds_on(wanted), wanted
+                self._lineage, self._lineage_time = self._rounds_on(wanted)
+                self._lineage_name = wanted
 
-    def _rounds_on(self, lineage: str) -> tuple[RoundView, ...]:
+    def _rounds_on(self, lineage: str) -> tuple[tuple[RoundView, ...], tuple[StageTime, ...]]:
         steps = by_round(self._ledger.steps_of(lineage=lineage))
         found: list[RoundView] = []
+        times: list[tuple[StageTime, ...]] = []
         for campaign in reversed(self._ledger.campaigns(lineage=lineage)):
-            found += self._book.of_campaign(campaign.record.id, steps)
-        return tuple(sorted(found, key=lambda each: each.record.created_at))
+            rounds = self._book.of_campaign(campaign.record.id, steps)
+            events = self._ledger.campaign_events(campaign.record.id)
+            times.append(stage_times([each.steps for each in rounds], events))
+            found += rounds
+        return tuple(sorted(found, key=lambda each: each.record.created_at)), together(times)
 
 
 def _machine_holder(workers: Sequence[WorkerRecord]) -> Holder | None:

@@ -1,6 +1,6 @@
 """Controls: what null patches and planted cheats say about the pipeline, and where the time goes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from rsi.agent.report.filters import round_text
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.stages import StageTime
 from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import ENDED_CELLS, duration, ended, plural, ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
@@ -169,7 +170,7 @@ class ControlsScreen(FilteredScreen):
         lines += [
             *autonomy_lines(self._standing, level),
             EMPTY_LINE,
-            *time_lines(found),
+            *time_lines(view.lineage_time),
             EMPTY_LINE,
         ]
         lines += prediction_lines(found)
@@ -288,17 +289,17 @@ def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
     return lines
 
 
-def time_lines(found: Whereabouts) -> list[Line]:
+def time_lines(stages: Sequence[StageTime]) -> list[Line]:
     """A bar a stage; the longest, which comes first, is the bottleneck."""
-    if not found.time:
+    if not stages:
         return [line("No step has finished yet.", Role.DIM)]
-    total = sum(each.wall_s for each in found.time)
+    total = sum(each.wall_s for each in stages)
     lines: list[Line] = [(("where the time goes  ", Role.DIM), (duration(total), Role.TEXT))]
-    for each in found.time:
+    for each in stages:
         if each.wall_s < LEAST_SHOWN_S:
             continue
-        cells = round(each.wall_s / found.time[0].wall_s * BAR_CELLS)
-        is_worst = each.stage is found.bottleneck
+        cells = round(each.wall_s / stages[0].wall_s * BAR_CELLS)
+        is_worst = each is stages[0]
         lines.append(
             ((f"{each.stage.value:<20}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
              (f" {duration(each.wall_s)} {each.share:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))

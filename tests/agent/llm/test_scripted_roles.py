@@ -96,5 +96,7 @@ def test_a_scaffolds_digest_changes_with_any_word_and_names_its_mistakes(tmp_pat
     (folder / "scaffold.toml").write_text('name = "x"\nversion = "1"\ntools = []\ncolour = 1\n')
     with pytest.raises(ScaffoldError, match="colour is not a known key"):
         load_scaffold(folder)
-    with pytest.raises(ScaffoldError, match=r"there is no folder .*absent; a scaffold is one with scaffold\.toml"):
+    with pytest.raises(
+        ScaffoldError, match=r"there is no folder .*absent; a scaffold is one with scaffold\.toml"
+    ):
         load_scaffold(tmp_path / "absent")

@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.facts import score
 from tests.tui.ledgers import LINEAGE, START, Sample, measurement
 
 from rsi.agent.report.task_facts import KnownTasks
+from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.records import (
     AgentRole,
+    CampaignEventKind,
     ChargeRecord,
     ChargeRole,
     LogChunk,
@@ -21,6 +24,7 @@ from rsi.agent.store.records import (
     TrajectoryKind,
     round_id_of,
 )
+from rsi.agent.store.stages import Stage, worked_s
 from rsi.evals.types import Arm, Purpose
 from rsi.tui.lines.run import run_series
 from rsi.tui.model.code import Code
@@ -192,6 +196,25 @@ def test_rounds_come_in_the_order_they_were_opened_and_controls_have_their_own_n
     view = Reader(sample.ledger, Code(None)).read(Interest(campaign_id=CAMPAIGN))
     assert [each.label for each in view.campaign.rounds] == ["1", "2", "3", "4", "5", "c1"]
     assert view.campaign.rounds[-1].id == round_id
+
+
+def test_a_lineages_time_is_that_under_way_of_all_its_campaigns_with_audits(sample):
+    reader = Reader(sample.ledger, Code(None))
+    sample.campaign("c1120-5b3b")
+    on_it = sample.ledger.campaigns(lineage=LINEAGE)
+    assert len(on_it) == 2
+
+    def under_way() -> float:
+        events = [sample.ledger.campaign_events(each.record.id) for each in on_it]
+        return sum(worked_s(each, each[-1].at) for each in events)
+
+    audit = CampaignEvent(campaign_id=CAMPAIGN, kind=CampaignEventKind.FINISHED, at=sample.tick(77),
+                          audit=Audit(word="measured", baseline_commit="b", champion_commit="c", score=score()))  # fmt: skip
+    sample.ledger.add_campaign_event(audit)
+    time = reader.read(Interest(lineage=LINEAGE)).lineage_time
+    assert sum(each.wall_s for each in time) == pytest.approx(under_way())
+    assert next(each.wall_s for each in time if each.stage is Stage.AUDIT) >= 77
+    assert reader.read(Interest()).lineage_time == ()
 
 
 def test_what_costs_much_to_read_is_read_less_often_but_in_the_end(sample, monkeypatch):

@@ -16,13 +16,12 @@ from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import CampaignEventKind, RequestKind, RoundRecord
 from rsi.agent.store.rounds import round_view
 from rsi.agent.store.sql.tables import campaigns
-from rsi.agent.store.stages import Stage
+from rsi.agent.store.stages import Stage, stage_times
 from rsi.tui.app import CockpitApp
-from rsi.tui.draw.styled import line
+from rsi.tui.draw.styled import Role, line
 from rsi.tui.lines.run import step_strip
 from rsi.tui.model.commands import BY_ID, COMMANDS, SCREENS, Scope
 from rsi.tui.model.lineages import leaderboard, tree_rows
-from rsi.tui.model.round_statistics import whereabouts
 from rsi.tui.model.settings import load_settings, settings_path
 from rsi.tui.screens.controls import time_lines
 from rsi.tui.screens.dialogues.asking import AskText, Confirm, Show
@@ -509,8 +508,8 @@ def test_a_tree_holds_every_candidate_below_its_champion(sample):
     ]
 
 
-def test_nothing_ran_so_nothing_is_the_bottleneck():
-    assert whereabouts(()).bottleneck is None
+def test_where_nothing_ran_no_stage_is_named():
+    assert time_lines(()) == [line("No step has finished yet.", Role.DIM)]
 
 
 def test_waiting_is_counted_from_the_end_of_the_review_and_not_from_the_step_that_follows_it(
@@ -518,10 +517,9 @@ def test_waiting_is_counted_from_the_end_of_the_review_and_not_from_the_step_tha
 ):
     promoted = sample.ledger.round("c1120-4f2a-0002")
     view = round_view(promoted, sample.ledger.steps(promoted.id), (), ())
-    found = whereabouts([view])
-    assert found.bottleneck is Stage.WAIT
-    waited = next(each for each in found.time if each.stage is Stage.WAIT)
-    assert waited.wall_s == pytest.approx(90)
+    found = stage_times([view.steps])
+    assert found[0].stage is Stage.WAIT
+    assert found[0].wall_s == pytest.approx(90)
     text = "\n".join("".join(part for part, _ in each) for each in time_lines(found))
     assert re.search(r"wait for a decision +█+ 90 s .*← bottleneck", text)
 
