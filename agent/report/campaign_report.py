@@ -23,7 +23,7 @@ from rsi.agent.store.records import (
 )
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.stages import Stage, StageTime, stage_times
+from rsi.agent.store.stages import StageTime, stage_times
 from rsi.agent.store.steps.facts import Opened
 from rsi.evals.judge.plausibility import best_reachable
 from rsi.evals.types import Arm, Interval, Measurement, Purpose
@@ -105,11 +105,6 @@ class CampaignReport:
     """Hidden splits drawn for this campaign's measurements."""
     most_looks: int
     """Candidates that the most used of them has judged; 1 means that nothing could be fitted to any."""
-
-    @property
-    def bottleneck(self) -> Stage | None:
-        """The stage that takes the most time; None when no step has finished."""
-        return self.time[0].stage if self.time else None
 
 
 def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> CampaignReport:

@@ -2,6 +2,7 @@
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.stages import bottleneck
 from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import Interval
 
@@ -127,9 +128,9 @@ def cost_lines(report: CampaignReport) -> tuple[str, ...]:
 
 def time_sentence(report: CampaignReport) -> str:
     """Where the time went, in one sentence."""
-    if not report.time:
+    first = bottleneck(report.time)
+    if first is None:
         return "No step has finished yet."
-    first = report.time[0]
     return (
         f"The bottleneck is {first.stage.value}: {duration_text(first.wall_s)}, "
         f"{first.share:.0%} of the campaign's time."

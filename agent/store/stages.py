@@ -95,6 +95,12 @@ def together(campaigns: Iterable[Sequence[StageTime]]) -> tuple[StageTime, ...]:
     return _ranked(spent)
 
 
+def bottleneck(times: Sequence[StageTime]) -> StageTime | None:
+    """The named stage that takes most time; None when nothing ran. What is no stage's own cannot be worked on."""
+    named = [each for each in times if each.stage is not Stage.OTHER and each.wall_s > 0]
+    return max(named, key=lambda each: each.wall_s, default=None)
+
+
 def worked_s(events: Sequence[CampaignEvent], now: datetime) -> float:
     """Seconds that a campaign was under way, pauses and the time after an end excluded; 0 before its start.
 

@@ -14,7 +14,7 @@ from rsi.agent.report.filters import round_text
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.stages import StageTime
+from rsi.agent.store.stages import StageTime, bottleneck
 from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import ENDED_CELLS, duration, ended, plural, ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
@@ -290,16 +290,16 @@ def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
 
 
 def time_lines(stages: Sequence[StageTime]) -> list[Line]:
-    """A bar a stage; the longest, which comes first, is the bottleneck."""
+    """A bar a stage; the longest that has a name is the bottleneck."""
     if not stages:
         return [line("No step has finished yet.", Role.DIM)]
-    total = sum(each.wall_s for each in stages)
+    total, worst = sum(each.wall_s for each in stages), bottleneck(stages)
     lines: list[Line] = [(("where the time goes  ", Role.DIM), (duration(total), Role.TEXT))]
     for each in stages:
         if each.wall_s < LEAST_SHOWN_S:
             continue
         cells = round(each.wall_s / stages[0].wall_s * BAR_CELLS)
-        is_worst = each is stages[0]
+        is_worst = each is worst
         lines.append(
             ((f"{each.stage.value:<20}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
              (f" {duration(each.wall_s)} {each.share:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))

@@ -32,7 +32,7 @@ from rsi.agent.store.records import (
     round_id_of,
 )
 from rsi.agent.store.rounds import round_view
-from rsi.agent.store.stages import Stage, stage_times, worked_s
+from rsi.agent.store.stages import Stage, StageTime, bottleneck, stage_times, worked_s
 from rsi.agent.store.state import RoundVerdict
 from rsi.agent.store.steps.facts import AnyFact
 from rsi.agent.store.steps.record import StepRecord
@@ -273,7 +273,7 @@ def test_a_report_tells_every_round_negatives_included(story: Story):
     assert report.rounds[1].confirm == interval(1.6)
     assert "+x = 2" in report.rounds[1].diff
     assert report.is_chain_intact
-    assert report.bottleneck is Stage.MEASURE
+    assert bottleneck(report.time).stage is Stage.MEASURE
 
 
 def test_the_pages_say_what_the_report_says(story: Story):
@@ -417,7 +417,7 @@ def test_nothing_shown_becomes_markup_or_reaches_out(story: Story):
 
 def test_a_campaign_with_nothing_in_it_yet_has_a_report(story: Story):
     report = build_report(story.ledger, story.lineage, "c1")
-    assert report.bottleneck is None
+    assert bottleneck(report.time) is None
     assert report.baseline is None
     assert "No round was measured." in Page(html_page(report)).text
     assert "No step has finished yet." in markdown_page(report)
@@ -484,6 +484,15 @@ def test_time_is_told_by_stage_with_waiting_apart():
         replace(each, attempt=1, started_at=each.started_at + timedelta(hours=1)) for each in steps
     ]
     assert stage_times([steps + again])[0].wall_s == 120.0
+
+
+def test_what_belongs_to_no_stage_is_never_the_bottleneck():
+    times = [
+        StageTime(stage=each, wall_s=wall_s, share=wall_s / 10)
+        for each, wall_s in ((Stage.OTHER, 7.0), (Stage.WAIT, 2.0), (Stage.REVIEW, 1.0))
+    ]
+    assert bottleneck(times).stage is Stage.WAIT
+    assert bottleneck(times[:1]) is None
 
 
 def test_stage_times_sum_to_the_time_under_way_with_audits_and_without_pauses():
