@@ -26,7 +26,9 @@ SCHEMA_VERSION = "ATIF-v1.7"
 AGENT_NAME = "rsi"
 MAKER, NOTES, METRICS = "agent", "notes", "final_metrics"
 """Keys of a recording's `extra` under which stands what another program wrote of itself, noted and summed up."""
-_OWN_PLACES = frozenset({MAKER, NOTES, METRICS})
+CONTINUED = "continued_trajectory_ref"
+"""Key under which stands the file in which another program's run goes on."""
+_OWN_PLACES = frozenset({MAKER, NOTES, METRICS, CONTINUED})
 
 Json = dict[str, Any]
 
@@ -46,15 +48,17 @@ def to_atif(recording: Recording, *, version: str) -> Json:
         steps.append(_agent_step(turn))
         steps += [{"source": "user", "message": text} for text in turn.told]
     extra = {name: value for name, value in recording.extra.items() if name not in _OWN_PLACES}
+    maker = _maker(recording, version)
     document: Json = {
         "schema_version": SCHEMA_VERSION,
         "session_id": recording.round_id,
         "trajectory_id": recording.name,
         "agent": {
-            **_maker(recording, version),
+            **maker,
             "model_name": recording.model,
             "tool_definitions": [_definition(tool) for tool in recording.tools],
             "extra": {
+                **maker.get("extra", {}),
                 "role": recording.agent,
                 "scaffold": recording.scaffold,
                 "scaffold_digest": recording.scaffold_digest,
@@ -69,8 +73,7 @@ def to_atif(recording: Recording, *, version: str) -> Json:
             **extra,
         },
     }
-    if NOTES in recording.extra:
-        document[NOTES] = recording.extra[NOTES]
+    document |= {key: recording.extra[key] for key in (NOTES, CONTINUED) if key in recording.extra}
     return document
 
 
@@ -200,10 +203,10 @@ def _read(document: Mapping[str, Any]) -> Recording:
     agent = document["agent"]
     about = agent.get("extra") or {}
     extra: dict[str, Any] = dict(document.get("extra") or {})
-    if document.get(NOTES):
-        extra[NOTES] = str(document[NOTES])
+    extra |= {key: str(document[key]) for key in (NOTES, CONTINUED) if document.get(key)}
     if agent.get("name") != AGENT_NAME:
-        extra[MAKER] = {each: str(agent.get(each) or "unknown") for each in ("name", "version")}
+        maker: Json = {each: str(agent.get(each) or "unknown") for each in ("name", "version")}
+        extra[MAKER] = maker | ({"extra": dict(about)} if about else {})
         if document.get(METRICS):
             extra[METRICS] = dict(document[METRICS])
     steps: Sequence[Mapping[str, Any]] = document["steps"]
@@ -316,9 +319,9 @@ def _observed(result: Mapping[str, Any]) -> str:
 
 
 def _reference(ref: Mapping[str, Any]) -> str:
-    return str(
-        ref.get("trajectory_id") or ref.get("session_id") or ref.get("trajectory_path") or "?"
-    )
+    names = [str(ref[key]) for key in ("trajectory_id", "session_id") if ref.get(key)][:1]
+    path = ref.get("trajectory_path")
+    return ", ".join([*names, *([str(path)] if path else [])]) or "?"
 
 
 def _words(step: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rsi.agent.cli.context import emit, writing
 from rsi.agent.llm.types import Text
-from rsi.agent.trajectory.atif import to_atif
+from rsi.agent.trajectory.atif import CONTINUED, to_atif
 from rsi.agent.trajectory.foreign import read_trajectory
 from rsi.agent.trajectory.recorded import Recording, Turn, calls_of, reasoning_text
 
@@ -49,6 +49,8 @@ def _lines(recording: Recording) -> Iterator[str]:
             yield from _part(title, text)
     for turn in recording.turns:
         yield from _turn(turn)
+    if CONTINUED in recording.extra:
+        yield f"--- goes on in {recording.extra[CONTINUED]}, which can be imported too"
 
 
 def _turn(turn: Turn) -> Iterator[str]:

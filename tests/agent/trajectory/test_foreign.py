@@ -18,7 +18,8 @@ from rsi.agent.trajectory.recorded import RecordingError
 ATIF = {
     "schema_version": "ATIF-v1.7",
     "session_id": "s1",
-    "agent": {"name": "terminus", "version": "2.1", "model_name": "m"},
+    "agent": {"name": "terminus", "version": "2.1", "model_name": "m", "extra": {"parser": "json"}},
+    "continued_trajectory_ref": "part-2.json",
     "notes": "the second try",
     "steps": [
         {"step_id": 1, "source": "user", "message": "Fix it."},
@@ -39,7 +40,7 @@ ATIF = {
          "tool_calls": [{"tool_call_id": "c", "function_name": "bash", "arguments": {}}],
          "observation": {"results": [{"content": "no id, one call"}]}},
         {"step_id": 4, "source": "system", "message": "compacted",
-         "observation": {"results": [{"subagent_trajectory_ref": [{"trajectory_id": "sub-7"}]}]}},
+         "observation": {"results": [{"subagent_trajectory_ref": [{"trajectory_id": "sub-7", "trajectory_path": "seven.json"}]}]}},
         {"step_id": 5, "source": "agent", "message": "Done."},
     ],
     "final_metrics": {"total_cost_usd": 0.75, "total_steps": 5},
@@ -125,15 +126,16 @@ def test_atif_keeps_reasoning_observations_notes_costs_and_who_wrote_it(written)
     assert first.told == ("a bell rang",)
     assert first.usd == 0.25
     assert [each.text for each in second.answers] == ["no id, one call"]
-    assert second.told == ("compacted", "[run of another agent: sub-7]")
+    assert second.told == ("compacted", "[run of another agent: sub-7, seven.json]")
     assert third.reply.text == "Done."
     again = to_atif(recording, version="0.1")
     assert again["agent"]["name"] == "terminus"
     assert again["agent"]["version"] == "2.1"
-    assert again["notes"] == "the second try"
+    assert again["agent"]["extra"]["parser"] == "json"
+    assert (again["notes"], again["continued_trajectory_ref"]) == ("the second try", "part-2.json")
     assert again["final_metrics"]["total_cost_usd"] == 0.75
     assert again["steps"][2]["reasoning_content"] == "Look first."
-    assert "agent" not in again["extra"]
+    assert not {"agent", "continued_trajectory_ref"} & set(again["extra"])
 
 
 def test_what_was_imported_can_be_written_and_read_again(written):
