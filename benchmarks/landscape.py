@@ -23,6 +23,17 @@ MINIMUM_GAIN = 0.02
 MODELS: Mapping[str, tuple[int, float]] = {"quick": (1, 0.05), "careful": (3, 0.50)}
 """Model name to how many changes it thinks of before it proposes the best, and dollars a round."""
 
+FLAGS = (
+    "greedy",
+    "best_of_n:n=4",
+    "tree:pick=argmax",
+    "tree:pick=top_k,k=3",
+    "tree:pick=epsilon_greedy,epsilon=0.2",
+    "tree:pick=softmax,temperature=0.1",
+    "archive:islands=3",
+)
+"""Every strategy, with settings of it that are worth a comparison."""
+
 Genome = tuple[int, ...]
 
 

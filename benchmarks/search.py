@@ -14,20 +14,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.landscape import Landscape, simulate
+from benchmarks.landscape import FLAGS, Landscape, simulate
 
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.search.types import Facts, Plan
-
-FLAGS = (
-    "greedy",
-    "best_of_n:n=4",
-    "tree:pick=argmax",
-    "tree:pick=top_k,k=3",
-    "tree:pick=epsilon_greedy,epsilon=0.2",
-    "tree:pick=softmax,temperature=0.1",
-    "archive:islands=3",
-)
 
 
 @functools.cache

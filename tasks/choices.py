@@ -27,6 +27,8 @@ class PatternRules:
     """Whether candidate and harness run at the same time and speak through a socket."""
     is_clocked: bool = False
     """Whether the harness times single calls, so that work between them is off the clock."""
+    can_count: bool = False
+    """Whether the harness sees each call of a run, and so can count what it spends."""
 
 
 class Pattern(Option):
@@ -48,7 +50,7 @@ class Pattern(Option):
         "served",
         "the harness answers the candidate's calls through a Unix socket, each in a sandbox of its own, and states the "
         "value (clock `result`)",
-        PatternRules(verb="serve", is_linked=True),
+        PatternRules(verb="serve", is_linked=True, can_count=True),
     )
     CLOCKED_WORKER = (
         "clocked_worker",

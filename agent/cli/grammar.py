@@ -141,3 +141,13 @@ def strategy_names() -> str:
 
 def _plain(text: str) -> str:
     return text.replace("%", "%%")
+
+
+def add_round(parser: argparse.ArgumentParser) -> None:
+    """The id of a round."""
+    parser.add_argument("round", help="id of a round, such as c1120-4f2a-0003")
+
+
+def add_campaign_optional(parser: argparse.ArgumentParser) -> None:
+    """The id of a campaign, the newest without one."""
+    parser.add_argument("campaign", nargs="?", help="id of a campaign (default: the latest)")

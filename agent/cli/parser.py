@@ -6,12 +6,15 @@ from rsi.agent.cli.driver_words import DRIVER_WORDS
 from rsi.agent.cli.grammar import (
     Verb,
     WordParser,
+    add_campaign_optional,
+    add_round,
     add_sandbox,
     add_verbs,
     model_names,
     strategy_names,
 )
 from rsi.agent.cli.task_words import TASK_WORDS, try_words
+from rsi.agent.cli.trust_words import ablate_words, audit_words, reviewer_check_words, what_if_words
 
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
@@ -136,16 +139,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _round(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("round", help="id of a round, such as c1120-4f2a-0003")
-
-
 def _task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", help="name of a task, or the folder of yours")
 
 
 def _reason(parser: argparse.ArgumentParser) -> None:
-    _round(parser)
+    add_round(parser)
     parser.add_argument("--reason", default="", help="why, in words")
     parser.add_argument(
         "--commit", help="refuse unless this commit is at the gate; 7 digits of it are enough"
@@ -155,12 +154,8 @@ def _reason(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _campaign_optional(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("campaign", nargs="?", help="id of a campaign (default: the latest)")
-
-
 def _rounds(parser: argparse.ArgumentParser) -> None:
-    _campaign_optional(parser)
+    add_campaign_optional(parser)
     parser.add_argument(
         "--only",
         default="",
@@ -189,12 +184,12 @@ def _worker(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
-    _round(parser)
+    add_round(parser)
     parser.add_argument("--diff", action="store_true", help="print only the diff")
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
-    _round(parser)
+    add_round(parser)
     parser.add_argument(
         "--show",
         nargs="?",
@@ -206,7 +201,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _fork(parser: argparse.ArgumentParser) -> None:
-    _round(parser)
+    add_round(parser)
     parser.add_argument("--step", type=int, required=True, help="turn after which to go on")
     parser.add_argument(
         "--model", help="another model from here on (default: the one that proposed in that round)"
@@ -216,7 +211,7 @@ def _fork(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    _campaign_optional(parser)
+    add_campaign_optional(parser)
     parser.add_argument(
         "--format",
         choices=("atif", "sft", "inspect"),
@@ -253,94 +248,8 @@ def _rollback(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
-    _campaign_optional(parser)
+    add_campaign_optional(parser)
     parser.add_argument("--out", help="folder for report.html and report.md")
-
-
-def _what_if(parser: argparse.ArgumentParser) -> None:
-    from rsi.agent.trust.what_if import Panel, Statistic
-
-    _campaign_optional(parser)
-    parser.add_argument(
-        "--minimum-effect", type=float, help="smallest gain that counts, 0.02 is 2 %%"
-    )
-    parser.add_argument("--alpha", type=float, help="one-sided error rate of one stage")
-    parser.add_argument(
-        "--statistic",
-        choices=[each.value for each in Statistic],
-        default=Statistic.SEQUENTIAL.value,
-        help="; ".join(f"{each}: {each.meaning}" for each in Statistic) + " (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--pairs", type=int, help="pairs of fixed-n (default: the plan's smallest number)"
-    )
-    parser.add_argument(
-        "--reviewer",
-        choices=[each.value for each in Panel],
-        default=Panel.CAMPAIGN.value,
-        help="; ".join(f"{each}: {each.meaning}" for each in Panel) + " (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no-rules", action="store_true", help="without rules, reviewer, plausibility"
-    )
-    parser.add_argument(
-        "--no-quality", action="store_true", help="without quality rules and guards"
-    )
-    parser.add_argument(
-        "--no-confirmation", action="store_true", help="promote on the screen alone"
-    )
-    parser.add_argument(
-        "--all", action="store_true", help="list every round, not only changed ones"
-    )
-
-
-def _reviewer_check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help="tasks to take (default: all)")
-    parser.add_argument(
-        "--model",
-        help=f"model that reviews besides the rules: {model_names()} (default: rules alone)",
-    )
-    parser.add_argument(
-        "--votes", type=int, default=1, help="fresh looks at each patch (default: %(default)s)"
-    )
-    parser.add_argument("--scaffold", help="folder with the reviewer's prompt")
-    parser.add_argument("--budget-usd", type=float, help="dollars that the model may cost")
-    parser.add_argument(
-        "--allow-unknown-price", action="store_true", help="use a model whose price is not known"
-    )
-
-
-def _remeasured(parser: argparse.ArgumentParser) -> None:
-    add_sandbox(parser, "backend to run in (default: the campaign's)", default=None)
-    parser.add_argument("--pairs", type=int, help="pairs of each comparison (default: the plan's)")
-
-
-def _audit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lineage", help="name of the lineage")
-    parser.add_argument(
-        "--leave-one-out",
-        action="store_true",
-        help="also measure the champion without each promotion",
-    )
-    parser.add_argument(
-        "--transfer",
-        action="store_true",
-        help="measure at the larger profile that the task names: does the gain hold there?",
-    )
-    parser.add_argument(
-        "--gap",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="between the sessions in which the whole is measured, so that they meet other states of the machine; default 60",
-    )
-    _remeasured(parser)
-
-
-def _ablate(parser: argparse.ArgumentParser) -> None:
-    _round(parser)
-    parser.add_argument("--by", choices=("file", "hunk"), default="file", help="size of a part")
-    _remeasured(parser)
 
 
 def _message(parser: argparse.ArgumentParser) -> None:
@@ -406,11 +315,15 @@ VERBS: tuple[Verb, ...] = (
         "operating.workers",
         "who serves the queue: on what machine, doing what, since when",
     ),
-    Verb("follow", "running", "follow a campaign that is queued or under way", _campaign_optional),
+    Verb(
+        "follow", "running", "follow a campaign that is queued or under way", add_campaign_optional
+    ),
     Verb("queue", "reading", "campaigns with their state, and what waits for a decision"),
     Verb("rounds", "reading", "rounds of a campaign with verdicts, reasons and effects", _rounds),
     Verb("show", "reading", "everything known about one round", _show),
-    Verb("log", "reading", "the notebook: every idea, its result and lesson", _campaign_optional),
+    Verb(
+        "log", "reading", "the notebook: every idea, its result and lesson", add_campaign_optional
+    ),
     Verb("approve", "deciding", "promote the candidate of a round at the gate", _reason),
     Verb("reject", "deciding", "turn the candidate of a round down", _reason),
     Verb("revise", "deciding", "send the candidate of a round back with a note", _reason),
@@ -428,7 +341,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("sooner", "steering", "let a queued campaign run before the others", _campaign),
     Verb("later", "steering", "let a queued campaign run after the others", _campaign),
-    Verb("more-pairs", "steering", "measure more pairs of a candidate at the gate", _round),
+    Verb("more-pairs", "steering", "measure more pairs of a candidate at the gate", add_round),
     Verb(
         "replay",
         "replaying",
@@ -443,24 +356,29 @@ VERBS: tuple[Verb, ...] = (
         _import,
     ),
     Verb("export", "exporting", "write trajectories in other tools' formats", _export),
-    Verb("rescore", "replaying", "compute a round's score again from stored samples", _round),
+    Verb("rescore", "replaying", "compute a round's score again from stored samples", add_round),
     Verb(
-        "controls", "trusting", "what planted controls say about the evaluator", _campaign_optional
+        "controls",
+        "trusting",
+        "what planted controls say about the evaluator",
+        add_campaign_optional,
     ),
     Verb(
         "what-if",
         "trusting",
         "decide a campaign again under another rule, from stored samples",
-        _what_if,
+        what_if_words,
     ),
     Verb(
         "reviewer-check",
         "trusting",
         "count what a reviewer catches of planted cheats and holds up of honest patches",
-        _reviewer_check,
+        reviewer_check_words,
     ),
-    Verb("audit", "trusting", "measure a lineage's champion against its baseline again", _audit),
-    Verb("ablate", "trusting", "measure a candidate without each of its parts", _ablate),
+    Verb(
+        "audit", "trusting", "measure a lineage's champion against its baseline again", audit_words
+    ),
+    Verb("ablate", "trusting", "measure a candidate without each of its parts", ablate_words),
     Verb("horizon", "horizon", "the length of task that each model finishes half of the time"),
     Verb("report", "reading", "write a campaign's report as HTML and Markdown", _report),
     Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),

@@ -51,6 +51,17 @@ class Statistic(Option):
     FIXED_N = "fixed-n", "a number of pairs fixed beforehand, one look, nothing confirmed"
     KEEP_IF_BETTER = "keep-if-better", "one run of each; what was faster is kept"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether what it says of the first runs stands, without fresh ones that confirm it."""
+        match self:
+            case Statistic.SEQUENTIAL:
+                return False
+            case Statistic.FIXED_N | Statistic.KEEP_IF_BETTER:
+                return True
+            case _:
+                assert_never(self)
+
 
 class Panel(Option):
     """Whose findings stop a candidate for a person."""
@@ -307,8 +318,7 @@ def _ruling(ledger: Ledger, lineage: Lineage, court: _Court, view: RoundView) ->
         held = _held(view.left(Reviewed), court.rule.panel) if court.rule.has_rules else ""
         if held and not _person_said(view, DecisionAction.APPROVE):
             return Ruling.NOT_PROMOTED, held
-        is_final = court.rule.statistic is not Statistic.SEQUENTIAL
-        if is_final or not court.rule.has_confirmation:
+        if court.rule.statistic.is_final or not court.rule.has_confirmation:
             return ruling, why
         confirm = ledger.measurements(view.id, Purpose.CONFIRM, attempt=attempt)
         if not confirm:

@@ -6,7 +6,7 @@ Does not: check one table alone; `task_file` does. To add one: a function in `RU
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rsi.tasks.choices import Clock, Device, Honesty, Pattern
+from rsi.tasks.choices import Clock, Device, Honesty
 from rsi.tasks.format.task_file import ChangedQualityTable, ProfileTable, QualityTable, RsiTable
 from rsi.tasks.format.toml_files import Place, did_you_mean
 from rsi.tasks.guards import BY_NAME
@@ -160,7 +160,7 @@ def _guards_on_tests_have_tests(rsi: RsiTable, track: str) -> Iterator[Contradic
 
 
 def _what_is_counted_is_served(rsi: RsiTable, track: str) -> Iterator[Contradiction]:
-    if rsi.budget is not None and rsi.budget.unit in COUNTED and rsi.pattern is not Pattern.SERVED:
+    if rsi.budget is not None and rsi.budget.unit in COUNTED and not rsi.pattern.rules.can_count:
         found = f"is {rsi.budget.unit!r} with the pattern {rsi.pattern.value}"
         expected = "cpu_s or wall_s: only a harness that serves each call of a run can count what it spends"
         yield _of("budget", "unit", found=found, expected=expected)

@@ -11,10 +11,10 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from .artifacts import InvalidArtifact
 from .canonical import canonical_json, folder_files, tree_digest
@@ -148,14 +148,10 @@ def run_harness(
                 seed = bytes.fromhex(arguments.seed)
                 request = _request(arguments.profile, arguments.purpose, seed)
                 _make_instance(harness, request, arguments.out)
-            case "grade":
-                _grade(harness, arguments.instance, arguments.artifact, arguments.result)
-            case "serve":
-                _serve(harness, arguments.instance, arguments.link, arguments.result)
-            case "drive":
-                _drive(harness, arguments.instance, arguments.link, arguments.result)
-            case _:
-                return _selfcheck(harness, arguments.profile)
+            case "selfcheck":
+                _selfcheck(harness, arguments.profile)
+            case verb:
+                _measure(harness, verb, arguments)
     except Exception:  # noqa: BLE001 - the exit code is the contract: whatever failed here is ours
         traceback.print_exc()
         return EXIT_HARNESS_ERROR
@@ -171,18 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     instance.add_argument("--purpose", required=True)
     instance.add_argument("--seed", required=True)
     instance.add_argument("--out", type=Path, required=True)
-    grade = verbs.add_parser("grade")
-    grade.add_argument("--instance", type=Path, required=True)
-    grade.add_argument("--artifact", type=Path, required=True)
-    grade.add_argument("--result", type=Path, required=True)
-    served = verbs.add_parser("serve")
-    served.add_argument("--instance", type=Path, required=True)
-    served.add_argument("--link", type=Path, required=True, help="folder of the socket")
-    served.add_argument("--result", type=Path, required=True)
-    driven = verbs.add_parser("drive")
-    driven.add_argument("--instance", type=Path, required=True)
-    driven.add_argument("--link", type=Path, required=True, help="folder of the socket")
-    driven.add_argument("--result", type=Path, required=True)
+    for verb, each in MEASURING.items():
+        measuring = verbs.add_parser(verb)
+        measuring.add_argument("--instance", type=Path, required=True)
+        measuring.add_argument(each.option, type=Path, required=True, dest="at", help=each.help)
+        measuring.add_argument("--result", type=Path, required=True)
     selfcheck = verbs.add_parser("selfcheck")
     selfcheck.add_argument("--profile", required=True)
     return parser
@@ -233,37 +222,31 @@ def _make_instance(harness: Harness, request: Request, out: Path) -> None:
     (secret / REQUEST_FILE).write_bytes(canonical_json(stored))
 
 
-def _grade(harness: object, root: Path, artifact: Path, result: Path) -> None:
-    if not hasattr(harness, "grade"):
+def _measure(harness: object, verb: str, arguments: argparse.Namespace) -> None:
+    measuring = MEASURING[verb]
+    if lacking := [name for name in measuring.methods if not hasattr(harness, name)]:
         raise TypeError(
-            "this harness has no method `grade`, so its task is not of pattern artifact"
+            f"this harness has no method {' and no method '.join(f'`{each}`' for each in lacking)}, "
+            f"so its task is not of a pattern whose verb is {verb!r}"
         )
-    instance = _opened(root)
+    instance = _opened(arguments.instance)
+    _write(instance, measuring.run(harness, instance, arguments.at), arguments.result)
+
+
+def _grade(harness: ArtifactHarness, instance: InstanceFolder, artifact: Path) -> Graded:
     try:
-        graded = harness.grade(instance, artifact)
+        return harness.grade(instance, artifact)
     except InvalidArtifact as problem:
-        graded = Graded(outcome="invalid_output", reason=str(problem))
-    _write(instance, graded, result)
+        return Graded(outcome="invalid_output", reason=str(problem))
 
 
-def _serve(harness: object, root: Path, folder: Path, result: Path) -> None:
-    if not hasattr(harness, "session"):
-        raise TypeError(
-            "this harness has no method `session`, so its task is not of pattern served"
-        )
-    instance = _opened(root)
+def _serve(harness: ServedHarness, instance: InstanceFolder, folder: Path) -> Graded:
     session = harness.session(instance)
     with connected(folder) as link:
-        graded = NEVER_CAME if link is None else serve(link, session)
-    _write(instance, graded, result)
+        return NEVER_CAME if link is None else serve(link, session)
 
 
-def _drive(harness: object, root: Path, folder: Path, result: Path) -> None:
-    if not hasattr(harness, "drive") or not hasattr(harness, "memory"):
-        raise TypeError(
-            "this harness has no methods `drive` and `memory`, so its task is not of pattern clocked_worker"
-        )
-    instance = _opened(root)
+def _drive(harness: ClockedHarness, instance: InstanceFolder, folder: Path) -> Graded:
     in_bytes, out_bytes = harness.memory(instance)
     graded, clocked_s = NEVER_CAME, None
     with connected(folder) as link:
@@ -275,7 +258,31 @@ def _drive(harness: object, root: Path, folder: Path, result: Path) -> None:
                 clocked_s = worker.clocked_s
             except InvalidArtifact as problem:
                 graded = Graded(outcome="invalid_output", reason=str(problem))
-    _write(instance, replace(graded, clocked_s=clocked_s), result)
+    return replace(graded, clocked_s=clocked_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """A verb that measures one candidate: the verb of a wiring pattern."""
+
+    methods: tuple[str, ...]
+    """What a harness must have for it."""
+    option: str
+    """Names the folder at which the candidate is met."""
+    help: str
+    run: Callable[[Any, InstanceFolder, Path], Graded]
+    """Takes the harness, the instance and that folder."""
+
+
+_LINK = "--link", "folder of the socket"
+MEASURING: Mapping[str, Measuring] = {
+    "grade": Measuring(
+        methods=("grade",), option="--artifact", help="what the candidate left", run=_grade
+    ),
+    "serve": Measuring(methods=("session",), option=_LINK[0], help=_LINK[1], run=_serve),
+    "drive": Measuring(methods=("memory", "drive"), option=_LINK[0], help=_LINK[1], run=_drive),
+}
+"""By verb, as `PatternRules.verb` names it."""
 
 
 def _opened(root: Path) -> InstanceFolder:
@@ -318,7 +325,7 @@ def harness_digest() -> str:
     return tree_digest([*folder_files(kit, "harness_kit/"), *folder_files(harness, "harness/")])
 
 
-def _selfcheck(harness: Harness, profile: str) -> int:
+def _selfcheck(harness: Harness, profile: str) -> None:
     with tempfile.TemporaryDirectory(prefix="rsi-selfcheck-") as name:
         workspace = Path(name)
         first, second = bytes([1] * 32), bytes([2] * 32)
@@ -344,4 +351,3 @@ def _selfcheck(harness: Harness, profile: str) -> int:
         ]
     report = [{"name": c.name, "ok": c.is_ok, "evidence": c.evidence} for c in checks]
     sys.stdout.buffer.write(canonical_json({"checks": report}))
-    return EXIT_OK

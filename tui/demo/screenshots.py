@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from rsi.tui.app import CockpitApp
 from rsi.tui.demo.player import demo_home
 from rsi.tui.errors import CockpitError
+from rsi.tui.model.commands import SCREENS, Scope
 from rsi.tui.widgets.diffview import DiffView
 
 FOLDER = Path("docs") / "screenshots"
@@ -58,18 +59,30 @@ def _has_round(app: CockpitApp) -> bool:
     return app.view.round is not None
 
 
-SHOTS: tuple[Shot, ...] = (
+_DIGIT = {scope: key for key, scope in SCREENS.items()}
+_TO_RUN = (_DIGIT[Scope.RUN], *("k",) * 7)
+_TO_GATE = _DIGIT[Scope.GATE]
+
+_CHOSEN: tuple[Shot, ...] = (
     Shot(name="queue", keys=(), until=lambda app: app.view.campaign is not None),
-    Shot(name="run", keys=("2", *("k",) * 7), until=_has_round),
-    Shot(name="gate", keys=("3", "ctrl+d"), is_whole=False, may_decide=True, until=_has_diff),
-    Shot(name="gate_light_split", keys=("3", "v", "ctrl+d"), is_whole=False, may_decide=True, theme="rsi-light", until=_has_diff),
-    Shot(name="replay", keys=("2", *("k",) * 7, "4", "right_square_bracket", "right_square_bracket"), until=_has_round),
-    Shot(name="lineage", keys=("5", "j"), until=_has_lineage),
-    Shot(name="notebook", keys=("6", *("j",) * 6), until=_has_lineage),
-    Shot(name="controls", keys=("7",), until=_has_lineage),
-    Shot(name="settings", keys=("8",)),
-    Shot(name="help", keys=("3", "question_mark"), is_whole=False, may_decide=True, until=lambda app: bool(app.view.gate)),
+    Shot(name="run", keys=_TO_RUN, until=_has_round),
+    Shot(name="gate", keys=(_TO_GATE, "ctrl+d"), is_whole=False, may_decide=True, until=_has_diff),
+    Shot(name="gate_light_split", keys=(_TO_GATE, "v", "ctrl+d"), is_whole=False, may_decide=True, theme="rsi-light", until=_has_diff),
+    Shot(name="replay", keys=(*_TO_RUN, _DIGIT[Scope.REPLAY], "right_square_bracket", "right_square_bracket"), until=_has_round),
+    Shot(name="lineage", keys=(_DIGIT[Scope.LINEAGE], "j"), until=_has_lineage),
+    Shot(name="notebook", keys=(_DIGIT[Scope.NOTEBOOK], *("j",) * 6), until=_has_lineage),
+    Shot(name="controls", keys=(_DIGIT[Scope.CONTROLS],), until=_has_lineage),
+    Shot(name="help", keys=(_TO_GATE, "question_mark"), is_whole=False, may_decide=True, until=lambda app: bool(app.view.gate)),
 )  # fmt: skip
+SHOTS: tuple[Shot, ...] = (
+    *_CHOSEN,
+    *(
+        Shot(name=scope.value, keys=(key,))
+        for scope, key in _DIGIT.items()
+        if scope.value not in {each.name for each in _CHOSEN}
+    ),
+)
+"""What is drawn; a screen without a moment of its own is drawn as it opens."""
 
 
 async def take(shot: Shot, folder: Path) -> Path:

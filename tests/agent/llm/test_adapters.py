@@ -15,6 +15,7 @@ from rsi.agent.llm.errors import (
     ModelWireError,
 )
 from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.llm.providers import PROVIDERS, Hosting
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import (
     Message,
@@ -40,6 +41,11 @@ VIEW = ToolSpec(
         "required": ["path"],
     },
 )
+
+
+def test_every_provider_with_an_api_is_driven_here():
+    driven = {spec.partition(":")[0] for spec, _path in ADAPTERS.values()}
+    assert driven == {each.name for each in PROVIDERS if isinstance(each.make, Hosting)}
 
 
 def user(*blocks):

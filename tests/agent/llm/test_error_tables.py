@@ -6,6 +6,7 @@ import pytest
 
 from rsi.agent.llm.adapters import anthropic_api, litellm_api, openai_api
 from rsi.agent.llm.errors import ModelError
+from rsi.agent.llm.providers import PROVIDERS, Hosting
 
 
 def classes_of(*modules):
@@ -49,6 +50,15 @@ SDKS = [
     pytest.param(openai_api, openai_classes, id="openai"),
     pytest.param(litellm_api, litellm_classes, id="litellm", marks=pytest.mark.slow),
 ]
+
+
+def test_every_adapter_is_among_them():
+    tried = {each.values[0].__name__ for each in SDKS}
+    for provider in PROVIDERS:
+        if isinstance(provider.make, Hosting):
+            assert provider.make.adapter.__module__ in tried, (
+                "its SDK's errors need a table, held here"
+            )
 
 
 @pytest.mark.parametrize(("adapter", "classes"), SDKS)

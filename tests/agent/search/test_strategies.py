@@ -3,22 +3,14 @@
 import statistics
 
 import pytest
-from benchmarks.landscape import Landscape, simulate
+from benchmarks.landscape import FLAGS, Landscape, simulate
 
 from rsi.agent.search.bandit import choose_model, records
 from rsi.agent.search.choose import StrategyError, choose_strategy, flag_of
 from rsi.agent.search.frontier import Pick, draw_for, frontier, pick
+from rsi.agent.search.strategies import STRATEGIES
 from rsi.agent.search.types import Facts, Node
 
-FLAGS = (
-    "greedy",
-    "best_of_n:n=4",
-    "tree:pick=argmax",
-    "tree:pick=top_k,k=3",
-    "tree:pick=epsilon_greedy,epsilon=0.2",
-    "tree:pick=softmax,temperature=0.1",
-    "archive:islands=3",
-)
 WORLDS = [Landscape(seed) for seed in range(24)]
 ROUNDS = 40
 
@@ -43,6 +35,10 @@ def by_chance():
         simulate(world, None, rounds=ROUNDS, seed=n).best / world.optimum
         for n, world in enumerate(WORLDS)
     ]
+
+
+def test_every_strategy_is_among_those_that_are_tried():
+    assert {flag.split(":")[0] for flag in FLAGS} == set(STRATEGIES)
 
 
 @pytest.mark.parametrize("flag", FLAGS)

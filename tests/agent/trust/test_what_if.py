@@ -38,6 +38,16 @@ def test_the_rule_of_the_campaign_itself_changes_nothing(campaign, home):
     assert found.lines[0] == "with this rule you would have promoted 1 instead of 1"
 
 
+@pytest.mark.parametrize("statistic", Statistic)
+def test_every_statistic_tells_what_is_clear_and_only_what_is_not_final_asks_for_fresh_runs(
+    campaign, home, statistic
+):
+    campaign.round("02_row_sums_once", "refuted", ratios=CLEAR)
+    found = {each.label: each.ruling for each in ask(campaign, home, statistic=statistic).rounds}
+    assert (found["1"], found["3"]) == (Ruling.PROMOTED, Ruling.NOT_PROMOTED)
+    assert found["6"] is (Ruling.PROMOTED if statistic.is_final else Ruling.UNKNOWN)
+
+
 def test_keep_if_better_promotes_luck(campaign, home):
     found = ask(campaign, home, statistic=Statistic.KEEP_IF_BETTER)
     assert changed(found) == {"2": Ruling.PROMOTED}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rsi.evals.errors import EvidenceError, MeasurementError
 from rsi.evals.judge.plausibility import FLOOR_SETTING
-from rsi.evals.judge.score import canonical_digest, score
+from rsi.evals.judge.score import SCORE_SCHEMA, canonical_digest, score
 from rsi.evals.types import Arm, Outcome, Purpose, Verdict
 from rsi.tasks.choices import Clock, Direction
 from rsi.tasks.types import GuardRule, MeasurePlan
@@ -310,3 +310,24 @@ def test_the_size_has_its_plain_interval_and_the_decision_its_own_level(
     assert (
         f"the lower bound {found.decision.low:.3f} at 99.6% over all looks is above" in found.reason
     )
+
+
+PINNED = {
+    Purpose.SCREEN: (1.442443, 1.488321, 1.535658, 1.41139, 1.488321, 1.569445),
+    Purpose.AUDIT: (1.434623, 1.485197, 1.537554, 1.434623, 1.485197, 1.537554),
+}
+
+
+@pytest.mark.parametrize("purpose", PINNED)
+def test_what_runs_come_to_is_bound_to_the_version_of_the_rules(task, profile, pairs_of, purpose):
+    runs = pairs_of(
+        [3.0, 3.1, 2.9, 3.05, 3.0, 2.95] * 2, [2.0, 2.05, 2.1, 1.95, 2.0, 2.02] * 2, purpose=purpose
+    )
+    found = score(task, profile, runs, purpose=purpose)
+    bounds = tuple(
+        round(x, 6)
+        for each in (found.effect, found.decision)
+        for x in (each.low, each.estimate, each.high)
+    )
+    assert found.verdict is Verdict.SUPPORTED
+    assert (SCORE_SCHEMA, bounds) == (3, PINNED[purpose]), "another rule: raise SCORE_SCHEMA"

@@ -15,6 +15,7 @@ from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import Sample
 
 from rsi.tui.app import CockpitApp
+from rsi.tui.model.commands import SCREENS
 from rsi.tui.model.settings import SECRET_VARIABLES
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -34,7 +35,7 @@ READY = {
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda each: f"{each[0]}x{each[1]}")
-@pytest.mark.parametrize("mode", READY)
+@pytest.mark.parametrize("mode", [each.value for each in SCREENS.values()])
 @pytest.mark.slow
 async def test_the_screen_looks_as_it_did(template, mode, size, monkeypatch):
     for name in SECRET_VARIABLES:
