@@ -25,6 +25,9 @@ class PatternRules:
     """What its harness is asked to do: `python -m harness <verb>`."""
     is_linked: bool
     """Whether candidate and harness run at the same time and speak through a socket."""
+    develop_verb: str | None = None
+    """What its harness is asked to do while an agent develops, so that runs in the agent's shell reach it; None where nothing
+    answers there."""
     is_clocked: bool = False
     """Whether the harness times single calls, so that work between them is off the clock."""
     can_count: bool = False
@@ -50,7 +53,7 @@ class Pattern(Option):
         "served",
         "the harness answers the candidate's calls through a Unix socket, each in a sandbox of its own, and states the "
         "value (clock `result`)",
-        PatternRules(verb="serve", is_linked=True, can_count=True),
+        PatternRules(verb="serve", is_linked=True, develop_verb="develop", can_count=True),
     )
     CLOCKED_WORKER = (
         "clocked_worker",

@@ -8,6 +8,7 @@ It lies with `frames.py` in the folder `harness_link/` beside every candidate of
 """
 # ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
 
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from typing import Self
 from .frames import Array, Frame, FrameError, receive, send
 
 SOCKET_VARIABLE = "RSI_SOCKET"
+LAST_RUN = "last_run"
+"""The call by which a development harness says what its last run came to; no harness of a measured run knows it."""
 
 
 class Refused(RuntimeError):
@@ -67,6 +70,16 @@ def connect() -> Link:
 
     Raises:
         KeyError: RSI_SOCKET is not set: this is no run of a served task.
-        OSError: Nobody listens there any more: a run gets one connection.
+        OSError: Nobody listens there any more: a measured run gets one connection.
     """
     return Link(os.environ[SOCKET_VARIABLE])
+
+
+def last_run() -> str:
+    """What a development harness says of its last run, as JSON to read.
+
+    Raises:
+        Refused: There was none yet.
+    """
+    with connect() as harness:
+        return json.dumps(dict(harness.call(LAST_RUN).head), indent=1)

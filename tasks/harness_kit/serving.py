@@ -38,8 +38,8 @@ class Refusal(Exception):
     """Raised by a session for a call that it does not carry out; the candidate is told and may go on."""
 
 
-class Session(Protocol):
-    """What one connection can do."""
+class Answering(Protocol):
+    """What answers calls."""
 
     def answer(self, call: str, frame: Frame) -> Frame:
         """Carry out one call.
@@ -49,6 +49,10 @@ class Session(Protocol):
             InvalidArtifact: The run ends here as `invalid_output`.
         """
         ...
+
+
+class Session(Answering, Protocol):
+    """What one connection can do."""
 
     def finish(self) -> Graded:
         """The candidate has left: what did it come to?"""
@@ -87,20 +91,27 @@ def serve(link: socket.socket, session: Session) -> Graded:
 
 
 @contextlib.contextmanager
-def connected(folder: Path) -> Iterator[socket.socket | None]:
-    """The one connection of a run, through a socket that everybody who sees its folder may connect to.
-
-    None when the host says that nobody will come: it leaves ENDED_FILE in the folder.
-    """
+def listening(folder: Path) -> Iterator[socket.socket]:
+    """A socket that everybody who sees its folder may connect to; this process ends when the host makes ABANDONED_FILE there."""
     path = folder / SOCKET_NAME
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         path.chmod(0o666)
         threading.Thread(target=_leave_when_abandoned, args=(folder,), daemon=True).start()
         listener.listen(1)
-        listener.settimeout(LOOK_S)
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()
+        yield listener
+
+
+@contextlib.contextmanager
+def connected(folder: Path) -> Iterator[socket.socket | None]:
+    """The one connection of a run.
+
+    None when the host says that nobody will come: it leaves ENDED_FILE in the folder.
+    """
+    with listening(folder) as listener:
+        listener.settimeout(LOOK_S)
         link = _accept(listener, folder)
     if link is None:
         yield None
@@ -129,19 +140,33 @@ def _accept(listener: socket.socket, folder: Path) -> socket.socket | None:
 
 
 def _converse(link: socket.socket, session: Session) -> None:
-    """Answer until the other end leaves; one that leaves in the middle of an answer has left all the same."""
-    while (frame := _next(link)) is not None:
-        name = frame.head.get("call")
-        if not isinstance(name, str):
-            raise FrameError('the head has no text under "call"')
-        try:
-            reply = session.answer(name, frame)
-        except Refusal as refusal:
-            reply = Frame(head={"refused": str(refusal)})
-        try:
-            send(link, reply)
-        except OSError:
-            return
+    """Answer until the other end leaves."""
+    while answer_next(link, session):
+        pass
+
+
+def answer_next(link: socket.socket, session: Answering) -> bool:
+    """Answer one call; False when the other end has left, be it in the middle of a call or of its answer.
+
+    Raises:
+        FrameError: What came is no call.
+        InvalidArtifact: The run ends here.
+    """
+    frame = _next(link)
+    if frame is None:
+        return False
+    name = frame.head.get("call")
+    if not isinstance(name, str):
+        raise FrameError('the head has no text under "call"')
+    try:
+        reply = session.answer(name, frame)
+    except Refusal as refusal:
+        reply = Frame(head={"refused": str(refusal)})
+    try:
+        send(link, reply)
+    except OSError:
+        return False
+    return True
 
 
 def _next(link: socket.socket) -> Frame | None:

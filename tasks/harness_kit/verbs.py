@@ -18,10 +18,11 @@ from typing import Any, Protocol
 
 from .artifacts import InvalidArtifact
 from .canonical import canonical_json, folder_files, tree_digest
+from .developing import Development, develop
 from .driving import Worker
 from .results import Check, Graded, result_value, write_result
 from .seeds import seed_commitment
-from .serving import NEVER_CAME, Session, connected, serve
+from .serving import NEVER_CAME, Session, connected, listening, serve
 
 EXIT_OK = 0
 EXIT_HARNESS_ERROR = 70
@@ -150,6 +151,8 @@ def run_harness(
                 _make_instance(harness, request, arguments.out)
             case "selfcheck":
                 _selfcheck(harness, arguments.profile)
+            case "develop":
+                _develop(harness, arguments)
             case verb:
                 _measure(harness, verb, arguments)
     except Exception:  # noqa: BLE001 - the exit code is the contract: whatever failed here is ours
@@ -172,6 +175,10 @@ def _parser() -> argparse.ArgumentParser:
         measuring.add_argument("--instance", type=Path, required=True)
         measuring.add_argument(each.option, type=Path, required=True, dest="at", help=each.help)
         measuring.add_argument("--result", type=Path, required=True)
+    developing = verbs.add_parser("develop")
+    developing.add_argument("--instance", type=Path, required=True)
+    developing.add_argument("--link", type=Path, required=True, help=_LINK[1])
+    developing.add_argument("--result", type=Path, required=True, help="counts the calls")
     selfcheck = verbs.add_parser("selfcheck")
     selfcheck.add_argument("--profile", required=True)
     return parser
@@ -224,13 +231,33 @@ def _make_instance(harness: Harness, request: Request, out: Path) -> None:
 
 def _measure(harness: object, verb: str, arguments: argparse.Namespace) -> None:
     measuring = MEASURING[verb]
-    if lacking := [name for name in measuring.methods if not hasattr(harness, name)]:
+    _require(harness, verb, measuring.methods)
+    instance = _opened(arguments.instance)
+    graded = measuring.run(harness, instance, arguments.at)
+    write_result(arguments.result, _reading(instance, graded))
+
+
+def _require(harness: object, verb: str, methods: Sequence[str]) -> None:
+    if lacking := [name for name in methods if not hasattr(harness, name)]:
         raise TypeError(
             f"this harness has no method {' and no method '.join(f'`{each}`' for each in lacking)}, "
             f"so its task is not of a pattern whose verb is {verb!r}"
         )
+
+
+def _develop(harness: Any, arguments: argparse.Namespace) -> None:
+    """Serve runs on a development instance until the host has enough of it; no score is made of any."""
+    _require(harness, "develop", MEASURING["serve"].methods)
     instance = _opened(arguments.instance)
-    _write(instance, measuring.run(harness, instance, arguments.at), arguments.result)
+    if instance.request.purpose != "dev":
+        raise ValueError(f"an instance for {instance.request.purpose!r} is not to develop on")
+    development = Development(
+        begin=lambda: harness.session(instance),
+        reading=lambda graded: _reading(instance, graded),
+        calls_file=arguments.result,
+    )
+    with listening(arguments.link) as listener:
+        develop(listener, development)
 
 
 def _grade(harness: ArtifactHarness, instance: InstanceFolder, artifact: Path) -> Graded:
@@ -291,7 +318,8 @@ def _opened(root: Path) -> InstanceFolder:
     return InstanceFolder(root=root, request=_request(stored["profile"], stored["purpose"], seed))
 
 
-def _write(instance: InstanceFolder, graded: Graded, result: Path) -> None:
+def _reading(instance: InstanceFolder, graded: Graded) -> dict[str, object]:
+    """What the result file says of a run."""
     request = instance.request
     identity = {
         "harness_sha256": harness_digest(),
@@ -301,7 +329,7 @@ def _write(instance: InstanceFolder, graded: Graded, result: Path) -> None:
         "seed_commitment": seed_commitment(request.seed),
     }
     graded = replace(graded, reason=_reportable(graded.reason))
-    write_result(result, result_value(graded, declared=declared_task(), identity=identity))
+    return result_value(graded, declared=declared_task(), identity=identity)
 
 
 def _reportable(reason: str) -> str:

@@ -10,9 +10,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rsi.sandboxes.machine.ceilings import lowered
 from rsi.sandboxes.types import (
     Backend,
     ExecOutcome,
@@ -43,8 +44,12 @@ KIT = "/work/kit"
 LINK_MODULES = ("building.py", "canonical.py", "frames.py", "link.py")
 WORKER_HEADER = "rsi_worker.h"
 """What of the kit a candidate gets: its end of the socket, for Python and for C, and the build of the latter."""
+CALLS_NAME = "calls"
+"""File in which a development harness counts its calls."""
 START_S = 60.0
 """How long a harness may take until it listens."""
+DEVELOPMENT_S = 24 * 3600.0
+"""How long a development harness lives at most: longer than a proposal that a person pauses over night."""
 
 
 def link_variables() -> dict[str, str]:
@@ -64,7 +69,8 @@ def link_files() -> FileTree:
     ]
     opening = FileEntry(path="__init__.py", content=_LINK_PACKAGE)
     header = FileEntry(path=WORKER_HEADER, content=(HARNESS_KIT / WORKER_HEADER).read_bytes())
-    return (*below("kit/harness_link", (opening, *files)), *below("kit", (header,)))
+    asking = FileEntry(path="__main__.py", content=_LAST_RUN)
+    return (*below("kit/harness_link", (opening, asking, *files)), *below("kit", (header,)))
 
 
 _LINK_PACKAGE = b'''"""The way to the harness of this run."""
@@ -73,6 +79,19 @@ from .frames import Array, Frame, FrameError
 from .link import Link, Refused, connect
 
 __all__ = ["Array", "Frame", "FrameError", "Link", "Refused", "connect"]
+'''
+_LAST_RUN = b'''"""Print what the development harness says of the last run."""
+
+import sys
+
+from .link import Refused, last_run
+
+try:
+    sys.stdout.write(last_run() + "\\n")
+except (KeyError, OSError):
+    raise SystemExit("no development harness answers here") from None
+except Refused as problem:
+    raise SystemExit(str(problem)) from None
 '''
 
 
@@ -85,6 +104,16 @@ def shared_folder() -> Iterator[Path]:
         # The harness is another user inside; the folder above keeps all others out.
         folder.chmod(0o777)
         yield folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevelopmentUse:
+    """How a development harness was used."""
+
+    calls: int | None
+    """Of all runs together; None when the harness did not live to say."""
+    problem: str
+    """Why it ended early; empty when it did not."""
 
 
 class Server:
@@ -131,12 +160,33 @@ class Server:
         files = harness_files(self._sandbox, self._task, "/work/result", max_bytes=MAX_RESULT_BYTES)
         return tuple(entry for entry in files if entry.path == RESULT_NAME)
 
+    def use(self) -> DevelopmentUse:
+        """End a development harness and say how it was used: one that failed took nothing from what was developed on it.
+
+        Raises:
+            HarnessError: What it left cannot be read.
+        """
+        self.abandon()
+        ended = self.work.result()
+        if ended.outcome is not ExecOutcome.OK:
+            return DevelopmentUse(calls=None, problem=self._failure(ended))
+        files = harness_files(self._sandbox, self._task, "/work/result", max_bytes=MAX_RESULT_BYTES)
+        counts = [
+            int(each.content)
+            for each in files
+            if each.path == CALLS_NAME and each.content.isdigit()
+        ]
+        return DevelopmentUse(calls=sum(counts), problem="")
+
     def _require_success(self, ended: ExecResult) -> None:
         if ended.outcome is not ExecOutcome.OK:
-            raise HarnessError(
-                f"the harness of task {self._task.name!r} ended as {ended.outcome.value} while it served; "
-                f"{last_words(ended)}"
-            )
+            raise HarnessError(self._failure(ended))
+
+    def _failure(self, ended: ExecResult) -> str:
+        return (
+            f"the harness of task {self._task.name!r} ended as {ended.outcome.value} while it served; "
+            f"{last_words(ended)}"
+        )
 
 
 @contextlib.contextmanager
@@ -150,7 +200,7 @@ def serving(
     folder: Path,
     wall_s: float,
 ) -> Iterator[Server]:
-    """A harness that serves an instance; leaving the context ends it, whatever it does.
+    """A harness that serves one run on an instance; leaving the context ends it, whatever it does.
 
     Args:
         task: The task.
@@ -165,8 +215,45 @@ def serving(
         HarnessError: It did not come to listen.
         SandboxError: The sandbox itself failed.
     """
+    limit_s = wall_s + profile.grade_limits.wall_s
+    spec = _server_spec(task, profile, label, folder, wall_s=limit_s + profile.grade_limits.wall_s)
+    verb = task.pattern.rules.verb
+    with _listening(verb, RESULT_NAME, task, instance, backend, spec, folder, limit_s) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def developing(
+    task: Task, profile: Profile, instance: Instance, backend: Backend, label: str, *, folder: Path
+) -> Iterator[Server | None]:
+    """A harness that serves as many runs on a development instance as an agent makes; None where the pattern has none.
+
+    The arguments and errors are those of `serving`.
+    """
+    verb = task.pattern.rules.develop_verb
+    if verb is None:
+        yield None
+        return
+    spec = _server_spec(task, profile, label, folder, wall_s=DEVELOPMENT_S)
+    spec = replace(spec, limits=lowered(spec.limits))
+    limit_s = spec.limits.wall_s
+    with _listening(verb, CALLS_NAME, task, instance, backend, spec, folder, limit_s) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _listening(
+    verb: str,
+    written: str,
+    task: Task,
+    instance: Instance,
+    backend: Backend,
+    spec: SandboxSpec,
+    folder: Path,
+    limit_s: float,
+) -> Iterator[Server]:
     with contextlib.ExitStack() as stack:
-        sandbox = stack.enter_context(backend.open(_server_spec(task, profile, label, folder)))
+        sandbox = stack.enter_context(backend.open(spec))
         sandbox.put(
             (
                 *harness_tree(task),
@@ -178,21 +265,22 @@ def serving(
         server = Server(folder, sandbox, task)
         pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="harness"))
         stack.callback(server.abandon)
-        verb = task.pattern.rules.verb
-        words = ("--instance", "instance", "--link", LINK, "--result", f"result/{RESULT_NAME}")
+        words = ("--instance", "instance", "--link", LINK, "--result", f"result/{written}")
         server.work = pool.submit(
             sandbox.exec,
             ("python", "-P", "-m", "harness", verb, *words),
-            wall_s=wall_s + profile.grade_limits.wall_s,
+            wall_s=limit_s,
             on_output=server.heard,
         )
         server.wait_until_ready()
         yield server
 
 
-def _server_spec(task: Task, profile: Profile, label: str, folder: Path) -> SandboxSpec:
+def _server_spec(
+    task: Task, profile: Profile, label: str, folder: Path, *, wall_s: float
+) -> SandboxSpec:
     spec = harness_spec(task, profile, label)
-    limits = replace(spec.limits, wall_s=profile.limits.wall_s + 2 * profile.grade_limits.wall_s)
+    limits = replace(spec.limits, wall_s=wall_s)
     return replace(
         spec, limits=limits, mounts=(Mount(source=folder, target=LINK, is_writable=True),)
     )

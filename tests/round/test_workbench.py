@@ -48,10 +48,11 @@ TURNS = (
 
 
 class Working(FakeProvider):
-    """Plays the turns above, and notes when each request came."""
+    """Plays some turns, and notes when each request came."""
 
-    def __init__(self):
+    def __init__(self, turns):
         super().__init__()
+        self.turns = turns
         self.came = []
 
     def next_act(self, request):
@@ -59,14 +60,14 @@ class Working(FakeProvider):
         number = sum(message.role is Role.ASSISTANT for message in request.messages)
         calls = tuple(
             ToolCall(id=f"call-{number}-{at}", name=name, arguments=arguments)
-            for at, (name, arguments) in enumerate(TURNS[number])
+            for at, (name, arguments) in enumerate(self.turns[number])
         )
         return Say(blocks=(Text(text=f"Step {number}."), *calls))
 
 
 @contextmanager
-def working(monkeypatch):
-    with Working() as server:
+def working(monkeypatch, turns=TURNS):
+    with Working(turns) as server:
         for name in ("ANTHROPIC", "OPENAI"):
             monkeypatch.setenv(f"{name}_API_KEY", CANARY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.root)
@@ -113,6 +114,35 @@ def test_a_round_over_http_finds_the_measured_environment_and_no_tool_error_of_o
     assert look.facts["device_s"] > 0
     assert line.commit is not None
     assert waits(events, server.came) <= MOST_WAIT_S
+    assert main(["replay", line.record.id]) == 0, capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_on_a_served_task_the_shell_reaches_a_development_harness_and_its_calls_are_kept(
+    ledger, queue, work, monkeypatch, capfd
+):
+    turns = (
+        [bash("python run.py | tail -1; python -m harness_link")],
+        [bash("ls /link; python -m harness_link | grep calls_of")],
+        [("give_up", {"reason": "only looked"})],
+    )
+    with working(monkeypatch, turns):
+        idle = ["[[round]]\ngive_up = 'not played'\n"]
+        queue(idle, task="compiler", proposer=CLAUDE, budget_usd=500.0)
+        (campaign,) = ledger.campaigns()
+        status, log = work()
+    assert status == 0, log
+    (line,) = RoundBook(ledger).of_campaign(campaign.record.id)
+    recording = last_recording(ledger.events(line.record.id, AgentRole.PROPOSER))
+    ran, asked, _ = (turn.answers[0].text for turn in recording.turns)
+    assert '"purpose": "dev"' in ran
+    assert "harness.sock" in asked
+    assert "programs.json" not in asked
+    proposed = ledger.step(line.record.id, Step.PROPOSE)
+    assert f'"calls_of_all_runs": {proposed.development_calls},' in asked
+    assert proposed.development_calls > 100
+    assert proposed.development_problem == ""
+    assert "python -m harness_link" in "\n".join(recording.brief)
     assert main(["replay", line.record.id]) == 0, capfd.readouterr().out
 
 

@@ -13,7 +13,7 @@ from rsi.agent.queue.forks import queue_fork
 from rsi.agent.roles.proposer.loop import limits_under
 from rsi.agent.roles.proposer.workbench.checks import FreeChecks
 from rsi.agent.run.contexts import scaffold_of
-from rsi.agent.run.steps.development.instance import agent_spec, dev_seeds, put_instance
+from rsi.agent.run.steps.development.instance import agent_room, dev_seeds
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, RoundRecord, TrajectoryEvent
@@ -58,13 +58,17 @@ def _run_again(args: argparse.Namespace, ledger: Ledger, record: RoundRecord) ->
     backend = choose_backend(config.backend).backend
     backend.prepare(task.environment, progress=note)
     profile, label = task.profiles[campaign.profile], f"{args.round}/replay"
-    seed, chance = dev_seeds(bytes.fromhex(config.seed), task, campaign.lineage)
-    with backend.open(agent_spec(task, profile, label, chance=chance)) as sandbox:
-        if is_reader(recording.model) and recording.workbench > 1:
-            put_instance(sandbox, backend, task, profile, seed, label)
+    with agent_room(
+        backend,
+        task,
+        profile,
+        label,
+        seeds=dev_seeds(bytes.fromhex(config.seed), task, campaign.lineage),
+        has_instance=is_reader(recording.model) and recording.workbench > 1,
+    ) as room:
         found = run_again(
             recording,
-            sandbox,
+            room.sandbox,
             lineage.tree(recording.base_commit),
             limits=limits_under(scaffold_of(ledger, config), task),
             checks=FreeChecks(task=task, champion_tree=lineage.tree(record.champion_commit)),

@@ -40,6 +40,7 @@ from rsi.evals.types import Arm, Finding, Outcome, Purpose
 from rsi.sandboxes.machine.devices import find_gpus
 from rsi.sandboxes.machine.processors import find_processors
 from rsi.tasks.choices import Device
+from rsi.tasks.harness_kit.developing import MAX_CALLS
 from rsi.tasks.types import Task
 
 NO_CRITIC = "none"
@@ -47,6 +48,12 @@ MEASURE = "measure"
 """The tool whose answers say what the author measured."""
 MEASURED_CHARS = 1500
 """Of one such answer: its numbers come first, what was printed after them."""
+IN_THE_SHELL = (
+    "In the author's shell the run's own command is answered too, by a harness of the same kind that serves the development "
+    "instance: one run at a time (a new connection ends the one before), as often as wanted up to "
+    f"{MAX_CALLS} calls. `python -m harness_link` there prints how the last run did."
+)
+"""Told where a harness answers the author's own runs."""
 OUTCOME_BY_STANCE = {
     Stance.GO: StepOutcome.OK,
     Stance.REVISE: StepOutcome.REVISE,
@@ -161,7 +168,8 @@ def machine_text(task: Task) -> str:
     usable = () if task.device is Device.CPU else find_gpus()
     gpus = "; ".join(f"{each.name}, {each.memory_bytes / (1 << 30):.0f} GiB" for each in usable)
     held = f"GPU, one for a run: {gpus}." if gpus else "Runs get no GPU."
-    return f"{find_processors().text}.\n{held}"
+    reached = "" if task.pattern.rules.develop_verb is None else f"\n{IN_THE_SHELL}"
+    return f"{find_processors().text}.\n{held}{reached}"
 
 
 def champion_run(context: RoundContext) -> str | None:

@@ -1,5 +1,7 @@
 """Steps 1 to 5: open, brief, propose, commit, critique."""
 
+import logging
+
 from rsi.agent.errors import LineageTreeError
 from rsi.agent.llm.providers import is_reader
 from rsi.agent.llm.scripted.script import load_script
@@ -17,7 +19,7 @@ from rsi.agent.run.steps.briefing import (
 )
 from rsi.agent.run.steps.controlling import planted_control, propose_control
 from rsi.agent.run.steps.development.dev_run import Looks
-from rsi.agent.run.steps.development.instance import agent_spec, dev_seeds, put_instance
+from rsi.agent.run.steps.development.instance import agent_room, dev_seeds
 from rsi.agent.run.steps.device_time import device_time
 from rsi.agent.run.steps.models import (
     budget_guard_of,
@@ -37,6 +39,8 @@ from rsi.agent.types import Brief, ProposalOutcome
 from rsi.evals.measure.floor import measure_floor
 from rsi.evals.planted.controls import ControlKind
 from rsi.sandboxes.types import FileTree, Sandbox
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE_CHARS = 400
 
@@ -139,27 +143,32 @@ def propose(context: RoundContext) -> AnyFact:
         context, AgentRole.PROPOSER, proposer_of(campaign_context.config, context.opened())
     )
     task, profile = campaign_context.task, campaign_context.profile
-    seed, chance = dev_seeds(campaign_context.secret, task, campaign_context.record.lineage)
-    label = f"{context.round_id}/agent"
     budget_guard = budget_guard_of(context)
     looks = Looks(context, champion_tree=context.champion_tree)
-    backend = campaign_context.backend
-    with backend.open(agent_spec(task, profile, label, chance=chance)) as sandbox:
-        if is_reader(model.spec) or campaign_context.config.fork_of is not None:
-            put_instance(sandbox, backend, task, profile, seed, label)
+    with agent_room(
+        campaign_context.backend,
+        task,
+        profile,
+        f"{context.round_id}/agent",
+        seeds=dev_seeds(campaign_context.secret, task, campaign_context.record.lineage),
+        has_instance=is_reader(model.spec) or campaign_context.config.fork_of is not None,
+    ) as room:
         proposal = run_proposer(
             brief,
             model,
             campaign_context.task,
-            sandbox,
+            room.sandbox,
             sink=sink_of(context),
             budget_guard=budget_guard,
             steering=campaign_context.steering.of_proposal(context.candidate_ref),
             scaffold=campaign_context.scaffold,
-            start=_fork_start(context, sandbox),
+            start=_fork_start(context, room.sandbox),
             measure=looks.look,
             search_notebook=lambda words: search_notebook(context, words),
         )
+        use = None if room.harness is None else room.harness.use()
+    if use is not None and use.problem:
+        log.warning("round=%s step=propose %s", context.round_id, use.problem)
     is_submitted = proposal.outcome is ProposalOutcome.SUBMITTED
     tree_sha256 = context.ledger.put_blob(encode_tree(proposal.tree)) if is_submitted else None
     return Proposed(
@@ -175,6 +184,8 @@ def propose(context: RoundContext) -> AnyFact:
         scaffold_digest=proposal.scaffold_digest,
         cost=proposal.cost,
         refused=budget_guard.refused,
+        development_calls=None if use is None else use.calls,
+        development_problem="" if use is None else use.problem,
     )
 
 

@@ -113,6 +113,10 @@ class Proposed(StepFact):
     cost: Cost
     refused: Refusal | None = None
     """The limit that ended it; None while every call was paid."""
+    development_calls: int | None = None
+    """Calls that its own runs made of a development harness; None where there was none, or it did not live to say."""
+    development_problem: str = ""
+    """Why the development harness ended early; empty where it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
