@@ -20,7 +20,7 @@ from rsi.agent.run.pausing import wait_while_paused
 from rsi.agent.run.round import record_step, run_round
 from rsi.agent.run.steps.audit import audit_champion, audit_stack, end_audit
 from rsi.agent.run.steps.closing import promote
-from rsi.agent.run.steps.models import budget_in_force, refused_limit
+from rsi.agent.run.steps.models import budget_in_force, refused_limit, script_over
 from rsi.agent.run.steps.searching import plan_round
 from rsi.agent.store.champion import settle_champion
 from rsi.agent.store.events import CampaignEvent
@@ -165,6 +165,8 @@ def _look(campaign_context: CampaignContext, slot: Slot) -> str:
         return "stop"
     if any(each.id == round_id for each in campaign_context.ledger.rounds(campaign_id)):
         return "round"  # opened over the champion of its time, which may have moved
+    if slot.control is None and (over := script_over(campaign_context, slot.number)):
+        return over
     limit = exhausted(
         budget_in_force(campaign_context), spent_now(campaign_context.ledger, campaign_id)
     )

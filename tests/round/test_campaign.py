@@ -7,7 +7,14 @@ from rsi.agent.report.follow import Follower
 from rsi.agent.report.tally import tally
 from rsi.agent.store.config import Autonomy
 from rsi.agent.store.git.lineage import Lineage
-from rsi.agent.store.records import CampaignState, DecisionAction, RequestKind, Step, utc_now
+from rsi.agent.store.records import (
+    CampaignEventKind,
+    CampaignState,
+    DecisionAction,
+    RequestKind,
+    Step,
+    utc_now,
+)
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.trust.rescoring import rescore_round
 
@@ -123,3 +130,15 @@ def test_a_stopped_campaign_ends_without_a_decision(ledger, queue, start_worker,
     (line,) = RoundBook(ledger).of_campaign(campaign_id)
     assert line.ended_as == "stopped"
     assert not ledger.promotions()
+
+
+def test_a_script_that_is_over_ends_its_campaign_in_a_plain_sentence(ledger, queue, work):
+    campaign_id = queue(["[[round]]\ngive_up = 'nothing to gain'\n"], rounds=8)
+    status, log = work()
+    assert status == 0, log
+    assert [each.number for each in ledger.rounds(campaign_id) if not each.is_control] == [1]
+    last = ledger.campaign_events(campaign_id)[-1]
+    assert (last.kind, last.reason) == (
+        CampaignEventKind.FINISHED,
+        "all rounds of the script are played",
+    )

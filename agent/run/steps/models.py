@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from rsi.agent.llm.base import Model
+from rsi.agent.llm.errors import ModelSpecError
 from rsi.agent.llm.redaction import redacting
 from rsi.agent.llm.resolve import resolve_model
+from rsi.agent.llm.scripted.script import load_script
 from rsi.agent.llm.types import Reply
 from rsi.agent.policy.budget import Budget, LedgerBudgetGuard
 from rsi.agent.policy.limits import budget_now
@@ -60,6 +62,19 @@ def script_number(ledger: Ledger, record: RoundRecord) -> int:
     if config.fork_of is None or record.number != 1:
         return record.number
     return script_number(ledger, ledger.round(config.fork_of))
+
+
+def script_over(campaign: CampaignContext, number: int) -> str:
+    """Why no round of this number is worth opening: those who propose play scripts, and none has so many; empty otherwise."""
+    config = campaign.config
+    targets = [each.partition(":") for each in (config.proposer, *config.other_proposers)]
+    if config.fork_of is not None or any(name != "scripted" for name, _, _ in targets):
+        return ""
+    try:
+        most = max(len(load_script(target, campaign.task).rounds) for _, _, target in targets)
+    except ModelSpecError:
+        return ""  # what is wrong with a script is its round's to say
+    return "all rounds of the script are played" if number > most else ""
 
 
 def recorded_replies(ledger: Ledger, source: str) -> tuple[Reply, ...]:
