@@ -21,6 +21,8 @@ from .artifacts import InvalidArtifact
 
 WORDS = 16
 """Whole numbers of one call; what they mean is the task's."""
+BOUNDARY = 64
+"""Bytes; arrays of one content begin at multiples of it."""
 _SEAL_SHRINK, _SEAL_GROW, _SEAL_FUTURE_WRITE = 2, 4, 16
 """Of linux/fcntl.h; the last one leaves the mapping that exists writable and forbids every other."""
 _STATUS = struct.Struct("<q")
@@ -33,8 +35,6 @@ class Answer:
     """What one call gave."""
 
     wall_s: float
-    status: int
-    """What the worker said; 0 for done."""
     output: bytes
 
 
@@ -72,7 +72,7 @@ class Worker:
             out_bytes: How much of the outputs is poisoned before and copied after.
 
         Raises:
-            InvalidArtifact: The worker left in the middle of it.
+            InvalidArtifact: The worker left in the middle of it, or said that it is not done.
         """
         message = struct.pack(f"<{WORDS}q", *words, *[0] * (WORDS - len(words)))
         self._out[:out_bytes] = bytes([POISON]) * out_bytes
@@ -90,7 +90,33 @@ class Worker:
             raise InvalidArtifact(f"the worker ended in call {self.calls + 1}")
         self.calls += 1
         self.clocked_s += wall_s
-        return Answer(wall_s=wall_s, status=_STATUS.unpack(said)[0], output=output)
+        (status,) = _STATUS.unpack(said)
+        if status != 0:
+            raise InvalidArtifact(f"the worker answered {status}")
+        return Answer(wall_s=wall_s, output=output)
+
+
+def packed(parts: Sequence[bytes]) -> bytes:
+    """Several arrays as one content, each at a multiple of BOUNDARY."""
+    return b"".join(each.ljust(_padded(len(each)), b"\0") for each in parts)
+
+
+def packed_size(sizes: Sequence[int]) -> int:
+    """Bytes of a content that holds arrays of so many bytes."""
+    return sum(_padded(each) for each in sizes)
+
+
+def unpacked(content: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """The arrays of a content, of so many bytes each."""
+    parts, at = [], 0
+    for size in sizes:
+        parts.append(content[at : at + size])
+        at += _padded(size)
+    return parts
+
+
+def _padded(size: int) -> int:
+    return -(-size // BOUNDARY) * BOUNDARY
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,18 @@ class Request:
             raise TypeError(f"settings.{key} is {value!r}, expected a whole number")
         return value
 
+    def sizes(self, key: str) -> dict[str, int]:
+        """A table of whole numbers of the settings.
+
+        Raises:
+            KeyError: It is not there.
+            TypeError: It is no such table.
+        """
+        found = self.settings[key]
+        if not isinstance(found, dict) or not all(type(each) is int for each in found.values()):
+            raise TypeError(f"settings.{key} is {found!r}, expected a table of whole numbers")
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceFolder:

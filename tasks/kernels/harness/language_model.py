@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from harness_kit.layers import gelu, norm, softmax, split_tensors
 
 Array = np.ndarray
-NORM_EPSILON = 1e-5
 GAP = 0.003
 """Least distance of the two best scores, which have a spread of about the root of the width: honest single precision is off by
 less than a hundredth of it."""
-GELU_SCALE = math.sqrt(2 / math.pi)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +67,10 @@ class Model:
             parts.append(values.reshape(-1))
         return np.concatenate(parts).astype(np.float32)
 
-    def split(self, flat: Array) -> dict[str, Array]:
-        """The tensors of a vector."""
-        found, at = {}, 0
-        for name, shape in self.tensors():
-            found[name] = flat[at : at + math.prod(shape)].reshape(shape)
-            at += math.prod(shape)
-        return found
-
 
 def greedy(model: Model, weights: Array, prompts: Array, count: int) -> tuple[Array, Array]:
     """The likeliest tokens after each prompt, (batch, count), and each text's smallest distance between its best two scores."""
-    p = model.split(weights.astype(np.float64))
+    p = split_tensors(model.tensors(), weights.astype(np.float64))
     batch, prompt = prompts.shape
     kept = [np.zeros((2, batch, model.length, model.width)) for _ in range(model.layers)]
     gaps, tokens = np.full(batch, np.inf), np.zeros((batch, count), np.int64)
@@ -89,7 +80,7 @@ def greedy(model: Model, weights: Array, prompts: Array, count: int) -> tuple[Ar
         for layer in range(model.layers):
             x = _layer(model, p, layer, x, kept[layer], t)
         if t >= prompt - 1:
-            scores = _norm(x, p["scale"], p["shift"]) @ p["head"].T
+            scores = norm(x, p["scale"], p["shift"])[0] @ p["head"].T
             best = np.sort(scores, axis=1)[:, -2:]
             gaps = np.minimum(gaps, best[:, -1] - best[:, 0])
             tokens[:, t - prompt + 1] = scores.argmax(axis=1)
@@ -100,23 +91,14 @@ def _layer(
     model: Model, p: Mapping[str, Array], layer: int, x: Array, kept: Array, t: int
 ) -> Array:
     at, size = f"{layer}.", model.width // model.heads
-    normed = _norm(x, p[f"{at}scale1"], p[f"{at}shift1"])
+    normed, _ = norm(x, p[f"{at}scale1"], p[f"{at}shift1"])
     q, k, v = np.split(normed @ p[f"{at}qkv"].T + p[f"{at}qkv_bias"], 3, axis=1)
     kept[0, :, t], kept[1, :, t] = k, v
     shape = (len(x), t + 1, model.heads, size)
     keys, values = (each[:, : t + 1].reshape(shape) for each in kept)
     scores = np.einsum("bhs,buhs->bhu", q.reshape(len(x), model.heads, size), keys)
-    scores /= math.sqrt(size)
-    shares = np.exp(scores - scores.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
-    mixed = np.einsum("bhu,buhs->bhs", shares, values).reshape(x.shape)
+    mixed = np.einsum("bhu,buhs->bhs", softmax(scores / math.sqrt(size)), values).reshape(x.shape)
     x = x + mixed @ p[f"{at}out"].T + p[f"{at}out_bias"]
-    inner = _norm(x, p[f"{at}scale2"], p[f"{at}shift2"]) @ p[f"{at}up"].T + p[f"{at}up_bias"]
-    inner = 0.5 * inner * (1 + np.tanh(GELU_SCALE * (inner + 0.044715 * inner**3)))
+    normed, _ = norm(x, p[f"{at}scale2"], p[f"{at}shift2"])
+    inner = gelu(normed @ p[f"{at}up"].T + p[f"{at}up_bias"])
     return x + inner @ p[f"{at}down"].T + p[f"{at}down_bias"]
-
-
-def _norm(x: Array, scale: Array, shift: Array) -> Array:
-    centred = x - x.mean(-1, keepdims=True)
-    spread = np.sqrt((centred**2).mean(-1, keepdims=True) + NORM_EPSILON)
-    return centred / spread * scale + shift

@@ -11,6 +11,7 @@ from itertools import combinations, pairwise
 from typing import Protocol
 
 import numpy as np
+from harness_kit.layers import attention, attention_gradients, cross_entropy, norm, norm_gradients
 
 from harness.language_model import GAP, Model, greedy
 
@@ -18,11 +19,8 @@ Array = np.ndarray
 Rng = np.random.Generator
 Sizes = Mapping[str, int]
 SHINGLE = 3
-NORM_EPSILON = 1e-5
 SPREAD = 16
 """A timed size is drawn within a sixteenth of what the profile says, so that no shape can be known."""
-
-
 TRIED = 16
 """Prompts that are drawn for one that is used: among many some are decided by little, which arithmetic of 16 bits gets wrong."""
 ROOM = 4096
@@ -129,19 +127,8 @@ class Attention:
 
     def truth(self, words: Sequence[int], inputs: Sequence[Array]) -> list[Array]:
         q, k, v, dout = (each.astype(np.float64) for each in inputs)
-        scale = 1 / math.sqrt(words[2])
-        hidden = np.triu(np.full((words[1], words[1]), -np.inf), 1)
-        scores = q @ k.transpose(0, 2, 1) * scale + hidden
-        shares = np.exp(scores - scores.max(-1, keepdims=True))
-        shares /= shares.sum(-1, keepdims=True)
-        back = dout @ v.transpose(0, 2, 1)
-        dscores = shares * (back - (back * shares).sum(-1, keepdims=True)) * scale
-        return [
-            shares @ v,
-            dscores @ k,
-            dscores.transpose(0, 2, 1) @ q,
-            shares.transpose(0, 2, 1) @ dout,
-        ]
+        out, shares = attention(q, k, v)
+        return [out, *attention_gradients(q, k, v, shares, dout)]
 
     def most(self, words: Sequence[int]) -> list[int]:
         return [4 * math.prod(words)] * 4
@@ -175,25 +162,10 @@ class CrossEntropy:
         ]
 
     def truth(self, words: Sequence[int], inputs: Sequence[Array]) -> list[Array]:
-        rows, targets = words[0], inputs[4]
         x, scale, shift, w = (each.astype(np.float64) for each in inputs[:4])
-        centred = x - x.mean(1, keepdims=True)
-        inverse = 1 / np.sqrt((centred**2).mean(1, keepdims=True) + NORM_EPSILON)
-        unit = centred * inverse
-        normed = unit * scale + shift
-        scores = normed @ w.T
-        scores -= scores.max(1, keepdims=True)
-        sums = np.exp(scores).sum(1, keepdims=True)
-        right = scores[np.arange(rows), targets]
-        dscores = np.exp(scores) / sums
-        dscores[np.arange(rows), targets] -= 1
-        dscores /= rows
-        dnormed = dscores @ w
-        dunit = dnormed * scale
-        along = (dunit * unit).mean(1, keepdims=True)
-        dx = (dunit - dunit.mean(1, keepdims=True) - unit * along) * inverse
-        losses = np.log(sums[:, 0]) - right
-        return [losses, dx, (dnormed * unit).sum(0), dnormed.sum(0), dscores.T @ normed]
+        normed, saved = norm(x, scale, shift)
+        losses, dscores = cross_entropy(normed @ w.T, inputs[4])
+        return [losses, *norm_gradients(dscores @ w, saved, scale), dscores.T @ normed]
 
     def most(self, words: Sequence[int]) -> list[int]:
         rows, width, vocabulary = words

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from harness_kit import Check, Graded, InvalidArtifact, Part, canonical_json, pcg64
-from harness_kit.driving import Answer, Repeats, Worker
-from harness_kit.precision import cut_short, largest_error, relative_error
+from harness_kit import Check, Graded, Part, canonical_json, pcg64
+from harness_kit.driving import Answer, Repeats, Worker, packed, packed_size, unpacked
+from harness_kit.precision import compared, cut_short
 from harness_kit.verbs import InstanceFolder, Request
 
 from harness.language_model import Model, greedy
@@ -17,8 +17,6 @@ from harness.members import MEMBERS, Array
 
 TIMED_S, MIN_TIMED, MAX_TIMED = 0.3, 3, 12
 """A kernel's timed calls go on until so many seconds are together, so many at least and at most."""
-BOUNDARY = 64
-"""Bytes; every array begins at a multiple of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +34,6 @@ class Call:
         return MEMBERS[self.member].inputs(self.words, drawing)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """How an answer compares with the truth."""
-
-    wrong: int
-    """1 when a whole number of it is not the right one."""
-    relative: float
-    """Of the worst output: L2 norm of the error over that of the truth."""
-    largest: float
-    """Of the worst output: largest error over the largest value."""
-
-
 class KernelsHarness:
     """Times the worker, and trusts nothing that it did not compare."""
 
@@ -59,7 +45,7 @@ class KernelsHarness:
 
     def instance(self, request: Request, public: Path, secret: Path) -> None:
         rng = pcg64(request.seed, "calls")
-        sizes = [_sizes(request, member.name) for member in MEMBERS]
+        sizes = [request.sizes(member.name) for member in MEMBERS]
         calls = []
         for number, member in enumerate(MEMBERS):
             timed = member.timed(sizes[number], rng)
@@ -74,10 +60,8 @@ class KernelsHarness:
 
     def memory(self, instance: InstanceFolder) -> tuple[int, int]:
         calls = _calls(instance)
-        given = max(
-            sum(_padded(size) for size in MEMBERS[call.member].most(call.words)) for call in calls
-        )
-        return given, max(_out_bytes(call) for call in calls)
+        given = max(packed_size(MEMBERS[call.member].most(call.words)) for call in calls)
+        return given, max(packed_size(_out_bytes(call)) for call in calls)
 
     def drive(self, instance: InstanceFolder, worker: Worker) -> Graded:
         calls = _calls(instance)
@@ -106,18 +90,19 @@ class KernelsHarness:
 def _judged(answered: Sequence[tuple[Call, Sequence[Array], Answer]], repeats: Repeats) -> Graded:
     """Compare everything, after the last call, so that the worker waits for nobody."""
     digest = hashlib.sha256()
-    compared = []
+    found = []
     for call, inputs, answer in answered:
-        given = _parts(call, answer.output)
+        parts = unpacked(answer.output, _out_bytes(call))
+        given = [np.frombuffer(part, np.uint32) for part in parts]
         truth = MEMBERS[call.member].truth(call.words, inputs)
-        compared.append(found(given, truth))
+        found.append(compared(given, truth))
         digest.update(given[0].tobytes()[: truth[0].size * 4])
     return Graded(
         metric_value=repeats.fastest(),
         quality={
-            "wrong_answers": float(sum(each.wrong for each in compared)),
-            "float_error": max(each.relative for each in compared),
-            "float_largest_error": max(each.largest for each in compared),
+            "wrong_answers": float(sum(each.wrong for each in found)),
+            "float_error": max(each.relative for each in found),
+            "float_largest_error": max(each.largest for each in found),
         },
         parts=[
             Part(name=f"{member.name}, s a call", value=min(times), n=len(times))
@@ -129,65 +114,21 @@ def _judged(answered: Sequence[tuple[Call, Sequence[Array], Answer]], repeats: R
     )
 
 
-def found(given: Sequence[Array], truth: Sequence[Array]) -> Found:
-    """Compare the outputs of one call; what is given may be longer, where the truth says how much of it counts.
-
-    Raises:
-        InvalidArtifact: Something in it is not a number.
-    """
-    wrong, relative, largest = 0, 0.0, 0.0
-    for answer, true in zip(given, truth, strict=True):
-        if true.dtype == np.int32:
-            same = np.array_equal(answer.view(np.int32)[: true.size], true.reshape(-1))
-            wrong = max(wrong, int(not same))
-            continue
-        values, right = answer.view(np.float32).astype(np.float64), true.reshape(-1)
-        if not np.isfinite(values).all():
-            count = int((~np.isfinite(values)).sum())
-            raise InvalidArtifact(f"{count} of {values.size} outputs are not numbers")
-        relative = max(relative, relative_error(values, right))
-        largest = max(largest, largest_error(values, right))
-    return Found(wrong=wrong, relative=relative, largest=largest)
-
-
-def _sizes(request: Request, name: str) -> dict[str, int]:
-    sizes = request.settings[name]
-    if not isinstance(sizes, dict):
-        raise TypeError(f"settings.{name} is not a table of sizes")
-    return {key: int(value) for key, value in sizes.items()}
-
-
 def _calls(instance: InstanceFolder) -> list[Call]:
     stored = json.loads((instance.secret / "calls.json").read_text(encoding="utf-8"))
     return [Call(**each) for each in stored]
 
 
-def _padded(size: int) -> int:
-    return -(-size // BOUNDARY) * BOUNDARY
-
-
-def _out_bytes(call: Call) -> int:
-    return sum(_padded(4 * count) for count in MEMBERS[call.member].outputs(call.words))
+def _out_bytes(call: Call) -> list[int]:
+    return [4 * count for count in MEMBERS[call.member].outputs(call.words)]
 
 
 def _ask(worker: Worker, call: Call, inputs: Sequence[Array]) -> Answer:
-    content = b"".join(each.tobytes().ljust(_padded(each.nbytes), b"\0") for each in inputs)
     words = [call.member, *call.words]
     if MEMBERS[call.member].name == "neardup":
         words[3] = inputs[1].size  # the worker is told how many tokens there are, not their mean
-    answer = worker.call(words, content, out_bytes=_out_bytes(call))
-    if answer.status != 0:
-        raise InvalidArtifact(f"the worker answered {answer.status}")
-    return answer
-
-
-def _parts(call: Call, output: bytes) -> list[Array]:
-    """The outputs one by one, as words of 32 bits."""
-    parts, at = [], 0
-    for count in MEMBERS[call.member].outputs(call.words):
-        parts.append(np.frombuffer(output, np.uint32, count, at))
-        at += _padded(4 * count)
-    return parts
+    content = packed([each.tobytes() for each in inputs])
+    return worker.call(words, content, out_bytes=packed_size(_out_bytes(call)))
 
 
 def _gradients_are_differences(request: Request) -> Check:
@@ -221,7 +162,7 @@ def _tolerance_lies_between_the_precisions(request: Request) -> Check:
     seen = []
     for bits in (0, 16):
         rounded = [cut_short(each.reshape(-1), dropped_bits=bits) for each in truth]
-        seen.append(found(rounded, truth).relative)
+        seen.append(compared(rounded, truth).relative)
     limit = request.limits["float_error"]
     return Check(
         name="tolerance_lies_between_the_precisions",
@@ -233,7 +174,7 @@ def _tolerance_lies_between_the_precisions(request: Request) -> Check:
 def _decoding_is_well_defined(request: Request) -> Check:
     """Weights cut to single precision in another order of sums, or to bfloat16: the first must not change a token."""
     rng, same, cut = pcg64(request.seed, "decoding"), 0, 0
-    words = MEMBERS[3].timed(_sizes(request, "decode"), rng)
+    words = MEMBERS[3].timed(request.sizes("decode"), rng)
     model, tries = Model.of(words), 3
     for _ in range(tries):
         weights, prompts = MEMBERS[3].inputs(words, rng)

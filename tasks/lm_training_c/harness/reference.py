@@ -10,11 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from harness_kit.layers import (
+    attention,
+    attention_gradients,
+    cross_entropy,
+    gelu,
+    gelu_slope,
+    norm,
+    norm_gradients,
+    split_tensors,
+)
 
-NORM_EPSILON = 1e-5
 BETA1, BETA2, ADAM_EPSILON, RATE, DECAY = 0.9, 0.99, 1e-5, 1e-3, 0.01
 """An epsilon of 1e-5 instead of 1e-8: with that, gradients that are zero but for rounding would decide the parameters."""
-GELU_SCALE = math.sqrt(2 / math.pi)
 
 Array = np.ndarray
 
@@ -69,12 +77,7 @@ class Shape:
 
 def split(shape: Shape, flat: Array) -> dict[str, Array]:
     """Views of a vector's tensors."""
-    found, at = {}, 0
-    for name, dims in shape.tensors():
-        size = math.prod(dims)
-        found[name] = flat[at : at + size].reshape(dims)
-        at += size
-    return found
+    return split_tensors(shape.tensors(), flat)
 
 
 def initial(shape: Shape, rng: np.random.Generator) -> Array:
@@ -128,40 +131,32 @@ def _loss_and_gradient(shape: Shape, flat: Array, batch: Array) -> tuple[float, 
     for layer in range(shape.layers):
         x, saved = _block_forward(shape, p, layer, x)
         kept.append(saved)
-    normed, norm = _norm_forward(x, p["ln_scale"], p["ln_shift"])
+    normed, saved = norm(x, p["ln_scale"], p["ln_shift"])
     logits = normed @ p["wte"].T
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    shares = np.exp(shifted)
-    sums = shares.sum(axis=1, keepdims=True)
-    rows = np.arange(shape.tokens)
-    loss = float(np.mean(np.log(sums[:, 0]) - shifted[rows, targets]))
-    d_logits = shares / sums
-    d_logits[rows, targets] -= 1
-    d_logits /= shape.tokens
+    losses, d_logits = cross_entropy(logits, targets)
     g["wte"] += d_logits.T @ normed
-    dx = _norm_backward(d_logits @ p["wte"], norm, p["ln_scale"], g["ln_scale"], g["ln_shift"])
+    dx = _norm_backward(d_logits @ p["wte"], saved, p, g, "ln")
     for layer in reversed(range(shape.layers)):
         dx = _block_backward(shape, p, g, layer, dx, kept[layer])
     np.add.at(g["wte"], inputs.reshape(-1), dx)
     g["wpe"] += dx.reshape(shape.batch, shape.length, shape.width).sum(axis=0)
-    return loss, logits, gradient
+    return float(losses.mean()), logits, gradient
 
 
 def _block_forward(
     shape: Shape, p: Mapping[str, Array], layer: int, x: Array
 ) -> tuple[Array, dict[str, object]]:
     at = f"{layer}."
-    a, norm1 = _norm_forward(x, p[at + "ln1_scale"], p[at + "ln1_shift"])
+    a, norm1 = norm(x, p[at + "ln1_scale"], p[at + "ln1_shift"])
     qkv = a @ p[at + "qkv_weight"].T + p[at + "qkv_bias"]
     mixed, attention = _attention_forward(shape, qkv)
     x = x + mixed @ p[at + "out_weight"].T + p[at + "out_bias"]
-    b, norm2 = _norm_forward(x, p[at + "ln2_scale"], p[at + "ln2_shift"])
+    b, norm2 = norm(x, p[at + "ln2_scale"], p[at + "ln2_shift"])
     up = b @ p[at + "up_weight"].T + p[at + "up_bias"]
-    t = np.tanh(GELU_SCALE * (up + 0.044715 * up**3))
-    active = 0.5 * up * (1 + t)
+    active = gelu(up)
     x = x + active @ p[at + "down_weight"].T + p[at + "down_bias"]
     saved = {"a": a, "norm1": norm1, "mixed": mixed, "attention": attention, "b": b, "norm2": norm2,
-             "up": up, "t": t, "active": active}  # fmt: skip
+             "up": up, "active": active}  # fmt: skip
     return x, saved
 
 
@@ -175,19 +170,13 @@ def _block_backward(
 ) -> Array:
     at = f"{layer}."
     d_active = _linear_backward(dx, saved["active"], p, g, at + "down")
-    up, t = saved["up"], saved["t"]
-    slope = GELU_SCALE * (1 + 3 * 0.044715 * up**2)
-    d_up = d_active * (0.5 * (1 + t) + 0.5 * up * (1 - t**2) * slope)
+    d_up = d_active * gelu_slope(saved["up"])
     d_b = _linear_backward(d_up, saved["b"], p, g, at + "up")
-    dx = dx + _norm_backward(
-        d_b, saved["norm2"], p[at + "ln2_scale"], g[at + "ln2_scale"], g[at + "ln2_shift"]
-    )
+    dx = dx + _norm_backward(d_b, saved["norm2"], p, g, at + "ln2")
     d_mixed = _linear_backward(dx, saved["mixed"], p, g, at + "out")
     d_qkv = _attention_backward(shape, d_mixed, saved["attention"])
     d_a = _linear_backward(d_qkv, saved["a"], p, g, at + "qkv")
-    return dx + _norm_backward(
-        d_a, saved["norm1"], p[at + "ln1_scale"], g[at + "ln1_scale"], g[at + "ln1_shift"]
-    )
+    return dx + _norm_backward(d_a, saved["norm1"], p, g, at + "ln1")
 
 
 def _linear_backward(
@@ -198,21 +187,13 @@ def _linear_backward(
     return dy @ p[f"{name}_weight"]
 
 
-def _norm_forward(x: Array, scale: Array, shift: Array) -> tuple[Array, tuple[Array, Array]]:
-    inverse = 1 / np.sqrt(x.var(axis=1, keepdims=True) + NORM_EPSILON)
-    unit = (x - x.mean(axis=1, keepdims=True)) * inverse
-    return unit * scale + shift, (unit, inverse)
-
-
 def _norm_backward(
-    dy: Array, saved: tuple[Array, Array], scale: Array, d_scale: Array, d_shift: Array
+    dy: Array, saved: object, p: Mapping[str, Array], g: Mapping[str, Array], name: str
 ) -> Array:
-    unit, inverse = saved
-    d_scale += (dy * unit).sum(axis=0)
-    d_shift += dy.sum(axis=0)
-    d_unit = dy * scale
-    mean, along = d_unit.mean(axis=1, keepdims=True), (d_unit * unit).mean(axis=1, keepdims=True)
-    return (d_unit - mean - unit * along) * inverse
+    dx, d_scale, d_shift = norm_gradients(dy, saved, p[f"{name}_scale"])
+    g[f"{name}_scale"][...] += d_scale
+    g[f"{name}_shift"][...] += d_shift
+    return dx
 
 
 def _heads(shape: Shape, flat: Array) -> Array:
@@ -226,21 +207,10 @@ def _flat(shape: Shape, heads: Array) -> Array:
 
 def _attention_forward(shape: Shape, qkv: Array) -> tuple[Array, tuple[Array, ...]]:
     q, k, v = (_heads(shape, part) for part in np.split(qkv, 3, axis=1))
-    scale = 1 / math.sqrt(shape.width // shape.heads)
-    scores = q @ k.transpose(0, 1, 3, 2) * scale
-    future = np.triu(np.ones((shape.length, shape.length), bool), 1)
-    scores[:, :, future] = -np.inf
-    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares /= shares.sum(axis=-1, keepdims=True)
-    return _flat(shape, shares @ v), (q, k, v, shares)
+    out, shares = attention(q, k, v)
+    return _flat(shape, out), (q, k, v, shares)
 
 
 def _attention_backward(shape: Shape, d_mixed: Array, saved: tuple[Array, ...]) -> Array:
-    q, k, v, shares = saved
-    d_out = _heads(shape, d_mixed)
-    d_v = shares.transpose(0, 1, 3, 2) @ d_out
-    d_shares = d_out @ v.transpose(0, 1, 3, 2)
-    scale = 1 / math.sqrt(shape.width // shape.heads)
-    d_scores = shares * (d_shares - (d_shares * shares).sum(axis=-1, keepdims=True)) * scale
-    d_q, d_k = d_scores @ k, d_scores.transpose(0, 1, 3, 2) @ q
-    return np.concatenate([_flat(shape, each) for each in (d_q, d_k, d_v)], axis=1)
+    gradients = attention_gradients(*saved, _heads(shape, d_mixed))
+    return np.concatenate([_flat(shape, each) for each in gradients], axis=1)

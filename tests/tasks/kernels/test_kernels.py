@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,7 +107,7 @@ def test_inputs_and_answers_fit_what_is_shared(harness, rng, number):
 
 
 def test_one_wrong_number_a_lost_bit_and_a_missing_number_are_all_seen(harness):
-    found = harness.task.found
+    found = harness.task.compared
     truth = [np.array([3, 4], np.int32), np.array([1.0, 2.0])]
     right = [np.array([3, 4, -1], np.int32), np.array([1.0, 2.0], np.float32)]
     assert (found(right, truth).wrong, found(right, truth).relative) == (0, 0.0)
@@ -119,7 +120,7 @@ def test_one_wrong_number_a_lost_bit_and_a_missing_number_are_all_seen(harness):
 
 def InvalidArtifactOf(harness: SimpleNamespace) -> type[Exception]:
     """The kit is imported twice here: as the harness's and as ours."""
-    kind: type[Exception] = harness.task.InvalidArtifact
+    kind: type[Exception] = sys.modules[harness.task.compared.__module__].InvalidArtifact
     assert kind.__name__ == InvalidArtifact.__name__
     return kind
 
