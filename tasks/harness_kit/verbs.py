@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from .artifacts import InvalidArtifact
 from .canonical import canonical_json, folder_files, tree_digest
@@ -257,14 +257,15 @@ def _require(harness: object, verb: str, methods: Sequence[str]) -> None:
         )
 
 
-def _develop(harness: Any, arguments: argparse.Namespace) -> None:
+def _develop(harness: object, arguments: argparse.Namespace) -> None:
     """Serve runs on a development instance until the host has enough of it; no score is made of any."""
     _require(harness, "develop", MEASURING["serve"].methods)
+    served = cast("ServedHarness", harness)
     instance = _opened(arguments.instance)
     if instance.request.purpose != "dev":
         raise ValueError(f"an instance for {instance.request.purpose!r} is not to develop on")
     development = Development(
-        begin=lambda: harness.session(instance),
+        begin=lambda: served.session(instance),
         reading=lambda graded: _reading(instance, graded),
         calls_file=arguments.result,
     )
