@@ -18,7 +18,7 @@ GELU_SCALE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
 def softmax(scores: Array) -> Array:
     """Shares along the last axis."""
     shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True)
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
 
 def attention(q: Array, k: Array, v: Array) -> tuple[Array, Array]:
@@ -58,13 +58,14 @@ def norm_gradients(
 
 def gelu(x: Array) -> Array:
     """The activation."""
-    return 0.5 * x * (1 + np.tanh(GELU_SCALE * (x + GELU_CUBE * x**3)))
+    return np.asarray(0.5 * x * (1 + np.tanh(GELU_SCALE * (x + GELU_CUBE * x**3))))
 
 
 def gelu_slope(x: Array) -> Array:
     """Its derivative."""
     t = np.tanh(GELU_SCALE * (x + GELU_CUBE * x**3))
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * GELU_SCALE * (1 + 3 * GELU_CUBE * x**2)
+    slope = GELU_SCALE * (1 + 3 * GELU_CUBE * x**2)
+    return np.asarray(0.5 * (1 + t) + 0.5 * x * (1 - t**2) * slope)
 
 
 def cross_entropy(scores: Array, targets: Array) -> tuple[Array, Array]:
