@@ -26,7 +26,7 @@ from rsi.evals.errors import MeasurementError, TooFewPairsError
 from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.judging import judge
 from rsi.evals.judge.pairing import sort_runs
-from rsi.evals.judge.quality import breaks_limit
+from rsi.evals.judge.quality import misses_limit
 from rsi.evals.judge.sequential import fixed_interval, log_ratio
 from rsi.evals.types import Finding, Measurement, Purpose, Severity, Verdict
 from rsi.tasks.choices import Direction, Option
@@ -273,9 +273,9 @@ class _Court:
         if sorted_runs.failures:
             return f"the candidate ended as {sorted_runs.failures[0].outcome}"
         for rule in self.profile.quality:
-            for _, candidate in sorted_runs.valid[:pairs]:
+            for champion, candidate in sorted_runs.valid[:pairs]:
                 value = candidate.quality.get(rule.name)
-                if value is None or breaks_limit(rule, value):
+                if misses_limit(rule, champion.quality.get(rule.name), value):
                     return f"{rule.name} is {value}, allowed is {rule.limit}"
         return ""
 

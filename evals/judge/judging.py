@@ -15,8 +15,8 @@ from rsi.evals.judge.quality import (
     QUALITY_ALPHA,
     QualityCheck,
     QualityState,
-    breaks_limit,
     check_quality,
+    misses_limit,
 )
 from rsi.evals.judge.sequential import FIRST_LOOK, SequentialState, decide, log_ratio
 from rsi.evals.judge.sessions import MAX_SESSIONS, SESSIONS, decide_sessions, session_plan
@@ -167,8 +167,11 @@ def _limit_broken(
 ) -> _Ruling | None:
     """An absolute limit holds in every run, so one broken run settles it."""
     for rule, check in zip(rules, checks, strict=True):
-        values = [candidate.quality.get(rule.name) for _, candidate in runs.valid]
-        if any(value is None or breaks_limit(rule, value) for value in values):
+        values = [
+            (left.quality.get(rule.name), right.quality.get(rule.name))
+            for left, right in runs.valid
+        ]
+        if any(misses_limit(rule, *each) for each in values):
             return (True, Verdict.REFUTED, f"{QUALITY_SAID}{check.result.reason}")
     return None
 

@@ -2,7 +2,9 @@
 
 Does not: measure quality; the task's harness did. A quality without a margin is held to its limit alone.
 Invariant: a difference is candidate minus champion on the same instance and training seed, so what the instance does to
-both cancels.
+both cancels. A limit is no different: an instance that keeps even the champion from it says nothing of the candidate,
+which is then held to the margin there. Against the lineage's baseline the same holds, so no chain of steps is excused by
+what one of them lost.
 """
 
 import math
@@ -76,7 +78,7 @@ def check_quality(
     values = [(left.quality.get(rule.name), right.quality.get(rule.name)) for left, right in pairs]
     champion = [value for value, _ in values if value is not None]
     candidate = [value for _, value in values if value is not None]
-    broken = _limit_problem(rule, champion, candidate, len(pairs))
+    broken = _limit_problem(rule, values)
     both = [(a, b) for a, b in values if a is not None and b is not None]
     levels = quality_levels(plan.min_pairs, max(plan.max_pairs, len(pairs)), alpha)
     level = [spent for count, spent in levels if count <= len(pairs)] or [levels[0][1]]
@@ -110,20 +112,41 @@ def breaks_limit(rule: QualityRule, value: float) -> bool:
     return value > rule.limit if rule.direction is Direction.LOWER else value < rule.limit
 
 
+def misses_limit(rule: QualityRule, champion: float | None, candidate: float | None) -> bool:
+    """Whether a candidate's run lacks a value or is beyond the limit by its own doing.
+
+    It is not where the champion is beyond it on the same instance too and the candidate is at most the margin worse.
+
+    Args:
+        rule: Limit and margin, in the rule's unit; without a margin the candidate may not be worse at all.
+        champion: The champion's value in the same pair; None when it has none.
+        candidate: The candidate's.
+    """
+    if candidate is None:
+        return True
+    if not breaks_limit(rule, candidate):
+        return False
+    if champion is None or not math.isfinite(candidate) or not breaks_limit(rule, champion):
+        return True
+    worse = candidate - champion if rule.direction is Direction.LOWER else champion - candidate
+    return not worse <= (rule.margin or 0.0)
+
+
 def _limit_problem(
-    rule: QualityRule, champion: Sequence[float], candidate: Sequence[float], runs: int
+    rule: QualityRule, values: Sequence[tuple[float | None, float | None]]
 ) -> str | None:
-    missing = runs - len(candidate)
+    runs = len(values)
+    missing = sum(candidate is None for _, candidate in values)
     if missing:
         return f"{rule.name} was missing in {missing} of {runs} runs of the candidate"
-    over = [value for value in candidate if breaks_limit(rule, value)]
+    over = [b for a, b in values if b is not None and misses_limit(rule, a, b)]
     if not over:
         return None
     worst = max(over) if rule.direction is Direction.LOWER else min(over)
     side = "above" if rule.direction is Direction.LOWER else "below"
     limit = "every number" if rule.limit is None else f"the limit {rule.limit:g} {rule.unit}"
     text = f"{rule.name} was {worst:g}, {side} {limit}, in {len(over)} of {runs} runs"
-    also = sum(breaks_limit(rule, value) for value in champion)
+    also = sum(a is not None and breaks_limit(rule, a) for a, _ in values)
     return f"{text} (the champion: {also})" if also else text
 
 

@@ -21,7 +21,7 @@ from rsi.tasks.choices import Clock
 from rsi.tasks.guards import SourceFacts
 from rsi.tasks.types import Profile, Task
 
-SCORE_SCHEMA = 3
+SCORE_SCHEMA = 4
 """Raised whenever a rule changes, so that an old digest is never compared with a new rule's."""
 
 

@@ -159,7 +159,7 @@ class QualityTable(Table):
     direction: Choice[Direction]
     """which way is better"""
     limit: float | None = None
-    """bound on every run, in `unit`, as the metric's kind asks"""
+    """bound on every run, in `unit`, as the metric's kind asks; where an instance keeps the champion from it too, `margin` decides"""
     margin: NotNegative | None = None
     """how much worse than the champion, in `unit`, as the metric's kind asks"""
     tracks: AtLeastOne | None = None

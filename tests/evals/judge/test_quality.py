@@ -15,6 +15,7 @@ from rsi.evals.judge.quality import (
     QualityState,
     breaks_limit,
     check_quality,
+    misses_limit,
     quality_levels,
 )
 from rsi.evals.types import Arm
@@ -73,6 +74,32 @@ def test_a_noisy_difference_is_unsettled_not_kept(graded) -> None:
     check = check_quality(RULE, graded([1.90, 1.92, 1.91], [1.99, 1.85, 1.93]), PLAN)
     assert check.state is QualityState.UNSETTLED
     assert not check.result.is_kept
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize(
+    ("champion", "candidate", "margin", "is_missed"),
+    [
+        (2.05, 2.05, 0.02, False),  # the instance keeps both from it
+        (2.05, 2.04, None, False),
+        (2.05, 2.06, 0.02, False),
+        (2.05, 2.08, 0.02, True),
+        (2.05, 2.06, None, True),
+        (1.99, 2.01, 0.05, True),  # the champion did reach it
+        (None, 2.01, 0.05, True),
+        (math.nan, 2.01, 0.05, True),
+        (2.05, math.nan, 0.02, True),
+        (math.inf, math.inf, 0.02, True),
+        (2.05, None, 0.02, True),
+    ],
+)
+def test_a_limit_that_an_instance_keeps_both_arms_from_is_not_the_candidates_fault(
+    champion, candidate, margin, is_missed, direction
+) -> None:
+    sign = 1.0 if direction is Direction.LOWER else -1.0
+    rule = replace(RULE, direction=direction, limit=sign * 2.0, margin=margin)
+    turned = [None if each is None else sign * each for each in (champion, candidate)]
+    assert misses_limit(rule, *turned) is is_missed
 
 
 def test_one_run_over_the_absolute_limit_breaks_it(graded) -> None:

@@ -330,4 +330,4 @@ def test_what_runs_come_to_is_bound_to_the_version_of_the_rules(task, profile, p
         for x in (each.low, each.estimate, each.high)
     )
     assert found.verdict is Verdict.SUPPORTED
-    assert (SCORE_SCHEMA, bounds) == (3, PINNED[purpose]), "another rule: raise SCORE_SCHEMA"
+    assert (SCORE_SCHEMA, bounds) == (4, PINNED[purpose]), "another rule: raise SCORE_SCHEMA"
