@@ -83,10 +83,7 @@ def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
         flags = " ".join(f"--data {top}" for top in tops[:SHOWN])
         return f"{', '.join(here[:SHOWN])} is here but not in git, so no run has it: add {flags}"
     if seen.missed_beside and not seen.is_ok:
-        return (
-            f"the run looks for {seen.missed_beside[0]!r}, outside the folder that was tried: let the code read it below that folder "
-            "and add --data PATH, or call rsi try in the folder above"
-        )
+        return _beside(seen.missed_beside[0], folder)
     outside = [path for path in seen.missed_elsewhere if Path(path).exists()]
     if outside:
         return (
@@ -100,6 +97,19 @@ def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
             f"download), then add --data {_top(named[-1], tracked)}"
         )
     return ""
+
+
+def _beside(path: str, folder: Path) -> str:
+    """A sentence about a path that leads out of the folder: where rsi try finds it, and with which words."""
+    looked = f"the run looks for {path!r}, outside the folder that was tried"
+    goal = (folder / path).resolve()
+    above = next((each for each in folder.parents if goal.is_relative_to(each)), None)
+    whole = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
+    if above is None or whole is None or not above.is_relative_to(whole):
+        return f"{looked}: let the code read it below that folder, or link it there, and add --data PATH"
+    inside, data = folder.relative_to(above), goal.relative_to(above).parts[0]
+    there = "" if goal.exists() else ", once it is there"
+    return f'{looked}: in {above}, call rsi try "cd {inside} && ..." with the rest as you typed it, and --data {data}/{there}'
 
 
 def _top(path: str, tracked: set[str]) -> str:

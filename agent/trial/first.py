@@ -4,6 +4,7 @@ Nothing is guessed before something ran: limits, pairs, margin and the smallest 
 said in a sentence. Does not: change anything in the repo. Invariant: the task in the home is whole, or the one before is.
 """
 
+import posixpath
 import re
 import secrets
 import shutil
@@ -88,6 +89,8 @@ def _wanted(look: Look, seen: Observed, say: Say) -> Wanted:
         readings=look.readings,
         margins=_open_margins(look, samples),
         evaluate=() if look.evaluate is None else look.evaluate.words,
+        evaluate_folder="" if look.evaluate is None else look.evaluate.folder,
+        folder=look.command.folder,
         left=left,
         data=repo.data,
         held_out=repo.held_out,
@@ -187,12 +190,13 @@ def _left(look: Look, seen: Observed) -> tuple[str, ...]:
         raise NewTaskError(
             "the run wrote no file, so --eval has nothing to look at; let it save what it learned, such as ckpt.pt"
         )
-    words = [part for word in look.evaluate.words for part in (word, word.rpartition("=")[2])]
-    named = [
-        path
-        for path in written
-        if any(path == w or path.startswith(f"{w.rstrip('/')}/") for w in words if w)
+    words = [
+        posixpath.normpath(posixpath.join(look.evaluate.folder, part))
+        for word in look.evaluate.words
+        for part in (word, word.rpartition("=")[2])
+        if part
     ]
+    named = [path for path in written if any(path == w or path.startswith(f"{w}/") for w in words)]
     return tuple(named or written)
 
 

@@ -25,7 +25,7 @@ from rsi.tasks.making.own.observing import Observed, last_lines, observe, roomy
 from rsi.tasks.making.own.quality_words import Reading, read_qualities
 from rsi.tasks.making.own.resolving import Chosen, choose
 from rsi.tasks.making.repo_copy import size_words
-from rsi.tasks.making.repo_facts import check_command
+from rsi.tasks.making.repo_facts import check_command, command_paths
 from rsi.tasks.making.task_files import with_entry
 
 Say = Callable[[str], None]
@@ -97,9 +97,9 @@ def _look(asked: Asked, say: Say) -> Look:
         *repo.notes,
     ):
         say(f"note: {note}")
-    check_command(command.words, repo.copy.tree, option="the command")
+    _require_there(command, repo, folder, option="the command")
     if evaluate is not None:
-        check_command(evaluate.words, repo.copy.tree, option="--eval")
+        _require_there(evaluate, repo, folder, option="--eval")
     if repo.held_out and evaluate is None:
         raise NewTaskError(
             '--hold-out needs somebody who looks at it: add --eval "python eval.py ckpt.pt"'
@@ -115,9 +115,8 @@ def _look(asked: Asked, say: Say) -> Look:
             say(
                 f"quality {each.name}: {better} is better, by its name (--{other} {each.name} says otherwise)"
             )
-    commands = [command.words] + ([evaluate.words] if evaluate else [])
     chosen = choose(
-        commands,
+        [command, *([evaluate] if evaluate else [])],
         repo.copy.tree,
         task=asked.name,
         folder=folder,
@@ -147,6 +146,18 @@ def _look(asked: Asked, say: Say) -> Look:
     )  # fmt: skip
 
 
+def _require_there(command: Command, repo: OwnRepo, folder: Path, *, option: str) -> None:
+    """Refuse a command whose script no run would have."""
+    tracked = {each.path for each in repo.copy.tree}
+    wanted = command_paths(command.words, command.folder)
+    here = [path for path in wanted if (folder / path).is_file()]
+    if here and not tracked & set(wanted):
+        raise NewTaskError(
+            f"{option} starts {here[0]!r}, which is here and git does not know: git add {here[0]}"
+        )
+    check_command(command.words, repo.copy.tree, option=option, folder=command.folder)
+
+
 def _gpus(asked: Asked) -> tuple[str, ...]:
     if asked.device == "cpu":
         return ()
@@ -162,7 +173,11 @@ def _watched(look: Look, say: Say) -> Observed:
     """One run that is watched."""
     asked, copy = look.asked, look.repo.copy
     draft = OwnGrading(
-        readings=look.readings, margins={}, roots=look.repo.roots, variables=variables_of(look)
+        readings=look.readings,
+        margins={},
+        roots=look.repo.roots,
+        variables=variables_of(look),
+        folder=look.command.folder,
     )
     settings = draft.settings() | {"keeps_output": True, "left": []}
     limits = Limits(
@@ -171,7 +186,7 @@ def _watched(look: Look, say: Say) -> Observed:
         output_bytes=FIRST_OUTPUT_BYTES,
     )
     say(f"first run, watched: {shlex.join(look.command.words)}")
-    with machine_lock(what="a first run"):
+    with machine_lock(what=f"the first run of {asked.name}"):
         return observe(
             with_entry(copy.tree, settings),
             look.repo.shown,

@@ -7,16 +7,19 @@ Set RSI_LEASE_DIR to one shared folder when several users, or several RSI_CACHE,
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rsi.sandboxes.errors import LeaseTimeoutError, OperatorSettingError
 from rsi.sandboxes.machine.environments import cache_folder
+
+logger = logging.getLogger(__name__)
 
 VARIABLE = "RSI_LEASE_DIR"
 MACHINE = "measuring"
@@ -24,6 +27,8 @@ MACHINE = "measuring"
 _NOTE = f"{MACHINE}.holder"
 """File beside the lock that says who holds it; for people, the lock itself is what counts."""
 POLL_S = 0.1
+SAID_AFTER_S = 2.0
+"""A wait for the machine that is longer is said, once, with who holds it."""
 
 
 def lease_folder() -> Path:
@@ -102,7 +107,8 @@ def machine_lock(
         OperatorSettingError: The lock file cannot be opened.
     """
     place = folder or lease_folder()
-    with leased([MACHINE], wait_s=None, folder=place, should_stop=should_stop) as is_held:
+    wait = _Wait(place=place, should_stop=should_stop)
+    with leased([MACHINE], wait_s=None, folder=place, should_stop=wait.is_over) as is_held:
         if not is_held:
             yield False
             return
@@ -118,6 +124,27 @@ def machine_lock(
         finally:
             with contextlib.suppress(OSError):
                 note.unlink()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Wait:
+    """A wait for the machine, which a person is told of once it is long."""
+
+    place: Path
+    should_stop: Callable[[], bool] | None
+    since: float = field(default_factory=time.monotonic)
+    is_said: bool = False
+
+    def is_over(self) -> bool:
+        if not self.is_said and time.monotonic() - self.since >= SAID_AFTER_S:
+            self.is_said = True
+            holder = machine_holder(self.place)
+            who = "somebody measures on it"
+            if holder is not None:
+                since = holder.since.astimezone().strftime("%H:%M:%S")
+                who = f"{holder.what} (process {holder.pid}) has it since {since}"
+            logger.warning("waiting for this machine: %s", who)
+        return self.should_stop is not None and self.should_stop()
 
 
 def machine_holder(folder: Path | None = None) -> Holder | None:

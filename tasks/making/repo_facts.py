@@ -54,13 +54,14 @@ class Installed:
     """Projects that the code imports and nothing here seems to bring."""
 
 
-def check_command(words: Sequence[str], tree: FileTree, *, option: str) -> None:
+def check_command(words: Sequence[str], tree: FileTree, *, option: str, folder: str = "") -> None:
     """Refuse a command that no sandbox could start.
 
     Args:
         words: The command.
         tree: Files of the repo.
         option: What it was given with, "--entry" or "--tests". A module that runs tests may be an installed one.
+        folder: Folder of the repo that it is started in.
 
     Raises:
         NewTaskError: It is empty, or starts what is neither Python, a shell, nor a file of the repo.
@@ -74,7 +75,7 @@ def check_command(words: Sequence[str], tree: FileTree, *, option: str) -> None:
         )
     if option == "--tests" and program in INTERPRETERS and "-m" in words:
         return
-    wanted = command_paths(words)
+    wanted = command_paths(words, folder)
     if not wanted:
         raise NewTaskError(
             f"{option} {' '.join(words)!r} names no script; expected one after {program!r}"
@@ -85,12 +86,14 @@ def check_command(words: Sequence[str], tree: FileTree, *, option: str) -> None:
         raise NewTaskError(f"{option} starts {wanted[0]!r}, which is not in the repo{there}")
 
 
-def command_paths(words: Sequence[str]) -> tuple[str, ...]:
-    """Paths of which one must be there for a command to start."""
+def command_paths(words: Sequence[str], folder: str = "") -> tuple[str, ...]:
+    """Paths of the repo of which one must be there for a command to start in one of its folders."""
     if words and words[0] in SHELLS:
         scripts = [word for word in words[1:] if not word.startswith("-")]
-        return (posixpath.normpath(scripts[0]),) if scripts and "-c" not in words else ()
-    return tuple(posixpath.normpath(path) for path in started_paths(words)) if words else ()
+        found = tuple(scripts[:1]) if "-c" not in words else ()
+    else:
+        found = started_paths(words) if words else ()
+    return tuple(posixpath.normpath(posixpath.join(folder, path)) for path in found)
 
 
 def is_test(path: str) -> bool:
@@ -100,17 +103,20 @@ def is_test(path: str) -> bool:
     return bool({"test", "tests"} & set(folders)) or (is_named and name.endswith(".py"))
 
 
-def reached_sources(entry: Sequence[str], tree: FileTree) -> tuple[FileEntry, ...]:
+def reached_sources(
+    entry: Sequence[str], tree: FileTree, folder: str = ""
+) -> tuple[FileEntry, ...]:
     """Python files that a run starts or imports, directly or not, as far as the source says; all where it says nothing."""
     by_path = {each.path: each for each in tree if each.path.endswith(".py")}
-    waiting = [path for path in (*command_paths(entry), *entry) if path in by_path]
+    named = (posixpath.normpath(posixpath.join(folder, word)) for word in entry)
+    waiting = [path for path in (*command_paths(entry, folder), *named) if path in by_path]
     seen: dict[str, None] = {}
     while waiting:
         path = waiting.pop(0)
         if path in seen:
             continue
         seen[path] = None
-        roots = (*_SOURCE_ROOTS, f"{posixpath.dirname(path)}/")
+        roots = (*_SOURCE_ROOTS, f"{folder}/", f"{posixpath.dirname(path)}/")
         for name in _imports(by_path[path]):
             stem = name.replace(".", "/")
             tried = (f"{root}{stem}{end}" for root in roots for end in (".py", "/__init__.py"))
@@ -214,17 +220,20 @@ def _project(line: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def foreign_imports(entry: Sequence[str], tree: FileTree, *, is_at_once: bool = False) -> set[str]:
+def foreign_imports(
+    entry: Sequence[str], tree: FileTree, *, folder: str = "", is_at_once: bool = False
+) -> set[str]:
     """Top-level modules that what a run reaches imports and neither the repo nor Python itself brings.
 
     Args:
         entry: Command of a run.
         tree: Files of the repo.
+        folder: Folder of the repo that it is started in.
         is_at_once: Whether only imports count that no condition and no function keeps from being carried out.
     """
     found = {
         name.split(".")[0]
-        for source in reached_sources(entry, tree)
+        for source in reached_sources(entry, tree, folder)
         for name in (_imports_at_once(source) if is_at_once else _imports(source))
     }
     return found - _own_modules(tree) - set(sys.stdlib_module_names)

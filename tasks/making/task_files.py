@@ -197,7 +197,7 @@ def _solutions(plan: TaskPlan, repo: FileTree) -> FileTree:
 
 def _with_null_line(plan: TaskPlan, repo: FileTree) -> FileTree | None:
     """The repo with one comment more, in what a run reaches if that may be edited."""
-    reached = [entry for entry in reached_sources(plan.command, repo) if entry.path != ENTRY_PATH]
+    reached = [entry for entry in _reached(plan, repo) if entry.path != ENTRY_PATH]
     for entry in (*reached, *repo):
         mark = _COMMENT_MARKS.get(Path(entry.path).suffix)
         if mark is None or not matches(entry.path, plan.editable) or not entry.content.strip():
@@ -238,10 +238,14 @@ def _forged_layer(plan: TaskPlan) -> str:
 
 def _first_reached(plan: TaskPlan, repo: FileTree) -> FileEntry | None:
     """The first Python file that a run reaches and the agent may edit."""
-    for entry in reached_sources(plan.command, repo):
+    for entry in _reached(plan, repo):
         if matches(entry.path, plan.editable) and is_python(entry):
             return entry
     return None
+
+
+def _reached(plan: TaskPlan, repo: FileTree) -> FileTree:
+    return reached_sources(plan.command, repo, "" if plan.own is None else plan.own.folder)
 
 
 def _forgery(plan: TaskPlan) -> str:
@@ -457,6 +461,7 @@ def _own_words(plan: TaskPlan, own: OwnGrading) -> Mapping[str, str]:
         "evidence": own.evidence,
         "editable": ", ".join(listed) + (", ..." if len(plan.editable) > MAX_LISTED else ""),
         "command": shlex.join(plan.command),
+        "folder": f"`{own.folder}`" if own.folder else "the repo's folder",
         "left": left + budget,
         "cpus_words": f"{plan.cpus} core" + ("s" if plan.cpus > 1 else ""),
         "wall_s": f"{plan.wall_s:g}",

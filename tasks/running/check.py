@@ -140,7 +140,9 @@ def run_baseline(
         SandboxError: The sandbox itself failed.
     """
     instance = make_instance(task, profile, "dev", CHECK_SEEDS[number], backend, label=LABEL)
-    with machine_lock():  # its load would spoil what another process is timing
+    with machine_lock(
+        what=f"a check of {task.name}"
+    ):  # its load would spoil what another process is timing
         run = run_candidate(
             task, profile, read_tree(task.repo), instance, number, backend, LABEL, gpus=gpus
         )

@@ -3,6 +3,7 @@
 Does not: look at the repo. Invariant: what is left out is said.
 """
 
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Command:
     variables: tuple[tuple[str, str], ...] = ()
     """Set before it, as in `LR=1e-3 python train.py`."""
     notes: tuple[str, ...] = ()
+    folder: str = ""
+    """Folder of the repo that it is started in, as in `cd mnist && python main.py`; empty for the repo's own."""
 
 
 def read_command(text: str, *, option: str) -> Command:
@@ -50,6 +53,7 @@ def read_command(text: str, *, option: str) -> Command:
         words = shlex.split(text)
     except ValueError as error:
         raise NewTaskError(f"{option} {text!r} is no command: {error}") from error
+    folder, words = _folder_of(text, words, option)
     variables: dict[str, str] = {}
     while words and _VARIABLE.fullmatch(words[0]):
         name, _, value = words.pop(0).partition("=")
@@ -60,8 +64,6 @@ def read_command(text: str, *, option: str) -> Command:
                 f"{option} {text!r} needs a shell for {word!r}; put it into a script of the repo, such as run.sh, and give "
                 f'{option} "sh run.sh"'
             )
-    if words[:1] == ["cd"]:
-        raise NewTaskError(f"{option} {text!r} changes the folder; go there and call rsi there")
     words, notes = _without_launcher(words)
     notebooks = [word for word in words if word.endswith(".ipynb")]
     if notebooks or words[:1] == ["jupyter"]:
@@ -82,7 +84,26 @@ def read_command(text: str, *, option: str) -> Command:
         words[0] = "python"
     if words[:1] != ["python"] and words and words[0].endswith(".py"):
         words = ["python", *words]
-    return Command(words=tuple(words), variables=tuple(variables.items()), notes=tuple(notes))
+    return Command(
+        words=tuple(words), variables=tuple(variables.items()), notes=tuple(notes), folder=folder
+    )
+
+
+def _folder_of(text: str, words: list[str], option: str) -> tuple[str, list[str]]:
+    """The folder of `cd FOLDER && ...` and the words after it."""
+    if words[:1] != ["cd"]:
+        return "", words
+    if len(words) < 4 or words[2] != "&&":
+        raise NewTaskError(
+            f'{option} {text!r} changes the folder and starts nothing; write "cd FOLDER && python train.py", or go there and call '
+            "rsi there"
+        )
+    folder = posixpath.normpath(words[1])
+    if posixpath.isabs(folder) or folder.startswith(("..", "~")):
+        raise NewTaskError(
+            f"{option} {text!r} leaves the folder that is tried; call rsi try in the one above"
+        )
+    return "" if folder == "." else folder, words[3:]
 
 
 def _without_launcher(words: list[str]) -> tuple[list[str], list[str]]:

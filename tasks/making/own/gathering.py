@@ -126,7 +126,8 @@ def protected_of(evaluate: Command | None, seen: Observed, repo: OwnRepo) -> tup
     A script that trains and evaluates may be changed: the evaluation runs as it was when the task was made anyway.
     """
     paths = [each.path for each in repo.copy.tree]
-    named = set(command_paths(evaluate.words)) - set(seen.loaded) if evaluate else set()
+    named = set(command_paths(evaluate.words, evaluate.folder)) if evaluate else set()
+    named -= set(seen.loaded)
     return tuple(
         path
         for path in paths

@@ -46,6 +46,10 @@ class OwnGrading:
     """How much worse than the champion each may be."""
     evaluate: tuple[str, ...] = ()
     """The protected evaluation; empty where the run's own word is taken."""
+    evaluate_folder: str = ""
+    """Folder of the repo that the evaluation starts in."""
+    folder: str = ""
+    """Folder of the repo that a run starts in."""
     left: tuple[str, ...] = ()
     """Files of the run that the grader gets."""
     data: FileTree = ()
@@ -96,6 +100,7 @@ class OwnGrading:
     def settings(self) -> dict[str, object]:
         """What the protected entry is told."""
         return {
+            "folder": self.folder,
             "keeps_output": not self.evaluate,
             "left": list(self.left),
             "roots": list(self.roots),
@@ -111,6 +116,7 @@ class OwnGrading:
             "qualities": [each.facts() for each in self.readings],
             "metric": self.readings[0].name if self.budget_s is not None else None,
             "evaluate": list(self.evaluate),
+            "evaluate_folder": self.evaluate_folder,
             "left": list(self.left),
             "roots": list(self.roots),
             "variables": dict(self.variables),

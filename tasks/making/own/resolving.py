@@ -18,6 +18,7 @@ from rsi.sandboxes.machine.environments import packages_in, pip_settings, site_f
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.format.folder_checks import PINNED
+from rsi.tasks.making.own.command_words import Command
 from rsi.tasks.making.own.declared import Declared, allows, declared_in, project_of
 from rsi.tasks.making.repo_facts import (
     PROJECTS,
@@ -62,7 +63,7 @@ class Chosen:
 
 
 def choose(
-    commands: Sequence[Sequence[str]],
+    commands: Sequence[Command],
     tree: FileTree,
     *,
     task: str,
@@ -89,7 +90,9 @@ def choose(
     """
     declared = declared_in(tree)
     modules = {
-        name for command in commands for name in foreign_imports(command, tree, is_at_once=True)
+        name
+        for command in commands
+        for name in foreign_imports(command.words, tree, folder=command.folder, is_at_once=True)
     }
     wanted = (*declared.lines, *added)
     if python is not None:

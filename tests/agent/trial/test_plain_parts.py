@@ -64,6 +64,18 @@ def test_data_beside_tracked_files_is_named_by_its_own_folder(tmp_path):
     assert missing_words(seen, tmp_path, tracked).endswith("add --data data/char/")
 
 
+def test_data_beside_a_part_of_a_repo_is_found_from_the_folder_above(tmp_path):
+    part = tmp_path / "many" / "mnist"
+    part.mkdir(parents=True)
+    seen = a_run("RuntimeError\n", missed_beside=("../data/MNIST",))
+    alone = why_failed(seen, part, {"main.py"}, wall_s=60)
+    assert "link it there" in alone
+    (tmp_path / "many" / ".git").mkdir()
+    said = why_failed(seen, part, {"main.py"}, wall_s=60)
+    assert f'in {tmp_path / "many"}, call rsi try "cd mnist && ..."' in said
+    assert "--data data/, once it is there" in said
+
+
 def test_a_margin_is_two_spreads_over_seeds_and_never_nothing():
     assert planning.margin_of([1.0, 1.1, 0.9]) == 0.2
     assert planning.margin_of([2.0, 2.0]) == 0.02

@@ -113,16 +113,18 @@ def test_on_rows_that_no_run_is_given_a_gain_counts_and_a_forged_number_does_not
     assert "refused: protected in evaluate.py" in refused.stdout
 
 
-def test_a_fault_of_the_persons_is_one_sentence(rsi):
+def test_a_fault_of_the_persons_is_one_sentence(rsi, repo):
     said = {
         ("try",): "say how your repo trains",
         ("try", "--show"): "was never tried",
         ("try", "python nowhere.py", "--quality", "loss"): "starts 'nowhere.py', which is not in the repo",
+        ("try", "python new.py", "--quality", "loss"): "here and git does not know: git add new.py",
         ("try", "python train.py"): "nothing says how good a run is",
         (*COMMAND, "--hold-out", "data/rows.txt"): "--hold-out needs somebody who looks at it",
         (*COMMAND, "--budget", "soon"): "is no time; expected such as 5min",
         ("run", "."): "is a repo that was never tried",
     }  # fmt: skip
+    (repo / "new.py").write_text("print(1)\n")
     for words, sentence in said.items():
         done = rsi(*words)
         assert done.returncode == 6, (words, done.stderr)

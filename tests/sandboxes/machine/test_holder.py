@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 
-from rsi.sandboxes.machine.leases import machine_holder, machine_lock
+from rsi.sandboxes.machine.leases import SAID_AFTER_S, machine_holder, machine_lock
 
 
 def test_the_holder_is_told_while_it_holds_and_not_afterwards(tmp_path):
@@ -44,3 +45,22 @@ def test_a_folder_without_room_for_a_note_holds_the_lock_all_the_same(tmp_path):
     with machine_lock(tmp_path, what="x") as is_held:
         assert is_held
         assert machine_holder(tmp_path) is None
+
+
+def test_a_wait_that_is_long_is_said_once_with_who_holds_the_machine(tmp_path, caplog):
+    asked = []
+
+    def has_waited() -> bool:
+        asked.append(time.monotonic())
+        return asked[-1] - asked[0] > SAID_AFTER_S + 0.5
+
+    with (
+        machine_lock(tmp_path, what="screen of c1-0001"),
+        machine_lock(tmp_path, should_stop=has_waited) as second,
+    ):
+        assert not second
+    said = [each.getMessage() for each in caplog.records]
+    assert len(said) == 1
+    assert said[0].startswith(
+        f"waiting for this machine: screen of c1-0001 (process {os.getpid()}) has it since "
+    )

@@ -40,13 +40,14 @@ def main(command: list[str]) -> int:
         variables["PYTHONPATH"] = os.pathsep.join(
             [*roots, *filter(None, [variables.get("PYTHONPATH")])]
         )
+    folder_of_run = CODE / settings.get("folder", "")
     if settings.get("keeps_output"):
-        code, printed = run_and_listen(words, variables)
+        code, printed = run_and_listen(words, folder_of_run, variables)
         kept = folder / "out" / "printed.txt"
         if printed or not kept.exists():
             kept.write_bytes(printed)
     else:
-        code = subprocess.run(words, cwd=CODE, env=variables, check=False).returncode
+        code = subprocess.run(words, cwd=folder_of_run, env=variables, check=False).returncode
     written = [path for path in files() if path.stat().st_mtime_ns != before.get(path)]
     if ARTIFACT:
         hand_over(written, folder / "out")
@@ -59,11 +60,11 @@ def main(command: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def run_and_listen(words: list[str], variables: dict[str, str]) -> tuple[int, bytes]:
+def run_and_listen(words: list[str], cwd: Path, variables: dict[str, str]) -> tuple[int, bytes]:
     """Run the command, pass on what it prints, and keep the end of it."""
     kept = b""
     with subprocess.Popen(
-        words, cwd=CODE, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        words, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         while chunk := os.read(process.stdout.fileno(), 1 << 16):

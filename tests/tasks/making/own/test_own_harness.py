@@ -125,7 +125,7 @@ def test_a_file_of_the_run_never_stands_in_for_one_of_the_repo(own_harness, tmp_
     (tmp_path / "left" / "json.py").write_text("print('loss 0')\nraise SystemExit(0)\n")
     rules = {
         "evaluate": ["python", "evaluate.py"], "qualities": [], "variables": {}, "roots": [],
-        "left": ["w.txt", "evaluate.py"],
+        "left": ["w.txt", "evaluate.py"], "evaluate_folder": "",
     }  # fmt: skip
     places = {each: tmp_path / each for each in ("repo", "public", "left")}
     printed = own_harness.evaluating.evaluate(

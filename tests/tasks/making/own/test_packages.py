@@ -6,6 +6,7 @@ import pytest
 
 from rsi.sandboxes.types import FileEntry
 from rsi.tasks.errors import NewTaskError
+from rsi.tasks.making.own.command_words import Command
 from rsi.tasks.making.own.declared import declared_in
 from rsi.tasks.making.own.resolving import choose
 from rsi.tasks.making.repo_facts import standard_pins
@@ -69,7 +70,7 @@ def chosen(files, folder, **changes):
         "task": "mine", "folder": folder, "python": None, "added": (), "variables": {},
         "progress": told.append,
     }  # fmt: skip
-    return choose([("python", "train.py")], tree(**files), **(usual | changes))
+    return choose([Command(words=("python", "train.py"))], tree(**files), **(usual | changes))
 
 
 def an_environment(folder, **packages):

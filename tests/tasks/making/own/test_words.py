@@ -79,7 +79,9 @@ def test_a_command_is_what_a_sandbox_can_start(text, words, variables):
     ("text", "sentence"),
     [
         ("python a.py && python b.py", "needs a shell for '&&'"),
-        ("cd sub", "changes the folder"),
+        ("cd sub", "changes the folder and starts nothing"),
+        ("cd ../x && python a.py", "leaves the folder that is tried"),
+        ("cd x && python a.py && python b.py", "needs a shell for '&&'"),
         ("jupyter nbconvert x.ipynb", "is a notebook"),
         ("python 'a.py", "is no command"),
     ],
@@ -87,6 +89,13 @@ def test_a_command_is_what_a_sandbox_can_start(text, words, variables):
 def test_a_command_that_needs_more_is_one_sentence(text, sentence):
     with pytest.raises(NewTaskError, match=sentence):
         read_command(text, option="the command")
+
+
+def test_a_command_may_start_in_a_folder_of_the_repo():
+    found = read_command("cd ./mnist/ && LR=1 python main.py", option="the command")
+    assert (found.folder, found.words) == ("mnist", ("python", "main.py"))
+    assert found.variables == (("LR", "1"),)
+    assert read_command("cd . && python main.py", option="the command").folder == ""
 
 
 def test_what_is_held_out_is_a_file_or_a_share_of_one():

@@ -64,12 +64,12 @@ def evaluate(
         raise InvalidArtifact("the run left no file that the evaluation could look at")
     if held_out.is_dir():
         shutil.copytree(held_out, folder, dirs_exist_ok=True)
-    return _run(rules["evaluate"], rules["variables"], rules["roots"], folder)
+    return _run(rules, folder)
 
 
-def _run(
-    command: Sequence[str], variables: Mapping[str, str], roots: Sequence[str], folder: Path
-) -> str:
+def _run(rules: Mapping[str, Any], folder: Path) -> str:
+    command: Sequence[str] = rules["evaluate"]
+    roots: Sequence[str] = rules["roots"]
     kept = {
         n: os.environ[n]
         for n in ("PATH", "HOME", "TMPDIR", "LANG", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -85,8 +85,8 @@ def _run(
         with output.open("wb") as stream:
             code = subprocess.run(
                 words,
-                cwd=folder,
-                env=kept | own | dict(variables) | SAFE_VARIABLES,
+                cwd=folder / rules["evaluate_folder"],
+                env=kept | own | dict(rules["variables"]) | SAFE_VARIABLES,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
