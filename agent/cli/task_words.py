@@ -130,6 +130,7 @@ examples, in your repo:
   rsi try "python train.py --seed {seed}" --quality 'val_loss: ([0-9.]+)'
   rsi try "python train.py --seed {seed}" --quality val_loss --eval "python eval.py ckpt.pt" --hold-out "10% of names.txt"
   rsi try "python train.py" --quality val_acc --budget 5min --data data/
+  rsi try "python train.py --steps 90000" --proxy "python train.py --steps 500" --quality val_loss
   rsi try                        # after a change: the second number
   rsi try --patch my.diff        # the same for a patch
 
@@ -164,6 +165,21 @@ def try_words(word: argparse.ArgumentParser) -> None:
         "--budget",
         metavar="TIME",
         help="improve the first quality within this time a run, such as 5min",
+    )
+    word.add_argument(
+        "--proxy",
+        metavar="COMMAND",
+        help="a smaller size of the same run (fewer steps), on which ideas are searched; --full measures what wins there",
+    )
+    word.add_argument(
+        "--full",
+        action="store_true",
+        help="measure a change, or the champion of a campaign, once at the full size",
+    )
+    word.add_argument(
+        "--early-stop",
+        action="store_true",
+        help="give a change up in its first run when the curve of the first quality is plainly behind",
     )
     word.add_argument("--patch", metavar="FILE", help="measure this patch against the baseline")
     word.add_argument("--show", action="store_true", help="the numbers so far, and what to do next")

@@ -91,6 +91,7 @@ def _wanted(look: Look, seen: Observed, say: Say) -> Wanted:
         evaluate=() if look.evaluate is None else look.evaluate.words,
         evaluate_folder="" if look.evaluate is None else look.evaluate.folder,
         folder=look.command.folder,
+        full=None if look.full is None else planning.full_size(look.full, asked.wall_s),
         left=left,
         data=repo.data,
         held_out=repo.held_out,
@@ -111,7 +112,9 @@ def _wanted(look: Look, seen: Observed, say: Say) -> Wanted:
     sizes = planning.sizes_of(
         longest, ended.max_rss_bytes, sum(each.n_bytes for each in seen.written)
     )
-    for sentence in planning.plan_sentences(longest, sizes):
+    for sentence in planning.plan_sentences(
+        longest, sizes, has_full=look.full is not None, stops_early=asked.early_stop
+    ):
         say(sentence)
     is_cuda = asked.device == "cuda" or (asked.device is None and seen.used_cuda)
     editable = asked.editable or gathering.editable_of(seen, repo)
@@ -295,6 +298,11 @@ def _advice(look: Look, seen: Observed, task: Task) -> list[str]:
         path = paths[0] if paths else "data/train.txt"
         told.append(
             f"L2: add --hold-out '10% of {path}' besides: rows that no run is given, on which --eval then looks"
+        )
+    if look.full is not None:
+        told.append(
+            "what wins at the smaller size may be nothing at the full one: `rsi try --full` measures the change (or a campaign's "
+            "champion) there"
         )
     told += [
         "change a file and call `rsi try` again, or `rsi try --patch my.diff`: that is the second number",

@@ -4,11 +4,11 @@ Does not: run anything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rsi.agent.errors import LedgerCorruptError, LedgerSchemaError
-from rsi.agent.store.codec import decode, encode
+from rsi.agent.store.codec import ADDED, decode, encode
 from rsi.agent.store.home import Home
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.format.toml_files import FILE
@@ -48,6 +48,10 @@ class Asked:
     commit: str | None = None
     """None takes the working tree."""
     sandbox: str = "auto"
+    proxy: str | None = field(default=None, metadata={ADDED: True})
+    """A smaller size of the same run, on which ideas are searched; None where the run has one size."""
+    early_stop: bool = field(default=False, metadata={ADDED: True})
+    """Whether a change whose curve is behind is given up before its first pair has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsi.agent.trial.diagnosis import lacks_project, missing_words, notes_of, why_failed
+from rsi.agent.trial.early import require_a_curve
 from rsi.agent.trial.kept import Asked
 from rsi.sandboxes.machine.devices import find_gpus
 from rsi.sandboxes.machine.leases import machine_lock
@@ -46,6 +47,9 @@ class Look:
     asked: Asked
     repo: OwnRepo
     command: Command
+    """What is run and measured: the smaller size where there are two."""
+    full: Command | None
+    """The run as it is, where a smaller size was given beside it."""
     readings: tuple[Reading, ...]
     evaluate: Command | None
     chosen: Chosen
@@ -72,13 +76,20 @@ def looked_at(asked: Asked, say: Say) -> tuple[Look, Observed]:
 
 def _look(asked: Asked, say: Say) -> Look:
     folder = Path(asked.folder)
-    command = read_command(asked.command, option="the command")
+    full = None if asked.proxy is None else read_command(asked.command, option="the command")
+    command = (
+        read_command(asked.command, option="the command")
+        if asked.proxy is None
+        else read_command(asked.proxy, option="--proxy")
+    )
     evaluate = None if asked.evaluate is None else read_command(asked.evaluate, option="--eval")
     readings = read_qualities(asked.quality, higher=asked.higher, lower=asked.lower)
     if not readings:
         raise NewTaskError(
             "nothing says how good a run is; add --quality 'val_loss: ([0-9.]+)', a pattern of what it prints"
         )
+    if asked.early_stop:
+        require_a_curve(readings)
     if asked.margins and len(asked.margins) != len(readings):
         raise NewTaskError(
             f"--margin is given {len(asked.margins)} times for {len(readings)} qualities; give one for each"
@@ -97,7 +108,8 @@ def _look(asked: Asked, say: Say) -> Look:
         *repo.notes,
     ):
         say(f"note: {note}")
-    _require_there(command, repo, folder, option="the command")
+    for size in (command, *([full] if full else [])):
+        _require_there(size, repo, folder, option="the command")
     if evaluate is not None:
         _require_there(evaluate, repo, folder, option="--eval")
     if repo.held_out and evaluate is None:
@@ -141,7 +153,7 @@ def _look(asked: Asked, say: Say) -> Look:
     )
     gpus = _gpus(asked)
     return Look(
-        asked=asked, repo=repo, chosen=chosen, command=command, readings=readings,
+        asked=asked, repo=repo, chosen=chosen, command=command, full=full, readings=readings,
         evaluate=evaluate, environment=environment, backend=backend, gpus=gpus,
     )  # fmt: skip
 

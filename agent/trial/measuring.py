@@ -13,6 +13,7 @@ from rsi.agent.trust.task_trust import CAMPAIGN_ALPHA
 from rsi.evals.judge.alpha_spending import alpha_for, attempt_alpha, stage_alpha
 from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.score import score
+from rsi.evals.measure.curve_screen import CurveScreen
 from rsi.evals.measure.measuring import measure
 from rsi.evals.measure.noise import PairNoise, pair_noise
 from rsi.evals.planted.controls import Control, ControlKind
@@ -107,8 +108,9 @@ def judged(
     say: Callable[[str], None],
     *,
     secret: bytes,
-) -> Score:
-    """A change against the baseline, with as many pairs as it takes.
+    screen: CurveScreen | None = None,
+) -> Score | None:
+    """A change against the baseline, with as many pairs as it takes; None where a screen gave it up before.
 
     Raises:
         MeasurementError: The host, the harness or the baseline failed.
@@ -126,7 +128,11 @@ def judged(
         round_id="second",
         alpha=alpha,
         on_measurement=lambda run: say(_run_line(task, run)),
+        listener=screen,
+        should_stop=None if screen is None else lambda: screen.behind() is not None,
     )
+    if screen is not None and screen.behind() is not None:
+        return None
     return score(
         task,
         profile,

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsi.agent.trial.measuring import spread
+from rsi.tasks.making.own.command_words import Command
+from rsi.tasks.making.own.grading import FullSize
 from rsi.tasks.types import MeasurePlan
 
 ALPHA = 0.025
@@ -21,6 +23,9 @@ UNKNOWN_MARGIN_SHARE = 0.01
 """Of the value, where every seed gives the same."""
 EFFECTS = (0.02, 0.03, 0.05, 0.1, 0.2)
 """Smallest gains that may be declared."""
+FULL_PAIRS = (3, 6)
+"""Least and most at a size that takes long."""
+LEAST_FULL_WALL_S = 86_400.0
 TYPICAL_PAIRS = 8
 """Of an idea that gets to the gate: a screen and a confirmation."""
 
@@ -48,21 +53,49 @@ def sizes_of(wall_s: float, max_rss_bytes: int | None, written_bytes: int) -> Si
     )
 
 
-def plan_sentences(wall_s: float, sizes: Sizes) -> list[str]:
+def full_size(command: Command, wall_s: float) -> FullSize:
+    """The run as it is, which nobody has timed: as few pairs as can show anything, and a day or more for each run."""
+    plan = MeasurePlan(
+        min_pairs=FULL_PAIRS[0], max_pairs=FULL_PAIRS[1], confirm_pairs=FULL_PAIRS[0], alpha=ALPHA
+    )
+    return FullSize(command=command, wall_s=max(wall_s, LEAST_FULL_WALL_S), plan=plan)
+
+
+def plan_sentences(
+    wall_s: float, sizes: Sizes, *, has_full: bool = False, stops_early: bool = False
+) -> list[str]:
     """What an idea will cost, in words."""
-    minutes = TYPICAL_PAIRS * 2 * wall_s / 60
-    cost = f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
+    cost = span_words(TYPICAL_PAIRS * 2 * wall_s)
     said = [
         f"plan: {sizes.plan.min_pairs} to {sizes.plan.max_pairs} pairs, at most {sizes.wall_s:.0f} s and {sizes.memory_mb} MiB a "
         f"run; an idea that gets to the gate takes about {cost} of this machine, and a model's dollars besides (`rsi run` says "
         "them before it starts)"
     ]
-    if wall_s > LONG_S:
+    if has_full:
         said.append(
-            f"a run takes {wall_s / 60:.0f} min: try a smaller size first (fewer steps, a smaller model) as a proxy, and measure "
-            "what wins there once at full size"
+            "ideas are searched on the smaller size; the full one is not run now, and `rsi try --full` measures there what wins"
+        )
+    elif wall_s > LONG_S:
+        said.append(
+            f'a run takes {span_words(wall_s)}: add a smaller size of it, such as --proxy "python train.py --steps 500" (fewer steps, '
+            "a smaller model); ideas are then searched on that, and `rsi try --full` measures once at full size what wins there"
+        )
+    if wall_s > SHORT_S and not stops_early:
+        said.append(
+            "--early-stop gives a change up in its first run where its curve is plainly behind; what gets through is measured whole"
         )
     return said
+
+
+def span_words(seconds: float) -> str:
+    """A time as a person says it, from seconds to days."""
+    for unit, size in (("days", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            count = seconds / size
+            return (
+                f"{count:.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}".replace(".0 ", " ")
+            )
+    return f"{seconds:.0f} s"
 
 
 def margin_of(values: Sequence[float]) -> float:

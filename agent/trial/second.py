@@ -9,6 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsi.agent.errors import LineageError, UnknownCommitError
+from rsi.agent.policy.settings import default_lineage
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.home import Home
+from rsi.agent.trial.early import curve_screen
 from rsi.agent.trial.kept import Kept
 from rsi.agent.trial.measuring import judged
 from rsi.evals.admission.admission import admit, is_admitted
@@ -19,7 +24,7 @@ from rsi.tasks.files.patches import apply_patch, diff_trees
 from rsi.tasks.files.trees import changed_paths, read_tree
 from rsi.tasks.format.loader import profile_of
 from rsi.tasks.making.working_tree import copy_working_tree
-from rsi.tasks.types import Task
+from rsi.tasks.types import Profile, Task
 
 HAND = "hand"
 """Folder beside the task that keeps the last patch and a script that proposes it."""
@@ -34,7 +39,9 @@ class Second:
     findings: tuple[Finding, ...]
     """What admission has against it."""
     score: Score | None
-    """None where it was not admitted."""
+    """None where it was not admitted, or was given up early."""
+    given_up: str
+    """What showed that its curve is behind; empty where it was measured."""
     script: Path | None
     """Proposes the same patch in a campaign; None where it was not admitted."""
 
@@ -43,10 +50,25 @@ class Second:
         return self.score is not None and self.score.verdict == "supported"
 
 
+def champion_tree(here: Home, task: Task) -> FileTree | None:
+    """What campaigns on this task have promoted; None where none did."""
+    try:
+        lineage = Lineage.open(here, default_lineage(task, profile_of(task).name), create=False)
+        champion = lineage.champion()
+        return None if champion == lineage.baseline() else lineage.tree(champion)
+    except (LineageError, UnknownCommitError):
+        return None
+
+
 def changed_tree(
-    kept: Kept, task: Task, patch: Path | None, say: Callable[[str], None]
+    kept: Kept,
+    task: Task,
+    patch: Path | None,
+    say: Callable[[str], None],
+    *,
+    champion: FileTree | None = None,
 ) -> FileTree:
-    """The candidate: the baseline with a patch, or the working tree as it is now.
+    """The candidate: the baseline with a patch, or the working tree as it is now, or else a champion.
 
     Raises:
         NewTaskError: Nothing differs from the baseline, or the patch cannot be read.
@@ -63,6 +85,9 @@ def changed_tree(
         tree = apply_patch(base, content, name=str(patch))
     else:
         tree = _as_it_lies(kept, base, say)
+    if set(tree) == set(base) and patch is None and champion is not None:
+        say("the working tree is the baseline's, so the champion of its campaigns is measured")
+        return champion
     if set(tree) == set(base):
         where = f"--patch {str(patch)!r}" if patch else f"the working tree of {kept.asked.folder}"
         raise NewTaskError(
@@ -96,8 +121,10 @@ def measure_second(
     tree: FileTree,
     backend: Backend,
     say: Callable[[str], None],
+    *,
+    profile: Profile,
 ) -> Second:
-    """Admit a change as a campaign would, and measure it against the baseline.
+    """Admit a change as a campaign would, and measure it against the baseline at one size.
 
     Raises:
         MeasurementError: The host, the harness or the baseline failed.
@@ -107,11 +134,15 @@ def measure_second(
     say(f"changed against the baseline: {', '.join(changed[:8])}")
     findings = admit(task, base, tree)
     if not is_admitted(findings):
-        return Second(changed=changed, findings=findings, score=None, script=None)
+        return Second(changed=changed, findings=findings, score=None, given_up="", script=None)
     script = _keep_script(kept.root, base, tree)
-    profile = profile_of(task)
-    score = judged(task, profile, base, tree, backend, say, secret=secrets.token_bytes(16))
-    return Second(changed=changed, findings=findings, score=score, script=script)
+    usual = profile_of(task)
+    screen = curve_screen(kept.root, task, usual) if profile.name == usual.name else None
+    score = judged(
+        task, profile, base, tree, backend, say, secret=secrets.token_bytes(16), screen=screen
+    )
+    why = "" if screen is None or score is not None else screen.behind() or ""
+    return Second(changed=changed, findings=findings, score=score, given_up=why, script=script)
 
 
 def _keep_script(root: Path, base: Sequence[FileEntry], tree: Sequence[FileEntry]) -> Path:

@@ -18,6 +18,7 @@ from rsi.agent.run.steps.reviewing import ModelReview, model_review
 from rsi.agent.store.records import HandledMark, RequestKind, StepOutcome, utc_now
 from rsi.agent.store.steps.facts import Admitted, Measured, Reviewed, Scored
 from rsi.agent.store.steps.values import Tier
+from rsi.agent.trial.early import WORDS, curve_screen
 from rsi.evals.admission.admission import admit as admission_findings
 from rsi.evals.errors import MeasurementError
 from rsi.evals.judge.guards import source_facts
@@ -27,6 +28,7 @@ from rsi.evals.judge.score import score as score_measurements
 from rsi.evals.judge.sequential import FIRST_LOOK
 from rsi.evals.measure.measuring import AUDIT_ALPHA
 from rsi.evals.measure.measuring import measure as measure_pairs
+from rsi.evals.measure.running import Listener
 from rsi.evals.types import Arm, Finding, Measurement, Outcome, Purpose, Score, Severity, Verdict
 from rsi.tasks.types import Profile
 
@@ -44,9 +46,17 @@ def admit(context: RoundContext) -> Admitted:
 
 def measure(context: RoundContext) -> Measured:
     """Interleaved pairs in fresh sandboxes; a candidate that does not run ends here by name."""
-    runs = _measure(context, Purpose.SCREEN, is_over=lambda: _is_behind(context))
+    campaign = context.campaign
+    screen = curve_screen(campaign.task.root, campaign.task, campaign.profile, _live_log(context))
+
+    def is_over() -> bool:
+        return _is_behind(context) or (screen is not None and screen.behind() is not None)
+
+    runs = _measure(context, Purpose.SCREEN, is_over=is_over, listener=screen)
     if context.campaign.steering.is_stopping():
         return Measured(outcome=StepOutcome.STOPPED, runs=len(runs))
+    if screen is not None and not runs and (why := screen.behind()) is not None:
+        return Measured(outcome=StepOutcome.INCONCLUSIVE, runs=0, detail=f"{WORDS}{why}")
     failures = Counter(
         each.outcome
         for each in runs
@@ -221,6 +231,7 @@ def _measure(
     profile: Profile | None = None,
     first_pair: int = 0,
     is_over: Callable[[], bool] = lambda: False,
+    listener: Listener | None = None,
 ) -> tuple[Measurement, ...]:
     campaign_context = context.campaign
     charge = f"{context.candidate_ref}/{purpose.value}" + (f"-{first_pair}" if first_pair else "")
@@ -241,10 +252,14 @@ def _measure(
             round_id=context.candidate_ref,
             recorded=_stored(context, purpose),
             on_measurement=lambda each: _keep(context, each),
-            listener=LiveLog(context.ledger, context.round_id, context.attempt),
+            listener=listener or _live_log(context),
             should_stop=lambda: campaign_context.steering.is_stopping() or is_over(),
             alpha=context.alpha,
         )
+
+
+def _live_log(context: RoundContext) -> LiveLog:
+    return LiveLog(context.ledger, context.round_id, context.attempt)
 
 
 def _stored(context: RoundContext, purpose: Purpose) -> tuple[Measurement, ...]:

@@ -14,8 +14,9 @@ from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.choices import Direction, Honesty
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.files.trees import below, read_tree
+from rsi.tasks.making.own.command_words import Command
 from rsi.tasks.making.own.quality_words import NUMBER, Reading, Source
-from rsi.tasks.types import QualityRule
+from rsi.tasks.types import MeasurePlan, QualityRule
 
 _SHARE = re.compile(r"(?P<share>\d+(?:\.\d+)?)\s*%\s*of\s+(?P<path>.+)")
 TEMPLATE = Path(__file__).parent.parent / "template" / "own" / "harness"
@@ -35,6 +36,20 @@ class HeldOut:
     """The whole file."""
     key: str = field(default_factory=lambda: secrets.token_hex(16))
     """Which rows they are; secret, and one for the life of the task."""
+
+
+FULL = "full"
+"""Profile of the run as it is, where ideas are searched on a smaller size of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullSize:
+    """The run as it is, beside the smaller size that ideas are searched on."""
+
+    command: Command
+    wall_s: float
+    """Most that it may take."""
+    plan: MeasurePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +82,8 @@ class OwnGrading:
     """Whether the person said how much worse is allowed."""
     quoted: Mapping[str, str] = field(default_factory=dict)
     """The printed words that a value was read in."""
+    full: FullSize | None = None
+    """None where the run has one size."""
 
     @property
     def honesty(self) -> Honesty:
@@ -105,6 +122,15 @@ class OwnGrading:
             "left": list(self.left),
             "roots": list(self.roots),
             "variables": dict(self.variables),
+            "sizes": {}
+            if self.full is None
+            else {
+                FULL: {
+                    "command": list(self.full.command.words),
+                    "folder": self.full.command.folder,
+                    "variables": dict(self.full.command.variables),
+                }
+            },
         }
 
     def harness(self) -> FileTree:

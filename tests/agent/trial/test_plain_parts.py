@@ -86,7 +86,20 @@ def test_limits_leave_room_and_long_runs_get_fewer_pairs():
     short, long = planning.sizes_of(4.0, 600 << 20, 0), planning.sizes_of(900.0, None, 0)
     assert (short.wall_s, short.memory_mb, short.plan.max_pairs) == (60.0, 1536, 16)
     assert (long.wall_s, long.memory_mb, long.plan.max_pairs) == (4500.0, 1024, 6)
-    assert "try a smaller size first" in planning.plan_sentences(900.0, long)[1]
+    cost, advice, early = planning.plan_sentences(900.0, long)
+    assert early.startswith("--early-stop gives a change up")
+    assert len(planning.plan_sentences(900.0, long, stops_early=True)) == 2
+    assert "takes about 4 h of this machine" in cost
+    assert "a run takes 15 min: add a smaller size of it, such as --proxy" in advice
+    assert "the full one is not run now" in planning.plan_sentences(4.0, short, has_full=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(8.4, "8 s"), (119.0, "119 s"), (150.0, "2.5 min"), (7200.0, "2 h"), (3 * 86_400.0, "3 days")],
+)
+def test_a_time_is_said_as_people_say_it(seconds, words):
+    assert planning.span_words(seconds) == words
 
 
 def test_the_smallest_gain_is_no_smaller_than_the_noise_of_a_pair():

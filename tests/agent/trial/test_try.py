@@ -113,6 +113,63 @@ def test_on_rows_that_no_run_is_given_a_gain_counts_and_a_forged_number_does_not
     assert "refused: protected in evaluate.py" in refused.stdout
 
 
+@pytest.mark.slow
+def test_what_wins_at_a_smaller_size_is_measured_once_at_the_full_one(rsi, repo, tmp_path):
+    sized = TRAIN.replace("range(90000)", "range(args.steps)").replace(
+        "rng = random.Random(parser.parse_args().seed)",
+        'parser.add_argument("--steps", type=int, default=90000)\nargs = parser.parse_args()\nrng = random.Random(args.seed)',
+    )
+    (repo / "train.py").write_text(sized)
+    proxy = ("--proxy", "python train.py --seed {seed} --steps 30000", "--data", "data/")
+    assert rsi("try", "--full").returncode == 6
+    first = rsi(*COMMAND, *proxy)
+    assert first.returncode == 0, first.stderr
+    assert "ideas are searched on the smaller size" in first.stderr
+    assert "next: what wins at the smaller size may be nothing at the full one" in first.stdout
+    unchanged = rsi("try", "--full")
+    assert unchanged.returncode == 6
+    assert "changes nothing against the baseline" in unchanged.stderr
+    # A gain that the smaller size alone has: the full one does what it always did.
+    (repo / "train.py").write_text(
+        sized.replace("range(args.steps)", "range(args.steps if args.steps > 50000 else 10000)")
+    )
+    assert rsi("try").returncode == 0
+    full = rsi("try", "--full")
+    assert full.returncode == 1, full.stdout
+    assert "supported" not in full.stdout.splitlines()[0]
+    seconds = [float(line.split()[3]) for line in full.stderr.splitlines() if "pair 1 " in line]
+    assert min(seconds) > 0.5
+
+
+CURVE = """\
+import argparse, random
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int, default=0)
+rng = random.Random(parser.parse_args().seed)
+for step in range(60):
+    sum(at * at for at in range(300000))
+    print("val_loss: %.4f" % (4 * 0.97 ** step + 0.002 * rng.random()), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_change_whose_curve_is_behind_is_given_up_early_where_that_was_asked_for(rsi, repo):
+    (repo / "train.py").write_text(CURVE)
+    first = rsi(*COMMAND, "--early-stop")
+    assert first.returncode == 0, first.stderr
+    (repo / "train.py").write_text(CURVE.replace("0.97", "0.98"))
+    behind = rsi("try")
+    assert behind.returncode == 1, behind.stdout
+    assert (
+        "given up early, which is a screen and no measurement: after 55% of a run" in behind.stdout
+    )
+    assert "pair 1" not in behind.stderr
+    (repo / "train.py").write_text(CURVE.replace("300000", "200000"))
+    ahead = rsi("try")
+    assert ahead.returncode == 0, ahead.stdout
+    assert "supported: 1." in ahead.stdout
+
+
 def test_a_fault_of_the_persons_is_one_sentence(rsi, repo):
     said = {
         ("try",): "say how your repo trains",
@@ -122,6 +179,8 @@ def test_a_fault_of_the_persons_is_one_sentence(rsi, repo):
         ("try", "python train.py"): "nothing says how good a run is",
         (*COMMAND, "--hold-out", "data/rows.txt"): "--hold-out needs somebody who looks at it",
         (*COMMAND, "--budget", "soon"): "is no time; expected such as 5min",
+        (COMMAND[0], COMMAND[1], "--quality", "m.json:loss", "--early-stop"): "is read from 'm.json'",
+        (*COMMAND, "--budget", "5min", "--proxy", "python train.py"): "so it has one size",
         ("run", "."): "is a repo that was never tried",
     }  # fmt: skip
     (repo / "new.py").write_text("print(1)\n")

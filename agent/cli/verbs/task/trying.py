@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsi.agent.cli.context import emit, home, note
+from rsi.agent.trial.early import WORDS
 from rsi.agent.trial.kept import Asked, Kept, trial_of
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.errors import NewTaskError
-from rsi.tasks.format.loader import BUILT_IN, load_task
+from rsi.tasks.format.loader import BUILT_IN, load_task, profile_of
+from rsi.tasks.making.own.grading import FULL
 
 UNITS_S = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
@@ -26,7 +28,7 @@ def try_(args: argparse.Namespace) -> int:
     if args.show:
         return _show(args, _there(kept, folder))
     asked = _asked(args, folder, kept)
-    if args.patch is None and (kept is None or args.again or asked != kept.asked):
+    if args.patch is None and not args.full and (kept is None or args.again or asked != kept.asked):
         return _first(args, asked, is_new=kept is not None)
     return _second(args, _there(kept, folder))
 
@@ -46,7 +48,15 @@ def _asked(args: argparse.Namespace, folder: Path, kept: Kept | None) -> Asked:
             raise NewTaskError(
                 "say how your repo trains: rsi try \"python train.py --seed {seed}\" --quality 'val_loss: ([0-9.]+)'"
             )
-        if args.quality or args.eval or args.hold_out or args.data or args.budget:
+        if (
+            args.quality
+            or args.eval
+            or args.hold_out
+            or args.data
+            or args.budget
+            or args.proxy
+            or args.early_stop
+        ):
             return _changed(args, kept.asked)
         return kept.asked
     asked = Asked(folder=str(folder), name=_name_of(folder), command=args.command, quality=())
@@ -56,6 +66,8 @@ def _asked(args: argparse.Namespace, folder: Path, kept: Kept | None) -> Asked:
 def _changed(args: argparse.Namespace, asked: Asked) -> Asked:
     """The same with what was typed now."""
     budget_s = asked.budget_s if args.budget is None else _seconds(args.budget)
+    if budget_s is not None and (args.proxy or asked.proxy):
+        raise NewTaskError("--budget says how long a run is, so it has one size; leave --proxy out")
     return replace(
         asked,
         quality=tuple(args.quality) or asked.quality,
@@ -76,6 +88,8 @@ def _changed(args: argparse.Namespace, asked: Asked) -> Asked:
         memory_mb=args.memory_mb or asked.memory_mb,
         commit=args.commit or asked.commit,
         sandbox=args.sandbox,
+        proxy=args.proxy or asked.proxy,
+        early_stop=args.early_stop or asked.early_stop,
     )
 
 
@@ -95,13 +109,21 @@ def _second(args: argparse.Namespace, kept: Kept) -> int:
 
     task = load_task(kept.root)
     patch = None if args.patch is None else Path(args.patch).expanduser()
-    tree = second.changed_tree(kept, task, patch, note)
+    if args.full and FULL not in task.profiles:
+        raise NewTaskError(
+            "--full measures at the size of the command, and this trial has no other; add --proxy with a smaller one first"
+        )
+    profile = profile_of(task, FULL if args.full else None)
+    champion = second.champion_tree(home(), task) if args.full else None
+    tree = second.changed_tree(kept, task, patch, note, champion=champion)
     backend = choose_backend(kept.asked.sandbox).backend
     backend.prepare(task.environment, progress=note)
-    found = second.measure_second(kept, task, tree, backend, note)
+    found = second.measure_second(kept, task, tree, backend, note, profile=profile)
     score = found.score
     lines = second.blocks(found)
-    if score is None:
+    if found.given_up:
+        lines.append(f"{WORDS}{found.given_up}")
+    elif score is None:
         lines.append("not measured: a campaign would not admit it")
     else:
         effect = "no effect could be measured" if score.effect is None else score.effect.text
@@ -111,7 +133,7 @@ def _second(args: argparse.Namespace, kept: Kept) -> int:
         lines += [] if score.is_plausible else [f"not plausible: {score.plausibility}"]
         honesty = "" if task.honesty is None else task.honesty.text
         lines.append(f"whose word the quality is: {honesty}")
-    if found.is_supported and found.script is not None:
+    if found.is_supported and found.script is not None and not args.full:
         lines.append(
             f"next: through the gate: rsi run {shlex.quote(str(kept.asked.folder))} --model scripted:{found.script} --rounds 1"
         )
@@ -119,6 +141,7 @@ def _second(args: argparse.Namespace, kept: Kept) -> int:
         "changed": found.changed,
         "findings": found.findings,
         "score": score,
+        "given_up": found.given_up,
         "script": None if found.script is None else str(found.script),
     }
     emit(args, facts, lines)

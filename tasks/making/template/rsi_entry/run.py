@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ARTIFACT = "metrics.json"
 """The file that a run must leave: its path in the repo's folder; a bare name is looked for in the folders below too. Empty
@@ -27,6 +28,8 @@ def main(command: list[str]) -> int:
     path = Path(__file__).with_name("settings.json")
     settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     shutil.copytree(folder / "public", CODE, dirs_exist_ok=True)
+    size = size_of_run(folder, settings)
+    command = size.get("command", command)
     if ARTIFACT:
         # A file that came with the code is no result of this run.
         (CODE / ARTIFACT).unlink(missing_ok=True)
@@ -34,13 +37,13 @@ def main(command: list[str]) -> int:
     interpreters = {"python": sys.executable, "python3": sys.executable}
     program = interpreters.get(command[0], command[0])
     words = [program, *(word.replace("{seed}", os.environ["RSI_SEED"]) for word in command[1:])]
-    variables = os.environ | settings.get("variables", {})
+    variables = os.environ | settings.get("variables", {}) | size.get("variables", {})
     roots = [str(CODE / root) for root in settings.get("roots", [])]
     if roots:
         variables["PYTHONPATH"] = os.pathsep.join(
             [*roots, *filter(None, [variables.get("PYTHONPATH")])]
         )
-    folder_of_run = CODE / settings.get("folder", "")
+    folder_of_run = CODE / size.get("folder", settings.get("folder", ""))
     if settings.get("keeps_output"):
         code, printed = run_and_listen(words, folder_of_run, variables)
         kept = folder / "out" / "printed.txt"
@@ -58,6 +61,15 @@ def main(command: list[str]) -> int:
             goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, goal)
     return code if code >= 0 else 128 - code
+
+
+def size_of_run(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What is started where the instance asks for another size of the run; empty for the usual one."""
+    sizes: dict[str, dict[str, Any]] = settings.get("sizes", {})
+    instance = folder / "public" / "rsi_instance.json"
+    if not sizes or not instance.exists():
+        return {}
+    return sizes.get(json.loads(instance.read_text(encoding="utf-8")).get("size"), {})
 
 
 def run_and_listen(words: list[str], cwd: Path, variables: dict[str, str]) -> tuple[int, bytes]:

@@ -55,7 +55,9 @@ class OwnRepo:
 
     def instance(self, request: Request, public: Path, secret: Path) -> None:
         seed = derive_subseed(request.seed, "public") % SEED_LIMIT
-        (public / "rsi_instance.json").write_bytes(canonical_json({"seed": seed}))
+        (public / "rsi_instance.json").write_bytes(
+            canonical_json({"seed": seed, "size": request.profile})
+        )
         data = self._folder / "data"
         if data.is_dir():
             shutil.copytree(data, public, dirs_exist_ok=True)
