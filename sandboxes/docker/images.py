@@ -4,7 +4,7 @@ Does not: run containers. The agent never reaches a Dockerfile, so what is built
 Behind a proxy or without a registry, the operator sets RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE and
 RSI_WHEEL_DIR; where the last three are not set, what pip's own variables say on this machine holds. A build sees the last two, and the requirements, in the folder `.rsi` of its context:
 `requirements.txt`, `ca.pem` (empty when there is none) and `wheels/`; and the build arguments RSI_BASE_IMAGE and
-PIP_INDEX_URL. A task without a Dockerfile of its own gets `MINIMAL_DOCKERFILE`, which shows how to use them.
+PIP_INDEX_URL. A task without a Dockerfile of its own gets `minimal_dockerfile`, which shows how to use them.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import re
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from rsi.sandboxes.errors import EnvironmentBuildError
 from rsi.sandboxes.types import Environment
 
-RECIPE = "1"
+RECIPE = "2"
 """Part of every digest: raise it when images are built differently."""
 DEFAULT_BASE_IMAGE = "python:3.11-slim-bookworm"
 INPUTS_LABEL = "rsi.inputs"
@@ -40,23 +40,55 @@ SPOOL_BYTES = 32 << 20
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """The engine paints what a build writes to standard error."""
 
-MINIMAL_DOCKERFILE = """\
+_BARE = """\
+ARG RSI_BASE_IMAGE
+FROM ${RSI_BASE_IMAGE}
+RUN python3 -m venv --without-pip /opt/venv
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+"""
+_BEGIN = """\
 ARG RSI_BASE_IMAGE
 FROM ${RSI_BASE_IMAGE}
 ARG PIP_INDEX_URL
-COPY .rsi /tmp/rsi
+RUN python3 -m venv /opt/venv
+COPY .rsi/ca.pem /tmp/rsi/ca.pem
+COPY .rsi/wheels /tmp/rsi/wheels
+"""
+_LAYER = """\
+COPY .rsi/layers/$NAME /tmp/rsi/$NAME
 RUN set -eu; \\
     if [ -s /tmp/rsi/ca.pem ]; then export PIP_CERT=/tmp/rsi/ca.pem; fi; \\
     [ -n "${PIP_INDEX_URL:-}" ] || unset PIP_INDEX_URL; \\
-    if [ -s /tmp/rsi/requirements.txt ]; then \\
-        python3 -m venv /opt/venv; \\
-        /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \\
-            --find-links /tmp/rsi/wheels -r /tmp/rsi/requirements.txt; \\
-        /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib || true; \\
-    else python3 -m venv --without-pip /opt/venv; fi; \\
-    rm -rf /tmp/rsi
+    /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \\
+        --find-links /tmp/rsi/wheels -r /tmp/rsi/$NAME; \\
+    /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib || true
+"""
+_END = """\
+RUN rm -rf /tmp/rsi
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 """
+HEAVY = ("torch", "jax", "tensorflow")
+"""Projects that get a layer of their own, below the others: it is shared by every image that pins them alike."""
+
+
+def layers_of(requirements: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Requirements in the order of their layers, those that seldom change and take long first."""
+    heavy = tuple(line for name in HEAVY for line in requirements if _project(line) == name)
+    rest = tuple(line for line in requirements if line not in heavy)
+    return (*((line,) for line in heavy), *((rest,) if rest else ()))
+
+
+def _project(line: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower()
+
+
+def minimal_dockerfile(requirements: Sequence[str]) -> str:
+    """What an environment without a Dockerfile of its own is built from: one layer more, and none below is built again."""
+    layers = layers_of(requirements)
+    if not layers:
+        return _BARE
+    steps = [_LAYER.replace("$NAME", f"{number}.txt") for number in range(len(layers))]
+    return "".join([_BEGIN, *steps, _END])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +225,10 @@ def _context_files(
 ) -> Iterator[tuple[str, Path | bytes]]:
     """Every file of the build context by its name there."""
     if environment.dockerfile is None:
-        yield "Dockerfile", MINIMAL_DOCKERFILE.encode()
+        yield "Dockerfile", minimal_dockerfile(environment.requirements).encode()
+        for number, lines in enumerate(layers_of(environment.requirements)):
+            text = "".join(f"{line}\n" for line in lines)
+            yield f"{CONTEXT_FOLDER}/layers/{number}.txt", text.encode()
     else:
         for path in sorted(environment.dockerfile.rglob("*")):
             if path.is_file() and not path.is_symlink():

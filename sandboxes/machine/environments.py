@@ -21,6 +21,7 @@ from pathlib import Path
 import platformdirs
 
 from rsi.sandboxes.errors import EnvironmentBuildError
+from rsi.sandboxes.machine import layering
 from rsi.sandboxes.types import Environment
 
 RECIPE = "1"
@@ -190,6 +191,7 @@ def _build(
         progress,
     )
     python = str(prepared.bin_folder / "python")
+    _begin(environment, prepared, progress)
     if needs_pip:
         pip = [python, "-I", "-m", "pip", "install", "--no-compile", "--disable-pip-version-check"]
         _run([*pip, *environment.requirements], environment, progress)
@@ -198,7 +200,30 @@ def _build(
         site = str(prepared.folder / "lib")
         compile_all = [python, "-I", "-m", "compileall", "-q", "-j", "0", site]
         subprocess.run(compile_all, check=False, capture_output=True, timeout=BUILD_TIMEOUT_S)
+    layering.record(prepared.folder, environment.requirements, _made_with(prepared))
     (prepared.folder / DONE_MARK).write_text(prepared.digest)
+
+
+def _begin(
+    environment: Environment, prepared: PythonEnvironment, progress: Callable[[str], None]
+) -> None:
+    """Take over what another environment holds of it; pip then installs what is missing."""
+    part = layering.richest_part(
+        prepared.folder.parent, environment.requirements, _made_with(prepared), DONE_MARK
+    )
+    if part is None:
+        return
+    progress("taking over the packages of an environment that has a part of them")
+    try:
+        layering.begin_with(part, prepared.folder)
+    except OSError as error:
+        raise EnvironmentBuildError(
+            f"environment {environment.name!r}: packages of {str(part)!r} cannot be linked ({error.strerror}); remove that folder"
+        ) from error
+
+
+def _made_with(prepared: PythonEnvironment) -> str:
+    return f"{prepared.interpreter} {sys.version} {platform.machine()}"
 
 
 def pip_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

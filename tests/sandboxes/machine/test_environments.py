@@ -107,6 +107,37 @@ def a_local_package(folder, name):
 
 
 @pytest.mark.slow
+def test_one_requirement_more_installs_nothing_again(tmp_path):
+    first, second = (a_local_package(tmp_path, name) for name in ("heavy", "light"))
+    part = prepare_python(first, cache=tmp_path)
+    both = Environment(name="both", requirements=(*first.requirements, *second.requirements))
+    told: list[str] = []
+    whole = prepare_python(both, told.append, cache=tmp_path)
+    assert any("taking over the packages" in line for line in told)
+    there = whole.folder / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    assert (there / "heavy.py").samefile(part.folder / there.relative_to(whole.folder) / "heavy.py")
+    done = subprocess.run(
+        [whole.bin_folder / "python", "-c", "import heavy, light, sys; print(sys.prefix)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(whole.folder)
+    pip = (whole.bin_folder / "pip").read_text().splitlines()[0]
+    assert pip == f"#!{whole.bin_folder / 'python'}" or pip.startswith("#!/bin/sh")
+    assert "light" not in packages_in(part.folder)
+
+
+@pytest.mark.slow
+def test_an_environment_with_something_else_in_it_is_no_part(tmp_path):
+    first, second = (a_local_package(tmp_path, name) for name in ("heavy", "other"))
+    both = Environment(name="both", requirements=(*first.requirements, *second.requirements))
+    prepare_python(both, cache=tmp_path)
+    told: list[str] = []
+    alone = prepare_python(first, told.append, cache=tmp_path)
+    assert not any("taking over" in line for line in told)
+    assert "other" not in packages_in(alone.folder)
+
+
+@pytest.mark.slow
 def test_a_requirement_that_cannot_be_had_fails_with_the_end_of_the_output(tmp_path):
     environment = Environment(name="odd", requirements=(str(tmp_path / "no-such-wheel.whl"),))
     with pytest.raises(EnvironmentBuildError, match="no-such-wheel"):
