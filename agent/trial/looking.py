@@ -60,15 +60,22 @@ class Look:
 
 def looked_at(asked: Asked, say: Say) -> tuple[Look, Observed]:
     """What is known after one watched run; a well-known package that it lacks is added, and it runs again."""
-    added = list(asked.added)
-    look = _look(asked, say)
+    added, said = list(asked.added), list[str]()
+
+    def say_first(text: str) -> None:
+        said.append(text)
+        say(text)
+
+    look = _look(asked, say_first)
     seen = _watched(look, say)
     while (project := lacks_project(seen, Path(asked.folder))) and project not in added:
         if asked.python is not None or len(added) - len(asked.added) >= MOST_ADDED:
             break
         added.append(project)
         say(f"note: the run needs {project}, which no file of the repo names: it is added")
-        look = _look(replace(asked, added=tuple(added)), say)
+        look = _look(
+            replace(asked, added=tuple(added)), lambda text: None if text in said else say(text)
+        )
         seen = _watched(look, say)
     _require_ended(look, seen, say)
     return look, seen
@@ -161,13 +168,14 @@ def _look(asked: Asked, say: Say) -> Look:
 def _require_there(command: Command, repo: OwnRepo, folder: Path, *, option: str) -> None:
     """Refuse a command whose script no run would have."""
     tracked = {each.path for each in repo.copy.tree}
-    wanted = command_paths(command.words, command.folder)
+    roots = tuple(filter(None, repo.roots))
+    wanted = command_paths(command.words, command.folder, roots)
     here = [path for path in wanted if (folder / path).is_file()]
     if here and not tracked & set(wanted):
         raise NewTaskError(
             f"{option} starts {here[0]!r}, which is here and git does not know: git add {here[0]}"
         )
-    check_command(command.words, repo.copy.tree, option=option, folder=command.folder)
+    check_command(command.words, repo.copy.tree, option=option, folder=command.folder, roots=roots)
 
 
 def _gpus(asked: Asked) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def compare_with_itself(
             lineage="try",
             round_id="null",
             recorded=recorded,
-            on_measurement=lambda run: say(_run_line(task, run)),
+            on_measurement=lambda run: say(_run_line(task, run, changed="itself again")),
         )
 
     runs = runs_of(NULL_PAIRS, ())
@@ -127,7 +127,7 @@ def judged(
         lineage="try",
         round_id="second",
         alpha=alpha,
-        on_measurement=lambda run: say(_run_line(task, run)),
+        on_measurement=lambda run: say(_run_line(task, run, changed="change")),
         listener=screen,
         should_stop=None if screen is None else lambda: screen.behind() is not None,
     )
@@ -154,8 +154,8 @@ def _seconds(task: Task, run: Measurement) -> float:
     return found or 0.0
 
 
-def _run_line(task: Task, run: Measurement) -> str:
-    arm = "baseline" if run.arm is Arm.CHAMPION else "change"
+def _run_line(task: Task, run: Measurement, *, changed: str) -> str:
+    arm = "baseline" if run.arm is Arm.CHAMPION else changed
     values = ", ".join(f"{name} {value:.5g}" for name, value in run.quality.items())
     clock = "CPU s" if task.metric.clock is Clock.CPU_S else "s"
     detail = "" if run.outcome is Outcome.OK else f" {run.outcome.value}: {run.detail}"

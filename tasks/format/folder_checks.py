@@ -91,7 +91,12 @@ def started_paths(entry: Sequence[str]) -> tuple[str, ...]:
     """Paths of which one has to be there for a command to start; none where its words do not tell."""
     if entry[0] not in {"python", "python3"}:
         return (entry[0].removeprefix("./"),) if "/" in entry[0] else ()
+    is_value = False
     for word, following in zip(entry[1:], (*entry[2:], ""), strict=True):
+        if is_value:
+            is_value = False
+            continue
+        is_value = word in {"-X", "-W"}
         if word == "-c":
             return ()
         if word == "-m":

@@ -100,8 +100,8 @@ def _plan(wanted: Wanted, copy: RepoCopy) -> TaskPlan:
     tree = copy.tree
     if wanted.copy is None:
         _check_is_committed(wanted, copy)
-    folder = "" if wanted.own is None else wanted.own.folder
-    repo_facts.check_command(wanted.entry, tree, option="--entry", folder=folder)
+    if wanted.own is None:
+        repo_facts.check_command(wanted.entry, tree, option="--entry")
     if wanted.tests is not None:
         repo_facts.check_command(wanted.tests, tree, option="--tests")
     _check_globs(wanted, tree)

@@ -35,6 +35,8 @@ PROJECTS = {
     "yaml": "pyyaml",
 }
 """Modules whose project has another name."""
+_IMPLIED = {"torch.utils.tensorboard": "tensorboard"}
+"""Modules that import a project which their own does not bring."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _SOURCE_ROOTS = ("", "src/")
 """Folders from which a repo's own modules are imported."""
@@ -54,7 +56,14 @@ class Installed:
     """Projects that the code imports and nothing here seems to bring."""
 
 
-def check_command(words: Sequence[str], tree: FileTree, *, option: str, folder: str = "") -> None:
+def check_command(
+    words: Sequence[str],
+    tree: FileTree,
+    *,
+    option: str,
+    folder: str = "",
+    roots: Sequence[str] = (),
+) -> None:
     """Refuse a command that no sandbox could start.
 
     Args:
@@ -62,6 +71,7 @@ def check_command(words: Sequence[str], tree: FileTree, *, option: str, folder: 
         tree: Files of the repo.
         option: What it was given with, "--entry" or "--tests". A module that runs tests may be an installed one.
         folder: Folder of the repo that it is started in.
+        roots: Folders from which it imports modules besides.
 
     Raises:
         NewTaskError: It is empty, or starts what is neither Python, a shell, nor a file of the repo.
@@ -75,7 +85,7 @@ def check_command(words: Sequence[str], tree: FileTree, *, option: str, folder: 
         )
     if option == "--tests" and program in INTERPRETERS and "-m" in words:
         return
-    wanted = command_paths(words, folder)
+    wanted = command_paths(words, folder, roots)
     if not wanted:
         raise NewTaskError(
             f"{option} {' '.join(words)!r} names no script; expected one after {program!r}"
@@ -86,14 +96,32 @@ def check_command(words: Sequence[str], tree: FileTree, *, option: str, folder: 
         raise NewTaskError(f"{option} starts {wanted[0]!r}, which is not in the repo{there}")
 
 
-def command_paths(words: Sequence[str], folder: str = "") -> tuple[str, ...]:
-    """Paths of the repo of which one must be there for a command to start in one of its folders."""
+def command_paths(
+    words: Sequence[str], folder: str = "", roots: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Paths of the repo of which one must be there for a command to start in one of its folders.
+
+    A module may be that of a launcher, such as torchrun's; then what it launches counts too.
+    """
     if words and words[0] in SHELLS:
         scripts = [word for word in words[1:] if not word.startswith("-")]
-        found = tuple(scripts[:1]) if "-c" not in words else ()
+        found = list(scripts[:1]) if "-c" not in words else []
     else:
-        found = started_paths(words) if words else ()
-    return tuple(posixpath.normpath(posixpath.join(folder, path)) for path in found)
+        found = list(started_paths(words)) if words else []
+    own = [posixpath.normpath(posixpath.join(folder, path)) for path in found]
+    for at in _modules_at(words):
+        paths = started_paths((INTERPRETERS[0], *words[at:]))
+        launched = [word for word in words[at + 2 :] if word.endswith(".py")]
+        own += [posixpath.join(root, path) for root in ("", *roots) for path in paths]
+        own += [posixpath.normpath(posixpath.join(folder, path)) for path in (*paths, *launched)]
+    return tuple(dict.fromkeys(own))
+
+
+def _modules_at(words: Sequence[str]) -> list[int]:
+    """Where a command of Python's says `-m`."""
+    if not words or words[0] not in INTERPRETERS:
+        return []
+    return [at for at, word in enumerate(words) if word == "-m"]
 
 
 def is_test(path: str) -> bool:
@@ -109,7 +137,8 @@ def reached_sources(
     """Python files that a run starts or imports, directly or not, as far as the source says; all where it says nothing."""
     by_path = {each.path: each for each in tree if each.path.endswith(".py")}
     named = (posixpath.normpath(posixpath.join(folder, word)) for word in entry)
-    waiting = [path for path in (*command_paths(entry, folder), *named) if path in by_path]
+    started = command_paths(entry, folder, tuple(filter(None, _SOURCE_ROOTS)))
+    waiting = [path for path in (*started, *named) if path in by_path]
     seen: dict[str, None] = {}
     while waiting:
         path = waiting.pop(0)
@@ -232,10 +261,11 @@ def foreign_imports(
         is_at_once: Whether only imports count that no condition and no function keeps from being carried out.
     """
     found = {
-        name.split(".")[0]
+        _IMPLIED.get(name, name.split(".")[0])
         for source in reached_sources(entry, tree, folder)
         for name in (_imports_at_once(source) if is_at_once else _imports(source))
     }
+    found |= {entry[at + 1].split(".")[0] for at in _modules_at(entry[:-1])}
     return found - _own_modules(tree) - set(sys.stdlib_module_names)
 
 

@@ -17,6 +17,8 @@ _LAUNCHERS = {
     ("pipenv", "run"), ("conda", "run"), ("mamba", "run"), ("micromamba", "run"),
 }  # fmt: skip
 """Start a program in an environment; the sandbox has one environment, so nothing of them is needed."""
+_TRANSPARENT = frozenset({"time", "env", "nohup", "exec", "command"})
+"""Say something about the process alone."""
 _MODULES = {
     "torchrun": "torch.distributed.run",
     "accelerate": "accelerate.commands.accelerate_cli",
@@ -54,6 +56,8 @@ def read_command(text: str, *, option: str) -> Command:
     except ValueError as error:
         raise NewTaskError(f"{option} {text!r} is no command: {error}") from error
     folder, words = _folder_of(text, words, option)
+    while words and words[0] in _TRANSPARENT:
+        words = words[1:]
     variables: dict[str, str] = {}
     while words and _VARIABLE.fullmatch(words[0]):
         name, _, value = words.pop(0).partition("=")
@@ -111,6 +115,16 @@ def _without_launcher(words: list[str]) -> tuple[list[str], list[str]]:
         return words, []
     launcher, rest = " ".join(words[:2]), words[2:]
     while rest and rest[0].startswith("-"):
-        takes_value = rest[0] in {"-n", "--name", "-p", "--prefix", "--with", "--extra", "--group"}
+        takes_value = rest[0] in {
+            "-n",
+            "--name",
+            "-p",
+            "--prefix",
+            "--with",
+            "--extra",
+            "--group",
+            "-e",
+            "--environment",
+        }
         rest = rest[2:] if takes_value else rest[1:]
     return rest, [f"`{launcher}` is left out: the sandbox has one environment"]

@@ -220,7 +220,11 @@ def _made(
         pinned = tuple(exact[name] for name in sorted(exact))
     else:
         progress(f"looking up the versions of {', '.join(sorted(exact)[:SAID])}")
-        pinned = _resolved(tuple(exact.values()))
+        asked = {line: line for line in exact.values() if PINNED.fullmatch(line)}
+        # A build of the version that was asked for, such as torch==2.13.0+cpu, is that version: other tasks share it.
+        pinned = tuple(
+            asked.get(line.partition("+")[0], line) for line in _resolved(tuple(exact.values()))
+        )
     notes += _not_said(pinned, known, declared)
     tag = next(
         (n for n, each in STANDARD_ENVIRONMENTS.items() if set(pinned) == {usual[p] for p in each}),

@@ -137,8 +137,6 @@ def test_what_wins_at_a_smaller_size_is_measured_once_at_the_full_one(rsi, repo,
     full = rsi("try", "--full")
     assert full.returncode == 1, full.stdout
     assert "supported" not in full.stdout.splitlines()[0]
-    seconds = [float(line.split()[3]) for line in full.stderr.splitlines() if "pair 1 " in line]
-    assert min(seconds) > 0.5
 
 
 CURVE = """\

@@ -122,7 +122,7 @@ def test_one_requirement_more_installs_nothing_again(tmp_path):
     )  # fmt: skip
     assert done.stdout.strip() == str(whole.folder)
     pip = (whole.bin_folder / "pip").read_text().splitlines()[0]
-    assert pip == f"#!{whole.bin_folder / 'python'}" or pip.startswith("#!/bin/sh")
+    assert str(whole.folder) in pip or pip.startswith("#!/bin/sh")
     assert "light" not in packages_in(part.folder)
 
 

@@ -113,3 +113,16 @@ def test_a_package_that_no_file_names_is_never_installed_by_its_modules_name(tmp
 def test_what_is_imported_on_a_condition_is_not_asked_for(tmp_path):
     train = "import numpy\nif False:\n    import wandb\ndef load():\n    import transformers\n"
     assert chosen({"train__py": train}, tmp_path).installed.name == "rsi-numpy"
+
+
+def test_a_build_of_a_version_that_is_usual_is_that_version(tmp_path, monkeypatch):
+    """So that its environment begins with what others share."""
+    usual = standard_pins()["torch"]
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(f"#!/bin/sh\necho {usual}+cpu\necho tensorboard==2.21.0\necho other==1+local\n")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", str(uv.parent), prepend=":")
+    train = "import torch\nfrom torch.utils.tensorboard import SummaryWriter\n"
+    found = chosen({"train__py": train}, tmp_path)
+    assert found.installed.pinned == (usual, "tensorboard==2.21.0", "other==1+local")

@@ -2,11 +2,13 @@
 
 import pytest
 
+from rsi.sandboxes.types import FileEntry
 from rsi.tasks.choices import Direction
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.making.own.command_words import read_command
 from rsi.tasks.making.own.grading import read_held_out
 from rsi.tasks.making.own.quality_words import Source, read_qualities
+from rsi.tasks.making.repo_facts import check_command, command_paths, foreign_imports
 
 
 def one(words, **sides):
@@ -67,6 +69,8 @@ def test_a_quality_that_cannot_be_meant_is_one_sentence(words, sides, sentence):
             (),
         ),
         (".venv/bin/python3.12 train.py", ("python", "train.py"), ()),
+        ("time env LR=1 python train.py", ("python", "train.py"), (("LR", "1"),)),
+        ("pixi run -e dev python train.py", ("python", "train.py"), ()),
         ("train.py --x", ("python", "train.py", "--x"), ()),
     ],
 )
@@ -96,6 +100,36 @@ def test_a_command_may_start_in_a_folder_of_the_repo():
     assert (found.folder, found.words) == ("mnist", ("python", "main.py"))
     assert found.variables == (("LR", "1"),)
     assert read_command("cd . && python main.py", option="the command").folder == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "script", "lacks"),
+    [
+        ("torchrun --standalone train.py --x 1", "train.py", {"torch", "numpy"}),
+        ("accelerate launch --num_processes 1 train.py", "train.py", {"accelerate", "numpy"}),
+        ("accelerate launch -m pkg.run", "src/pkg/run.py", {"accelerate", "scipy"}),
+        ("python -m pkg.run", "src/pkg/run.py", {"scipy"}),
+        ("cd sub && torchrun go.py", "sub/go.py", {"torch", "einops"}),
+        ("python -X dev -W ignore train.py", "train.py", {"numpy"}),
+    ],
+)
+def test_what_a_launcher_launches_is_found(text, script, lacks):
+    sources = {
+        "train.py": b"import numpy\n", "src/pkg/run.py": b"import scipy\n", "sub/go.py": b"import einops\n",
+    }  # fmt: skip
+    tree = tuple(FileEntry(path=path, content=content) for path, content in sources.items())
+    found = read_command(text, option="the command")
+    place = {"folder": found.folder, "roots": ("src",)}
+    check_command(found.words, tree, option="the command", **place)
+    assert script in command_paths(found.words, **place)
+    assert foreign_imports(found.words, tree, folder=found.folder) == lacks
+
+
+@pytest.mark.parametrize("text", ["torchrun nowhere.py", "python -m pkg.nothing", "python -X dev"])
+def test_a_launcher_that_launches_nothing_of_the_repo_is_refused(text):
+    tree = (FileEntry(path="train.py", content=b""),)
+    with pytest.raises(NewTaskError, match=r"is not in the repo|names no script"):
+        check_command(read_command(text, option="c").words, tree, option="the command")
 
 
 def test_what_is_held_out_is_a_file_or_a_share_of_one():
