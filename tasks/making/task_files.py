@@ -18,7 +18,7 @@ from rsi.tasks.files.globs import matches
 from rsi.tasks.files.patches import diff_trees
 from rsi.tasks.files.prologue import with_prologue
 from rsi.tasks.files.trees import below
-from rsi.tasks.making.own.grading import FULL, FullSize, OwnGrading
+from rsi.tasks.making.own.grading import OwnGrading
 from rsi.tasks.making.repo_facts import Installed, is_python, reached_sources
 from rsi.tasks.types import MeasurePlan, Origin, QualityRule
 
@@ -238,10 +238,8 @@ def _forged_layer(plan: TaskPlan) -> str:
 
 def _first_reached(plan: TaskPlan, repo: FileTree) -> FileEntry | None:
     """The first Python file that a run reaches and the agent may edit."""
-    for entry in _reached(plan, repo):
-        if matches(entry.path, plan.editable) and is_python(entry):
-            return entry
-    return None
+    found = (each for each in _reached(plan, repo) if matches(each.path, plan.editable))
+    return next(filter(is_python, found), None)
 
 
 def _reached(plan: TaskPlan, repo: FileTree) -> FileTree:
@@ -334,25 +332,12 @@ def _toml_words(plan: TaskPlan) -> Mapping[str, str]:
         "max_source_bytes": f"{cap:_}",
         "repo_bytes": f"{repo_bytes:_}",
         "wall_s": f"{plan.wall_s:g}",
-        "full": ""
-        if own is None or own.full is None
-        else _full_profile(own.full, 1024 + 4 * data_mb),
+        "full": "" if own is None or own.full is None else own.full.table(1024 + 4 * data_mb),
         "writable": _listed(())
         if plan.is_native
         else _listed(("**", *(own.writes if own else ()))),
         "tests": _tests(plan.tests),
     }
-
-
-def _full_profile(full: FullSize, disk_mb: int) -> str:
-    """The run as it is: no campaign searches on it by default."""
-    return (
-        f"\n[rsi.profile.{FULL}]\n"
-        f'claim = "none"  # its noise was not measured; `{shlex.join(full.command.words)}`\n'
-        f"\n[rsi.profile.{FULL}.limits]\nwall_s = {full.wall_s:g}\ndisk_mb = {disk_mb}\n"
-        f"\n[rsi.profile.{FULL}.plan]\nmin_pairs = {full.plan.min_pairs}\nmax_pairs = {full.plan.max_pairs}\n"
-        f"confirm_pairs = {full.plan.confirm_pairs}\nalpha = {full.plan.alpha:g}\n"
-    )
 
 
 _CLAIM_NOTES = {

@@ -6,6 +6,7 @@ Does not: decide anything. Invariant: what is held out is in the harness alone, 
 import json
 import re
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,16 @@ class FullSize:
     wall_s: float
     """Most that it may take."""
     plan: MeasurePlan
+
+    def table(self, disk_mb: int) -> str:
+        """Its profile in task.toml; no campaign searches on it by default."""
+        return (
+            f"\n[rsi.profile.{FULL}]\n"
+            f'claim = "none"  # its noise was not measured; `{shlex.join(self.command.words)}`\n'
+            f"\n[rsi.profile.{FULL}.limits]\nwall_s = {self.wall_s:g}\ndisk_mb = {disk_mb}\n"
+            f"\n[rsi.profile.{FULL}.plan]\nmin_pairs = {self.plan.min_pairs}\nmax_pairs = {self.plan.max_pairs}\n"
+            f"confirm_pairs = {self.plan.confirm_pairs}\nalpha = {self.plan.alpha:g}\n"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
