@@ -118,7 +118,7 @@ def queue(
         record = launch(
             home.create(), ledger, loaded, profile=chosen.name, config=config, lineage=lineage
         ).campaign
-        ensure_worker(home, ledger)
+        ensure_worker(home, ledger, config.on)
     except (AgentError, ModelError, TaskError, SandboxError, TypeError) as error:
         raise ActionRefusedError(str(error)) from error
     return record

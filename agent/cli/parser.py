@@ -91,6 +91,13 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="let low-risk or policy decide before controls on this task have earned it",
     )
     add_sandbox(parser, "where untrusted code runs")
+    parser.add_argument(
+        "--on",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only on a machine like this, such as gpu=h100, cpu=avx512, label=lab or class=1a2b3c4d; several must all hold",
+    )
     parser.add_argument("--lineage", help="whose champion to start from and to move")
     parser.add_argument(
         "--start",
@@ -181,6 +188,13 @@ def _worker(parser: argparse.ArgumentParser) -> None:
         "--exit-when-idle", action="store_true", help="end when nothing is queued or under way"
     )
     parser.add_argument("--concurrency", type=int, default=1, help="campaigns at once")
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that campaigns may ask for, `rsi run --on label=NAME`; several may be given",
+    )
 
 
 def _show(parser: argparse.ArgumentParser) -> None:

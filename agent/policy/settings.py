@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rsi.agent.errors import AgentError
+from rsi.agent.policy.placing import wish_problem
 from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
@@ -47,6 +48,8 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
         raise CampaignConfigError(
             f"task {task.name!r} (track {task.track}) has no solution that gains anything; start from its repo, `--start easy`"
         )
+    if problem := wish_problem(config.on):
+        raise CampaignConfigError(problem)
     if config.rounds < 1:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
     if config.autonomy not in tuple(Autonomy):

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from rsi.agent.llm.base import Model
 from rsi.agent.llm.resolve import resolve_model
 from rsi.agent.llm.types import Price
 from rsi.agent.policy.forecast import expectation, usd_before_start
+from rsi.agent.policy.placing import fits
 from rsi.agent.policy.settings import (
     CampaignConfigError,
     check_config,
     default_lineage,
     queue_campaign,
 )
-from rsi.agent.queue.liveness import live_workers
+from rsi.agent.queue.liveness import live_workers, this_worker
 from rsi.agent.queue.worker import engine_url
 from rsi.agent.roles.proposer.prompt import check_scaffold
 from rsi.agent.roles.scaffold.loading import load_scaffold, scaffold_from
@@ -146,15 +147,25 @@ def launch(
     )
 
 
-def ensure_worker(home: Home, ledger: Ledger) -> subprocess.Popen[bytes] | None:
-    """Start a worker unless one lives; None when one was there.
+def ensure_worker(
+    home: Home, ledger: Ledger, wishes: Sequence[str] = ()
+) -> subprocess.Popen[bytes] | None:
+    """Start a worker unless one lives; None when one was there, or when this machine is not what is asked for.
 
-    A worker started here ends by itself when nothing is left to do; it outlives this process and its terminal.
+    A worker started here ends by itself when nothing is left that it may do; it outlives this process and its terminal.
+
+    Args:
+        home: Where ledger and engine are.
+        ledger: The open ledger.
+        wishes: What the campaign asks of a machine.
 
     Raises:
         WorkerStartError: It ended at once; the message holds the end of its log.
     """
-    if live_workers(ledger):
+    alive = {each.id for each in live_workers(ledger)}
+    if any(fits(each, wishes) for each in live_workers(ledger)):
+        return None
+    if not fits(this_worker(ledger.now()), wishes):
         return None
     path = home.logs / "worker.log"
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
@@ -179,7 +190,7 @@ def ensure_worker(home: Home, ledger: Ledger) -> subprocess.Popen[bytes] | None:
             start_new_session=True,
         )
     try:
-        _wait_until_it_lives(ledger, process, path, log_start)
+        _wait_until_it_lives(ledger, process, path, log_start, alive)
     except BaseException:
         process.terminate()  # nobody but us knows of it yet
         raise
@@ -187,10 +198,10 @@ def ensure_worker(home: Home, ledger: Ledger) -> subprocess.Popen[bytes] | None:
 
 
 def _wait_until_it_lives(
-    ledger: Ledger, process: subprocess.Popen[bytes], path: Path, log_start: int
+    ledger: Ledger, process: subprocess.Popen[bytes], path: Path, log_start: int, before: Set[str]
 ) -> None:
     deadline = time.monotonic() + START_WAIT_S
-    while not live_workers(ledger):
+    while all(each.id in before for each in live_workers(ledger)):
         if process.poll() is not None or time.monotonic() > deadline:
             raise WorkerStartError(f"the worker ended at once: {_tail(path, log_start)}")
         time.sleep(0.1)

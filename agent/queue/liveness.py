@@ -7,14 +7,16 @@ them. Heartbeats are told by the database's clock, so that nobody's own clock ma
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+from rsi.agent.policy.placing import fits
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import WorkerRecord
+from rsi.agent.store.records import CampaignRecord, WorkerRecord
 from rsi.sandboxes.machine.hardware import find_hardware
 
 DEAD_AFTER_S = 60.0
@@ -38,11 +40,12 @@ def this_place() -> Place:
     return Place(boot_id=boot_id, pid_namespace=pid_namespace)
 
 
-def this_worker(now: datetime) -> WorkerRecord:
+def this_worker(now: datetime, labels: Sequence[str] = ()) -> WorkerRecord:
     """A record of this process as a worker.
 
     Args:
         now: By the database's clock.
+        labels: What its operator calls it.
     """
     host, pid, place = socket.gethostname(), os.getpid(), this_place()
     return WorkerRecord(
@@ -56,6 +59,7 @@ def this_worker(now: datetime) -> WorkerRecord:
         pid_namespace=place.pid_namespace,
         start_tick=start_tick(pid),
         hardware=find_hardware(),
+        labels=tuple(labels),
     )
 
 
@@ -83,13 +87,15 @@ def _is_seen(worker: WorkerRecord) -> bool:
     return known and place == this_place()
 
 
-def may_go_on(ledger: Ledger, campaign_id: str, worker: WorkerRecord) -> bool:
-    """Whether a worker's machine is of the class that a campaign was measured on so far.
+def may_run(ledger: Ledger, campaign: CampaignRecord, worker: WorkerRecord) -> bool:
+    """Whether a worker's machine is what a campaign asks for, and of the class that it was measured on so far.
 
     What was measured on one class says nothing beside what is measured on another, so a campaign never changes it. One that
-    nobody began, or that a worker of an older version began, may go on anywhere.
+    nobody began, or that a worker of an older version began, may go on anywhere that fits.
     """
-    begun_on = ledger.machine_class(campaign_id)
+    if not fits(worker, campaign.config.on):
+        return False
+    begun_on = ledger.machine_class(campaign.id)
     return begun_on is None or worker.hardware is None or begun_on == worker.hardware.class_id
 
 

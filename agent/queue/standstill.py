@@ -9,10 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rsi.agent.queue.liveness import is_alive
+from rsi.agent.policy.placing import fits
+from rsi.agent.queue.liveness import is_alive, may_run
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignState, CampaignSummary, WorkerRecord
+from rsi.agent.store.records import (
+    CampaignRecord,
+    CampaignState,
+    CampaignSummary,
+    WorkerRecord,
+)
 from rsi.agent.store.state import ENDED_STATES
 
 SILENT_S = 20.0
@@ -24,6 +30,10 @@ NOBODY = "no worker is running: nobody carries this out before `rsi worker` star
 OTHER_CLASS = (
     "it was begun on a machine of class {}, and no worker on such a one is running: start one there (`rsi workers` lists "
     "them), or stop it and queue it anew, for what two classes measure does not compare"
+)
+UNFIT = (
+    "it asks for a machine with {}, and no worker that runs is on such a one: start one there (`rsi workers` lists those "
+    "that run), or stop it and queue it anew without"
 )
 GONE = "its worker is gone; another takes it up within a minute"
 
@@ -54,17 +64,12 @@ def standstills(
     now = ledger.now()
     alive = {each.id: each for each in ledger.workers() if is_alive(each, now)}
     serving = [each for each in alive.values() if not each.is_leaving]
-    classes = {None if each.hardware is None else each.hardware.class_id for each in serving}
     found: dict[str, Standstill] = {}
     for each in under_way:
         holder_id = ledger.holder(each.record.id).worker_id
         holder = alive.get(holder_id or "")
         if each.state is CampaignState.QUEUED or holder is None:
-            begun_on = ledger.machine_class(each.record.id) if serving else None
-            if not serving:
-                found[each.record.id] = Standstill(word="no worker", reason=NO_WORKER)
-            elif begun_on is not None and not classes & {begun_on, None}:
-                reason = OTHER_CLASS.format(begun_on)
+            if reason := _unserved(ledger, each.record, serving):
                 found[each.record.id] = Standstill(word="no worker", reason=reason)
             elif each.state is not CampaignState.QUEUED and holder_id is not None:
                 found[each.record.id] = Standstill(word="no worker", reason=GONE)
@@ -75,6 +80,19 @@ def standstills(
             last = ledger.campaign_events(each.record.id)[-1]
             found[each.record.id] = Standstill(word="parked", reason=last.reason)
     return found
+
+
+def _unserved(ledger: Ledger, campaign: CampaignRecord, serving: Sequence[WorkerRecord]) -> str:
+    """Why none of these workers may run a campaign; empty when one may."""
+    if not serving:
+        return NO_WORKER
+    wishes = campaign.config.on
+    fitting = [each for each in serving if fits(each, wishes)]
+    if not fitting:
+        return UNFIT.format(" and ".join(wishes))
+    if not any(may_run(ledger, campaign, each) for each in fitting):
+        return OTHER_CLASS.format(ledger.machine_class(campaign.id))
+    return ""
 
 
 def state_text(summary: CampaignSummary, still: Standstill | None) -> str:

@@ -7,13 +7,13 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
 
-from rsi.agent.errors import CampaignLostError, LedgerError
-from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, may_go_on, this_worker
+from rsi.agent.errors import CampaignLostError, LedgerError, UnknownRecordError
+from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, may_run, this_worker
 from rsi.agent.queue.reconciling import reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.run.campaign import run_campaign
@@ -49,6 +49,7 @@ def run_worker(
     *,
     exit_when_idle: bool = False,
     concurrency: int = 1,
+    labels: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve campaigns until SIGTERM, SIGINT or, when asked, until nothing is left to do.
@@ -57,6 +58,7 @@ def run_worker(
         home: Where ledger, lineages and engine are.
         exit_when_idle: End when nothing is queued or under way.
         concurrency: Campaigns at once; timing stays exclusive whatever this is.
+        labels: What this worker is called, for campaigns that ask for such a machine.
         on_step: Observer of durable steps, for tests of crashes.
 
     Raises:
@@ -65,7 +67,9 @@ def run_worker(
     home.create()
     with Ledger.open(home) as ledger:
         client = EngineClient(engine_url(home))
-        keeper = Housekeeping(ledger, client, exit_when_idle=exit_when_idle)
+        keeper = Housekeeping(
+            ledger, client, exit_when_idle=exit_when_idle, concurrency=concurrency, labels=labels
+        )
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, keeper.on_signal)
         keeper.beat()
@@ -108,10 +112,18 @@ class _Mark:
 class Housekeeping:
     """What a worker does between campaigns' steps, a few times a second."""
 
-    def __init__(self, ledger: Ledger, client: EngineClient, *, exit_when_idle: bool) -> None:
-        self.worker = this_worker(ledger.now())
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: EngineClient,
+        *,
+        exit_when_idle: bool,
+        concurrency: int = 1,
+        labels: Sequence[str] = (),
+    ) -> None:
+        self.worker = this_worker(ledger.now(), labels)
         self._ledger, self._client = ledger, client
-        self._exit_when_idle = exit_when_idle
+        self._exit_when_idle, self._concurrency = exit_when_idle, concurrency
         self._is_told_to_end = False
         self._beat, self._adopt, self._retry = _Mark(), _Mark(), _Mark()
         self._idle = _Mark(time.monotonic())
@@ -142,6 +154,7 @@ class Housekeeping:
     def _look_around(self) -> bool:
         if self._is_told_to_end:
             self.beat(is_leaving=True)
+            self._client.leave(self.worker.id)
             return False
         if self._beat.is_due(HEARTBEAT_S):
             self.beat()
@@ -151,6 +164,7 @@ class Housekeeping:
         if cursor != self._cursor:
             self.wake()
             self._cursor = cursor
+        self.take_waiting()
         if self._exit_when_idle and self._idle.is_due(1.0):
             return self._has_work()
         return not self._is_told_to_end
@@ -165,17 +179,41 @@ class Housekeeping:
         self._ledger.heartbeat(replace(self.worker, is_leaving=is_leaving))
 
     def _has_work(self) -> bool:
-        """Whether anything is left to do."""
-        if self._client.under_way():
+        """Whether anything is left that this worker may do."""
+        if self._may_run_any():
             return True
         # Said before the last look: what is queued after it finds no worker here and gets one of its own.
         self.beat(is_leaving=True)
         serve_queue_requests(self._ledger, self._client, self.worker.id)
         reconcile(self._ledger, self._client)
-        if not self._client.under_way():
+        if not self._may_run_any():
+            self._client.leave(self.worker.id)
             return False
         self.beat()
         return True
+
+    def _may_run_any(self) -> bool:
+        return any(self._may_run(each) for each in self._client.under_way())
+
+    def _may_run(self, campaign_id: str) -> bool:
+        """Whether a campaign may run here; what the ledger does not know may, and fails with a word."""
+        try:
+            campaign = self._ledger.campaign(campaign_id)
+        except UnknownRecordError:
+            return True
+        return may_run(self._ledger, campaign, self.worker)
+
+    def take_waiting(self) -> None:
+        """Take campaigns that wait and may run here, as many as there is room for."""
+        room = self._concurrency - self._client.assigned(self.worker.id)
+        if room <= 0:
+            return
+        for campaign_id in self._client.waiting():
+            if not self._may_run(campaign_id):
+                continue
+            room -= self._client.assign(campaign_id, self.worker.id)
+            if room == 0:
+                return
 
     def adopt(self) -> None:
         """Give back to the queue what dead workers had begun, and see to what the engine lost."""
@@ -204,7 +242,7 @@ class Housekeeping:
     def _take(self, campaign_id: str) -> int:
         while True:
             seen = self._ledger.holder(campaign_id)
-            if not may_go_on(self._ledger, campaign_id, self.worker):
+            if not self._may_run(campaign_id):
                 raise CampaignLostError(
                     f"campaign {campaign_id} was begun on another class of machine; it goes back to the queue"
                 )
@@ -229,7 +267,7 @@ class Housekeeping:
     def _take_over(self, campaign_id: str, dead: WorkerRecord, all_dead: Collection[str]) -> bool:
         """Take a campaign from a dead worker, unless another did or it lives after all."""
         seen = self._ledger.holder(campaign_id)
-        if not may_go_on(self._ledger, campaign_id, self.worker):
+        if not self._may_run(campaign_id):
             return False  # one of its own class takes it up
         if seen.worker_id not in {None, self.worker.id, *all_dead}:
             return False  # another is about to give it back to the queue

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 APP_VERSION = "rsi-1"
 """Pinned by us: by default an upgrade of the source would strand campaigns that were under way."""
 QUEUE = "campaigns"
+"""Where campaigns wait; no worker listens to it. Each takes from it what its machine fits, into a queue of its own."""
 WORKFLOW = "campaign"
 POLL_S = 0.2
 NORMAL_PRIORITY = 1_000_000
@@ -29,6 +30,11 @@ NEVER_S = 10 * 365 * 24 * 3600.0
 """A person may take any time to decide; ten years stand for "until told"."""
 
 log = logging.getLogger(__name__)
+
+
+def queue_of(executor_id: str) -> str:
+    """The queue that one worker alone listens to."""
+    return f"{QUEUE}/{executor_id}"
 
 
 class Durable(Protocol):
@@ -76,6 +82,48 @@ class EngineClient:
                 campaign_id,
             )
 
+    def waiting(self) -> tuple[str, ...]:
+        """Campaigns that wait for a worker, the most urgent first, then as they came."""
+        from sqlalchemy import select
+
+        store = self._client._sys_db
+        status = store.tables.workflow_status
+        with _clear_errors(), store.engine.begin() as connection:
+            found = connection.scalars(
+                select(status.c.workflow_uuid)
+                .where(status.c.queue_name == QUEUE, status.c.status == "ENQUEUED")
+                .order_by(status.c.priority, status.c.created_at)
+            )
+            return tuple(found)
+
+    def assign(self, campaign_id: str, executor_id: str) -> bool:
+        """Give a campaign that waits to one worker alone; False when another was quicker."""
+        store = self._client._sys_db
+        status = store.tables.workflow_status
+        with _clear_errors(), store.engine.begin() as connection:
+            changed = connection.execute(
+                status.update()
+                .where(
+                    status.c.workflow_uuid == campaign_id,
+                    status.c.status == "ENQUEUED",
+                    status.c.queue_name == QUEUE,
+                )
+                .values(queue_name=queue_of(executor_id))
+            )
+        return changed.rowcount == 1
+
+    def assigned(self, executor_id: str) -> int:
+        """How many campaigns are a worker's, begun or not."""
+        found = self._listed(queue_name=queue_of(executor_id), status=["ENQUEUED", "PENDING"])
+        return len(found)
+
+    def leave(self, executor_id: str) -> None:
+        """Give back what was given to a worker and not begun, and forget the worker's own queue."""
+        for each in self._listed(queue_name=queue_of(executor_id), status="ENQUEUED"):
+            self.adopt(each.workflow_id)
+        with _clear_errors():
+            self._client.delete_queue(queue_of(executor_id))
+
     def requeue(self, campaign_id: str, sooner: int = 0) -> None:
         """Queue a campaign again that has ended; what it did is remembered by the ledger alone.
 
@@ -107,11 +155,16 @@ class EngineClient:
             )
 
     def unfinished(self, executor_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        """Campaigns that these executors had begun and not ended, each with its executor."""
+        """Campaigns that these executors had begun and not ended, or were given and never began, each with its executor."""
         if not executor_ids:
             return ()
-        found = self._listed(status="PENDING", executor_id=list(executor_ids))
-        return tuple((each.workflow_id, str(each.executor_id)) for each in found)
+        begun = self._listed(status="PENDING", executor_id=list(executor_ids))
+        by_queue = {queue_of(each): each for each in executor_ids}
+        given = self._listed(status="ENQUEUED", queue_name=list(by_queue))
+        return (
+            *((each.workflow_id, str(each.executor_id)) for each in begun),
+            *((each.workflow_id, by_queue[str(each.queue_name)]) for each in given),
+        )
 
     def is_run_by(self, campaign_id: str, executor_id: str) -> bool:
         """Whether a campaign is under way and this executor's."""
@@ -223,7 +276,7 @@ def serve(
     concurrency: int = 1,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run queued campaigns until `tick`, called a few times a second, returns False.
+    """Run the campaigns that are assigned to a worker until `tick`, called a few times a second, returns False.
 
     Args:
         url: The engine's database.
@@ -256,8 +309,11 @@ def serve(
             raise _ended(error) from error
         return campaign_id
 
+    DBOS.listen_queues([queue_of(executor_id)])
     DBOS.launch()
-    DBOS.register_queue(QUEUE, worker_concurrency=concurrency, polling_interval_sec=POLL_S)
+    DBOS.register_queue(
+        queue_of(executor_id), worker_concurrency=concurrency, polling_interval_sec=POLL_S
+    )
     try:
         while tick():
             time.sleep(POLL_S)

@@ -46,6 +46,8 @@ class CampaignConfig(Stored):
     start: Start = Start.EASY
     """What the lineage begins from."""
     backend: str = "auto"
+    on: tuple[str, ...] = ()
+    """Machines that it asks for, each wish as "KEY=VALUE"; a worker's has to answer all of them. Empty takes any."""
     strategy: str = "greedy"
     """Empty until it is queued means the scaffold's."""
     scaffold: str | None = None

@@ -371,6 +371,8 @@ class WorkerRecord:
     """It takes nothing new; what is queued from now on needs another."""
     hardware: Hardware | None = None
     """None in records of older versions."""
+    labels: tuple[str, ...] = ()
+    """What its operator calls it, for campaigns that ask for such a machine."""
 
 
 class ChargeRole(StrEnum):

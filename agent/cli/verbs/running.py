@@ -18,6 +18,7 @@ from rsi.agent.cli.context import (
 )
 from rsi.agent.errors import LedgerUnavailableError
 from rsi.agent.policy.controls import default_every, lock_reasons, unearned
+from rsi.agent.policy.placing import label_problem
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY, CampaignConfigError
 from rsi.agent.queue.launching import Launch, ensure_worker, launch
 from rsi.agent.queue.standstill import standstills
@@ -76,7 +77,7 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
             f"each promotion waits for you until controls have earned policy its word on this task: that {'; that '.join(lacking)} "
             "(--grant-autonomy gives it at once)"
         )
-    worker = ensure_worker(here, ledger)
+    worker = ensure_worker(here, ledger, config.on)
     if args.detach:
         emit(args, campaign, [f"{campaign.id} queued; `rsi follow {campaign.id}` shows it"])
         return 0
@@ -96,9 +97,16 @@ def see_through(args: argparse.Namespace, here: Home, ledger: Ledger, queued: La
 def worker(args: argparse.Namespace) -> int:
     """Run queued campaigns until told to stop."""
     here = home()
+    if problem := label_problem(args.label):
+        raise CampaignConfigError(problem)
     # Nothing can be said afterwards: its end is the process's.
     emit(args, {"home": str(here.root), "concurrency": args.concurrency}, [])
-    run_worker(here, exit_when_idle=args.exit_when_idle, concurrency=args.concurrency)
+    run_worker(
+        here,
+        exit_when_idle=args.exit_when_idle,
+        concurrency=args.concurrency,
+        labels=args.label,
+    )
     return 0
 
 
@@ -127,6 +135,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         is_autonomy_granted=args.grant_autonomy,
         start=Start(args.start),
         backend=args.sandbox,
+        on=tuple(args.on),
         strategy=args.strategy or "",
         # The worker's current folder is another one.
         scaffold=None if args.scaffold is None else str(Path(args.scaffold).resolve()),

@@ -39,6 +39,15 @@ class FakeEngine:
     def unfinished(self, executor_ids):
         return ()
 
+    def waiting(self):
+        return ()
+
+    def assigned(self, executor_id):
+        return 0
+
+    def leave(self, executor_id):
+        """Nothing was given to anybody."""
+
     def wake(self, campaign_id, topic, key):
         self.woken.append((campaign_id, topic))
 

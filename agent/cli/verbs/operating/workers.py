@@ -40,7 +40,7 @@ def workers(args: argparse.Namespace) -> int:
             each.state,
             f"{each.worker.started_at.astimezone():%m-%d %H:%M}",
             "; ".join(each.does) or "waits for campaigns",
-            "not told" if each.worker.hardware is None else each.worker.hardware.text,
+            _machine(each.worker),
         )
         for each in found
     ]
@@ -62,6 +62,11 @@ def _held(ledger: Ledger) -> dict[str, tuple[str, ...]]:
             said = f"{each.record.id}: {doing.text if doing else each.state.value}"
             held[holder] = (*held.get(holder, ()), said)
     return held
+
+
+def _machine(worker: WorkerRecord) -> str:
+    told = "not told" if worker.hardware is None else worker.hardware.text
+    return f"{told}, labels {', '.join(worker.labels)}" if worker.labels else told
 
 
 def _state(worker: WorkerRecord, now: datetime) -> str:
