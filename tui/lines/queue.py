@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from rsi.agent.policy.placing import fits
+from rsi.agent.queue.liveness import is_alive
 from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
 from rsi.tui.draw.phrases import campaign_state, interval, paid, plural, usd
 from rsi.tui.draw.styled import DASH, Line, Role, Span, line
@@ -19,10 +21,25 @@ def step_after(step: Step, outcome: StepOutcome) -> Step | None:
     return order[order.index(step) + 1] if outcome.goes_on else Step.REPORT
 
 
+def unmet_wishes(view: View, campaign_id: str) -> str:
+    """What a campaign asks of a machine when workers run and none of them is on such a one; empty otherwise."""
+    summary = view.summary(campaign_id)
+    serving = [each for each in view.workers if is_alive(each, view.at)]
+    if summary is None or not serving:
+        return ""
+    wishes = summary.record.config.on
+    return "" if any(fits(each, wishes) for each in serving) else " and ".join(wishes)
+
+
 def known_lines(view: View, campaign_id: str) -> list[Line]:
     """What a queued campaign waits for; what one under way gained last; what one that ended came to."""
     speedup, gain = view.speedups.get(campaign_id), view.gains.get(campaign_id)
     before = view.waits_for.get(campaign_id)
+    if before is not None and (wishes := unmet_wishes(view, campaign_id)):
+        return [
+            (("waits for ", Role.DIM), (f"a machine with {wishes}", Role.WARN)),
+            line(f"{'':10}no worker that runs is on such a one", Role.TEXT),
+        ]
     if before is not None:
         text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"
         return [(("waits for ", Role.DIM), (text, Role.TEXT))]
@@ -67,6 +84,7 @@ def about_lines(
         ("reviewer", (config.reviewer or DASH, Role.TEXT)),
         ("strategy", (config.strategy or DASH, Role.TEXT)),
         ("autonomy", (autonomy_words(config.autonomy), Role.TEXT)),
+        *((("machine", (" and ".join(config.on), Role.TEXT)),) if config.on else ()),
         ("rounds", (f"{summary.rounds} of {config.rounds}", Role.TEXT)),
         ("promoted", (plural(summary.promoted, "candidate"), Role.TEXT)),
         (

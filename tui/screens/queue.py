@@ -19,7 +19,7 @@ from rsi.tui.draw.phrases import (
     round_word,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
-from rsi.tui.lines.queue import about_lines, known_lines, step_after
+from rsi.tui.lines.queue import about_lines, known_lines, step_after, unmet_wishes
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, View
 from rsi.tui.reading.reader import Interest
@@ -236,6 +236,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
         if waiting:
             return "▲ waits for you", Role.WARN
         before = self.cockpit.view.waits_for.get(each.record.id)
+        if before is not None and unmet_wishes(self.cockpit.view, each.record.id):
+            return "▲ no such machine", Role.WARN
         if before is not None:
             return f"after {before}" if before else "for a worker", Role.DIM
         if is_silent(each, self.cockpit.view, self.cockpit.age_s):

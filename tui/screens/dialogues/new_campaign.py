@@ -86,6 +86,7 @@ FIELDS: tuple[Field, ...] = (
     Field(name="budget_usd", label="budget $", setting="budget_usd", empty="no limit", hint="dollars that the models may cost; empty for no limit"),
     Field(name="budget_hours", label="hours", setting="budget_wall_s", empty="no limit", hint="wall hours of the whole campaign; empty for no limit"),
     Field(name="backend", label="sandbox", setting="backend", words=_backends, text=AUTO, hint="how untrusted code is walled in"),
+    Field(name="on", label="machine", setting="on", empty="any", hint="only on such a one: gpu=h100, cpu=avx512, label=lab; several must all hold"),
 )  # fmt: skip
 _FROM_THE_TASK = frozenset({"task", "track", "profile"})
 """Fields whose words the tasks give."""
@@ -112,6 +113,7 @@ def form_values(record: CampaignRecord) -> dict[str, str]:
         values[name] = str(getattr(config, name))
     values["rounds"] = str(config.rounds)
     values["autonomy"] = str(config.autonomy)
+    values["on"] = " ".join(config.on)
     budget, hours = config.budget_usd, config.budget_wall_s
     values["budget_usd"] = "" if budget is None else f"{budget:g}"
     values["budget_hours"] = "" if hours is None else f"{hours / 3600:g}"
@@ -392,6 +394,7 @@ class NewCampaign(ModalScreen[None]):
             "reviewer": self._value("reviewer") or "rules",
             "strategy": self._value("strategy"),
             "backend": self._value("backend"),
+            "on": self._value("on").replace(",", " ").split(),
             "budget_usd": _number(budget),
             "budget_wall_s": None if hours_value is None else hours_value * 3600,
         }
