@@ -80,12 +80,11 @@ class VerbParser(WordParser):
     def filled(self) -> "VerbParser":
         """The same, with its words."""
         verb, self._verb = self._verb, None
-        if verb is not None and verb.words:
-            verb.add(self)
-            add_verbs(self, verb.words, title="words", metavar="WORD")
-        elif verb is not None:
+        if verb is not None:
             self.add_argument("--json", action="store_true", help="print JSON, one document")
             verb.add(self)
+            if verb.words:
+                add_verbs(self, verb.words, title="words", metavar="WORD")
         return self
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - overloaded

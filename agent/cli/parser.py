@@ -197,6 +197,12 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _one(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", help="HOST-PID of a worker, or a host or label for all of that name"
+    )
+
+
 def _show(parser: argparse.ArgumentParser) -> None:
     add_round(parser)
     parser.add_argument("--diff", action="store_true", help="print only the diff")
@@ -327,7 +333,20 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "workers",
         "operating.workers",
-        "who serves the queue: on what machine, doing what, since when",
+        "who serves the queue: on what machine, doing what, since when; pause, resume, drain one",
+        words=(
+            Verb(
+                "list", "operating.workers", "who is there: on what machine, doing what, since when"
+            ),
+            Verb(
+                "pause",
+                "operating.workers",
+                "let it take nothing new and hand on what it runs",
+                _one,
+            ),
+            Verb("resume", "operating.workers", "let a paused one go on", _one),
+            Verb("drain", "operating.workers", "let it hand on what it runs, and end", _one),
+        ),
     ),
     Verb(
         "follow", "running", "follow a campaign that is queued or under way", add_campaign_optional

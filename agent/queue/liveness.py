@@ -100,9 +100,10 @@ def may_run(ledger: Ledger, campaign: CampaignRecord, worker: WorkerRecord) -> b
 
 
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:
-    """Workers that are there and do not leave."""
+    """Workers that are there and stay; a paused one does."""
     now = ledger.now()
-    return tuple(each for each in ledger.workers() if is_alive(each, now) and not each.is_leaving)
+    alive = [each for each in ledger.workers() if is_alive(each, now)]
+    return tuple(each for each in alive if not each.is_leaving and not each.is_draining)
 
 
 def dead_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:

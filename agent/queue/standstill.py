@@ -26,6 +26,7 @@ SILENT_S = 20.0
 FULL_BYTES = 1 << 20
 """Less free than this is a full disk: the ledger's next page may not fit."""
 NO_WORKER = "no worker is running; `rsi worker` starts one"
+PAUSED = "every worker that runs is paused; `rsi workers resume NAME` lets one go on, `rsi worker` starts another"
 NOBODY = "no worker is running: nobody carries this out before `rsi worker` starts one"
 OTHER_CLASS = (
     "it was begun on a machine of class {}, and no worker on such a one is running: start one there (`rsi workers` lists "
@@ -63,13 +64,13 @@ def standstills(
         return {}
     now = ledger.now()
     alive = {each.id: each for each in ledger.workers() if is_alive(each, now)}
-    serving = [each for each in alive.values() if not each.is_leaving]
+    staying = [each for each in alive.values() if not each.is_leaving and not each.is_draining]
     found: dict[str, Standstill] = {}
     for each in under_way:
         holder_id = ledger.holder(each.record.id).worker_id
         holder = alive.get(holder_id or "")
         if each.state is CampaignState.QUEUED or holder is None:
-            if reason := _unserved(ledger, each.record, serving):
+            if reason := _unserved(ledger, each.record, staying):
                 found[each.record.id] = Standstill(word="no worker", reason=reason)
             elif each.state is not CampaignState.QUEUED and holder_id is not None:
                 found[each.record.id] = Standstill(word="no worker", reason=GONE)
@@ -82,10 +83,11 @@ def standstills(
     return found
 
 
-def _unserved(ledger: Ledger, campaign: CampaignRecord, serving: Sequence[WorkerRecord]) -> str:
+def _unserved(ledger: Ledger, campaign: CampaignRecord, staying: Sequence[WorkerRecord]) -> str:
     """Why none of these workers may run a campaign; empty when one may."""
+    serving = [each for each in staying if not each.is_paused]
     if not serving:
-        return NO_WORKER
+        return PAUSED if staying else NO_WORKER
     wishes = campaign.config.on
     fitting = [each for each in serving if fits(each, wishes)]
     if not fitting:

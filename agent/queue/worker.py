@@ -8,11 +8,18 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import FrameType
 
 from rsi.agent.errors import CampaignLostError, LedgerError, UnknownRecordError
+from rsi.agent.queue.handing_on import (
+    CampaignHandedOnError,
+    HandingDurable,
+    name_of,
+    obeyed,
+    told,
+)
 from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, may_run, this_worker
 from rsi.agent.queue.reconciling import reconcile
 from rsi.agent.queue.requests import serve_queue_requests
@@ -72,13 +79,19 @@ def run_worker(
         )
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, keeper.on_signal)
+        signal.signal(signal.SIGUSR2, keeper.on_limit)
         keeper.beat()
         keeper.adopt()
         serve_queue_requests(ledger, client, keeper.worker.id)  # before the first campaign is taken
 
         def run(campaign_id: str, durable: Durable) -> None:
-            with keeper.holding(campaign_id) as fenced:
-                run_campaign(home, fenced, campaign_id, durable)
+            try:
+                with keeper.holding(campaign_id) as fenced:
+                    handing = keeper.handing(fenced, campaign_id, durable)
+                    run_campaign(home, fenced, campaign_id, handing)
+            except CampaignHandedOnError:
+                keeper.give_back(campaign_id)
+                raise
 
         try:
             serve(
@@ -130,12 +143,24 @@ class Housekeeping:
         self._cursor = self._trouble = ""
         self._held: list[str] = []
         """Campaigns that threads of this process run."""
+        self._asleep: set[str] = set()
+        """Those of them that wait to be woken, such as for a decision."""
+        self._is_at_limit = False
+        """The batch system has said that its time is nearly up."""
         self._still: set[str] = set()
         """Those that none of them ran at the last look."""
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         log.info("signal %d: ending; campaigns go on when a worker starts again", number)
         self._is_told_to_end = True
+
+    def on_limit(self, number: int, _: FrameType | None) -> None:
+        log.info("signal %d: the time is nearly up; campaigns are handed on", number)
+        self._is_at_limit = True
+
+    def is_closed(self) -> bool:
+        """Whether it takes nothing new and hands on what it runs."""
+        return self.worker.is_paused or self.worker.is_draining or self._is_at_limit
 
     def tick(self) -> bool:
         """One look around; False ends the worker."""
@@ -156,18 +181,43 @@ class Housekeeping:
             self.beat(is_leaving=True)
             self._client.leave(self.worker.id)
             return False
+        # Read before the looks: what is written during them is news at the next one.
+        cursor = self._ledger.cursor()
+        is_news = cursor != self._cursor
+        self._obey(is_news=is_news)
+        if self.worker.is_draining and not set(self._held) - self._asleep:
+            self._drain()
+            return False
         if self._beat.is_due(HEARTBEAT_S):
             self.beat()
         if self._adopt.is_due(DEAD_AFTER_S / 4):
             self.adopt()
-        cursor = self._ledger.cursor()
-        if cursor != self._cursor:
+        if is_news:
             self.wake()
             self._cursor = cursor
         self.take_waiting()
         if self._exit_when_idle and self._idle.is_due(1.0):
             return self._has_work()
         return not self._is_told_to_end
+
+    def _obey(self, *, is_news: bool) -> None:
+        """Do what a person or the batch system said since the last look; the next beat tells everybody."""
+        now = self.worker
+        if is_news:
+            now = obeyed(self._ledger, now)
+        if self._is_at_limit:
+            now = told(now, RequestKind.STOP)
+        if now != self.worker:
+            self.worker = now
+            self.beat()
+
+    def _drain(self) -> None:
+        """End: what still waits for a person's word is taken up by another at once."""
+        self.beat(is_leaving=True)
+        for campaign_id, _ in self._client.unfinished([self.worker.id]):
+            self._client.adopt(campaign_id)
+        self._client.leave(self.worker.id)
+        log.info("drained")
 
     def _say_trouble(self, trouble: str) -> None:
         """Once when it begins and once when it is over, not at every look."""
@@ -205,6 +255,8 @@ class Housekeeping:
 
     def take_waiting(self) -> None:
         """Take campaigns that wait and may run here, as many as there is room for."""
+        if self.is_closed():
+            return
         room = self._concurrency - self._client.assigned(self.worker.id)
         if room <= 0:
             return
@@ -238,6 +290,22 @@ class Housekeeping:
             yield patient_ledger(fenced, campaign_id)
         finally:
             self._held.remove(campaign_id)
+
+    def handing(self, fenced: Ledger, campaign_id: str, durable: Durable) -> Durable:
+        """The engine for a campaign that this worker runs until it takes no more."""
+        return HandingDurable(
+            durable=durable,
+            must_hand_on=self.is_closed,
+            ledger=fenced,
+            campaign_id=campaign_id,
+            worker=name_of(self.worker),
+            asleep=self._asleep,
+        )
+
+    def give_back(self, campaign_id: str) -> None:
+        """Put a campaign that was handed on into the queue; where the engine is away, it is found standing still later."""
+        with suppress(EngineUnavailableError):
+            self._client.adopt(campaign_id)
 
     def _take(self, campaign_id: str) -> int:
         while True:

@@ -371,6 +371,10 @@ class WorkerRecord:
     """It takes nothing new; what is queued from now on needs another."""
     hardware: Hardware | None = None
     """None in records of older versions."""
+    is_paused: bool = False
+    """It takes nothing new and hands on what it runs, until it is resumed."""
+    is_draining: bool = False
+    """It takes nothing new, hands on what it runs and ends."""
     labels: tuple[str, ...] = ()
     """What its operator calls it, for campaigns that ask for such a machine."""
 

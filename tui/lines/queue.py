@@ -38,7 +38,7 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
     if before is not None and (wishes := unmet_wishes(view, campaign_id)):
         return [
             (("waits for ", Role.DIM), (f"a machine with {wishes}", Role.WARN)),
-            line(f"{'':10}no worker that runs is on such a one", Role.TEXT),
+            line(f"{'':10}and no worker is on such a one", Role.TEXT),
         ]
     if before is not None:
         text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"

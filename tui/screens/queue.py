@@ -237,7 +237,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
             return "▲ waits for you", Role.WARN
         before = self.cockpit.view.waits_for.get(each.record.id)
         if before is not None and unmet_wishes(self.cockpit.view, each.record.id):
-            return "▲ no such machine", Role.WARN
+            return "▲ no machine", Role.WARN
         if before is not None:
             return f"after {before}" if before else "for a worker", Role.DIM
         if is_silent(each, self.cockpit.view, self.cockpit.age_s):

@@ -119,7 +119,9 @@ class SettingsScreen(CockpitScreen):
             silent_s = self.cockpit.age_s(each.heartbeat_at)
             is_alive = silent_s < STALE_AFTER_S
             sign = ("● ", Role.GOOD) if is_alive else ("▲ ", Role.WARN)
-            said = "alive" if is_alive else f"silent for {duration(silent_s)}"
+            state = "paused" if each.is_paused else "alive"
+            state = "draining" if each.is_draining else state
+            said = state if is_alive else f"silent for {duration(silent_s)}"
             lines.append(
                 (
                     sign,

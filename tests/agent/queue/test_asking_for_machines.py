@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.agent.run import scripted
+from tests.agent.queue.conftest import taken
 
 from rsi.agent.cli.entry import main
 from rsi.agent.errors import CampaignLostError
@@ -11,50 +11,13 @@ from rsi.agent.policy.placing import fits, label_problem, wish_problem
 from rsi.agent.queue.launching import ensure_worker
 from rsi.agent.queue.liveness import this_worker
 from rsi.agent.queue.standstill import standstills
-from rsi.agent.queue.worker import Housekeeping, engine_url
-from rsi.agent.run.engine import EngineClient, queue_of
+from rsi.agent.run.engine import queue_of
 from rsi.sandboxes.machine.hardware import Hardware
 
 BOX = Hardware(
     cpu="AMD EPYC 9654 96-Core Processor", flags=("avx2", "avx512f", "avx512_bf16"), cores=96, memory_gib=512,
     gpus=("NVIDIA H100 80GB HBM3",), driver="570", kernel="Linux 6",
 )  # fmt: skip
-
-
-@pytest.fixture
-def client(home):
-    made = EngineClient(engine_url(home))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def queue(ledger, client, tmp_path):
-    """A campaign in ledger and engine that asks for these machines."""
-
-    def go(*wishes):
-        campaign_id = scripted.queue(
-            ledger, tmp_path / "s.toml", [scripted.idea("01_null")], on=wishes
-        )
-        client.queue(campaign_id)
-        return campaign_id
-
-    return go
-
-
-@pytest.fixture
-def worker(ledger, client):
-    def go(*labels, **settings):
-        keeper = Housekeeping(ledger, client, exit_when_idle=False, labels=labels, **settings)
-        keeper.beat()
-        return keeper
-
-    return go
-
-
-def taken(client, keeper):
-    """What a worker was given, in the engine's own words."""
-    return {campaign_id for campaign_id, _ in client.unfinished([keeper.worker.id])}
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
-"""Verb that lists workers: who is alive, on what machine, doing what, since when."""
+"""Verbs about workers: who is alive, on what machine, doing what, since when; pause, resume and drain them."""
 
 import argparse
 from dataclasses import dataclass
 from datetime import datetime
 
-from rsi.agent.cli.context import emit, open_to_read, table
+from rsi.agent.cli.context import emit, home, open_to_read, table
+from rsi.agent.policy.gate import person
+from rsi.agent.queue.handing_on import name_of, workers_named
 from rsi.agent.queue.liveness import is_alive
-from rsi.agent.queue.standstill import NO_WORKER
+from rsi.agent.queue.standstill import NO_WORKER, PAUSED
 from rsi.agent.report.activity import activity_of
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import WorkerRecord
+from rsi.agent.store.records import Asked, RequestKind, WorkerRecord, utc_now
 from rsi.agent.store.state import ENDED_STATES
 
 
@@ -19,12 +21,12 @@ class Work:
 
     worker: WorkerRecord
     state: str
-    """"alive", "leaving", or "gone" while a campaign of it waits for another."""
+    """"alive", "paused", "draining", "leaving", or "gone" while a campaign of it waits for another."""
     does: tuple[str, ...]
     """One line for each campaign that it holds."""
 
 
-def workers(args: argparse.Namespace) -> int:
+def list_(args: argparse.Namespace) -> int:
     """Workers that are there, and those that left a campaign behind."""
     with open_to_read() as ledger:
         now, held = ledger.now(), _held(ledger)
@@ -45,8 +47,38 @@ def workers(args: argparse.Namespace) -> int:
         for each in found
     ]
     lines = table(("host", "pid", "state", "since", "does", "machine"), rows)
-    is_served = any(each.state == "alive" for each in found)
-    emit(args, found, [*(lines if found else []), *([] if is_served else [NO_WORKER])])
+    states = {each.state for each in found}
+    hint = [] if "alive" in states else [PAUSED if "paused" in states else NO_WORKER]
+    emit(args, found, [*(lines if found else []), *hint])
+    return 0
+
+
+def pause(args: argparse.Namespace) -> int:
+    """Let a worker take nothing new and hand on what it runs."""
+    return _order(
+        args,
+        RequestKind.PAUSE,
+        "takes nothing new and hands on what it runs; `rsi workers resume` ends that",
+    )
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Let a paused worker go on."""
+    return _order(args, RequestKind.RESUME, "takes campaigns again")
+
+
+def drain(args: argparse.Namespace) -> int:
+    """Let a worker hand on what it runs, and end."""
+    return _order(args, RequestKind.STOP, "hands on what it runs before the next step, and ends")
+
+
+def _order(args: argparse.Namespace, kind: RequestKind, said: str) -> int:
+    with Ledger.open(home()) as ledger:
+        found = workers_named(ledger, args.name)
+        for each in found:
+            ledger.add_request(kind, actor=person(), at=utc_now(), payload=Asked(text=each.id))
+    names = [name_of(each) for each in found]
+    emit(args, names, [f"{each} {said}" for each in names])
     return 0
 
 
@@ -72,4 +104,9 @@ def _machine(worker: WorkerRecord) -> str:
 def _state(worker: WorkerRecord, now: datetime) -> str:
     if not is_alive(worker, now):
         return "gone"
-    return "leaving" if worker.is_leaving else "alive"
+    words = {
+        "leaving": worker.is_leaving,
+        "draining": worker.is_draining,
+        "paused": worker.is_paused,
+    }
+    return next((word for word, holds in words.items() if holds), "alive")
