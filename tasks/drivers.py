@@ -7,6 +7,9 @@ from rsi.tasks.format.loader import BUILT_IN
 from rsi.tasks.harness_kit.canonical import folder_files, tree_digest
 from rsi.tasks.types import Task
 
+REVIEWER_BEFORE = "reviewer_before"
+"""In a campaign's digests: the reviewer that goes on voting beside a new one."""
+
 
 class DriverKind(StrEnum):
     """What is versioned; also the name of its task and of its folder in the task's repo."""

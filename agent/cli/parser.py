@@ -425,6 +425,13 @@ VERBS: tuple[Verb, ...] = (
         lambda parser: parser.set_defaults(kind="scaffold"),
         words=DRIVER_WORDS,
     ),
+    Verb(
+        "reviewer",
+        "drivers",
+        "versions of the rules that review candidates: list, show, use, roll back, compare",
+        lambda parser: parser.set_defaults(kind="reviewer"),
+        words=DRIVER_WORDS,
+    ),
     Verb("task", "task.tasks", "list, show, check and make tasks", words=TASK_WORDS),
     Verb("completion", "completing", "print a script that completes words in a shell", _completion),
     Verb(

@@ -23,6 +23,8 @@ from rsi.sandboxes.types import FileTree
 from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.trees import read_tree
 
+WINDOW_CAMPAIGNS = 3
+"""So many campaigns of a new reviewer are reviewed by the one before it as well."""
 MIN_DIGITS = 4
 """Of a digest, to name a version."""
 
@@ -55,6 +57,25 @@ def in_use(ledger: Ledger, kind: DriverKind) -> FileTree:
     """Files of the version that drives the next campaign; read from the ledger, so that every machine agrees."""
     champion = ledger.moves(kind.lineage).champion
     return read_tree(kind.shipped) if champion is None else files_of(ledger, kind, champion)
+
+
+def still_voting(ledger: Ledger, kind: DriverKind) -> FileTree | None:
+    """Files of the version before the one in use, while that one is new; None when it has driven a window of campaigns.
+
+    Not after a rollback: what was given up has no voice.
+    """
+    moves = ledger.moves(kind.lineage)
+    if not moves.done or moves.done[-1].kind is not PromotionKind.PROMOTE:
+        return None
+    last = moves.done[-1]
+    digest = tree_sha256(in_use(ledger, kind))
+    driven = [
+        each
+        for each in ledger.campaigns()
+        if each.record.created_at >= last.at
+        and each.record.config.driver_digests.get(kind) == digest
+    ]
+    return files_of(ledger, kind, last.old_commit) if len(driven) < WINDOW_CAMPAIGNS else None
 
 
 def versions(ledger: Ledger, kind: DriverKind) -> tuple[Version, ...]:

@@ -43,6 +43,7 @@ from rsi.evals.planted.controls import (
 )
 from rsi.sandboxes.types import FileEntry, FileTree
 from rsi.tasks.choices import Honesty
+from rsi.tasks.drivers import DriverKind
 from rsi.tasks.files.globs import matches
 from rsi.tasks.files.patches import apply_patch
 from rsi.tasks.types import Profile, Task
@@ -58,6 +59,10 @@ COMMENT_BY_SUFFIX = {
 }  # fmt: skip
 HEARSAY = "its quality is more than the run's own word (honesty L0)"
 """What a task lacks whose quality nobody works out, whatever was granted."""
+OF_THE_REVIEWER = (
+    "the task is any but the reviewer's, whose versions a person promotes at every level"
+)
+"""What can never be earned where the lineage drives the review of every other task."""
 LOCKED = "promotions are locked: "
 """How a hold begins that is about the evaluator and not about the candidate."""
 LEVEL_TIMES = {Autonomy.LOW_RISK: 1, Autonomy.POLICY: 2}
@@ -293,8 +298,8 @@ def unearned(
     """
     if config.autonomy <= Autonomy.PERSON:
         return ()
-    if profile.honesty is Honesty.L0:
-        return (HEARSAY,)
+    if never := _never_earned(campaign, profile):
+        return never
     if is_exempt(config, profile):
         return ()
     return task_standing(ledger, campaign).missing
@@ -308,12 +313,9 @@ def autonomy_standing(
     A lock takes every level back, also one that was granted or that a profile need not earn.
     """
     locked = lock_reasons(ledger, campaign)
-    if profile.honesty is Honesty.L0:
+    if never := _never_earned(campaign, profile):
         return AutonomyStanding(
-            asked=config.autonomy,
-            in_force=Autonomy.PERSON,
-            taken_back=locked,
-            missing=(HEARSAY,),
+            asked=config.autonomy, in_force=Autonomy.PERSON, taken_back=locked, missing=never
         )
     earned, lacking = Autonomy.POLICY, tuple[str, ...]()
     if not is_exempt(config, profile):
@@ -327,6 +329,13 @@ def autonomy_standing(
         taken_back=locked,
         missing=lacking,
     )
+
+
+def _never_earned(campaign: CampaignRecord, profile: Profile) -> tuple[str, ...]:
+    """What keeps policy from promoting whatever was measured or granted."""
+    if campaign.lineage == DriverKind.REVIEWER.lineage:
+        return (OF_THE_REVIEWER,)
+    return (HEARSAY,) if profile.honesty is Honesty.L0 else ()
 
 
 def is_exempt(config: CampaignConfig, profile: Profile) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rsi.agent.drivers.versions import in_use, keep
+from rsi.agent.drivers.versions import in_use, keep, still_voting
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.base import Model
 from rsi.agent.llm.resolve import resolve_model
@@ -24,6 +24,7 @@ from rsi.agent.policy.settings import (
 from rsi.agent.queue.liveness import live_workers, this_worker
 from rsi.agent.queue.worker import engine_url
 from rsi.agent.roles.proposer.prompt import check_scaffold
+from rsi.agent.roles.reviewer.signs import rules_of
 from rsi.agent.roles.scaffold.loading import load_scaffold, scaffold_from
 from rsi.agent.run.engine import EngineClient
 from rsi.agent.run.steps.briefing import NO_CRITIC
@@ -36,13 +37,14 @@ from rsi.agent.store.git.server import lineage_server
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
+from rsi.agent.store.tree_blobs import tree_sha256
 from rsi.sandboxes.errors import UnknownBackendError
 from rsi.sandboxes.machine.ceilings import require_allowed
 from rsi.sandboxes.machine.devices import require_gpus
 from rsi.sandboxes.select import choose_backend
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.choices import Device
-from rsi.tasks.drivers import DriverKind
+from rsi.tasks.drivers import REVIEWER_BEFORE, DriverKind
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.types import Profile, Task
 
@@ -222,8 +224,17 @@ def _driven(ledger: Ledger, config: CampaignConfig) -> tuple[CampaignConfig, tup
         tree = read_tree(Path(config.scaffold))
     check_scaffold(scaffold)
     strategy = config.strategy or flag_of(scaffold.search)
-    digests = {DriverKind.SCAFFOLD.value: scaffold.digest}
-    return replace(config, strategy=strategy, driver_digests=digests), (tree,)
+    reviewers = {
+        DriverKind.REVIEWER.value: in_use(ledger, DriverKind.REVIEWER),
+        REVIEWER_BEFORE: still_voting(ledger, DriverKind.REVIEWER),
+    }
+    drivers = {DriverKind.SCAFFOLD.value: tree}
+    for name, files in reviewers.items():
+        if files is not None:
+            rules_of(files)
+            drivers[name] = files
+    digests = {name: tree_sha256(files) for name, files in drivers.items()}
+    return replace(config, strategy=strategy, driver_digests=digests), tuple(drivers.values())
 
 
 def _require_roles(config: CampaignConfig) -> None:

@@ -14,6 +14,7 @@ from rsi.agent.llm.naming.keys import KeyRing
 from rsi.agent.policy.error_rates import planned_rates
 from rsi.agent.policy.settings import task_of
 from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.roles.reviewer.signs import rules_of
 from rsi.agent.roles.scaffold.loading import DEFAULT as DEFAULT_SCAFFOLD
 from rsi.agent.roles.scaffold.loading import Scaffold, load_scaffold, scaffold_from
 from rsi.agent.store.champion import open_lineage, require_commit, settle_champion
@@ -31,8 +32,9 @@ from rsi.evals.types import Purpose
 from rsi.sandboxes.select import select_backend
 from rsi.sandboxes.types import Backend, FileTree
 from rsi.tasks.choices import Start
-from rsi.tasks.drivers import DriverKind
+from rsi.tasks.drivers import REVIEWER_BEFORE, DriverKind
 from rsi.tasks.files.trees import read_tree
+from rsi.tasks.harness_kit.signs import ReviewRules
 from rsi.tasks.running.starts import start_tree
 from rsi.tasks.types import Profile, Task
 
@@ -133,6 +135,20 @@ def scaffold_of(ledger: Ledger, config: CampaignConfig) -> Scaffold:
     if digest is not None:
         return scaffold_from(decode_tree(ledger.blob(digest)))
     return load_scaffold(Path(config.scaffold) if config.scaffold else DEFAULT_SCAFFOLD)
+
+
+def reviewers_of(ledger: Ledger, config: CampaignConfig) -> dict[str, ReviewRules]:
+    """Rules of the reviewers that drive a campaign, by their digests; none in one that was queued when there were no such.
+
+    Raises:
+        RulesError: They cannot be used.
+    """
+    digests = (config.driver_digests.get(each) for each in (DriverKind.REVIEWER, REVIEWER_BEFORE))
+    return {
+        digest: rules_of(decode_tree(ledger.blob(digest)))
+        for digest in digests
+        if digest is not None
+    }
 
 
 class RoundContext:

@@ -6,7 +6,6 @@ Does not: know labels, run code, or follow what a name stands for.
 Invariant: the doubt about a patch is a function of the rules and of the set of its statements.
 """
 
-
 import itertools
 import math
 import re

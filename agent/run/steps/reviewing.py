@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from rsi.agent.report.follow import score_line
 from rsi.agent.roles.reviewer.injection import injection_findings
 from rsi.agent.roles.reviewer.panel import ReviewCase, case_of, review
-from rsi.agent.run.contexts import RoundContext
+from rsi.agent.roles.reviewer.signs import sign_findings
+from rsi.agent.run.contexts import RoundContext, reviewers_of
 from rsi.agent.run.steps.models import budget_guard_of, model_of, sink_of
 from rsi.agent.store.codec import encode
 from rsi.agent.store.records import AgentRole
@@ -43,7 +44,14 @@ def model_review(
     committed = context.left(Committed)
     diff = context.campaign.lineage.diff(committed.parent, committed.commit)
     printed = _printed(context)
-    findings = injection_findings(diff, printed)
+    findings = (
+        *injection_findings(diff, printed),
+        *sign_findings(
+            reviewers_of(context.ledger, context.campaign.config),
+            context.champion_tree,
+            context.candidate_tree(),
+        ),
+    )
     if context.campaign.config.reviewer == RULES_ONLY:
         return lambda: ModelReview(findings=findings, summary="")
     case = _case(context, score, [*rule_findings, *findings], diff, printed)

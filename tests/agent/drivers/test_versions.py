@@ -99,7 +99,7 @@ def test_a_campaign_names_the_champion_and_is_driven_by_it_whatever_becomes_of_i
     home, ledger, promoted
 ):
     campaign = queued(home, ledger, strategy="")
-    assert campaign.config.driver_digests == {"scaffold": promoted[3]}
+    assert campaign.config.driver_digests["scaffold"] == promoted[3]
     assert campaign.config.strategy == "tree:temperature=0.01"
     go_back(home, ledger, KIND, **ADA)
     shutil.rmtree(home.lineages / f"{KIND.lineage}.git")
@@ -113,7 +113,7 @@ def test_another_machine_that_shares_the_ledger_is_driven_by_the_same_version(
     home, ledger, promoted
 ):
     shutil.rmtree(home.lineages / f"{KIND.lineage}.git")
-    assert queued(home, ledger).config.driver_digests == {"scaffold": promoted[3]}
+    assert queued(home, ledger).config.driver_digests["scaffold"] == promoted[3]
     assert [each.digest for each in versions(ledger, KIND)] == promoted
     with pytest.raises(LineageBehindError, match="another machine"):
         go_back(home, ledger, KIND, **ADA)
@@ -170,7 +170,7 @@ def test_a_folder_drives_one_campaign_and_its_strategy_holds_unless_one_is_named
     assert first.config.strategy == "archive:islands=2,temperature=0.3"
     assert named.config.strategy == "tree"
     assert scaffold_of(ledger, first.config).digest != load_scaffold().digest
-    assert queued(home, ledger).config.driver_digests == {"scaffold": load_scaffold().digest}
+    assert queued(home, ledger).config.driver_digests["scaffold"] == load_scaffold().digest
 
 
 def test_only_the_tasks_that_ship_drive_and_sizes_that_claim_nothing_do_not(tmp_path):

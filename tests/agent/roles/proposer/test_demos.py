@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
         ("lm_training", {"04_fewer_better_steps"}),
         ("compiler", {"03_truth_and_logic", "04_complete"}),
         ("scaffold", {"03_tree"}),
+        ("reviewer", set()),
     ],
 )
 def test_whatever_is_rejected_each_round_is_played_whole_or_skipped_with_its_sentence(
