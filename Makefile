@@ -7,7 +7,7 @@ at_once := -n auto --maxprocesses 4 --dist worksteal
 
 DOCS ?= build
 
-.PHONY: docs setup demo test exhaustive docker-test check fix lint types imports fast bench screenshots wheel help
+.PHONY: docs setup demo test exhaustive docker-test check fix lint types imports fast bench gpu-check screenshots wheel help
 $(ready): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("rsi needs Python 3.11 or newer; call make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@test -x $(bin)/python || $(PYTHON) -m venv $(venv) || { \
@@ -38,6 +38,8 @@ fast: $(ready) ## Fast tests alone
 	@$(bin)/python -m pytest -q $(at_once) -m "not slow and not exhaustive and not docker and not gpu and not live" $(ARGS)
 bench: $(ready) ## Benchmarks: ratios measured side by side in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(bin)/python -P $$file $(ARGS) || exit 1; done
+gpu-check: $(ready) ## What only a GPU can show, on a machine that has one: a verdict a line, under six minutes
+	@$(bin)/python -P benchmarks/gpu/check.py $(ARGS)
 screenshots: $(ready) ## Draw the README's screenshots again from the app itself
 	@$(bin)/python -P -m rsi.tui.demo.screenshots
 docs: $(ready) ## Build the documentation site into site/ and fail on a broken link (DOCS=serve shows it while you write)

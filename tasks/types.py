@@ -143,6 +143,8 @@ class Profile:
     """Pairs that may run beside each other on cores of their own, where CPU seconds decide."""
     required_multiply_adds: int = 0
     """Multiplications with an addition, in single precision, that no honest run can leave out; 0 where it may skip any."""
+    spare_cpu_s: float = 0.5
+    """CPU seconds that a clocked worker may use outside its calls: to start, map memory, leave."""
     budget: Budget | None = None
     """Told to the candidate; None means that only the limits bind."""
     transfer: str | None = None
@@ -233,6 +235,8 @@ class Task:
     """Where `repo/` was copied from; None where task.toml does not say."""
     honesty: Honesty | None = None
     """Whose word the quality is; None where task.toml does not say."""
+    base: Path | None = None
+    """The folder of the task that this one is a variant of: what `root` lacks is there. None where it is none."""
 
     @property
     def is_timed(self) -> bool:
@@ -243,15 +247,19 @@ class Task:
 
     @property
     def repo(self) -> Path:
-        return self.root / "repo"
+        return self._part("repo")
 
     @property
     def harness(self) -> Path:
-        return self.root / "harness"
+        return self._part("harness")
 
     @property
     def instruction(self) -> str:
-        return (self.root / "instruction.md").read_text(encoding="utf-8")
+        return self._part("instruction.md").read_text(encoding="utf-8")
+
+    def _part(self, name: str) -> Path:
+        own = self.root / name
+        return own if self.base is None or own.exists() else self.base / name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,5 +147,5 @@ def default_lineage(task: Task, profile: str, start: Start = Start.EASY) -> str:
     driver = driver_of(task)
     if start is Start.EASY and driver is not None and task.profiles[profile].claim != "none":
         return driver.lineage
-    plain = f"{task.name}-{task.track}-{profile}"
+    plain = f"{task.name.replace('@', '-')}-{task.track}-{profile}"
     return plain if start is Start.EASY else f"{plain}-{start.value}"

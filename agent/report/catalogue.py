@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rsi.agent.store.task_checks import TaskCheck
 from rsi.tasks.choices import Clock
+from rsi.tasks.format.loader import variants_of
 from rsi.tasks.running.starts import strongest
 from rsi.tasks.types import Task
 
@@ -31,6 +32,8 @@ def catalogue_lines(task: Task, checks: Sequence[TaskCheck]) -> Iterator[tuple[s
     if len(task.tracks) > 1:
         yield "tracks", ", ".join(task.tracks)
     yield "profiles", ", ".join(task.profiles)
+    if variants := variants_of(task.root):
+        yield "variants", ", ".join(f"{task.name}@{each}" for each in variants)
     yield "headroom", headroom(task, checks)
     yield "here", "; ".join(map(check_words, checks)) or f"not checked: rsi task check {task.name}"
     if task.suite:

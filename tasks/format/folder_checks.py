@@ -39,10 +39,12 @@ def executable_paths(repo: Path) -> tuple[str, ...]:
     return tuple(path for path in repo_paths(repo) if (repo / path).stat().st_mode & stat.S_IXUSR)
 
 
-def check_required_files(root: Path, problems: Problems) -> None:
-    """Every task has an instruction, a repo and a harness."""
+def check_required_files(root: Path, base: Path | None, problems: Problems) -> None:
+    """Every task has an instruction, a repo and a harness; a variant what it lacks of its task, `base`."""
     for name, what in _REQUIRED:
         path = root / name
+        if base is not None and not (root / name.partition("/")[0]).exists():
+            path = base / name
         is_there = path.is_dir() if name == "repo" else path.is_file()
         if not is_there:
             problems.add(name, f"is missing, expected {what}.")
@@ -132,9 +134,9 @@ def check_rows(rows: Mapping[str, str], solutions: Sequence[Solution], problems:
             )
 
 
-def read_requirements(root: Path, problems: Problems) -> tuple[str, ...]:
-    """The environment's pinned requirements; none where it has no such file."""
-    path, file = root / "environment" / "requirements.txt", "environment/requirements.txt"
+def read_requirements(folder: Path, problems: Problems) -> tuple[str, ...]:
+    """The environment's pinned requirements; none where its folder has no such file."""
+    path, file = folder / "requirements.txt", "environment/requirements.txt"
     if not path.is_file():
         return ()
     try:
@@ -152,7 +154,6 @@ def read_requirements(root: Path, problems: Problems) -> tuple[str, ...]:
     return tuple(found)
 
 
-def dockerfile_folder(root: Path) -> Path | None:
-    """The folder with the environment's Dockerfile; None where it has none."""
-    folder = root / "environment"
+def dockerfile_folder(folder: Path) -> Path | None:
+    """The environment's folder where it has a Dockerfile; None where it has none."""
     return folder if (folder / "Dockerfile").is_file() else None

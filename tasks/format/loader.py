@@ -22,6 +22,10 @@ BUILT_IN = Path(__file__).parent.parent
 HARNESS_KIT = BUILT_IN / "harness_kit"
 SEARCH_VARIABLE = "RSI_TASKS"
 """Folders of task folders, separated like PATH."""
+VARIANTS = "variants"
+"""Folder of a task in which each folder is that task for other hardware, named `task@variant`."""
+_PATCHES = ("solutions", "cheats")
+_PARTS = ("repo", "environment", *_PATCHES)
 _DIGESTED = ("task.toml", "instruction.md", "repo", "harness", "environment")
 
 
@@ -43,9 +47,11 @@ def load_task(
     from rsi.tasks.format import patch_lists, tracks
 
     root = find_task(name_or_path, search_path=search_path)
+    base = base_of(root)
+    parts = {name: part_of(root, base, name) for name in _PARTS}
     problems = Problems()
     document = read_toml(root / FILE, FILE, problems)
-    folder_checks.check_required_files(root, problems)
+    folder_checks.check_required_files(root, base, problems)
     if document is None:
         raise _format_error(root, problems)
     names = tracks.track_names(document)
@@ -53,12 +59,12 @@ def load_task(
     for name in names:
         found, files = tracks.read_track(document, name, problems)
         if files is not None:
-            folder_checks.check_candidate(files, root / "repo", problems)
+            folder_checks.check_candidate(files, parts["repo"], problems)
         if found is not None:
             formats[name] = found
-    solutions = patch_lists.read_solutions(root / "solutions", names, problems)
-    cheats = patch_lists.read_cheats(root / "cheats", names, problems)
-    requirements = folder_checks.read_requirements(root, problems)
+    solutions = patch_lists.read_solutions(parts["solutions"], names, problems)
+    cheats = patch_lists.read_cheats(parts["cheats"], names, problems)
+    requirements = folder_checks.read_requirements(parts["environment"], problems)
     for found in formats.values():
         _check_name(found.task.name, root, problems)
         if solutions is not None:
@@ -68,18 +74,20 @@ def load_task(
     chosen = track if track is not None else tracks.default_track(formats[names[0]])
     if chosen not in formats:
         raise TaskNotFoundError(
-            f"task {root.name!r} has no track {chosen!r}; it has {', '.join(names)}"
+            f"task {task_name(root)!r} has no track {chosen!r}; it has {', '.join(names)}"
             f"{did_you_mean(chosen, names)}"
         )
     return tracks.task_of(
         formats[chosen],
         chosen,
+        name=task_name(root),
         root=root,
+        base=base,
         digest=task_digest(root),
         environment=Environment(
             name=formats[chosen].environment.docker_image,
             requirements=requirements,
-            dockerfile=folder_checks.dockerfile_folder(root),
+            dockerfile=folder_checks.dockerfile_folder(parts["environment"]),
             python=tracks.interpreter_of(formats[chosen]),
         ),
         solutions=solutions or (),
@@ -124,6 +132,9 @@ def find_task(name_or_path: str | Path, *, search_path: Sequence[Path] = ()) -> 
     name = wanted.removeprefix("rsi/")
     if isinstance(name_or_path, str) and name in known:
         return known[name]
+    task, _, variant = name.partition("@")
+    if variant and task in known:
+        return _variant(known[task], variant)
     path = Path(wanted).expanduser()
     if (path / FILE).is_file():
         return path.resolve()
@@ -160,15 +171,52 @@ def search_folders(
 def task_digest(root: Path) -> str:
     """Hex sha256 over every file that can change a result, the kit beside the harness included."""
     files = folder_files(HARNESS_KIT, "harness_kit/")
+    base = base_of(root)
     for name in _DIGESTED:
-        path = root / name
+        path = part_of(root, base, name)
         if path.is_dir():
             files += folder_files(path, f"{name}/")
         elif path.is_file():
             files.append((name, path.read_bytes()))
     # Named beside the files, so that a task without executable files keeps the digest of its contents alone.
-    files += [(f"executable/{path}", b"") for path in folder_checks.executable_paths(root / "repo")]
+    files += [
+        (f"executable/{path}", b"")
+        for path in folder_checks.executable_paths(part_of(root, base, "repo"))
+    ]
     return tree_digest(files)
+
+
+def task_name(root: Path) -> str:
+    """The name of the task in a folder: the folder's, or `task@variant`."""
+    base = base_of(root)
+    return root.name if base is None else f"{base.name}@{root.name}"
+
+
+def base_of(root: Path) -> Path | None:
+    """The folder of the task that one is a variant of; None where it is none."""
+    base = root.parent.parent
+    return base if root.parent.name == VARIANTS and (base / FILE).is_file() else None
+
+
+def part_of(root: Path, base: Path | None, name: str) -> Path:
+    """Where a part of a task lies: what a variant lacks is its task's, but no patches for a repo of its own."""
+    is_own = (root / name).exists() or (name in _PATCHES and (root / "repo").exists())
+    return root / name if base is None or is_own else base / name
+
+
+def variants_of(root: Path) -> tuple[str, ...]:
+    """Names of a task's variants."""
+    return tuple(sorted(file.parent.name for file in (root / VARIANTS).glob(f"*/{FILE}")))
+
+
+def _variant(root: Path, name: str) -> Path:
+    names = variants_of(root)
+    if name not in names:
+        there = f"it has {', '.join(names)}" if names else "it has none"
+        raise TaskNotFoundError(
+            f"task {root.name!r} has no variant {name!r}; {there}{did_you_mean(name, names)}"
+        )
+    return root / VARIANTS / name
 
 
 def plugin_root(plugin: Plugin) -> Path:
@@ -216,7 +264,7 @@ def _summary(root: Path) -> TaskSummary:
     try:
         task = load_task(root)
     except TaskFormatError as error:
-        return _unusable(root.name, root, str(error))
+        return _unusable(task_name(root), root, str(error))
     return TaskSummary(
         name=task.name,
         root=root,
@@ -229,8 +277,8 @@ def _summary(root: Path) -> TaskSummary:
 
 
 def _check_name(name: str, root: Path, problems: Problems) -> None:
-    if name.rsplit("/", 1)[-1] != root.name:
-        expected = f"a name that ends in the folder's, such as 'rsi/{root.name}'."
+    if name.rsplit("/", 1)[-1] != task_name(root):
+        expected = f"a name that ends in the folder's, such as 'rsi/{task_name(root)}'."
         problems.add(FILE, f"task.name is {name!r}, expected {expected}")
 
 
@@ -238,4 +286,4 @@ def _format_error(root: Path, problems: Problems) -> TaskFormatError:
     sentences = problems.sentences
     count = f"{len(sentences)} mistake{'s' if len(sentences) > 1 else ''}"
     lines = "\n".join(f"  {sentence}" for sentence in sentences)
-    return TaskFormatError(f"task {root.name!r} at {root} has {count}:\n{lines}", sentences)
+    return TaskFormatError(f"task {task_name(root)!r} at {root} has {count}:\n{lines}", sentences)

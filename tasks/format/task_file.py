@@ -292,6 +292,8 @@ class ProfileTable(Table):
     """multiply-adds that no honest run can leave out, in single precision: part of the floor; with `device = "cpu"` and a clock of the host alone"""
     pairs_at_once: Count = 1
     """pairs that may run beside each other on cores of their own; more than one with the clock `cpu_s` alone"""
+    spare_cpu_s: Positive = 0.5
+    """CPU seconds that a worker may use outside its calls, with the pattern `clocked_worker`: to start and to leave, more where it starts a GPU"""
     budget_limit: Positive | None = None
     """replaces `[rsi.budget] limit`"""
     limits: LimitsTable

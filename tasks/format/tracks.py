@@ -113,7 +113,9 @@ def task_of(
     found: TaskFile,
     track: str,
     *,
+    name: str,
     root: Path,
+    base: Path | None,
     digest: str,
     environment: Environment,
     solutions: Sequence[Solution],
@@ -124,7 +126,9 @@ def task_of(
     Args:
         found: What `read_track` found for the track.
         track: One of the task's.
+        name: Of the task.
         root: The task's folder.
+        base: The folder of the task that it is a variant of; None where it is none.
         digest: Of the folder.
         environment: Where its runs take place.
         solutions: Of all tracks.
@@ -132,9 +136,10 @@ def task_of(
     """
     rsi = found.rsi
     return Task(
-        name=root.name,
+        name=name,
         description=found.task.description,
         root=root,
+        base=base,
         digest=digest,
         pattern=rsi.pattern,
         track=track,
@@ -189,6 +194,7 @@ def _profile(name: str, table: ProfileTable, found: TaskFile, track: str) -> Pro
         cpu_count=table.limits.cpus or found.environment.cpus,
         required_multiply_adds=table.required_multiply_adds,
         pairs_at_once=table.pairs_at_once,
+        spare_cpu_s=table.spare_cpu_s,
         budget=budget,
         transfer=table.transfer,
         honesty=rsi.honesty,

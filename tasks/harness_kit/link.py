@@ -5,13 +5,17 @@ It lies with `frames.py` in the folder `harness_link/` beside every candidate of
     from harness_link import connect
     with connect() as harness:
         reply = harness.call("compile_next")           # reply.head is a dict, reply.arrays a sequence
+
+A worker of a clocked task that is written in Python hands its function to `work`; one in C includes `rsi_worker.h`.
 """
 # ruff: noqa: TID251, TID252 - relative imports, because it also runs outside `rsi`
 
 import json
+import mmap
 import os
 import socket
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -83,3 +87,26 @@ def last_run() -> str:
     """
     with connect() as harness:
         return json.dumps(dict(harness.call(LAST_RUN).head), indent=1)
+
+
+CALL, DONE = struct.Struct("<16q"), struct.Struct("<q")
+"""What a harness sends for a call, and what it waits for."""
+Handler = Callable[[Sequence[int], mmap.mmap, mmap.mmap], int]
+"""Given a call's words, the inputs and the place of the outputs; returns 0 when the call is done."""
+
+
+def work(handler: Handler) -> None:
+    """Do calls on memory shared with the harness of a clocked task, until it leaves.
+
+    Raises:
+        KeyError: RSI_SOCKET is not set: this is no run of a clocked task.
+        OSError: The harness is gone.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.connect(os.environ[SOCKET_VARIABLE])
+        said, files, _, _ = socket.recv_fds(link, 16, 2)
+        in_bytes, out_bytes = struct.unpack("<qq", said)
+        given = mmap.mmap(files[0], in_bytes, prot=mmap.PROT_READ)
+        out = mmap.mmap(files[1], out_bytes)
+        while len(message := link.recv(CALL.size, socket.MSG_WAITALL)) == CALL.size:
+            link.sendall(DONE.pack(handler(CALL.unpack(message), given, out)))

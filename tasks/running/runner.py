@@ -121,7 +121,7 @@ def run_spec(
     return SandboxSpec(
         environment=task.environment,
         limits=replace(profile.limits, cpus=cpus),
-        variables=candidate_variables(profile, training_seed) | link,
+        variables=candidate_variables(profile, training_seed, gpus) | link,
         gpus=gpus,
         label=label,
     )
@@ -206,8 +206,6 @@ def run_candidate(
         )
 
 
-SPARE_CPU_S = 0.5
-"""What a worker may use outside its calls: to start, map memory, leave."""
 CPU_SLACK = 1.15
 """Timer granularity and what the kernel does for a call on top of it."""
 
@@ -218,7 +216,7 @@ def off_the_clock(execution: ExecResult, output: FileTree | None, profile: Profi
     clocked_s = clocked_seconds(stated[0]) if stated else None
     if clocked_s is None:
         return ""
-    allowed_s = CPU_SLACK * clocked_s * profile.cpu_count + SPARE_CPU_S
+    allowed_s = CPU_SLACK * clocked_s * profile.cpu_count + profile.spare_cpu_s
     if execution.cpu_s <= allowed_s:
         return ""
     return (

@@ -4,15 +4,19 @@ Invariant: the same task, profile and seed give the same variables, byte for byt
 """
 
 import json
+from collections.abc import Sequence
 
 from rsi.tasks.harness_kit.verbs import TASK_VARIABLE
 from rsi.tasks.types import Profile, Task
 
 
-def candidate_variables(profile: Profile, training_seed: int) -> dict[str, str]:
-    """Everything that a candidate is told, and settings that keep runs alike."""
+def candidate_variables(
+    profile: Profile, training_seed: int, gpus: Sequence[str] = ()
+) -> dict[str, str]:
+    """Everything that a candidate is told, and settings that keep runs alike; `gpus` are those that it is given."""
     threads = str(profile.cpu_count)
     return {
+        "RSI_DEVICE": "cuda" if gpus else "cpu",
         "RSI_IO": "/work/io",
         "RSI_PROFILE": profile.name,
         "RSI_BUDGET_JSON": _compact(_budget(profile)),

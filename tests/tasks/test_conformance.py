@@ -62,6 +62,14 @@ def test_it_says_what_it_is_for_and_brings_what_the_catalogue_shows(folder, task
     assert task.cheats, "something that has to be caught"
 
 
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda each: each.name)
+def test_what_the_kit_builds_finds_a_compiler_in_its_image(folder, task):
+    if "harness_link.building" not in task.candidate.build:
+        return
+    assert task.environment.dockerfile is not None
+    assert " gcc " in (task.environment.dockerfile / "Dockerfile").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 @every_task
 def test_an_instance_follows_from_its_seed_alone(task, smallest, backend):

@@ -20,6 +20,10 @@ def main() -> None:
     import numpy
     from trainer.train import train
 
+    if os.environ.get("RSI_DEVICE") == "cuda":  # of the task's variant alone
+        import torch
+
+        torch.set_default_device("cuda")
     exchange = Path(os.environ["RSI_IO"])
     public, out = exchange / "public", exchange / "out"
     settings = json.loads((public / "settings.json").read_text(encoding="utf-8"))

@@ -138,6 +138,7 @@ def test_a_candidate_sees_its_files_the_public_part_and_nothing_else(
         "RSI_PROFILE": "smoke",
         "RSI_BUDGET_JSON": "null",
         "RSI_SEED": "7",
+        "RSI_DEVICE": "cpu",
     }
     assert variables["OMP_NUM_THREADS"] == variables["MKL_NUM_THREADS"] == "1"
     assert variables["OMP_WAIT_POLICY"] == "PASSIVE"

@@ -48,12 +48,13 @@ def agent_spec(task: Task, profile: Profile, label: str, *, chance: int) -> Sand
         memory_bytes=max(AGENT_MEMORY_BYTES, profile.limits.memory_bytes),
         cpus=None,
     )
+    gpus = usable_gpus(task)
     return SandboxSpec(
         environment=task.environment,
         limits=lowered(wished),
-        variables=candidate_variables(profile, chance)
+        variables=candidate_variables(profile, chance, gpus)
         | (kit_variables() if task.pattern.rules.is_linked else {}),
-        gpus=usable_gpus(task),
+        gpus=gpus,
         keeps_processes=True,
         label=label,
     )

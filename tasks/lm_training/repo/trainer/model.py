@@ -110,4 +110,4 @@ def export_weights(model: Model) -> dict[str, numpy.ndarray]:
             f"layers.{number}.mlp_up": layer.mlp_up.weight,
             f"layers.{number}.mlp_down": layer.mlp_down.weight,
         }
-    return {name: array.detach().float().numpy() for name, array in arrays.items()}
+    return {name: array.detach().float().cpu().numpy() for name, array in arrays.items()}

@@ -1,0 +1,1 @@
+"""Five kernels, as textbooks write them."""
