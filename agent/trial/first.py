@@ -32,6 +32,8 @@ from rsi.tasks.running.check import run_baseline
 from rsi.tasks.types import GradeOutcome, Task
 
 Say = Callable[[str], None]
+_DATED = re.compile(r"\d{4}-\d\d-\d\d|\d{8,}")
+"""In a path: a date or a time, so that no other run writes there."""
 
 
 def first_number(asked: Asked, here: Home, say: Say) -> Kept:
@@ -52,7 +54,7 @@ def first_number(asked: Asked, here: Home, say: Say) -> Kept:
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with TemporaryDirectory(dir=parent, prefix=".try-") as aside:
         draft = create_task(wanted, Path(aside) / "first").task
-        quality = _graded_once(draft, look, say)
+        quality = _graded_once(draft, look, _left(look, seen), say)
         say("two pairs of the same code, to see the noise:")
         own = compare_with_itself(
             draft, profile_of(draft), look.backend, say, secret=secrets.token_bytes(16)
@@ -203,7 +205,7 @@ def _left(look: Look, seen: Observed) -> tuple[str, ...]:
     return tuple(named or written)
 
 
-def _graded_once(task: Task, look: Look, say: Say) -> Mapping[str, float]:
+def _graded_once(task: Task, look: Look, left: Sequence[str], say: Say) -> Mapping[str, float]:
     """A second seed, through the task itself: does it end well, and is its result another one?"""
     say("a second seed, run and graded as every later run:")
     try:
@@ -224,7 +226,14 @@ def _graded_once(task: Task, look: Look, say: Say) -> Mapping[str, float]:
         )
     if done.graded.outcome is not GradeOutcome.OK:
         what = "--eval" if look.evaluate else "--quality"
-        raise NewTaskError(f"{what}: {done.graded.reason}")
+        dated = next((path for path in left if _DATED.search(path)), None)
+        hint = (
+            f"; the first run left {dated!r}, a path of its own: let every run write to the same one, as Hydra does with "
+            "hydra.run.dir=out"
+            if dated
+            else ""
+        )
+        raise NewTaskError(f"{what}: {done.graded.reason}{hint}")
     values = done.graded.quality_values
     say(
         f"  {ended.wall_s:.1f} s, "

@@ -285,7 +285,9 @@ def _foreign_modules(entry: Sequence[str], tree: FileTree) -> set[str]:
 
 
 def _own_modules(tree: FileTree) -> set[str]:
-    return {part for each in tree for part in each.path.removesuffix(".py").split("/")}
+    """Names of its modules and packages; a folder without any Python, such as configs/hydra, is none."""
+    paths = (each.path for each in tree if each.path.endswith(".py"))
+    return {part for path in paths for part in path.removesuffix(".py").split("/")}
 
 
 def _imports(source: FileEntry) -> Iterator[str]:

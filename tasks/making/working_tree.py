@@ -43,6 +43,8 @@ _SOURCE = (
     ".h",
     ".hpp",
 )
+DECLARING = frozenset({"uv.lock", "poetry.lock", "requirements.txt"})
+"""What says which packages are needed is looked for among the source."""
 _NO_RUN_READS = (
     ".ipynb", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".mp4", ".md", ".rst", ".html", ".css", ".js", ".ts",
 )  # fmt: skip
@@ -150,7 +152,8 @@ def _within_bounds(listed: Sequence[Listed]) -> tuple[list[Listed], list[str], l
     )
     data: list[str] = []
     for each in sorted(chosen, key=lambda one: -one.n_bytes):
-        if not _is_too_much(chosen) or each.path.endswith(_SOURCE) or each.link is not None:
+        is_spared = each.path.endswith(_SOURCE) or each.path in DECLARING or each.link is not None
+        if not _is_too_much(chosen) or is_spared:
             continue
         chosen.remove(each)
         data.append(each.path)

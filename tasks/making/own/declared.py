@@ -3,13 +3,15 @@
 Does not: resolve or install anything. Invariant: what is passed over is said.
 """
 
+import platform
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.markers import Marker, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from rsi.sandboxes.types import FileTree
@@ -60,6 +62,11 @@ def declared_in(tree: FileTree) -> Declared:
         NewTaskError: A file of that kind cannot be read.
     """
     texts = {each.path: each.content.decode("utf-8", "replace") for each in tree}
+    found = _declared(texts)
+    return replace(found, notes=(*found.notes, *_python_notes(texts)))
+
+
+def _declared(texts: Mapping[str, str]) -> Declared:
     for name in LOCKS:
         if name in texts:
             return _of_lock(name, texts)
@@ -75,6 +82,26 @@ def declared_in(tree: FileTree) -> Declared:
         if name in texts:
             return _of_conda(name, texts[name])
     return Declared(lines=(), source="")
+
+
+def _python_notes(texts: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence where the project asks for another Python than this one."""
+    document = _toml("pyproject.toml", texts) if "pyproject.toml" in texts else {}
+    wanted = _table(document, "project").get("requires-python")
+    here = platform.python_version()
+    try:
+        is_met = not isinstance(wanted, str) or SpecifierSet(wanted).contains(
+            here, prereleases=True
+        )
+    except InvalidSpecifier:
+        return ()
+    return (
+        ()
+        if is_met
+        else (
+            f"pyproject.toml asks for Python {wanted}, and this one is {here}; --python PATH takes an environment of another",
+        )
+    )
 
 
 def project_of(line: str) -> str:

@@ -69,8 +69,11 @@ def test_odd_things_of_a_checkout_are_left_out_and_said(repo, tmp_path):
 
 def test_a_large_file_that_is_no_source_becomes_data(repo):
     (repo / "large.csv").write_bytes(b"x" * (17 << 20))
+    (repo / "uv.lock").write_bytes(b"#" * 200_000)
     commit(repo)
     found = gather(repo, **NONE)
-    assert [each.path for each in found.copy.tree] == ["names.txt", "new.py", "train.py"]
+    assert [each.path for each in found.copy.tree] == [
+        "names.txt", "new.py", "train.py", "uv.lock",
+    ]  # fmt: skip
     assert [each.path for each in found.data] == ["large.csv"]
     assert any("handed to the runs as data" in each for each in found.copy.notes)

@@ -126,3 +126,16 @@ def test_a_build_of_a_version_that_is_usual_is_that_version(tmp_path, monkeypatc
     train = "import torch\nfrom torch.utils.tensorboard import SummaryWriter\n"
     found = chosen({"train__py": train}, tmp_path)
     assert found.installed.pinned == (usual, "tensorboard==2.21.0", "other==1+local")
+
+
+def test_a_folder_of_settings_is_no_module_of_the_repo(tmp_path):
+    with pytest.raises(NewTaskError, match="add --with oddlib"):
+        chosen({"train__py": "import oddlib\n", "conf/oddlib/x__yaml": "a: 1\n"}, tmp_path)
+
+
+def test_a_project_that_asks_for_another_python_is_told_so():
+    pyproject = '[project]\nname = "a"\nrequires-python = "{}"\ndependencies = ["numpy"]\n'
+    notes = declared_in(tree(pyproject__toml=pyproject.format(">=3.8,<3.9"))).notes
+    assert notes[0].startswith("pyproject.toml asks for Python >=3.8,<3.9, and this one is 3.")
+    assert declared_in(tree(pyproject__toml=pyproject.format(">=3.8"))).notes == ()
+    assert declared_in(tree(pyproject__toml=pyproject.format("newest"))).notes == ()
