@@ -81,7 +81,9 @@ def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
     if here:
         tops = list(dict.fromkeys(_top(path, tracked) for path in here))
         flags = " ".join(f"--data {top}" for top in tops[:SHOWN])
-        return f"{', '.join(here[:SHOWN])} is here but not in git, so no run has it: add {flags}"
+        what = "is here but not in git, so no run has it"
+        what = what if len(here) == 1 else "are here but not in git, so no run has them"
+        return f"{', '.join(here[:SHOWN])} {what}: add {flags}"
     if seen.missed_beside and not seen.is_ok:
         return _beside(seen.missed_beside[0], folder)
     outside = [path for path in seen.missed_elsewhere if Path(path).exists()]

@@ -100,6 +100,10 @@ def prepare_python(
     if (folder / DONE_MARK).exists():
         with contextlib.suppress(OSError):
             os.utime(folder / DONE_MARK)  # in use
+            if not (
+                folder / layering.RECORD
+            ).exists():  # made before environments were begun with others
+                layering.record(folder, environment.requirements, _made_with(prepared))
         return prepared
     folder.parent.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda _: None)

@@ -62,6 +62,11 @@ def test_data_beside_tracked_files_is_named_by_its_own_folder(tmp_path):
     tracked = {"train.py", "data/char/prepare.py"}
     seen = a_run(missed=("data/char/train.bin",))
     assert missing_words(seen, tmp_path, tracked).endswith("add --data data/char/")
+    (tmp_path / "data" / "char" / "meta.pkl").write_bytes(b"1")
+    both = a_run(missed=("data/char/train.bin", "data/char/meta.pkl"))
+    assert "meta.pkl are here but not in git, so no run has them" in missing_words(
+        both, tmp_path, tracked
+    )
 
 
 def test_data_beside_a_part_of_a_repo_is_found_from_the_folder_above(tmp_path):

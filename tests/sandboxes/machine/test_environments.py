@@ -18,6 +18,7 @@ from rsi.sandboxes.machine.environments import (
     packages_in,
     prepare_python,
 )
+from rsi.sandboxes.machine.layering import RECORD
 from rsi.sandboxes.types import Environment
 
 
@@ -110,6 +111,8 @@ def a_local_package(folder, name):
 def test_one_requirement_more_installs_nothing_again(tmp_path):
     first, second = (a_local_package(tmp_path, name) for name in ("heavy", "light"))
     part = prepare_python(first, cache=tmp_path)
+    (part.folder / RECORD).unlink()  # as of an older version
+    prepare_python(first, cache=tmp_path)
     both = Environment(name="both", requirements=(*first.requirements, *second.requirements))
     told: list[str] = []
     whole = prepare_python(both, told.append, cache=tmp_path)
