@@ -113,7 +113,7 @@ def test_on_rows_that_no_run_is_given_a_gain_counts_and_a_forged_number_does_not
     assert "refused: protected in evaluate.py" in refused.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_wins_at_a_smaller_size_is_measured_once_at_the_full_one(rsi, repo, tmp_path):
     sized = TRAIN.replace("range(90000)", "range(args.steps)").replace(
         "rng = random.Random(parser.parse_args().seed)",
@@ -150,7 +150,7 @@ for step in range(60):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_change_whose_curve_is_behind_is_given_up_early_where_that_was_asked_for(rsi, repo):
     (repo / "train.py").write_text(CURVE)
     first = rsi(*COMMAND, "--early-stop")
