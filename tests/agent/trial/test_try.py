@@ -151,7 +151,9 @@ for step in range(60):
 
 
 @pytest.mark.exhaustive
-def test_a_change_whose_curve_is_behind_is_given_up_early_where_that_was_asked_for(rsi, repo):
+def test_a_change_whose_curve_is_behind_is_given_up_early_where_that_was_asked_for(
+    rsi, repo, tmp_path
+):
     (repo / "train.py").write_text(CURVE)
     first = rsi(*COMMAND, "--early-stop")
     assert first.returncode == 0, first.stderr
@@ -162,6 +164,12 @@ def test_a_change_whose_curve_is_behind_is_given_up_early_where_that_was_asked_f
         "given up early, which is a screen and no measurement: after 55% of a run" in behind.stdout
     )
     assert "pair 1" not in behind.stderr
+    script = tmp_path / "home" / "tasks" / "tiny_repo" / "hand" / "hand.toml"
+    words = ("--model", f"scripted:{script}", "--rounds", "1", "--controls", "0")
+    campaign = rsi("run", str(repo), *words, "--sandbox", quickest_backend())
+    assert campaign.returncode == 0, campaign.stderr
+    assert "given up early, which is a screen" in campaign.stderr
+    assert "inconclusive: 1" in campaign.stdout
     (repo / "train.py").write_text(CURVE.replace("300000", "200000"))
     ahead = rsi("try")
     assert ahead.returncode == 0, ahead.stdout
