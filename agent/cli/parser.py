@@ -80,10 +80,11 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--decide",
-        choices=("person", "low-risk", "policy"),
+        choices=("each-run", "person", "low-risk", "policy"),
         default="person",
-        help="who decides at the gate: a person approves each promotion (default); the policy promotes what no "
-        "finding speaks against and a person sees the others; or the policy decides alone",
+        help="who decides: a person lets each candidate be measured, by `rsi resume`, and approves each promotion; a person "
+        "approves each promotion (default); the policy promotes what no finding speaks against and a person sees the "
+        "others; or the policy decides alone",
     )
     parser.add_argument(
         "--grant-autonomy",

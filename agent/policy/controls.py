@@ -313,9 +313,10 @@ def autonomy_standing(
     A lock takes every level back, also one that was granted or that a profile need not earn.
     """
     locked = lock_reasons(ledger, campaign)
+    with_a_person = min(Autonomy(config.autonomy), Autonomy.PERSON)
     if never := _never_earned(campaign, profile):
         return AutonomyStanding(
-            asked=config.autonomy, in_force=Autonomy.PERSON, taken_back=locked, missing=never
+            asked=config.autonomy, in_force=with_a_person, taken_back=locked, missing=never
         )
     earned, lacking = Autonomy.POLICY, tuple[str, ...]()
     if not is_exempt(config, profile):
@@ -325,7 +326,7 @@ def autonomy_standing(
                 earned, lacking = Autonomy(level - 1), missing
     return AutonomyStanding(
         asked=config.autonomy,
-        in_force=Autonomy.PERSON if locked else min(Autonomy(config.autonomy), earned),
+        in_force=with_a_person if locked else min(Autonomy(config.autonomy), earned),
         taken_back=locked,
         missing=lacking,
     )

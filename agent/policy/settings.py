@@ -53,7 +53,7 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
     if config.rounds < 1:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
     if config.autonomy not in tuple(Autonomy):
-        raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 1, 2 and 3")
+        raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 0, 1, 2 and 3")
     if config.control_every < 0:
         raise CampaignConfigError(
             f"control_every is {config.control_every}; give the ideas between two control times, or 0 for none"

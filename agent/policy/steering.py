@@ -5,6 +5,7 @@ Invariant: a request counts from the moment it is written; handling it only mark
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from datetime import datetime
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import HandledMark, RequestKind, RequestRecord, utc_now
@@ -76,6 +77,12 @@ class CampaignSteering:
         is_held = is_pause_asked(asked) and not is_stop_asked(asked)
         self._mark(asked, PAUSE_KINDS, "held" if is_held else "goes on")
         return is_held
+
+    def has_word_since(self, moment: datetime) -> bool:
+        """Whether a person has let the campaign go on since then."""
+        return any(
+            each.kind is RequestKind.RESUME and each.at >= moment for each in self._requests()
+        )
 
     def wait_for_go(self) -> bool:
         """Block while paused; False when the campaign must stop now."""

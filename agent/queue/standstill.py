@@ -44,7 +44,7 @@ class Standstill:
     """Why one campaign does not go on."""
 
     word: str
-    """"no worker" or "parked"."""
+    """"no worker", "parked" or "paused"."""
     reason: str
     """One sentence, with what to do."""
 
@@ -77,9 +77,10 @@ def standstills(
         elif now - holder.heartbeat_at > timedelta(seconds=SILENT_S):
             reason = _silent(holder, (now - holder.heartbeat_at).total_seconds(), home)
             found[each.record.id] = Standstill(word="parked", reason=reason)
-        elif each.state is CampaignState.PARKED:
-            last = ledger.campaign_events(each.record.id)[-1]
-            found[each.record.id] = Standstill(word="parked", reason=last.reason)
+        elif each.state in {CampaignState.PARKED, CampaignState.PAUSED} and (
+            reason := ledger.campaign_events(each.record.id)[-1].reason
+        ):
+            found[each.record.id] = Standstill(word=each.state.value, reason=reason)
     return found
 
 

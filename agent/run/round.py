@@ -12,7 +12,7 @@ from itertools import count
 from rsi.agent.policy.gate import MAX_ATTEMPTS
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.engine import Durable
-from rsi.agent.run.pausing import HELD_BEFORE, wait_while_paused
+from rsi.agent.run.pausing import HELD_BEFORE, wait_for_word, wait_while_paused
 from rsi.agent.run.steps.closing import decide, look_at_gate, promote, report
 from rsi.agent.run.steps.evidence import admit, measure, review, score
 from rsi.agent.run.steps.idea import commit, critique, open_round, propose, write_brief
@@ -36,6 +36,8 @@ def run_round(context: RoundContext, durable: Durable) -> str:
         key = f"{context.round_id}/{context.attempt}/{name.value}"
         if name in HELD_BEFORE:
             wait_while_paused(context.campaign, durable, f"{key}/go")
+        if name is Step.MEASURE:
+            wait_for_word(context, durable, f"{key}/word")
         return durable.step(key, lambda: record_step(context, name, work))
 
     opened = step(Step.OPEN, open_round)

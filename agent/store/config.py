@@ -10,8 +10,10 @@ from rsi.tasks.choices import Start
 
 
 class Autonomy(IntEnum):
-    """Who decides at the gate. Level 0, a person's word before each measurement, does not exist yet."""
+    """Who decides at the gate."""
 
+    EACH_RUN = 0
+    """A person lets each candidate be measured, and approves each promotion."""
     PERSON = 1
     """A person approves each promotion."""
     LOW_RISK = 2

@@ -214,3 +214,32 @@ def test_a_changed_budget_binds_at_the_next_call_and_a_raised_one_lets_the_campa
     ]
     for each in (campaign_id, again):
         assert not ledger.requests(campaign_id=each), "a limit in force is not asked for any more"
+
+
+@pytest.mark.slow
+def test_at_level_0_each_candidate_is_measured_on_a_word_of_its_own_and_promoted_by_a_person(
+    ledger, queue, idea, ask, start_worker, until, gate
+):
+    campaign_id = queue([idea("02_row_sums_once", predicted=2.5)] * 2, autonomy=Autonomy.EACH_RUN)
+
+    def waiting(number):
+        last = ledger.campaign_events(campaign_id)[-1]
+        rounds = ledger.rounds(campaign_id)
+        is_it = len(rounds) == number and last.kind is CampaignEventKind.PAUSED
+        return rounds[-1].id if is_it else None
+
+    with start_worker():
+        first = until(lambda: waiting(1), timeout_s=60)
+        last = ledger.campaign_events(campaign_id)[-1]
+        assert f"round {first} waits for your word" in last.reason
+        assert not ledger.measurements(first)
+        ask(RequestKind.RESUME, campaign_id)
+        gate.say(gate.case(campaign_id), DecisionAction.REJECT, "not now")
+        second = until(lambda: waiting(2), timeout_s=60)
+        assert ledger.measurements(first)
+        assert not ledger.measurements(second)
+        ask(RequestKind.STOP, campaign_id)
+        assert gate.wait_for_end(campaign_id) is CampaignState.STOPPED
+    assert not ledger.measurements(second)
+    (decision,) = ledger.decisions(first)
+    assert decision.actor.startswith("person:")

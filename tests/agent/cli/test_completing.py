@@ -30,7 +30,7 @@ def offered(*words):
         (["t"], ["try", "task", "tui"]),
         (["task", "che"], ["check"]),
         (["run", "toy", "--deci"], ["--decide"]),
-        (["run", "--decide", ""], ["person", "low-risk", "policy"]),
+        (["run", "--decide", ""], ["each-run", "person", "low-risk", "policy"]),
         (["run", "--decide", "policy", "to"], ["toy"]),
         (["--verbose", "doct"], ["doctor"]),
         (["completion", "z"], ["zsh"]),

@@ -83,6 +83,9 @@ def test_one_failed_control_takes_every_level_back_and_what_is_at_the_gate_waits
     assert level(Autonomy.POLICY, is_autonomy_granted=True).in_force is Autonomy.PERSON
     claims_nothing = past.task.profiles["smoke"]
     assert level(Autonomy.POLICY, profile=claims_nothing).in_force is Autonomy.PERSON
+    assert level(Autonomy.EACH_RUN).in_force is Autonomy.EACH_RUN, (
+        "a lock gives nobody more than was asked for"
+    )
 
 
 def at_the_gate(past, home, number):
