@@ -35,6 +35,7 @@ CODES_BY_ERROR = (
     ("rsi.agent.errors", "LedgerError", EXIT_UNAVAILABLE),
     ("rsi.agent.errors", "LineageServerError", EXIT_UNAVAILABLE),
     ("rsi.agent.errors", "HomeError", EXIT_UNAVAILABLE),
+    ("rsi.agent.queue.slurm", "SlurmUnavailableError", EXIT_UNAVAILABLE),
     ("rsi.agent.run.engine", "EngineUnavailableError", EXIT_UNAVAILABLE),
     ("rsi.agent.errors", "AgentError", EXIT_BAD_INPUT),
     ("rsi.agent.llm.errors", "ModelSpecError", EXIT_BAD_INPUT),

@@ -4,10 +4,13 @@ import argparse
 from dataclasses import dataclass
 from datetime import datetime
 
-from rsi.agent.cli.context import emit, home, open_to_read, table
+from rsi.agent.cli.context import emit, home, note, open_to_read, table
 from rsi.agent.policy.gate import person
+from rsi.agent.policy.placing import label_problem
+from rsi.agent.policy.settings import CampaignConfigError
 from rsi.agent.queue.handing_on import name_of, workers_named
 from rsi.agent.queue.liveness import is_alive
+from rsi.agent.queue.slurm import SlurmJobs, slurm_logs, submit
 from rsi.agent.queue.standstill import NO_WORKER, PAUSED
 from rsi.agent.report.activity import activity_of
 from rsi.agent.store.ledger import Ledger
@@ -70,6 +73,37 @@ def resume(args: argparse.Namespace) -> int:
 def drain(args: argparse.Namespace) -> int:
     """Let a worker hand on what it runs, and end."""
     return _order(args, RequestKind.STOP, "hands on what it runs before the next step, and ends")
+
+
+def up(args: argparse.Namespace) -> int:
+    """Start workers as jobs of a Slurm cluster."""
+    if problem := label_problem(args.label):
+        raise CampaignConfigError(problem)
+    here = home().create()
+    with Ledger.open(here):
+        pass  # made before several jobs would make it at once
+    jobs = SlurmJobs(
+        count=args.count,
+        partition=args.partition,
+        gpus=args.gpus,
+        cpus=args.cpus,
+        minutes=args.time,
+        labels=tuple(args.label),
+    )
+    ids = submit(here, jobs)
+    if here.database_url is None:
+        note(
+            "the ledger is a SQLite file: keep all jobs on one node, or set RSI_DATABASE_URL to a PostgreSQL"
+        )
+    logs = str(slurm_logs(here))
+    emit(
+        args,
+        {"jobs": ids, "logs": logs},
+        [
+            f"{', '.join(ids)} submitted; their logs are in {logs}, `rsi workers` lists them once they run"
+        ],
+    )
+    return 0
 
 
 def _order(args: argparse.Namespace, kind: RequestKind, said: str) -> int:
