@@ -53,7 +53,7 @@ def test_how_they_are_started_has_to_be_said(home, capsys):
     assert "--slurm" in capsys.readouterr().err
 
 
-def test_submitit_is_imported_by_nobody_else(home, monkeypatch, capsys):
+def test_submitit_is_imported_by_nobody_else(ledger, monkeypatch, capsys):
     for name in [each for each in sys.modules if each.partition(".")[0] == "submitit"]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["workers"]) == 0
