@@ -139,7 +139,7 @@ def fork(ledger: Ledger, home: Home, round_id: str, *, step: int, say: str) -> C
     """
     try:
         record = queue_fork(home.create(), ledger, round_id, step=step, say=say or None).campaign
-        ensure_worker(home, ledger)
+        ensure_worker(home, ledger, record.config.on)
     except (AgentError, ModelError, RecordingError, TaskError, SandboxError) as error:
         raise ActionRefusedError(str(error)) from error
     return record

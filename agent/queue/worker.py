@@ -30,6 +30,7 @@ from rsi.agent.run.pausing import RESUME_TOPIC
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
+    CampaignRecord,
     CampaignState,
     RequestKind,
     Step,
@@ -37,6 +38,8 @@ from rsi.agent.store.records import (
 )
 
 HEARTBEAT_S = 5.0
+TAKE_S = 0.5
+"""Between two looks at what waits, while nothing is written that could be news."""
 RETRY_S = 1.0
 """Between two looks while the stores are away or full."""
 OPEN_STATES = frozenset({CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.PARKED})
@@ -138,7 +141,7 @@ class Housekeeping:
         self._ledger, self._client = ledger, client
         self._exit_when_idle, self._concurrency = exit_when_idle, concurrency
         self._is_told_to_end = False
-        self._beat, self._adopt, self._retry = _Mark(), _Mark(), _Mark()
+        self._beat, self._adopt, self._retry, self._take_mark = _Mark(), _Mark(), _Mark(), _Mark()
         self._idle = _Mark(time.monotonic())
         self._cursor = self._trouble = ""
         self._held: list[str] = []
@@ -147,6 +150,8 @@ class Housekeeping:
         """Those of them that wait to be woken, such as for a decision."""
         self._is_at_limit = False
         """The batch system has said that its time is nearly up."""
+        self._known: dict[str, CampaignRecord] = {}
+        """Campaigns that were looked at; a campaign's record never changes."""
         self._still: set[str] = set()
         """Those that none of them ran at the last look."""
 
@@ -195,7 +200,8 @@ class Housekeeping:
         if is_news:
             self.wake()
             self._cursor = cursor
-        self.take_waiting()
+        if is_news or self._take_mark.is_due(TAKE_S):
+            self.take_waiting()
         if self._exit_when_idle and self._idle.is_due(1.0):
             return self._has_work()
         return not self._is_told_to_end
@@ -247,10 +253,12 @@ class Housekeeping:
 
     def _may_run(self, campaign_id: str) -> bool:
         """Whether a campaign may run here; what the ledger does not know may, and fails with a word."""
-        try:
-            campaign = self._ledger.campaign(campaign_id)
-        except UnknownRecordError:
-            return True
+        campaign = self._known.get(campaign_id)
+        if campaign is None:
+            try:
+                campaign = self._known[campaign_id] = self._ledger.campaign(campaign_id)
+            except UnknownRecordError:
+                return True
         return may_run(self._ledger, campaign, self.worker)
 
     def take_waiting(self) -> None:
