@@ -133,6 +133,8 @@ class CockpitApp(App[None]):
         self.view = View(at=utc_now(), source=ledger.label)
         self._is_read_only = is_read_only or ledger.is_read_only
         self._first_mode = first_mode
+        self._came_from: list[str] = []
+        """Screens from which the next was opened, oldest first; a digit goes elsewhere for good and forgets them."""
         self._feed = Feed(ledger, self.code, self._take_view)
         self._ledger = ledger
         self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rsi-aside")
@@ -327,6 +329,13 @@ class CockpitApp(App[None]):
 
     def action_mode(self, mode: str) -> None:
         if isinstance(self.screen, CockpitScreen):
+            self._came_from.clear()
+            self.switch_mode(mode)
+
+    def open_mode(self, mode: str) -> None:
+        if isinstance(self.screen, CockpitScreen):
+            if mode != self.current_mode:
+                self._came_from.append(self.current_mode)
             self.switch_mode(mode)
 
     def action_help(self) -> None:
@@ -343,7 +352,7 @@ class CockpitApp(App[None]):
             return
         item = self.view.gate[0]
         self.choose_round(item.round)
-        self.action_mode("gate")
+        self.open_mode("gate")
 
     def action_cycle_theme(self) -> None:
         names = list(THEME_NAMES)
@@ -384,7 +393,7 @@ class CockpitApp(App[None]):
         if screen.maximized is not None:
             screen.minimize()
         elif isinstance(screen, CockpitScreen) and not screen.go_back():
-            self.action_mode("queue")
+            self.switch_mode(self._came_from.pop() if self._came_from else Scope.QUEUE.value)
 
     def action_leave(self) -> None:
         self.exit()

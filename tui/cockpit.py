@@ -95,6 +95,10 @@ class Cockpit(Protocol):
         """Go to a screen."""
         ...
 
+    def open_mode(self, mode: str) -> None:
+        """Go to a screen from something on this one; "back" returns here."""
+        ...
+
     def say(self, text: str, *, is_problem: bool = False) -> None:
         """A toast; plain text, made safe."""
         ...

@@ -87,11 +87,11 @@ class CommandProvider(Provider):
 
     def _go_to_campaign(self, campaign_id: str) -> None:
         self._cockpit.choose(campaign_id)
-        self._cockpit.action_mode("run")
+        self._cockpit.open_mode("run")
 
     def _go_to_round(self, found: RoundView) -> None:
         self._cockpit.choose_round(found)
-        self._cockpit.action_mode("replay")
+        self._cockpit.open_mode("replay")
 
 
 class Runner:

@@ -11,8 +11,9 @@ from enum import StrEnum
 from rsi.agent.errors import LineageError
 from rsi.agent.policy.audits import ChampionAudit, FailedAudit, audits_in, failed_audit
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
+from rsi.agent.report.champions import absolute_of
 from rsi.agent.report.tally import Tally, tally
-from rsi.agent.report.task_facts import load_task_facts
+from rsi.agent.report.task_facts import TaskFacts, facts_of
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -43,6 +44,8 @@ class ReportedRound:
     """The score's sentence about what can be true; empty when nothing was measured."""
     best_reachable: float | None
     """Champion over a run that does the least it must; None where no floor is known, or a run of the campaign is below it."""
+    absolute: tuple[float, float] | None
+    """The deciding number of champion and candidate, side by side; None where no run of one has any."""
     changed: str
     """Files and lines in one line; empty when there was no commit."""
     diff: str
@@ -99,8 +102,8 @@ class CampaignReport:
     task_controls: ControlStanding
     """The same over all lineages of this task, track and profile."""
 
-    honesty: str
-    """Whose word the task's quality is; empty where the task does not say."""
+    facts: TaskFacts
+    """What the task declares, where it is at hand."""
     hidden_splits: int
     """Hidden splits drawn for this campaign's measurements."""
     most_looks: int
@@ -145,7 +148,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),
-        honesty=load_task_facts(summary.record.config.task_root, summary.record.track).honesty,
+        facts=facts_of(summary.record),
         hidden_splits=len(looks),
         most_looks=max(looks.values(), default=0),
     )
@@ -211,6 +214,7 @@ def _round(
         confirm=None if line.confirm is None else line.confirm.effect,
         plausibility="" if score is None else score.plausibility,
         best_reachable=_reachable(ledger, line, seen),
+        absolute=absolute_of(ledger.measurements(line.record.id, attempt=line.state.attempt)),
         changed="" if report is None else report.changed,
         diff=_diff(line, lineage),
         wall_s=sum(step.wall_s for step in line.steps),

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no scripts, no fonts, no links out, light and dark.
+"""A report as one HTML file that needs nothing else: no scripts, no fonts, no links out; light, dark, phone and print.
 
 Everything that the template fills in passes `safe_text` and is escaped, whoever wrote it; only our own plots are not.
 """
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 TEMPLATE = "page.html.j2"
 _WORDS = (
+    "about_rows",
+    "absolute_text",
     "claim_text",
     "confidence_text",
     "cost_lines",
     "duration_text",
+    "headline",
     "interval_text",
     "is_wrong",
     "planted_text",
@@ -35,11 +38,19 @@ _PLOTS = ("effect_plot", "standing_plot", "time_bars")
 """And of `plots`, marked as safe there: what a plot draws of others it has made safe and escaped itself."""
 
 
+PARTS = (
+    ("champion", "champion"), ("effects", "effects"), ("rounds", "rounds"), ("lineage", "lineage"),
+    ("controls", "controls"), ("time", "time"), ("cost", "cost"),
+)  # fmt: skip
+"""Anchor of each part of the page, and what the contents call it."""
+
+
 def html_page(report: CampaignReport) -> str:
     """The whole page."""
     lines = {each.line.record.id: each.line for each in report.rounds}
     return _template().render(
         report=report,
+        parts=PARTS,
         moves=[(move, lines[move.round_id]) for move in report.promotions],
         planted=[line for line in lines.values() if line.planted is not None],
     )

@@ -4,9 +4,11 @@ import re
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound
 from rsi.agent.report.wording import (
+    about_rows,
     claim_text,
     cost_lines,
     duration_text,
+    headline,
     interval_text,
     planted_text,
     prediction_text,
@@ -37,8 +39,9 @@ def markdown_page(report: CampaignReport) -> str:
         )
         + "; "
         f"{report.summary.state.value}, {len(report.rounds)} rounds; chain of decisions {chain}.",
+        _safe(headline(report)),
+        "\n".join(f"- {label}: {_safe(text)}" for label, text in about_rows(report)),
         _safe(speedup_sentence(report)),
-        f"Quality: {_safe(report.honesty)}." if report.honesty else "",
         f"    {safe_line(report.tally.line)}",
         "## Champion over the rounds",
         _standings(report),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsi.agent.policy.audits import claimed_speedup, newest_audit
-from rsi.agent.report.task_facts import load_task_facts
+from rsi.agent.report.task_facts import facts_of
 from rsi.agent.store.events import AUDITED_BEFORE, CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.round_book import RoundBook
@@ -92,7 +92,7 @@ def tally(ledger: Ledger, campaign_id: str) -> Tally:
         gave_up=verdicts[RoundVerdict.GAVE_UP],
         cheats_caught=sum(each.is_caught for each in cheats),
         speedup=claimed_speedup(events),
-        word=load_task_facts(record.config.task_root, record.track).ratio_word,
+        word=facts_of(record).ratio_word,
         not_audited=_audited_elsewhere(events),
         unsupported=audit.score.verdict if audit is not None and not audit.is_supported else None,
     )

@@ -1,4 +1,4 @@
-"""What is shown of a task's own declaration, where the task's folder is at hand."""
+"""What is shown of a task's own declaration, where its folder is at hand or rsi brings a task of that name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,12 @@ from rsi.tasks.format.loader import load_task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
-    """What a task declares; the defaults where its folder is not at hand."""
+    """What a task declares; the defaults where it is not at hand."""
 
+    description: str = ""
     metric: str = ""
+    unit: str = ""
+    """Of the metric's values."""
     is_lower_better: bool = True
     minimum_effect: float | None = None
     plausible_ratio: float | None = None
@@ -38,24 +41,33 @@ class KnownTasks:
 
     def of(self, record: CampaignRecord) -> TaskFacts:
         """What the task of a campaign declares."""
-        root = record.config.task_root
-        key = f"{root}:{record.track}"
+        key = f"{record.config.task_root}:{record.task}:{record.track}"
         if key not in self._facts:
-            self._facts[key] = load_task_facts(root, record.track)
+            self._facts[key] = facts_of(record)
         return self._facts[key]
 
 
-def load_task_facts(root: str, track: str) -> TaskFacts:
-    """What the task declares; nothing when its folder is on another machine."""
+def facts_of(record: CampaignRecord) -> TaskFacts:
+    """What the task of a campaign declares.
+
+    Where its folder is on another machine, the task of that name that is found here; nothing where there is none.
+    """
+    root = Path(record.config.task_root)
+    has_folder = bool(record.config.task_root) and (root / "task.toml").is_file()
+    return load_task_facts(root if has_folder else record.task, record.track)
+
+
+def load_task_facts(name_or_path: str | Path, track: str) -> TaskFacts:
+    """What a task declares; nothing where it cannot be loaded."""
     try:
-        if not root or not (Path(root) / "task.toml").is_file():
-            return TaskFacts()
-        task = load_task(Path(root), track=track)
+        task = load_task(name_or_path, track=track)
     except (TaskError, OSError):
         return TaskFacts()
     metric = task.metric
     return TaskFacts(
+        description=task.description,
         metric=f"{metric.name}, {metric.unit}",
+        unit=metric.unit,
         is_lower_better=metric.direction is Direction.LOWER,
         minimum_effect=metric.minimum_effect,
         plausible_ratio=metric.plausible_ratio,

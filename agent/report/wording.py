@@ -1,8 +1,10 @@
 """Words and numbers of a report, the same in every format."""
 
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
+from rsi.agent.report.sentences import effect_words
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.stages import bottleneck
+from rsi.agent.store.steps.facts import Briefed, Opened
 from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import Interval
 
@@ -124,6 +126,75 @@ def cost_lines(report: CampaignReport) -> tuple[str, ...]:
             parts.append(f"{duration_text(spend.device_s)} of device time")
         lines.append(f"{spend.role.value}: {', '.join(parts)}")
     return tuple(lines) or ("nothing was charged",)
+
+
+def headline(report: CampaignReport) -> str:
+    """What the campaign came to, for somebody who reads nothing else."""
+    effect, facts = report.tally.speedup, report.facts
+    is_start = report.champion is None or report.champion == report.baseline
+    if report.failed_audit is not None:
+        won = "Nothing is claimed: the champion's audit does not support it"
+    elif effect is not None and not is_start:
+        is_last = not report.audits or report.audits[-1].commit in (None, report.champion)
+        who = "The champion is" if is_last else "A champion before the present one is"
+        won = f"{who} {effect_words(effect, facts.gain)} against the original"
+    elif is_start:
+        won = "Nothing was found that is better than the original"
+    else:
+        won = "A better champion was found, and not yet measured against the original"
+    ideas = [each.line for each in report.rounds if each.line.planted is None]
+    kept = f"{_of(report.tally.promoted, len(ideas), 'idea')} kept"
+    caught = f"{_of(report.tally.cheats_caught, report.tally.cheats, 'planted cheat')} caught"
+    device_s = sum(each.device_s for each in report.spend)
+    money = sum(each.spent_usd for each in report.spend)
+    reserved = sum(each.reserved_usd for each in report.spend)
+    cost = f"cost {money_text(money, reserved, 2)} and {duration_text(device_s)} of device time"
+    return "; ".join([won, kept, *([caught] if report.tally.cheats else []), cost]) + "."
+
+
+def _of(part: int, whole: int, word: str) -> str:
+    return f"{part} of {whole} {word}{'' if whole == 1 else 's'}"
+
+
+def about_rows(report: CampaignReport) -> tuple[tuple[str, str], ...]:
+    """Label and value of what the campaign was: task, machine, isolation, models, time."""
+    record, facts = report.summary.record, report.facts
+    config, lines = record.config, [each.line for each in report.rounds]
+    opened = next(filter(None, (each.left(Opened) for each in lines)), None)
+    briefed = next(filter(None, (each.left(Briefed) for each in lines)), None)
+    models = [
+        ("proposer", config.proposer),
+        ("critic", config.critic),
+        ("reviewer", config.reviewer),
+    ]
+    sandbox = "" if opened is None else f"{opened.backend}, assurance {opened.assurance}"
+    rows = (
+        ("task", facts.description),
+        (
+            "measured",
+            f"{facts.metric}; {'lower' if facts.is_lower_better else 'higher'} is better"
+            if facts.metric
+            else "",
+        ),
+        ("quality", facts.honesty),
+        ("machine", "" if briefed is None else briefed.machine),
+        ("isolation", sandbox),
+        ("models", ", ".join(f"{role} {name}" for role, name in models if name)),
+        ("autonomy", f"level {config.autonomy}"),
+        (
+            "time",
+            f"{record.created_at:%Y-%m-%d %H:%M} to {report.summary.changed_at:%Y-%m-%d %H:%M} UTC",
+        ),
+    )
+    return tuple((label, text) for label, text in rows if text)
+
+
+def absolute_text(reported: ReportedRound, unit: str) -> str:
+    """The deciding number before and after, such as "6.99 → 4.98 s"; empty where nothing was measured."""
+    if reported.absolute is None:
+        return ""
+    before, after = reported.absolute
+    return f"{before:.4g} → {after:.4g} {unit}".rstrip()
 
 
 def time_sentence(report: CampaignReport) -> str:

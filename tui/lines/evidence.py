@@ -86,7 +86,7 @@ def case_lines(
     if detail is not None and detail.critique:
         lines.append(_labelled("critic", (detail.critique, Role.TEXT)))
     if view.proposed is not None and view.proposed.risk:
-        lines.append(_labelled("own doubts", (view.proposed.risk, Role.TEXT)))
+        lines.append(_labelled("its risk", (view.proposed.risk, Role.TEXT)))
     lines += similar_lines(view, campaign)
     lines += _facts(view, detail)
     return lines

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from rsi.agent.policy.placing import fits
 from rsi.agent.queue.liveness import is_alive
 from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
+from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import campaign_state, interval, paid, plural, usd
 from rsi.tui.draw.styled import DASH, Line, Role, Span, line
 from rsi.tui.model.view import View
@@ -96,6 +97,11 @@ def about_lines(
         ),
         ("queued", (f"{age(record.created_at)} ago", Role.DIM)),
         ("changed", (f"{age(summary.changed_at)} ago", Role.DIM)),
+        *(
+            [("report", (f"rsi report {record.id}", Role.TEXT))]
+            if summary.state in ENDED_STATES
+            else []
+        ),
     )
     return [((f"{label:<10}", Role.DIM), value) for label, value in rows]
 

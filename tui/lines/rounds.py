@@ -3,8 +3,14 @@
 from rsi.agent.report.sentences import round_sentence
 from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import ended
-from rsi.tui.draw.styled import Line, Role
+from rsi.tui.draw.styled import DASH, Line, Role
 from rsi.tui.model.view import CampaignView
+
+
+def idea(view: RoundView) -> str:
+    """What was tried; what was planted is called that."""
+    said = view.hypothesis or view.reason or DASH
+    return said if view.planted is None else f"[planted {view.planted.kind.value}] {said}"
 
 
 def sentence_line(view: RoundView, campaign: CampaignView | None) -> Line:

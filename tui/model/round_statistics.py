@@ -18,7 +18,9 @@ class Whereabouts:
     predictions: tuple[tuple[float, float], ...]
     """Predicted and measured ratio of each round that has both."""
     verdicts: tuple[tuple[str, int], ...]
-    """Rounds by how they ended, most first."""
+    """Ideas by how they ended, most first; what was planted is counted by itself."""
+    planted: int
+    """Planted patches that ended."""
     decisions: tuple[tuple[str, int], ...]
     """Decisions by actor kind and action."""
 
@@ -33,6 +35,7 @@ def whereabouts(rounds: Sequence[RoundView]) -> Whereabouts:
             if each.predicted_ratio is not None and each.effect is not None and not each.planted
         ),
         verdicts=tuple(Counter(each.word for each in ended if not each.planted).most_common()),
+        planted=sum(each.planted is not None for each in ended),
         decisions=tuple(
             Counter(
                 f"{d.actor.split(':')[0]} {d.action.value}" for e in rounds for d in e.decisions

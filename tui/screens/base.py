@@ -186,7 +186,9 @@ class CockpitScreen(Screen[None]):
             return [(f" ✖ ledger cannot be read for {since}: {view.problem} ", Role.BAD)]
         spans = [*self._wall_spans(view), self._heartbeat(view)]
         if self.cockpit.is_demo:
-            spans.insert(0, (" ▶ recorded ", Role.NOTE))
+            is_over = bool(view.campaigns) and not (view.running or view.queued)
+            said = " ■ recorded, played to its end " if is_over else " ▶ recorded "
+            spans.insert(0, (said, Role.NOTE))
         elif self.cockpit.is_read_only:
             spans.insert(0, (" ◌ read-only ", Role.NOTE))
         spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))

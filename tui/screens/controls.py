@@ -225,7 +225,7 @@ class ControlsScreen(FilteredScreen):
         chosen = next((each for each in self._planted if each.id == self.table.current_id), None)
         if chosen is not None:
             self.cockpit.choose_round(chosen)
-            self.cockpit.action_mode("replay")
+            self.cockpit.open_mode("replay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +262,14 @@ def ending_lines(found: Whereabouts) -> list[Line]:
     lines: list[Line] = []
     if found.verdicts:
         text = ", ".join(f"{word.replace('_', ' ')} {number}" for word, number in found.verdicts)
-        lines.append((("ideas ended: ", Role.DIM), (text, Role.TEXT)))
+        without = f"  (without {found.planted} planted)"
+        lines.append(
+            (
+                ("ideas ended: ", Role.DIM),
+                (text, Role.TEXT),
+                (without if found.planted else "", Role.DIM),
+            )
+        )
     if found.decisions:
         text = ", ".join(f"{word} {number}" for word, number in found.decisions)
         lines.append((("decisions: ", Role.DIM), (text, Role.TEXT)))

@@ -313,7 +313,7 @@ class GateScreen(GateDecisions):
         item = self.item
         if item is not None:
             self.cockpit.choose_round(item.round)
-            self.cockpit.action_mode("replay")
+            self.cockpit.open_mode("replay")
 
     def go_back(self) -> bool:
         return False

@@ -320,7 +320,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
     def action_open(self) -> None:
         if self.chosen is not None:
             self.cockpit.choose_round(self.chosen)
-            self.cockpit.action_mode("replay")
+            self.cockpit.open_mode("replay")
 
     def action_sort(self) -> None:
         self._sorting = (self._sorting + 1) % len(SORTINGS)

@@ -13,7 +13,7 @@ from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import EFFECT_CELLS, ENDED_CELLS, ended, interval, ratio
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.lines.evidence import finding_lines
-from rsi.tui.lines.rounds import sentence_line
+from rsi.tui.lines.rounds import idea, sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
@@ -105,7 +105,7 @@ class NotebookScreen(FilteredScreen):
             ended(each),
             (interval(each.effect), Role.TEXT if each.effect else Role.DIM),
             (ratio(each.predicted_ratio), Role.DIM),
-            (_planted(each) + (each.hypothesis or each.reason or DASH), Role.TEXT),
+            (idea(each), Role.TEXT),
         )
 
     def _show_lesson(self) -> None:
@@ -135,14 +135,14 @@ class NotebookScreen(FilteredScreen):
     def action_open(self) -> None:
         if self.chosen is not None:
             self.cockpit.choose_round(self.chosen)
-            self.cockpit.action_mode("replay")
+            self.cockpit.open_mode("replay")
 
 
 def lesson_lines(view: RoundView) -> list[Line]:
     """What one round taught."""
     accuracy = "" if view.report is None else view.report.accuracy.value
     lines: list[Line] = [
-        (("idea        ", Role.DIM), (_planted(view) + (view.hypothesis or DASH), Role.STRONG)),
+        (("idea        ", Role.DIM), (idea(view), Role.STRONG)),
         (
             ("ended       ", Role.DIM),
             ended(view),
@@ -161,7 +161,3 @@ def lesson_lines(view: RoundView) -> list[Line]:
     if view.findings:
         lines += finding_lines(view.findings)
     return lines
-
-
-def _planted(view: RoundView) -> str:
-    return f"[planted {view.planted.kind.value}] " if view.planted else ""

@@ -5,21 +5,15 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui.draw.phrases import (
-    campaign_state,
-    ended,
-    interval,
-    paid_briefly,
-    ratio,
-    round_word,
-)
-from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, Span, line
+from rsi.tui.draw.phrases import campaign_state, paid_briefly, plural, ratio, round_word
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
 from rsi.tui.lines.queue import about_lines, known_lines, step_after, unmet_wishes
+from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, View
 from rsi.tui.reading.reader import Interest
@@ -47,6 +41,11 @@ COLUMNS = (
 )
 ABOUT_CELLS = 116
 """From this width on there is room for what the campaign under the cursor is about, beside the table."""
+TABLE_SHARE = 0.4
+"""Of the screen's height that the campaigns may take from the rounds of the one that is chosen."""
+LEAST_ROWS = 6
+"""Rows of the table, its two lines of heading among them, however low the screen is."""
+ROUND_INDENT = 5
 _OPEN = frozenset(CampaignState) - ENDED_STATES
 
 SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]]], ...] = (
@@ -69,14 +68,17 @@ class QueueScreen(SteeringActions, FilteredScreen):
 
     DEFAULT_CSS = """
     QueueScreen #queue-body { height: 1fr; }
-    QueueScreen #campaigns { width: 5fr; }
+    QueueScreen #queue-left { width: 5fr; }
+    QueueScreen #campaigns { height: 1fr; }
+    QueueScreen #queue-rounds { height: 1fr; }
     QueueScreen #about { width: 3fr; display: none; padding: 0 0 0 1; }
     QueueScreen.-about #about { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
     scope = Scope.QUEUE
     purpose = (
-        "Every campaign. What is under the cursor is described at the right on wide terminals. A gain is over the "
+        "Every campaign, and below it the rounds of the one under the cursor, newest first, in a sentence each; on wide "
+        "terminals it is described at the right. A gain is over the "
         "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it."
     )
 
@@ -90,7 +92,9 @@ class QueueScreen(SteeringActions, FilteredScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal(id="queue-body"):
-            yield VTable(COLUMNS, heading="Campaigns", dom_id="campaigns")
+            with Vertical(id="queue-left"):
+                yield VTable(COLUMNS, heading="Campaigns", dom_id="campaigns")
+                yield Paper(heading="Rounds", indent=ROUND_INDENT, dom_id="queue-rounds")
             yield Paper(heading="About", indent=10, dom_id="about")
         yield from self.compose_filter()
 
@@ -134,6 +138,16 @@ class QueueScreen(SteeringActions, FilteredScreen):
         super().on_resize()
         # Round, speedup and cost of all campaigns come before the details of one.
         self.set_class(self.size.width >= ABOUT_CELLS, "-about")
+        self._share_height()
+        self._show_about(self.cockpit.view)
+
+    def _share_height(self) -> None:
+        """As many rows as there are campaigns, up to a share of the screen; the rest is the rounds'."""
+        rounds = self.query_one("#queue-rounds", Paper)
+        rounds.display = bool(self._shown)
+        most = max(LEAST_ROWS, round(self.size.height * TABLE_SHARE))
+        wanted = min(len(self._shown) + 2, most)
+        self.table.styles.height = wanted if self._shown else "1fr"
 
     def show(self, view: View) -> None:
         arranged = (
@@ -169,6 +183,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
             shown.sort(key=lambda each: key(each, view))
         self._shown = tuple(shown)
         self.table.set_rows([each.record.id for each in shown], self._row)
+        self._share_height()
 
     def is_possible(self, command: Command) -> bool:
         state = None if self.steered is None else self.steered.state
@@ -253,27 +268,42 @@ class QueueScreen(SteeringActions, FilteredScreen):
         return ("audit" if is_last else "next round"), Role.DIM
 
     def _show_about(self, view: View) -> None:
-        paper = self.query_one("#about", Paper)
+        paper, rounds = self.query_one("#about", Paper), self.query_one("#queue-rounds", Paper)
         summary = view.summary(self.table.current_id)
         if summary is None:
             paper.set_lines([])
+            rounds.set_lines([])
             return
         campaign = self.campaign
+        self._show_rounds(rounds, view, summary, campaign)
         limit = summary.record.config.budget_usd if campaign is None else campaign.budget_usd
         lines = about_lines(summary, self.cockpit.age, limit)
         lines[1:1] = known_lines(view, summary.record.id)
         if campaign is not None and campaign.champions:
             lines.insert(1, champion_line(campaign.champions))
-        if campaign is not None:
-            lines += [EMPTY_LINE, line(f"Rounds ({len(campaign.rounds)})", Role.TITLE)]
-            for each in campaign.rounds[-30:]:
-                lines.append(
-                    ((f"{each.label:>4}  ", Role.DIM), ended(each),
-                     (f"  {interval(each.effect)}", Role.TEXT))
-                )  # fmt: skip
-                if each.hypothesis:
-                    lines.append(((f"          {each.hypothesis[:200]}", Role.DIM),))
         paper.set_lines(lines)
+
+    def _show_rounds(
+        self, paper: Paper, view: View, summary: CampaignSummary, campaign: CampaignView | None
+    ) -> None:
+        if campaign is None:
+            paper.set_lines([line("… reading its rounds", Role.DIM)])
+            return
+        lines: list[Line] = []
+        if not self.has_class("-about"):
+            # What the pane at the right would say first.
+            lines += [champion_line(campaign.champions)] if campaign.champions else []
+            lines += known_lines(view, summary.record.id)
+        for each in reversed(campaign.rounds):
+            lines.append(
+                (
+                    (f"{each.label:>{ROUND_INDENT - 2}}  ", Role.DIM),
+                    *sentence_line(each, campaign),
+                    (f"  {each.hypothesis}" if each.hypothesis else "", Role.DIM),
+                )
+            )
+        paper.set_lines(lines or [line("No round yet.", Role.DIM)])
+        paper.set_note(((plural(len(campaign.rounds), "round"), Role.DIM),))
 
     # --- events and actions ---
 
@@ -296,7 +326,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         waiting = [each for each in self.cockpit.view.gate if each.campaign.record.id == found]
         if waiting:
             self.cockpit.choose_round(waiting[0].round)
-        self.cockpit.action_mode("gate" if waiting else "run")
+        self.cockpit.open_mode("gate" if waiting else "run")
 
     def action_sort(self) -> None:
         self._sorting = (self._sorting + 1) % len(SORTINGS)

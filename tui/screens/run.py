@@ -25,7 +25,7 @@ from rsi.tui.draw.phrases import (
     usd,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
-from rsi.tui.lines.rounds import sentence_line
+from rsi.tui.lines.rounds import idea, sentence_line
 from rsi.tui.lines.run import (
     agent_lines,
     asked_spans,
@@ -290,10 +290,7 @@ class RunScreen(SteeringActions, FilteredScreen):
             (predicted, Role.DIM),
             (paid_briefly(each.spend_usd, each.reserved_usd), Role.DIM),
             (took, Role.DIM),
-            (
-                ("control: " if each.record.is_control else "") + (each.hypothesis or DASH),
-                Role.TEXT,
-            ),
+            (idea(each), Role.TEXT),
         )
 
     # --- actions ---
@@ -332,7 +329,7 @@ class RunScreen(SteeringActions, FilteredScreen):
         chosen = self.round_view
         if chosen is not None:
             self.cockpit.choose_round(chosen)
-            self.cockpit.action_mode("gate" if chosen.is_waiting else "replay")
+            self.cockpit.open_mode("gate" if chosen.is_waiting else "replay")
 
     def action_campaign(self, by: int) -> None:
         ids = [each.record.id for each in self.cockpit.view.campaigns]

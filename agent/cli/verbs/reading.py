@@ -218,7 +218,11 @@ def report(args: argparse.Namespace) -> int:
         campaign_id = chosen_campaign(ledger, args.campaign).record.id
         out = Path(args.out).resolve() if args.out else None
         path = write_report(here, ledger, campaign_id, out)
-    emit(args, {"campaign": campaign_id, "path": str(path)}, [str(path)])
+    emit(
+        args,
+        {"campaign": campaign_id, "path": str(path)},
+        [str(path), f"{path.parent / 'report.md'}  (the same as text)"],
+    )
     return 0
 
 

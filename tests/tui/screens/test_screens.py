@@ -540,3 +540,37 @@ async def test_an_ended_campaign_can_be_asked_for_nothing_but_requeueing(sample)
         await say_yes(pilot)
         await until(pilot, lambda: len(sample.ledger.requests()) == 1)
         assert sample.ledger.requests()[0].kind is RequestKind.RETRY
+
+
+async def test_escape_returns_to_where_a_round_was_opened_from_and_a_digit_forgets_the_way(sample):
+    app = cockpit(sample)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot, "queue")
+        await pilot.press("6")
+        await until(pilot, lambda: app.screen.mode == "notebook" and app.screen.table.ids)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.mode == "replay")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.mode == "notebook")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.mode == "replay")
+        await pilot.press("7")
+        await until(pilot, lambda: app.screen.mode == "controls")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.mode == "queue")
+
+
+async def test_the_queue_tells_each_round_of_the_chosen_campaign_in_a_sentence(sample):
+    app = cockpit(sample)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, "queue")
+        await until(pilot, lambda: "Refused because it is slower" in screen_text(app))
+        assert "champion" in screen_text(app), "what the pane at the right says first"
+        await pilot.resize_terminal(120, 36)
+        await until(pilot, lambda: "About" in screen_text(app))
+        await until(pilot, lambda: screen_text(app).count("champion  ") == 1)
+    empty = Sample(sample.home.root.parent / "empty")
+    app = cockpit(empty)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "No campaigns yet." in screen_text(app))
+        assert "Rounds" not in screen_text(app)
