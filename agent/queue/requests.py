@@ -1,17 +1,19 @@
 """What a person asks of the queue, carried out by whichever worker sees it first: sooner, later, once more.
 
-Does not: steer a campaign that runs (`steering.py`). Invariant: every request is answered once, with a reason when
-it is refused.
+Also the end of a campaign that nobody began. Does not: steer one that runs (`steering.py`). Invariant: every request is
+answered once, with a reason when it is refused.
 """
 
 import logging
 
 from rsi.agent.policy.queueing import broken_step, retry_refusal, urgency
+from rsi.agent.policy.steering import CampaignSteering
 from rsi.agent.run.engine import EngineClient
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     CampaignEventKind,
+    CampaignState,
     HandledMark,
     Reopening,
     RequestKind,
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 def serve_queue_requests(ledger: Ledger, client: EngineClient, worker_id: str) -> None:
     """Answer what was asked of the queue and nobody answered yet."""
     for request in ledger.requests(unhandled_only=True):
+        if request.kind is RequestKind.STOP and request.campaign_id is not None:
+            _stop_waiting(ledger, client, request.campaign_id)
         if request.kind not in QUEUE_KINDS or request.campaign_id is None:
             continue
         if request.kind is RequestKind.PRIORITY:
@@ -44,6 +48,23 @@ def serve_queue_requests(ledger: Ledger, client: EngineClient, worker_id: str) -
             )
         )
         log.info("request=%d %s %s", request.id, request.kind.value, refusal or "done")
+
+
+def _stop_waiting(ledger: Ledger, client: EngineClient, campaign_id: str) -> None:
+    """End a campaign that nobody began; there may be no worker that could. One that is begun ends where it runs."""
+    is_begun = ledger.campaign_summary(campaign_id).state is not CampaignState.QUEUED
+    if is_begun or ledger.rounds(campaign_id) or not client.withdraw(campaign_id):
+        return
+    event = CampaignEvent(
+        campaign_id=campaign_id,
+        kind=CampaignEventKind.STOPPED,
+        at=utc_now(),
+        reason="a person stopped it before it began",
+    )
+    # Before the request is marked: a kill in between must not leave a campaign that nobody ends.
+    ledger.add_campaign_event(event)
+    CampaignSteering(ledger, campaign_id).close(CampaignEventKind.STOPPED.value)
+    log.info("campaign=%s stopped before it began", campaign_id)
 
 
 def _reorder(ledger: Ledger, client: EngineClient, campaign_id: str) -> str:

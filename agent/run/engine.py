@@ -98,6 +98,14 @@ class EngineClient:
 
     def assign(self, campaign_id: str, executor_id: str) -> bool:
         """Give a campaign that waits to one worker alone; False when another was quicker."""
+        return self._changed_while_waiting(campaign_id, queue_name=queue_of(executor_id))
+
+    def withdraw(self, campaign_id: str) -> bool:
+        """Take a campaign that waits out of the queue; False when it does not wait any more."""
+        return self._changed_while_waiting(campaign_id, status="CANCELLED")
+
+    def _changed_while_waiting(self, campaign_id: str, **values: str) -> bool:
+        # One statement, so that a worker cannot take it in between.
         store = self._client._sys_db
         status = store.tables.workflow_status
         with _clear_errors(), store.engine.begin() as connection:
@@ -108,7 +116,7 @@ class EngineClient:
                     status.c.status == "ENQUEUED",
                     status.c.queue_name == QUEUE,
                 )
-                .values(queue_name=queue_of(executor_id))
+                .values(**values)
             )
         return changed.rowcount == 1
 

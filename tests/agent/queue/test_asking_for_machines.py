@@ -10,8 +10,10 @@ from rsi.agent.errors import CampaignLostError
 from rsi.agent.policy.placing import fits, label_problem, wish_problem
 from rsi.agent.queue.launching import ensure_worker
 from rsi.agent.queue.liveness import this_worker
+from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.queue.standstill import standstills
 from rsi.agent.run.engine import queue_of
+from rsi.agent.store.records import CampaignState
 from rsi.sandboxes.machine.hardware import Hardware
 
 BOX = Hardware(
@@ -132,3 +134,30 @@ def test_what_the_ledger_does_not_know_ends_with_its_own_word(ledger, client, wo
     keeper = worker()
     keeper.take_waiting()
     assert taken(client, keeper) == {"c1120-none"}
+
+
+def test_one_that_nobody_began_can_be_stopped_although_nobody_may_run_it(
+    ledger, client, queue, worker, capsys
+):
+    campaign_id, other = queue("label=lab"), queue("label=lab")
+    keeper = worker()
+    assert main(["stop", campaign_id]) == 0
+    assert keeper.tick()
+    assert ledger.campaign_summary(campaign_id).state is CampaignState.STOPPED
+    assert client.waiting() == (other,)
+    assert client.under_way() == {other}
+    assert not ledger.requests(unhandled_only=True)
+    keeper.adopt()
+    assert client.waiting() == (other,), "it is not queued again"
+    assert main(["retry", campaign_id]) == 0
+    assert keeper.tick()
+    assert set(client.waiting()) == {campaign_id, other}, "a person may want it after all"
+
+
+def test_a_stop_does_not_end_what_a_worker_has_taken_meanwhile(ledger, client, queue, worker):
+    campaign_id, keeper = queue(), worker()
+    keeper.take_waiting()
+    assert main(["stop", campaign_id]) == 0
+    serve_queue_requests(ledger, client, "another")
+    assert ledger.campaign_summary(campaign_id).state is CampaignState.QUEUED, "its worker ends it"
+    assert client.under_way() == {campaign_id}
