@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rsi.evals.admission.rules.catalogue import RULES, Rule, check_added_data, check_change
 from rsi.evals.admission.rules.kernels import defined_in
 from rsi.evals.admission.rules.native import NATIVE_SUFFIXES, UNREAD
-from rsi.evals.admission.source.parsed import SOURCE
+from rsi.evals.admission.source.parsed import SOURCE, parse_tree
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileEntry, FileTree
@@ -84,6 +84,16 @@ def admit(
         for entry in candidate_tree
         if entry.path.endswith(NATIVE_SUFFIXES)
     )
+    older, newer = (
+        parse_tree(
+            {entry.path: entry.content for entry in tree},
+            first_party,
+            task.candidate.max_literal_bytes,
+            task.candidate.writable,
+            protected,
+        )
+        for tree in (base_tree, candidate_tree)
+    )
     for entry in changed:
         if _is_binary(entry):
             found.append(_finding("policy", Severity.BLOCK, entry.path, "is not UTF-8 text"))
@@ -100,6 +110,7 @@ def admit(
                 kernels=kernels,
                 protected=protected,
                 rules=rules,
+                siblings=(older, newer),
             )
         )
     if "literals" in rules:

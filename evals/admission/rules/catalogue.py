@@ -26,8 +26,10 @@ from rsi.evals.admission.rules.effects import (
 from rsi.evals.admission.rules.wording import WORDING_RULES, check_text
 from rsi.evals.admission.source import references
 from rsi.evals.admission.source.parsed import (
+    PYTHON_SUFFIXES,
     SOURCE,
     Sighting,
+    Siblings,
     SourceFile,
     parse_source,
     python_lines,
@@ -55,9 +57,6 @@ RULES: Mapping[str, Rule] = {
 """Rule families for Python files, by name; a test switches one off by leaving it out."""
 
 
-PYTHON_SUFFIXES = (".py", ".pyi")
-
-
 def check_change(
     path: str,
     before: bytes | None,
@@ -69,6 +68,7 @@ def check_change(
     kernels: frozenset[str] = frozenset(),
     protected: frozenset[str] = frozenset(),
     rules: Mapping[str, Rule] = RULES,
+    siblings: tuple[Siblings, Siblings] | None = None,
 ) -> tuple[Finding, ...]:
     """Findings that a change to one file adds.
 
@@ -82,7 +82,9 @@ def check_change(
         kernels: Functions that the native files of the candidate's tree define.
         protected: Modules of its tree that it may not change.
         rules: Rule families to apply.
+        siblings: The Python files of the base's tree and of the candidate's, from `parse_tree`; of the file alone when None.
     """
+    older, newer = siblings if siblings is not None else (Siblings(), Siblings())
     reading = _Reading(
         first_party=first_party,
         max_literal_bytes=max_literal_bytes,
@@ -91,10 +93,11 @@ def check_change(
         protected=protected,
         rules=rules,
     )
-    found = _findings(path, after, reading)
+    found = _findings(path, after, reading, newer)
     if before is None:
         return _collapsed(found)
-    known = Counter(_identity(finding, before) for finding in _findings(path, before, reading))
+    base = _findings(path, before, reading, older)
+    known = Counter(_identity(finding, before) for finding in base)
     fresh = []
     for finding in found:
         identity = _identity(finding, after)
@@ -150,7 +153,9 @@ class _Reading:
     rules: Mapping[str, Rule]
 
 
-def _findings(path: str, content: bytes, reading: _Reading) -> list[Finding]:
+def _findings(
+    path: str, content: bytes, reading: _Reading, siblings: Siblings
+) -> list[Finding]:
     text = content.decode("utf-8", errors="replace")
     found = list(check_text(path, text))
     if not path.endswith(PYTHON_SUFFIXES):
@@ -158,7 +163,7 @@ def _findings(path: str, content: bytes, reading: _Reading) -> list[Finding]:
             found.extend(native.check_native(path, text, own=reading.kernels))
         return [*found, *_data_file(path, text, reading.max_literal_bytes)]
     try:
-        file = parse_source(
+        file = siblings.files.get(path) or parse_source(
             path,
             content,
             reading.first_party,

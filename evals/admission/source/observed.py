@@ -1,15 +1,22 @@
-"""What a program observes of the world around it, followed through names: the time, its seed, its profile.
+"""What a program observes of the world around it, followed through all files: the time, its seed, its profile.
 
-Does not: run anything, or judge; `conditions.py` does. A name is followed within the function that owns it, an attribute by its
-name, a function by what it returns. Invariant: a name may hold whatever it is given anywhere in its scope.
+Does not: run anything, or judge; `conditions.py` does. Where values go says `flow.py`. Invariant: what is done to a value that
+says something about the world says it too, unless a function of the candidate's own gives something else.
 """
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from rsi.evals.admission.source.around import COMPILERS, FILE_FACTS, FILE_QUESTIONS, is_around
+from rsi.evals.admission.source.around import (
+    COMPILERS,
+    FILE_FACTS,
+    FILE_QUESTIONS,
+    HARMLESS_FACTS,
+    is_around,
+)
+from rsi.evals.admission.source.flow import Key, flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 
 
@@ -37,6 +44,11 @@ CLOCKS = re.compile(
     r"logging\.(makeLogRecord|LogRecord))$"
 )
 """Functions that say when it is. Those that start with the process, such as `time.process_time`, say how long it ran."""
+METERED = re.compile(
+    r"^(timeit\.(timeit|repeat|default_timer|Timer)|torch\.utils\.benchmark\.\w+|torch\.(autograd\.)?profiler\.\w+)"
+)
+"""Functions that say how long something took."""
+_CLOCK_MODULES = frozenset({"time", "datetime"})
 _READERS_OF_DATES = frozenset({"numpy", "pandas", "polars"})
 _NOW = frozenset({"now", "today"})
 """Texts that these libraries read as a moment."""
@@ -63,220 +75,169 @@ ORDERERS = frozenset({"builtins.enumerate", "builtins.iter", "builtins.list", "b
 MAX_ROUNDS = 12
 """Steps that a fact is followed from name to name."""
 
-Key = tuple[ast.AST | None, str]
 Facts = frozenset[Fact]
 NOTHING: Facts = frozenset()
-_OF_PARTS = frozenset({Fact.MOMENT, Fact.CHANCE, Fact.AROUND})
+_OF_CALLS = frozenset({Fact.MOMENT, Fact.AROUND, Fact.DURATION})
+"""Facts that whatever is made of what has them has too."""
+_OF_PARTS = _OF_CALLS | {Fact.CHANCE}
 """Facts that a part of what has them has too."""
-_OF_CALLS = frozenset({Fact.MOMENT, Fact.AROUND})
-"""Facts that whatever is asked of what has them has too."""
-_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Observed:
-    """Facts of one reading of a file.
+    """Facts of all files of a tree.
 
     Args:
-        file: The file.
+        files: All Python files of one tree.
     """
 
-    def __init__(self, file: SourceFile) -> None:
-        self.file = file
+    def __init__(self, files: Mapping[str, SourceFile]) -> None:
+        first = next(iter(files.values()))
+        self.flow = flow_of(first)
         self._held: dict[Key, Facts] = {}
-        self._scopes: dict[ast.Name, ast.AST | None] = {}
-        self._stored = file.kept(_names_stored)
-        pairs = list(self._pairs())
         for _ in range(MAX_ROUNDS):
             fresh = False
-            for key, value in pairs:
-                more = self.of(value) - self._held.get(key, NOTHING)
-                if more:
-                    self._held[key] = self._held.get(key, NOTHING) | more
+            for key, values in self.flow.given.items():
+                held = self._held.get(key, NOTHING)
+                more = held.union(*(self.of(file, value) for file, value in values))
+                if more != held:
+                    self._held[key] = more
                     fresh = True
             if not fresh:
                 return
 
-    def of(self, node: ast.AST) -> Facts:
+    def of(self, file: SourceFile, node: ast.AST) -> Facts:
         """What an expression says."""
         match node:
-            case ast.Constant() | ast.Lambda() | ast.Dict():
+            case ast.Constant():
                 return NOTHING
+            case ast.Lambda(body=body):
+                return self.of(file, body) & _OF_CALLS
+            case ast.Dict(keys=keys, values=values):
+                # Entries are kept by their names, where they have one.
+                unnamed = [v for k, v in zip(keys, values, strict=True) if k is None or file.text_of(k) is None]  # fmt: skip
+                return _union(self.of(file, each) for each in unnamed) & _OF_PARTS
             case ast.Name(id=name):
-                named = NOTHING if self._is_function(name) else _by_name(name)
-                return named | self._held.get((self._scope(node), name), NOTHING)
+                named = NOTHING if name in self.flow.functions else _by_name(name)
+                return named | self._of_reference(file, node) | self._kept(file, node)
             case ast.Attribute(value=value, attr=attribute):
-                own = _by_name(attribute) | self._held.get((None, f".{attribute}"), NOTHING)
-                if _is_recorded_moment(self.file, node):
+                own = _by_name(attribute) | self._of_reference(file, node) | self._kept(file, node)
+                if _is_recorded_moment(file, node):
                     own |= {Fact.MOMENT}
-                if attribute in FILE_FACTS or is_around(self.file.name_of(node) or ""):
+                if attribute in FILE_FACTS:
                     own |= {Fact.AROUND}
-                return own | (self.of(value) & _OF_PARTS)
+                return own | (self.of(file, value) & _OF_PARTS)
             case ast.Subscript(value=value, slice=key):
-                text = self.file.text_of(key)
-                fact = VARIABLES.get(text or "")
-                kept = NOTHING if text is None else self._held.get((None, f"[{text}]"), NOTHING)
-                return frozenset({fact} if fact else ()) | kept | self.of(value)
+                fact = VARIABLES.get(file.text_of(key) or "")
+                named = frozenset({fact} if fact else ())
+                return named | self._kept(file, node) | self.of(file, value)
             case ast.Call():
-                return self._of_call(node)
+                return self._of_call(file, node)
             case ast.Compare():
                 return NOTHING  # the comparison is judged where it stands
             case ast.BinOp(left=left, op=ast.Sub(), right=right):
-                return self._of_difference(left, right)
+                return self._of_difference(file, left, right)
             case ast.IfExp(body=body, orelse=other):
-                return self.of(body) | self.of(other)
-        return _union(map(self.of, ast.iter_child_nodes(node)))
+                return self.of(file, body) | self.of(file, other)
+        return _union(self.of(file, each) for each in ast.iter_child_nodes(node))
 
-    def _of_difference(self, left: ast.expr, right: ast.expr) -> Facts:
+    def _kept(self, file: SourceFile, node: ast.AST) -> Facts:
+        return _union(self._held.get(key, NOTHING) for key in self.flow.keys(file, node))
+
+    def _of_reference(self, file: SourceFile, node: ast.AST) -> Facts:
+        """Of a function that says something when somebody calls it, wherever it is handed on."""
+        found = NOTHING
+        for name in file.names_of(node):
+            if CLOCKS.match(name):
+                found |= {Fact.MOMENT}
+            elif is_around(name):
+                found |= {Fact.AROUND}
+            elif METERED.match(name):
+                found |= {Fact.DURATION}
+        return found
+
+    def _of_difference(self, file: SourceFile, left: ast.expr, right: ast.expr) -> Facts:
         """Of two moments, or of a moment and what is no constant, a duration."""
-        first, second = self.of(left), self.of(right)
+        first, second = self.of(file, left), self.of(file, right)
         if Fact.MOMENT not in first or isinstance(right, ast.Constant):
             return first | second
         return (first | second) - {Fact.MOMENT} | {Fact.DURATION}
 
-    def _of_call(self, node: ast.Call) -> Facts:
-        name = self.file.name_of(node.func)
-        if _is_clock(self.file, name or "", node):
-            return frozenset({Fact.MOMENT})
-        texts = [self.file.text_of(each) for each in node.args[:1]]
+    def _of_call(self, file: SourceFile, node: ast.Call) -> Facts:
+        for name in file.names_of(node.func):
+            if (found := self._of_known(file, name, node)) is not None:
+                return found
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        texts = [file.text_of(each) for each in node.args[:1]]
         fact = VARIABLES.get(texts[0] or "") if texts else None
-        is_lookup = isinstance(node.func, ast.Attribute) and node.func.attr in {"get", "getenv"}
-        if fact and is_lookup:
+        if fact and method in {"get", "getenv"}:
             return frozenset({fact})
-        if name in LISTERS or (
-            isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
-        ):
+        if method in LISTING_METHODS:
+            return frozenset({Fact.LISTING})
+        if method in FILE_QUESTIONS and not node.args and _may_be_file(file, node.func):
+            return frozenset({Fact.AROUND})
+        if method == "formatTime":
+            return frozenset({Fact.MOMENT})
+        returned = self._kept(file, node)
+        if self._is_own(node.func):
+            return returned
+        given = [*node.args, *(each.value for each in node.keywords)]
+        passed = _union(self.of(file, each) for each in given) & _OF_CALLS
+        match node.func:
+            case ast.Attribute(value=receiver):
+                kept = frozenset(Fact) if method in PARTS_OF_TEXT else _OF_CALLS
+                return returned | passed | (self.of(file, receiver) & kept) | (self.of(file, node.func) & _OF_CALLS)  # fmt: skip
+        return returned | passed | (self.of(file, node.func) & _OF_CALLS)
+
+    def _of_known(self, file: SourceFile, name: str, node: ast.Call) -> Facts | None:
+        """Of a call of what is imported or built in; None when its name says nothing."""
+        if _is_clock(file, name, node):
+            return frozenset({Fact.MOMENT})
+        if METERED.match(name):
+            return frozenset({Fact.DURATION})
+        if name in LISTERS:
             return frozenset({Fact.LISTING})
         if name in MAKERS:
             return frozenset({Fact.CHANCE})
-        if name is not None and is_around(name):
-            is_compiler = name == "shutil.which" and texts and texts[0] in COMPILERS
-            return NOTHING if is_compiler else frozenset({Fact.AROUND})
-        is_asked = (name or "sys.").startswith("sys.") and not node.args
-        if is_asked and getattr(node.func, "attr", "") in FILE_QUESTIONS:
+        if name in _READERS and node.args and HARMLESS_FACTS.match(file.text_of(node.args[0]) or ""):  # fmt: skip
             return frozenset({Fact.AROUND})
+        if is_around(name):
+            text = file.text_of(node.args[0]) if node.args else None
+            is_compiler = name == "shutil.which" and text in COMPILERS
+            return NOTHING if is_compiler else frozenset({Fact.AROUND})
         if _is_order_of_hashes(name, node):
             return frozenset({Fact.CHANCE})
-        if name is not None and name.removeprefix("builtins.") in KEEPING:
-            is_chance = name in {
-                "builtins.hash",
-                "builtins.repr",
-                "builtins.ascii",
-            } and not _is_number(node)
-            return _union(map(self.of, node.args)) | (
-                frozenset({Fact.CHANCE}) if is_chance else NOTHING
-            )
-        match node.func:
-            case ast.Attribute(attr="formatTime"):
+        if name == "builtins.getattr" and node.args and len(node.args) > 1:
+            is_told = file.text_of(node.args[1]) is not None
+            if not is_told and set(file.names_of(node.args[0])) & _CLOCK_MODULES:
                 return frozenset({Fact.MOMENT})
-            case ast.Name(id=own):
-                return self._held.get((None, f"{own}()"), NOTHING)
-            case ast.Attribute(value=receiver, attr=own):
-                returned = self._held.get((None, f"{own}()"), NOTHING)
-                passed = frozenset(Fact) if own in PARTS_OF_TEXT else _OF_CALLS
-                given = _union(map(self.of, node.args)) if own in _FORMATTERS else NOTHING
-                return returned | (self.of(receiver) & passed) | (given & {Fact.MOMENT})
-            case ast.Call():  # what `partial` or a decorator made of it
-                return self.of(node.func)
-        return NOTHING
+        if name.removeprefix("builtins.") in KEEPING:
+            is_chance = name in _CHANCE_CALLS and not _is_number(node)
+            chance = frozenset({Fact.CHANCE}) if is_chance else NOTHING
+            return _union(self.of(file, each) for each in node.args) | chance
+        return None
 
-    def _is_function(self, name: str) -> bool:
-        return name in self.file.module_bindings and (None, f"{name}()") in self._held
-
-    def _scope(self, node: ast.Name) -> ast.AST | None:
-        """The function that a name is local to; None for the module's own."""
-        if node not in self._scopes:
-            inner: ast.AST | None = node
-            while inner is not None and node.id not in self._stored.get(inner, ()):
-                inner = self.file.parents.get(inner)
-            self._scopes[node] = inner
-        return self._scopes[node]
-
-    def _pairs(self) -> Iterator[tuple[Key, ast.expr]]:
-        """What is given to what, in the whole file."""
-        for node in self.file.nodes:
-            match node:
-                case ast.Assign(targets=targets, value=value):
-                    for target in targets:
-                        yield from self._targets(target, value)
-                case (
-                    ast.AnnAssign(target=target, value=ast.expr() as value)
-                    | ast.AugAssign(target=target, value=value)
-                    | ast.NamedExpr(target=target, value=value)
-                    | ast.For(target=target, iter=value)
-                    | ast.comprehension(target=target, iter=value)
-                ):
-                    yield from self._targets(target, value)
-                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
-                    yield from self._targets(target, value)
-                case ast.Dict(keys=keys, values=values):
-                    for key, value in zip(keys, values, strict=True):
-                        if key is not None and (text := self.file.text_of(key)) is not None:
-                            yield (None, f"[{text}]"), value
-                case ast.Call():
-                    yield from self._given(node)
-                case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
-                    if (around := self._function_around(node)) is not None:
-                        yield (None, f"{around}()"), value
-
-    def _targets(self, target: ast.expr, value: ast.expr) -> Iterator[tuple[Key, ast.expr]]:
-        match target:
+    def _is_own(self, function: ast.expr) -> bool:
+        """Whether a call leads to functions or classes of the candidate alone."""
+        match function:
             case ast.Name(id=name):
-                yield (self._scope(target), name), value
-            case ast.Attribute(attr=attribute):
-                yield (None, f".{attribute}"), value
-            case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                same = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(parts)
-                values = value.elts if same else [value] * len(parts)  # type: ignore[attr-defined]  # `same` says so
-                for part, given in zip(parts, values, strict=True):
-                    yield from self._targets(part, given)
-
-    def _given(self, node: ast.Call) -> Iterator[tuple[Key, ast.expr]]:
-        """What a call gives to the parameters of the file's own functions, and to fields by their names."""
-        for keyword in node.keywords:
-            if keyword.arg is not None:
-                yield (None, f".{keyword.arg}"), keyword.value
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        for function in self.file.kept(_functions).get(name, ()):
-            places = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-            if isinstance(node.func, ast.Attribute) and places[:1] in (["self"], ["cls"]):
-                places = places[1:]
-            for place, value in zip(places, node.args, strict=False):
-                yield (function, place), value
-            for keyword in node.keywords:
-                if keyword.arg in places:
-                    yield (function, keyword.arg), keyword.value
-
-    def _function_around(self, node: ast.AST) -> str | None:
-        inner: ast.AST | None = node
-        while inner is not None and not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
-            inner = self.file.parents.get(inner)
-        return inner.name if inner is not None else None
+                return name in self.flow.functions or name in self.flow.classes
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
+                return name in self.flow.functions
+        return False
 
 
-def _functions(file: SourceFile) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Functions of a file by their names."""
-    found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
-    for node in file.nodes:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found.setdefault(node.name, []).append(node)
-    return found
+_READERS = frozenset({"builtins.open", "io.open", "pathlib.Path", "pathlib.PosixPath"})
+_CHANCE_CALLS = frozenset({"builtins.hash", "builtins.repr", "builtins.ascii"})
 
 
-def _names_stored(file: SourceFile) -> dict[ast.AST, frozenset[str]]:
-    """Names that each function gives a value, parameters among them."""
-    found: dict[ast.AST, frozenset[str]] = {}
-    for function in file.nodes:
-        if not isinstance(function, _Function):
-            continue
-        names = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
-        outer: set[str] = set()
-        for node in ast.walk(function):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                names.add(node.id)
-            elif isinstance(node, ast.Global | ast.Nonlocal):
-                outer.update(node.names)
-        found[function] = frozenset(names - outer)
-    return found
+def observed_of(file: SourceFile) -> Observed:
+    """What the files of the tree observe that a file belongs to, made once."""
+    return file.siblings.kept(Observed)
+
+
+def _may_be_file(file: SourceFile, function: ast.AST) -> bool:
+    names = file.names_of(function)
+    return not names or any(each.startswith("sys.") for each in names)
 
 
 def _is_number(node: ast.Call) -> bool:
@@ -325,27 +286,3 @@ def _is_recorded_moment(file: SourceFile, node: ast.Attribute) -> bool:
         case ast.Attribute(value=ast.Call(func=function), attr="elapsed"):
             return file.name_of(function) == "os.times"
     return False
-
-
-def _is_source(file: SourceFile, node: ast.Call) -> bool:
-    name = file.name_of(node.func) or ""
-    is_lister = isinstance(node.func, ast.Attribute) and node.func.attr in LISTING_METHODS
-    is_named = name in LISTERS | MAKERS | {"builtins.hash", "builtins.repr", "builtins.ascii"}
-    is_asked = isinstance(node.func, ast.Attribute) and node.func.attr in {"formatTime", *FILE_QUESTIONS}  # fmt: skip
-    return _is_clock(file, name, node) or is_lister or is_named or is_asked or _is_order_of_hashes(name, node) or is_around(name)  # fmt: skip
-
-
-def _says(file: SourceFile, node: ast.Attribute) -> bool:
-    is_fact = node.attr in FILE_FACTS or is_around(file.name_of(node) or "")
-    return is_fact or bool(_by_name(node.attr)) or _is_recorded_moment(file, node)
-
-
-def observes(file: SourceFile) -> bool:
-    """Whether a file has anything to follow, which most have not."""
-    return any(
-        (isinstance(node, ast.Name) and bool(_by_name(node.id)))
-        or (isinstance(node, ast.Attribute) and _says(file, node))
-        or (isinstance(node, ast.Constant) and node.value in VARIABLES)
-        or (isinstance(node, ast.Call) and _is_source(file, node))
-        for node in file.nodes
-    )

@@ -19,6 +19,7 @@ from rsi.evals.types import Finding, Severity
 T = TypeVar("T")
 
 SOURCE = "rules"
+PYTHON_SUFFIXES = (".py", ".pyi")
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__"}
 MODULE_LOADERS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})  # fmt: skip
 WIDE_MODULES = frozenset({"builtins", "ctypes", "importlib", "os", "shutil", "subprocess", "sys", "time"})  # fmt: skip
@@ -50,6 +51,20 @@ class Sighting(Finding):
     evidence: str
 
 
+class Siblings:
+    """The Python files of one tree by their paths, and what is made of all of them once."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, SourceFile] = {}
+        self._kept: dict[object, object] = {}
+
+    def kept(self, make: Callable[[Mapping[str, "SourceFile"]], T]) -> T:
+        """What a function makes of the files, made once; no file may be added after that."""
+        if make not in self._kept:
+            self._kept[make] = make(self.files)
+        return self._kept[make]  # type: ignore[return-value]  # what `make` gave under its own key
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One Python file of a candidate."""
@@ -64,6 +79,8 @@ class SourceFile:
     """Globs of what the task lets a run write in its own folder."""
     protected: frozenset[str] = frozenset()
     """Modules of the candidate's tree that it may not change: its entry, its tests."""
+    siblings: "Siblings" = field(default_factory=lambda: Siblings(), repr=False, compare=False)
+    """All Python files of its tree, this one among them."""
     reading: int = 0
     """Which of its meanings every name has here; a name with fewer has its last."""
     _folds: dict[int, Folded | None] = field(default_factory=dict, repr=False, compare=False)
@@ -231,6 +248,15 @@ class SourceFile:
         """
         return next(iter(_dotted(node, self._one_each, self)), None)
 
+    def names_of(self, node: ast.AST) -> tuple[str, ...]:
+        """Every dotted name that an expression may stand for, in any reading."""
+        return _dotted(node, self.meanings, self)
+
+    @cached_property
+    def module(self) -> str:
+        """Dotted name of the module that the file is."""
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
     @cached_property
     def _one_each(self) -> dict[str, tuple[str]]:
         return {name: (meant,) for name, meant in self.aliases.items()}
@@ -335,8 +361,9 @@ def parse_source(
     max_literal_bytes: int,
     writable: tuple[str, ...] = (),
     protected: frozenset[str] = frozenset(),
+    siblings: Siblings | None = None,
 ) -> SourceFile:
-    """Parse one Python file.
+    """Parse one Python file, and put it among its siblings.
 
     Raises:
         SyntaxError: It is no Python; also for bytes that are no UTF-8 and for over-deep nesting.
@@ -348,7 +375,8 @@ def parse_source(
         tree = ast.parse(text, filename=path)
     except (UnicodeDecodeError, ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error)) from error
-    return SourceFile(
+    siblings = Siblings() if siblings is None else siblings
+    file = SourceFile(
         path=path,
         text=text,
         tree=tree,
@@ -356,7 +384,32 @@ def parse_source(
         max_literal_bytes=max_literal_bytes,
         writable=writable,
         protected=protected,
+        siblings=siblings,
     )
+    siblings.files[path] = file
+    return file
+
+
+def parse_tree(
+    files: Mapping[str, bytes],
+    first_party: frozenset[str],
+    max_literal_bytes: int,
+    writable: tuple[str, ...] = (),
+    protected: frozenset[str] = frozenset(),
+) -> Siblings:
+    """All Python files of a tree that can be read; what cannot is found when it is looked at by itself."""
+    siblings = Siblings()
+    for path, content in files.items():
+        if not path.endswith(PYTHON_SUFFIXES):
+            continue
+        try:
+            file = parse_source(
+                path, content, first_party, max_literal_bytes, writable, protected, siblings
+            )
+            _ = file.meanings  # a name that stands for too many things is found here
+        except (SyntaxError, RecursionError):
+            siblings.files.pop(path, None)
+    return siblings
 
 
 def _names_in(value: ast.expr) -> set[str]:

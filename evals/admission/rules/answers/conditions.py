@@ -7,6 +7,7 @@ by what depends on the answer, not by the function that asks.
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rsi.evals.admission.source.observed import (
     FILE_TIMES,
@@ -17,7 +18,7 @@ from rsi.evals.admission.source.observed import (
     Fact,
     Facts,
     Observed,
-    observes,
+    observed_of,
 )
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.admission.source.places import Place, bound_values, place_of
@@ -60,11 +61,21 @@ def check(file: SourceFile) -> Iterator[Finding]:
             case ast.Attribute(attr=attribute) if attribute in FILE_TIMES or file.name_of(node) in AGES:  # fmt: skip
                 message = "asks how old a file is"
                 yield file.finding("clock_case", Severity.HOLD, node, message)
-    if observes(file):
-        yield from _observed(file, Observed(file))
+    yield from _observed(file, Seen(file, observed_of(file)))
 
 
-def _observed(file: SourceFile, observed: Observed) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the expressions of one file say."""
+
+    file: SourceFile
+    world: Observed
+
+    def of(self, node: ast.AST) -> Facts:
+        return self.world.of(self.file, node)
+
+
+def _observed(file: SourceFile, observed: Seen) -> Iterator[Finding]:
     for node in file.nodes:
         for test in _tests(node):
             if Fact.SEED in _asked(observed, test):
@@ -119,7 +130,7 @@ def _tests(node: ast.AST) -> Iterator[ast.expr]:
             yield from arguments
 
 
-def _asked(observed: Observed, test: ast.expr) -> Facts:
+def _asked(observed: Seen, test: ast.expr) -> Facts:
     """Facts that an expression decides by; whether something is there at all is no decision by it."""
     match test:
         case ast.Compare(left=left, comparators=others):
@@ -136,7 +147,7 @@ def _asked(observed: Observed, test: ast.expr) -> Facts:
     return observed.of(test)
 
 
-def _asks_around(observed: Observed, test: ast.expr) -> bool:
+def _asks_around(observed: Seen, test: ast.expr) -> bool:
     """Whether a side of a comparison says what is around the run; that something is there at all tells too."""
     match test:
         case ast.Compare(left=left, comparators=others):
@@ -148,7 +159,7 @@ def _asks_around(observed: Observed, test: ast.expr) -> bool:
     return False
 
 
-def _by_chance(file: SourceFile, observed: Observed, node: ast.Compare) -> Iterator[Finding]:
+def _by_chance(file: SourceFile, observed: Seen, node: ast.Compare) -> Iterator[Finding]:
     """A comparison of chance, or of how many files there are, with what stands in the source."""
     if not any(map(_is_constant, (node.left, *node.comparators))):
         return
@@ -164,7 +175,7 @@ def _by_chance(file: SourceFile, observed: Observed, node: ast.Compare) -> Itera
         yield file.finding("environment_probe", Severity.HOLD, node, message)
 
 
-def _chooses_by_duration(file: SourceFile, observed: Observed, node: ast.Compare) -> bool:
+def _chooses_by_duration(file: SourceFile, observed: Seen, node: ast.Compare) -> bool:
     """Whether a time against a number of the source becomes a value: a report that is due and a deadline are none."""
     sides = [node.left, *node.comparators]
     numbers = [each.value for each in sides if isinstance(each, ast.Constant)]
@@ -175,7 +186,7 @@ def _chooses_by_duration(file: SourceFile, observed: Observed, node: ast.Compare
     return is_kept and any(numbers) and any(Fact.DURATION in observed.of(each) for each in sides)
 
 
-def _spends_seed(observed: Observed, node: ast.AST) -> bool:
+def _spends_seed(observed: Seen, node: ast.AST) -> bool:
     """Whether the seed goes where no generator is seeded: into a setting, or into arithmetic with fractions."""
     match node:
         case ast.keyword(arg=str(name), value=value):
@@ -187,7 +198,7 @@ def _spends_seed(observed: Observed, node: ast.AST) -> bool:
     return False
 
 
-def _splits_profile(file: SourceFile, observed: Observed, node: ast.expr) -> bool:
+def _splits_profile(file: SourceFile, observed: Seen, node: ast.expr) -> bool:
     """Whether an expression tells one profile from another: by comparing its name or looking at a part of it."""
     match node:
         case ast.Compare(left=left, comparators=others):
@@ -211,7 +222,7 @@ def _is_guard(file: SourceFile, node: ast.expr) -> bool:
     return is_refusal or isinstance(outer, ast.Assert)
 
 
-def _is_plain_use(file: SourceFile, observed: Observed, node: ast.expr) -> bool:
+def _is_plain_use(file: SourceFile, observed: Seen, node: ast.expr) -> bool:
     """Whether a moment goes where honest programs put one: a name, a record, a difference, a deadline."""
     parent = file.parents.get(node)
     match parent:
@@ -242,7 +253,7 @@ def _is_nothing(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _is_plain_sum(file: SourceFile, observed: Observed, node: ast.BinOp, moment: ast.expr) -> bool:
+def _is_plain_sum(file: SourceFile, observed: Seen, node: ast.BinOp, moment: ast.expr) -> bool:
     other = node.right if node.left is moment else node.left
     match node.op:
         case ast.Sub() | ast.Add():

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from rsi.evals.admission.source.around import HARMLESS_FACTS
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.admission.source.places import JOINERS, MAKERS, MAX_VALUES, Place, place_of
 from rsi.evals.types import Finding, Severity
@@ -25,8 +26,6 @@ HOST_FOLDERS = ("/proc", "/sys", "/etc", "/root", "/home", "/work", "/var", "/us
 FROM_THE_ROOT = re.compile(r"^/\w")
 SCRATCH_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108 - names to look for, not used
 HARMLESS_DEVICES = frozenset({"/dev/null"})
-HARMLESS_FACTS = re.compile(r"^/(proc/(cpuinfo|meminfo)|sys/devices/system/(cpu|node)(/.*)?)$")
-"""What says which processor and how much memory there is."""
 TOOL_FOLDERS = ("/usr", "/opt", "/bin", "/lib", "/lib64", "/proc/self/status", "/proc/self/statm", "/proc/loadavg", "/proc/uptime", "/proc/stat", "/sys/fs/cgroup")  # fmt: skip
 """Where compilers and libraries are, and what programs ask about themselves: a person should see why."""
 FILE_CALLS = frozenset({"builtins.open", "io.open", "os.open", "io.FileIO", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "numpy.load", "numpy.memmap", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.save", "numpy.savez", "mmap.mmap", "torch.from_file", "torch.save", "os.path.join", "os.path.exists", "os.path.abspath", "os.path.realpath", "os.path.normpath", "os.path.isdir", "os.path.isfile", "os.path.lexists", "os.path.getsize", "os.stat", "os.readlink", "os.listdir", "os.scandir", "os.walk", "os.chdir", "os.makedirs", "os.mkdir", "os.remove", "os.rename", "os.replace", "glob.glob", "glob.iglob", "shutil.copy", "shutil.copyfile", "shutil.copytree", "shutil.move", "linecache.getline", "linecache.getlines", "tokenize.open", "codecs.open"})  # fmt: skip
