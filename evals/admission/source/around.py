@@ -34,6 +34,7 @@ FILE_FACTS = frozenset({"st_size", "st_blocks", "st_dev", "st_gid", "st_ino", "s
 
 HARMLESS_FACTS = re.compile(r"^/(proc/(cpuinfo|meminfo)|sys/devices/system/(cpu|node)(/.*)?)$")
 """What says which processor and how much memory there is: fine to read, telling to decide by."""
+FACTS_OF_PROCESSOR = frozenset({"/proc/cpuinfo", "/proc/meminfo"})
 FILE_QUESTIONS = frozenset({"is_block_device", "is_char_device", "is_fifo", "is_junction", "is_mount", "is_socket", "is_symlink", "isatty", "lstat", "owner", "samefile", "stat"})  # fmt: skip
 """Methods of paths and files that ask the system who owns what, and of what kind it is."""
 

@@ -23,6 +23,10 @@ Function = _Def | ast.Lambda
 _Assigning = ast.AnnAssign | ast.AugAssign | ast.NamedExpr
 
 
+class Entry(ast.Subscript):
+    """What stands at one place of rows that are unpacked; it is not in the source."""
+
+
 class Flow:
     """What every name, field, entry, parameter and function of some files may hold.
 
@@ -90,6 +94,7 @@ class Flow:
                 yield None, f"[{text}]"
             case ast.Subscript(value=base):
                 yield from ((owner, f"{name}{ANY_ENTRY}") for owner, name in self.keys(file, base))
+                yield from self.keys(file, base)  # what was put in by a method
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
                 yield None, f"{name}()"
 
@@ -250,10 +255,19 @@ def _owner(file: SourceFile, node: ast.AST) -> ast.AST | None:
 
 
 def _unpacked(parts: list[ast.expr], value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """`a, b = x, y` one by one; of `a, b = f()` each may be anything that f gives."""
+    """`a, b = x, y` one by one; of `a, b = f()` what stands at their places in whatever f gives."""
     if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(parts):
-        return zip(parts, value.elts, strict=True)
-    return ((part, value) for part in parts)
+        yield from zip(parts, value.elts, strict=True)
+        return
+    is_sure = True
+    for index, part in enumerate(parts):
+        is_sure = is_sure and not isinstance(part, ast.Starred)
+        yield part, _entry(value, index) if is_sure else value
+
+
+def _entry(value: ast.expr, index: int) -> Entry:
+    made = Entry(value=value, slice=ast.Constant(value=index), ctx=ast.Load())
+    return ast.copy_location(made, value)
 
 
 def _parameters(function: Function) -> list[str]:

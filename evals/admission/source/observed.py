@@ -11,12 +11,12 @@ from enum import Enum
 
 from rsi.evals.admission.source.around import (
     COMPILERS,
+    FACTS_OF_PROCESSOR,
     FILE_FACTS,
     FILE_QUESTIONS,
-    HARMLESS_FACTS,
     is_around,
 )
-from rsi.evals.admission.source.flow import Key, flow_of
+from rsi.evals.admission.source.flow import Entry, Given, Key, flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 
 
@@ -94,9 +94,14 @@ class Observed:
         first = next(iter(files.values()))
         self.flow = flow_of(first)
         self._held: dict[Key, Facts] = {}
+        # What the task's own files observe is what a candidate is given.
+        given = {
+            key: [(file, each) for file, each in values if file.module not in file.protected]
+            for key, values in self.flow.given.items()
+        }
         for _ in range(MAX_ROUNDS):
             fresh = False
-            for key, values in self.flow.given.items():
+            for key, values in given.items():
                 held = self._held.get(key, NOTHING)
                 more = held.union(*(self.of(file, value) for file, value in values))
                 if more != held:
@@ -126,12 +131,16 @@ class Observed:
                 if attribute in FILE_FACTS:
                     own |= {Fact.AROUND}
                 return own | (self.of(file, value) & _OF_PARTS)
+            case Entry(value=value, slice=ast.Constant(value=int(index))) if (rows := self._rows(file, value)):  # fmt: skip
+                return _union(self._of_entry(*row, index) for row in rows)
             case ast.Subscript(value=value, slice=key):
                 fact = VARIABLES.get(file.text_of(key) or "")
                 named = frozenset({fact} if fact else ())
                 return named | self._kept(file, node) | self.of(file, value)
             case ast.Call():
                 return self._of_call(file, node)
+            case ast.ListComp(elt=each) | ast.SetComp(elt=each) | ast.GeneratorExp(elt=each):
+                return self.of(file, each)
             case ast.Compare():
                 return NOTHING  # the comparison is judged where it stands
             case ast.BinOp(left=left, op=ast.Sub(), right=right):
@@ -142,6 +151,17 @@ class Observed:
 
     def _kept(self, file: SourceFile, node: ast.AST) -> Facts:
         return _union(self._held.get(key, NOTHING) for key in self.flow.keys(file, node))
+
+    def _rows(self, file: SourceFile, node: ast.expr) -> list[Given]:
+        """What a table of rows may hold; nothing when it holds no rows."""
+        values = self.flow.values(file, node)
+        return values if any(isinstance(each, ast.Tuple) for _, each in values) else []
+
+    def _of_entry(self, file: SourceFile, row: ast.expr, index: int) -> Facts:
+        match row:
+            case ast.Tuple(elts=parts) if -len(parts) <= index < len(parts) and not any(isinstance(each, ast.Starred) for each in parts):  # fmt: skip
+                return self.of(file, parts[index])
+        return self.of(file, row)
 
     def _of_reference(self, file: SourceFile, node: ast.AST) -> Facts:
         """Of a function that says something when somebody calls it, wherever it is handed on."""
@@ -198,7 +218,7 @@ class Observed:
             return frozenset({Fact.LISTING})
         if name in MAKERS:
             return frozenset({Fact.CHANCE})
-        if name in _READERS and node.args and HARMLESS_FACTS.match(file.text_of(node.args[0]) or ""):  # fmt: skip
+        if name in _READERS and node.args and (file.text_of(node.args[0]) or "") in FACTS_OF_PROCESSOR:  # fmt: skip
             return frozenset({Fact.AROUND})
         if is_around(name):
             text = file.text_of(node.args[0]) if node.args else None

@@ -37,6 +37,8 @@ LOOKUPS = frozenset({"get", "pop", "setdefault", "__getitem__"})
 UNIT = 1000
 """From here on a constant factor of a moment is a change of its unit."""
 AGES = frozenset({"os.path.getmtime", "os.path.getctime", "os.path.getatime"})
+PROCESSOR = re.compile(r"^(avx|amx|sse|fma|f16c|bf16|neon|asimd|sve|vnni|mmx)\w*$", re.IGNORECASE)
+"""What a processor can do, by which programs choose their kernels."""
 BY_SEED, BY_TIME = "another path for some seeds", "decides by what time it is"
 BY_AROUND = "decides by what is around the run, not by what it was given"
 BY_PROFILE = "another path for one profile; what differs belongs into a table of settings"
@@ -150,6 +152,8 @@ def _asked(observed: Seen, test: ast.expr) -> Facts:
 def _asks_around(observed: Seen, test: ast.expr) -> bool:
     """Whether a side of a comparison says what is around the run; that something is there at all tells too."""
     match test:
+        case ast.Compare(left=ast.Constant(value=str(word)), ops=[ast.In() | ast.NotIn()]) if PROCESSOR.match(word):  # fmt: skip
+            return False
         case ast.Compare(left=left, comparators=others):
             return any(Fact.AROUND in observed.of(each) for each in (left, *others))
         case ast.BoolOp(values=values):
@@ -246,7 +250,9 @@ def _is_plain_use(file: SourceFile, observed: Seen, node: ast.expr) -> bool:
             return value is node
         case ast.Dict(keys=keys):
             return node not in keys
-    return not isinstance(parent, ast.If | ast.While | ast.Assert | ast.Match | ast.UnaryOp | ast.comprehension)  # fmt: skip
+        case ast.comprehension(ifs=tests):
+            return node not in tests
+    return not isinstance(parent, ast.If | ast.While | ast.Assert | ast.Match | ast.UnaryOp)
 
 
 def _is_nothing(node: ast.expr) -> bool:
