@@ -7,10 +7,16 @@ not admitted, a HOLD finding means that a person looks before any promotion.
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from rsi.evals.admission.rules.catalogue import RULES, Rule, check_added_data, check_change
+from rsi.evals.admission.rules.catalogue import (
+    RULES,
+    Rule,
+    added_conditions,
+    check_added_data,
+    check_change,
+)
 from rsi.evals.admission.rules.kernels import defined_in
 from rsi.evals.admission.rules.native import NATIVE_SUFFIXES, UNREAD
-from rsi.evals.admission.source.parsed import SOURCE, parse_tree
+from rsi.evals.admission.source.parsed import SOURCE, Siblings
 from rsi.evals.types import Finding, Severity
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import FileEntry, FileTree
@@ -85,7 +91,7 @@ def admit(
         if entry.path.endswith(NATIVE_SUFFIXES)
     )
     older, newer = (
-        parse_tree(
+        Siblings(
             {entry.path: entry.content for entry in tree},
             first_party,
             task.candidate.max_literal_bytes,
@@ -113,6 +119,10 @@ def admit(
                 siblings=(older, newer),
             )
         )
+    if "conditions" in rules:
+        # What an unchanged file decides by may come from a changed one.
+        same = [path for path in newer.files if path in before and before[path] == after[path]]
+        found.extend(each for path in same for each in added_conditions(path, older, newer))
     if "literals" in rules:
         found.extend(_data_findings(task, before, after, changed, first_party))
     if any(each.message == UNREAD for each in found) and _is_native(task):

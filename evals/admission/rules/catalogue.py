@@ -28,8 +28,8 @@ from rsi.evals.admission.source import references
 from rsi.evals.admission.source.parsed import (
     PYTHON_SUFFIXES,
     SOURCE,
-    Sighting,
     Siblings,
+    Sighting,
     SourceFile,
     parse_source,
     python_lines,
@@ -67,8 +67,8 @@ def check_change(
     writable: tuple[str, ...] = (),
     kernels: frozenset[str] = frozenset(),
     protected: frozenset[str] = frozenset(),
+    siblings: tuple[Siblings, Siblings],
     rules: Mapping[str, Rule] = RULES,
-    siblings: tuple[Siblings, Siblings] | None = None,
 ) -> tuple[Finding, ...]:
     """Findings that a change to one file adds.
 
@@ -82,9 +82,9 @@ def check_change(
         kernels: Functions that the native files of the candidate's tree define.
         protected: Modules of its tree that it may not change.
         rules: Rule families to apply.
-        siblings: The Python files of the base's tree and of the candidate's, from `parse_tree`; of the file alone when None.
+        siblings: The Python files of the base's tree and of the candidate's.
     """
-    older, newer = siblings if siblings is not None else (Siblings(), Siblings())
+    older, newer = siblings
     reading = _Reading(
         first_party=first_party,
         max_literal_bytes=max_literal_bytes,
@@ -106,6 +106,14 @@ def check_change(
         else:
             fresh.append(finding)
     return _collapsed(fresh)
+
+
+def added_conditions(path: str, older: Siblings, newer: Siblings) -> Iterator[Finding]:
+    """What a file that did not change decides by since others did."""
+    found = list(conditions.check(newer.files[path]))
+    if found and path in older.files:
+        known = Counter(conditions.check(older.files[path]))
+        yield from _collapsed(list((Counter(found) - known).elements()))
 
 
 def check_added_data(
@@ -153,9 +161,7 @@ class _Reading:
     rules: Mapping[str, Rule]
 
 
-def _findings(
-    path: str, content: bytes, reading: _Reading, siblings: Siblings
-) -> list[Finding]:
+def _findings(path: str, content: bytes, reading: _Reading, siblings: Siblings) -> list[Finding]:
     text = content.decode("utf-8", errors="replace")
     found = list(check_text(path, text))
     if not path.endswith(PYTHON_SUFFIXES):

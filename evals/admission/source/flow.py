@@ -201,9 +201,9 @@ class Flow:
                 yield from (((None, f".{field}"), value) for field, value in zip(fields, node.args, strict=False))  # fmt: skip
         for argument in node.args:  # a function that is handed over is given what stands beside it
             handed = [argument] if isinstance(argument, ast.Lambda) else self.functions.get(argument.id, ()) if isinstance(argument, ast.Name) else ()  # fmt: skip
-            for function in handed:
-                for parameter in _parameters(function):
-                    yield from (((function, parameter), other) for other in node.args if other is not argument)  # fmt: skip
+            for function_given in handed:
+                for parameter in _parameters(function_given):
+                    yield from (((function_given, parameter), other) for other in node.args if other is not argument)  # fmt: skip
         match node.func:
             case ast.Attribute(value=base, attr=method) if method in FILLERS:
                 yield from ((key, each) for key in self.keys(file, base) for each in node.args)

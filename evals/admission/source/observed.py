@@ -94,14 +94,9 @@ class Observed:
         first = next(iter(files.values()))
         self.flow = flow_of(first)
         self._held: dict[Key, Facts] = {}
-        # What the task's own files observe is what a candidate is given.
-        given = {
-            key: [(file, each) for file, each in values if file.module not in file.protected]
-            for key, values in self.flow.given.items()
-        }
         for _ in range(MAX_ROUNDS):
             fresh = False
-            for key, values in given.items():
+            for key, values in self.flow.given.items():
                 held = self._held.get(key, NOTHING)
                 more = held.union(*(self.of(file, value) for file, value in values))
                 if more != held:

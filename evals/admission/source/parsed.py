@@ -9,8 +9,9 @@ import builtins
 import textwrap
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from rsi.evals.admission.source.folding import Folded, fold_text
@@ -52,14 +53,40 @@ class Sighting(Finding):
 
 
 class Siblings:
-    """The Python files of one tree by their paths, and what is made of all of them once."""
+    """The Python files of one tree that a candidate may change, and what is made of all of them once.
 
-    def __init__(self) -> None:
-        self.files: dict[str, SourceFile] = {}
+    Args:
+        contents: Content by path.
+        first_party: As of a `SourceFile`, as are the others.
+    """
+
+    def __init__(
+        self,
+        contents: Mapping[str, bytes],
+        first_party: frozenset[str],
+        max_literal_bytes: int,
+        writable: tuple[str, ...] = (),
+        protected: frozenset[str] = frozenset(),
+    ) -> None:
+        self._contents = contents
+        self._rules = (first_party, max_literal_bytes, writable, protected)
         self._kept: dict[object, object] = {}
 
+    @cached_property
+    def files(self) -> dict[str, "SourceFile"]:
+        """Those that can be read; what cannot is found when it is looked at by itself."""
+        found = {}
+        for path, content in self._contents.items():
+            module = path.removesuffix(".py").replace("/", ".")
+            if path.endswith(PYTHON_SUFFIXES) and module not in self._rules[-1]:
+                with suppress(SyntaxError, RecursionError):
+                    file = parse_source(path, content, *self._rules, siblings=self)
+                    _ = file.meanings  # a name that stands for too many things is found here
+                    found[path] = file
+        return found
+
     def kept(self, make: Callable[[Mapping[str, "SourceFile"]], T]) -> T:
-        """What a function makes of the files, made once; no file may be added after that."""
+        """What a function makes of the files, made once."""
         if make not in self._kept:
             self._kept[make] = make(self.files)
         return self._kept[make]  # type: ignore[return-value]  # what `make` gave under its own key
@@ -72,6 +99,8 @@ class SourceFile:
     path: str
     text: str
     tree: ast.Module
+    siblings: Siblings = field(repr=False, compare=False)
+    """The Python files of its tree, this one among them."""
     first_party: frozenset[str]
     """Top-level module and package names of the candidate's own tree."""
     max_literal_bytes: int = 8192
@@ -79,8 +108,6 @@ class SourceFile:
     """Globs of what the task lets a run write in its own folder."""
     protected: frozenset[str] = frozenset()
     """Modules of the candidate's tree that it may not change: its entry, its tests."""
-    siblings: "Siblings" = field(default_factory=lambda: Siblings(), repr=False, compare=False)
-    """All Python files of its tree, this one among them."""
     reading: int = 0
     """Which of its meanings every name has here; a name with fewer has its last."""
     _folds: dict[int, Folded | None] = field(default_factory=dict, repr=False, compare=False)
@@ -363,7 +390,7 @@ def parse_source(
     protected: frozenset[str] = frozenset(),
     siblings: Siblings | None = None,
 ) -> SourceFile:
-    """Parse one Python file, and put it among its siblings.
+    """Parse one Python file; it is alone where it has no siblings.
 
     Raises:
         SyntaxError: It is no Python; also for bytes that are no UTF-8 and for over-deep nesting.
@@ -372,10 +399,11 @@ def parse_source(
         text = content.decode(
             "utf-8-sig"
         )  # a mark of the byte order at the start is none of its text
-        tree = ast.parse(text, filename=path)
+        tree = _parsed(text)
     except (UnicodeDecodeError, ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error)) from error
-    siblings = Siblings() if siblings is None else siblings
+    is_alone = siblings is None
+    siblings = siblings or Siblings({}, first_party, max_literal_bytes, writable, protected)
     file = SourceFile(
         path=path,
         text=text,
@@ -386,30 +414,15 @@ def parse_source(
         protected=protected,
         siblings=siblings,
     )
-    siblings.files[path] = file
+    if is_alone:
+        siblings.files[path] = file
     return file
 
 
-def parse_tree(
-    files: Mapping[str, bytes],
-    first_party: frozenset[str],
-    max_literal_bytes: int,
-    writable: tuple[str, ...] = (),
-    protected: frozenset[str] = frozenset(),
-) -> Siblings:
-    """All Python files of a tree that can be read; what cannot is found when it is looked at by itself."""
-    siblings = Siblings()
-    for path, content in files.items():
-        if not path.endswith(PYTHON_SUFFIXES):
-            continue
-        try:
-            file = parse_source(
-                path, content, first_party, max_literal_bytes, writable, protected, siblings
-            )
-            _ = file.meanings  # a name that stands for too many things is found here
-        except (SyntaxError, RecursionError):
-            siblings.files.pop(path, None)
-    return siblings
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> ast.Module:
+    """The tree of a text, the same for the base's file and for the candidate's that did not change."""
+    return ast.parse(text)
 
 
 def _names_in(value: ast.expr) -> set[str]:
