@@ -7,6 +7,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 
 PATH_CLASSES = ("pathlib.Path.", "pathlib.PosixPath.", "pathlib.PurePath.")
@@ -154,29 +155,5 @@ def _tables(file: SourceFile, node: ast.expr) -> list[ast.Dict]:
     """Dictionaries that an expression may be: itself, what its name is given, or the default of a parameter."""
     if isinstance(node, ast.Dict):
         return [node]
-    if not isinstance(node, ast.Name):
-        return []
-    values = [*file.assignments.get(node.id, []), *defaults_of(file, node.id)]
-    return [each for each in values if isinstance(each, ast.Dict)]
-
-
-def defaults_of(file: SourceFile, name: str) -> list[ast.expr]:
-    """Default values of every parameter of a name, anywhere in the file."""
-    return file.kept(_defaults).get(name, [])
-
-
-def _defaults(file: SourceFile) -> Mapping[str, list[ast.expr]]:
-    found: dict[str, list[ast.expr]] = {}
-    for node in file.nodes:
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        places = [*node.args.posonlyargs, *node.args.args]
-        late = places[len(places) - len(node.args.defaults) :]
-        pairs = [
-            *zip(late, node.args.defaults, strict=True),
-            *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
-        ]
-        for parameter, default in pairs:
-            if default is not None:
-                found.setdefault(parameter.arg, []).append(default)
-    return found
+    values = flow_of(file).values(file, node)
+    return [each for _, each in values if isinstance(each, ast.Dict)]

@@ -1,15 +1,14 @@
 """Where a path expression leads: the out folder, a fresh temporary folder, the candidate's own source, or elsewhere.
 
-Does not: run anything. Names are followed through assignments, `with`, parameters and the file's own functions, each once;
-what cannot be told is unknown. Invariant: of several things that an expression may be the worst counts.
+Does not: run anything. Values are followed by `flow.py`, each once; what cannot be told is unknown. Invariant: of several things that an expression may be the worst counts.
 """
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from enum import IntEnum
 
-from rsi.evals.admission.source.calls import defaults_of
+from rsi.evals.admission.source.flow import Key, flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 
 
@@ -54,7 +53,7 @@ MAX_VALUES = 40
 """Values of one name that are followed; what has more is unknown."""
 
 
-_Seen = dict[str, Place]
+_Seen = dict[Key, Place]
 """What each name was found to be in one question; what is still being followed counts as nothing."""
 
 
@@ -83,12 +82,12 @@ def _place(file: SourceFile, node: ast.AST, seen: _Seen, depth: int) -> Place:
             return Place.OWN
         case ast.Name(id=known):
             return _of_variable(file, node, known, seen, depth)
-        case ast.Attribute(value=value, attr=attribute):
-            return _of_attribute(file, value, attribute, seen, depth)
+        case ast.Attribute(attr=attribute):
+            return _of_attribute(file, node, attribute, seen, depth)
         case ast.Subscript(value=value, slice=key):
             if file.name_of(value) == "os.environ":
                 return _of_variable_of_environment(file.text_of(key))
-            return inner(value)
+            return _of_entry(file, node, seen, depth)
         case ast.BinOp(left=left, op=ast.Div() | ast.Add() | ast.Mod(), right=right):
             return _joined(file, inner(left), [right])
         case ast.JoinedStr(values=[first, *rest]):
@@ -103,6 +102,13 @@ def _place(file: SourceFile, node: ast.AST, seen: _Seen, depth: int) -> Place:
         case ast.NamedExpr(value=value) | ast.Starred(value=value) | ast.Await(value=value):
             return inner(value)
     return Place.UNKNOWN
+
+
+def _of_entry(file: SourceFile, node: ast.Subscript, seen: _Seen, depth: int) -> Place:
+    """Of an entry by its name where the source has one, else of what it is taken from."""
+    if (text := file.text_of(node.slice)) is not None:
+        return _of_given(file, node, f"[{text}]", Place.UNKNOWN, seen, depth)
+    return _place(file, node.value, seen, depth + 1)
 
 
 def _of_text(text: str) -> Place:
@@ -160,172 +166,38 @@ def _of_call(file: SourceFile, node: ast.Call, seen: _Seen, depth: int) -> Place
     if isinstance(node.func, ast.Attribute) and node.func.attr == "open":
         return Place.STREAM
     if isinstance(node.func, ast.Name):
-        return _returned(file, node.func.id, seen, depth)
+        return _of_given(file, node, f"{node.func.id}()", Place.UNKNOWN, seen, depth)
     return Place.UNKNOWN
 
 
 def _of_attribute(
-    file: SourceFile, value: ast.expr, attribute: str, seen: _Seen, depth: int
+    file: SourceFile, node: ast.Attribute, attribute: str, seen: _Seen, depth: int
 ) -> Place:
     if attribute in KEEPERS:
-        return _place(file, value, seen, depth + 1)
-    key = f".{attribute}"
-    if key in seen:
-        return seen[key]
-    seen[key] = Place.STREAM
-    values = file.kept(_attributes).get(attribute, [])
-    found = [_place(file, each, seen, depth + 1) for each in values]
-    if attribute in file.kept(_returns):
-        found.append(_returned(file, attribute, seen, depth))
+        return _place(file, node.value, seen, depth + 1)
     unsaid = Place.OUT if OUT_NAME.match(attribute) else Place.UNKNOWN
-    seen[key] = max(found, default=unsaid)
-    return seen[key]
+    return _of_given(file, node, f".{attribute}", unsaid, seen, depth)
 
 
 def _of_variable(file: SourceFile, node: ast.Name, known: str, seen: _Seen, depth: int) -> Place:
-    if known in seen:
-        return seen[known]
-    seen[known] = Place.STREAM
-    values = [*file.kept(bound_values).get(known, []), *defaults_of(file, known)]
-    function = parameter_of(file, node)
-    if function is not None:
-        values = [*defaults_of(file, known), *_given(file, function, known)]
+    unsaid = Place.OUT if OUT_NAME.match(known) else _handle(known)
+    return _of_given(file, node, known, unsaid, seen, depth)
+
+
+def _of_given(
+    file: SourceFile, node: ast.AST, known: str, unsaid: Place, seen: _Seen, depth: int
+) -> Place:
+    """The worst of what an expression is given anywhere."""
+    key = (flow_of(file).scope(file, node) if isinstance(node, ast.Name) else None, known)
+    if key in seen:
+        return seen[key]
+    values = flow_of(file).values(file, node)
     if len(values) > MAX_VALUES:
         return Place.UNKNOWN
-    found = [_place(file, each, seen, depth + 1) for each in values]
-    unsaid = Place.OUT if OUT_NAME.match(known) else _handle(known)
-    seen[known] = max(found, default=unsaid)
-    return seen[known]
+    seen[key] = Place.STREAM
+    seen[key] = max((_place(*each, seen, depth + 1) for each in values), default=unsaid)
+    return seen[key]
 
 
 def _handle(known: str) -> Place:
     return Place.STREAM if HANDLE_NAME.match(known) else Place.UNKNOWN
-
-
-def parameter_of(file: SourceFile, node: ast.Name) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The innermost function around a name that has it as a parameter and gives it no other value."""
-    inner: ast.AST = node
-    while (outer := file.parents.get(inner)) is not None:
-        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
-            parameters, stored = file.kept(_names_of_functions)[outer]
-            if node.id in parameters:
-                return None if node.id in stored else outer
-        inner = outer
-    return None
-
-
-def _names_of_functions(
-    file: SourceFile,
-) -> dict[ast.AST, tuple[frozenset[str], frozenset[str]]]:
-    """Parameters of each function, and the names that it gives a value."""
-    return {
-        function: (
-            frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)),
-            frozenset(
-                each.id
-                for each in ast.walk(function)
-                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-            ),
-        )
-        for function in file.nodes
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-
-
-def _given(
-    file: SourceFile, function: ast.FunctionDef | ast.AsyncFunctionDef, known: str
-) -> list[ast.expr]:
-    """What the file's own calls of a function give for a parameter."""
-    places = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-    found: list[ast.expr] = []
-    for call in file.kept(_calls_by_name).get(function.name, []):
-        found += [each.value for each in call.keywords if each.arg == known]
-        if known in places:
-            is_bound = isinstance(call.func, ast.Attribute) and places[0] in {"self", "cls"}
-            index = places.index(known) - is_bound
-            if 0 <= index < len(call.args):
-                found.append(call.args[index])
-    return found
-
-
-def _returned(file: SourceFile, function: str, seen: _Seen, depth: int) -> Place:
-    """What a function of the file returns; unknown when it has none of that name."""
-    key = f"{function}()"
-    if key not in seen:
-        seen[key] = Place.STREAM
-        values = file.kept(_returns).get(function, [])
-        seen[key] = max(
-            (_place(file, each, seen, depth + 1) for each in values), default=Place.UNKNOWN
-        )
-    return seen[key]
-
-
-def bound_values(file: SourceFile) -> Mapping[str, list[ast.expr]]:
-    """Every expression that a plain name is given: by assignment, `with`, `for` or `:=`."""
-    found: dict[str, list[ast.expr]] = {}
-    for target, value in _pairs(file):
-        for each, given in _unpacked(target, value):
-            if isinstance(each, ast.Name):
-                found.setdefault(each.id, []).append(given)
-    return found
-
-
-def _attributes(file: SourceFile) -> Mapping[str, list[ast.expr]]:
-    """Every expression that an attribute is given."""
-    found: dict[str, list[ast.expr]] = {}
-    for target, value in _pairs(file):
-        for each, given in _unpacked(target, value):
-            if isinstance(each, ast.Attribute):
-                found.setdefault(each.attr, []).append(given)
-    for node in file.nodes:  # fields of a dataclass get theirs by name
-        if isinstance(node, ast.keyword) and node.arg is not None and node.arg not in found:
-            found[node.arg] = [node.value]
-    return found
-
-
-def _pairs(file: SourceFile) -> Iterator[tuple[ast.expr, ast.expr]]:
-    for node in file.nodes:
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                yield from ((target, value) for target in targets)
-            case (
-                ast.AnnAssign(target=target, value=ast.expr() as value)
-                | ast.NamedExpr(target=target, value=value)
-                | ast.For(target=target, iter=value)
-            ):
-                yield target, value
-            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
-                yield target, value
-
-
-def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """`a, b = x, y` one by one; of `a, b = f()` each may be anything that f gives."""
-    if not isinstance(target, ast.Tuple | ast.List):
-        yield target, value
-        return
-    values = value.elts if isinstance(value, ast.Tuple | ast.List) else [value] * len(target.elts)
-    for each, given in zip(target.elts, values, strict=False):
-        yield from _unpacked(each, given)
-
-
-def _calls_by_name(file: SourceFile) -> Mapping[str, list[ast.Call]]:
-    found: dict[str, list[ast.Call]] = {}
-    for node in file.nodes:
-        match node:
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-                found.setdefault(name, []).append(node)
-    return found
-
-
-def _returns(file: SourceFile) -> Mapping[str, list[ast.expr]]:
-    """Function name to what its return and yield statements give."""
-    found: dict[str, list[ast.expr]] = {}
-    for node in file.nodes:
-        if not isinstance(node, ast.Return | ast.Yield) or node.value is None:
-            continue
-        outer: ast.AST | None = node
-        while outer is not None and not isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
-            outer = file.parents.get(outer)
-        if outer is not None:
-            found.setdefault(outer.name, []).append(node.value)
-    return found

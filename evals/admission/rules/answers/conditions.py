@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.observed import (
     FILE_TIMES,
     KEEPING,
@@ -21,7 +22,7 @@ from rsi.evals.admission.source.observed import (
     observed_of,
 )
 from rsi.evals.admission.source.parsed import SourceFile
-from rsi.evals.admission.source.places import Place, bound_values, place_of
+from rsi.evals.admission.source.places import Place, place_of
 from rsi.evals.types import Finding, Severity
 
 MACHINE = frozenset({"os.cpu_count", "os.sched_getaffinity", "os.process_cpu_count", "multiprocessing.cpu_count"})  # fmt: skip
@@ -314,10 +315,9 @@ def _is_metered(file: SourceFile, node: ast.AST) -> bool:
 
 def _is_set_by_constant(file: SourceFile, node: ast.expr) -> bool:
     """Whether an expression is a limit that is so many seconds from some moment on, and no budget that was given."""
-    values = file.kept(bound_values).get(node.id, []) if isinstance(node, ast.Name) else []
-    return any(
-        isinstance(each, ast.BinOp) and _is_metered(file, each) and _is_constant(each.right)
-        for each in values
+    return isinstance(node, ast.Name) and any(
+        isinstance(each, ast.BinOp) and _is_metered(other, each) and _is_constant(each.right)
+        for other, each in flow_of(file).values(file, node)
     )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from rsi.evals.admission.source.around import HARMLESS_FACTS
+from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.admission.source.places import JOINERS, MAKERS, MAX_VALUES, Place, place_of
 from rsi.evals.types import Finding, Severity
@@ -101,11 +102,15 @@ def _is_harmless(file: SourceFile, node: ast.AST) -> bool:
 
 def _sources(file: SourceFile, node: ast.AST) -> Iterator[ast.AST]:
     """The parts of an expression, with what its names are given."""
-    for each in ast.walk(node):
-        yield each
-        if isinstance(each, ast.Name):
-            for value in file.assignments.get(each.id, [])[:MAX_VALUES]:
-                yield from ast.walk(value)
+    waiting: list[tuple[SourceFile, ast.AST]] = [(file, node)]
+    seen: set[ast.AST] = set()
+    while waiting and len(seen) < MAX_VALUES:
+        inside, whole = waiting.pop()
+        for each in ast.walk(whole):
+            yield each
+            if isinstance(each, ast.Name) and each not in seen:
+                seen.add(each)
+                waiting += flow_of(inside).values(inside, each)
 
 
 def _opened(
