@@ -6,7 +6,7 @@ handed on in any way that Python has reaches whoever gets it; what nobody can fo
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from rsi.evals.admission.source.parsed import SourceFile
@@ -77,9 +77,10 @@ class Flow:
             if isinstance(node, Function)
         }
 
-    def values(self, file: SourceFile, node: ast.AST) -> list[Given]:
+    def values(self, file: SourceFile, node: ast.AST) -> Sequence[Given]:
         """What an expression may be, one step back; nothing when it is given nothing that stands in the source."""
-        return [each for key in self.keys(file, node) for each in self.given.get(key, ())]
+        found = [values for key in self.keys(file, node) if (values := self.given.get(key))]
+        return found[0] if len(found) == 1 else [each for values in found for each in values]
 
     def keys(self, file: SourceFile, node: ast.AST) -> Iterator[Key]:
         """Under which keys an expression is kept."""

@@ -6,7 +6,7 @@ says something about the world says it too, unless a function of the candidate's
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from rsi.evals.admission.source.around import (
@@ -147,7 +147,7 @@ class Observed:
     def _kept(self, file: SourceFile, node: ast.AST) -> Facts:
         return _union(self._held.get(key, NOTHING) for key in self.flow.keys(file, node))
 
-    def _rows(self, file: SourceFile, node: ast.expr) -> list[Given]:
+    def _rows(self, file: SourceFile, node: ast.expr) -> Sequence[Given]:
         """What a table of rows may hold; nothing when it holds no rows."""
         values = self.flow.values(file, node)
         return values if any(isinstance(each, ast.Tuple) for _, each in values) else []

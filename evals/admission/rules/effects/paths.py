@@ -110,7 +110,7 @@ def _sources(file: SourceFile, node: ast.AST) -> Iterator[ast.AST]:
             yield each
             if isinstance(each, ast.Name) and each not in seen:
                 seen.add(each)
-                waiting += flow_of(inside).values(inside, each)
+                waiting += flow_of(inside).values(inside, each)[:MAX_VALUES]
 
 
 def _opened(
