@@ -52,6 +52,10 @@ class Sighting(Finding):
     evidence: str
 
 
+DEEPEST = 150
+"""Expressions within each other in a file whose values are followed; what is deeper is looked at by itself."""
+
+
 class Siblings:
     """The Python files of one tree that a candidate may change, and what is made of all of them once.
 
@@ -82,7 +86,8 @@ class Siblings:
                 with suppress(SyntaxError, RecursionError):
                     file = parse_source(path, content, *self._rules, siblings=self)
                     _ = file.meanings  # a name that stands for too many things is found here
-                    found[path] = file
+                    if _depth(file.tree) <= DEEPEST:
+                        found[path] = file
         return found
 
     def kept(self, make: Callable[[Mapping[str, "SourceFile"]], T]) -> T:
@@ -423,6 +428,15 @@ def parse_source(
 def _parsed(text: str) -> ast.Module:
     """The tree of a text, the same for the base's file and for the candidate's that did not change."""
     return ast.parse(text)
+
+
+def _depth(tree: ast.AST) -> int:
+    """How deep the deepest node lies."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def _names_in(value: ast.expr) -> set[str]:
