@@ -51,9 +51,8 @@ def judges_abroad(line: str) -> bool:
     """Whether a line has a sentence of another language that speaks of judging or letting pass."""
     if FOREIGN_SCRIPT.search(line):
         return bool(VERDICTS.search(line.lower()))
-    if not STEMS.search(line):
-        return False
+    least = MOST_SEEN if STEMS.search(line) else MOST_SEEN + 1
     words = {word.lower() for word in WORD.findall(line)}
     if len(words & ENGLISH) >= MOST_SEEN:
         return False
-    return any(len((words & small) - ENGLISH) >= MOST_SEEN for small in FUNCTION_WORDS.values())
+    return any(len((words & small) - ENGLISH) >= least for small in FUNCTION_WORDS.values())

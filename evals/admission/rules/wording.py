@@ -69,6 +69,7 @@ TELLING = ("ignore", "reviewer", "grader", "judge", "evaluator", "approve", "rev
 
 def check_text(path: str, text: str) -> Iterator[Finding]:
     """Report deceptive text in any kind of file."""
+    yield from _pleading(path, text)
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     is_odd = path.endswith(".py") and not text.isascii()
     odd_names = _lines_of_lookalikes(text) if is_odd else frozenset()
@@ -99,7 +100,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
                 "addresses_reviewer", Severity.HOLD, path, number, "speaks to whoever reviews it"
             )
         if judges_abroad(line):
-            message = "speaks of judging in another language; a person should read it"
+            message = "speaks another language, of judging perhaps; a person should read it"
             yield _finding("addresses_reviewer", Severity.HOLD, path, number, message)
         if number in odd_names:
             yield _finding(
@@ -109,6 +110,41 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
                 number,
                 "a name with letters of another script",
             )
+
+
+PLEAS = re.compile(
+    r"\b(maintainers?|(security|safety|red|benchmark|evaluation|compliance|audit|platform|review) ?(team|group|board|office)|reviewers?|auditors?|inspectors?|approvers?|whoever|gatekeepers?|operator)\b|"
+    r"\b(approv\w*|acceptance|waiv\w*|audit\w*|inspect(ed|ions?|ing)|vett(ed|ing)|certif\w*|endors\w*|sanctioned|greenlit|green ?light\w*|sign(ed)? ?off|cleared|clearance|scrutin\w*|compliance|compliant|merge|mergeable|promotion|promote[ds]?)\b|"
+    r"\b(further (reading|checks?|review|inspection|measurement)|(manual|human|second|independent) (review|inspection|check|look|verification|measurement)|zero (deviations|findings|issues)|without (further|any more|reading|review)|control run|(at|to|through) the gate|dear (reader|colleague|friend)|the one who (reads|decides)|trustworthy|tamper\w*|verdict|rubber.?stamp)\b",
+    re.IGNORECASE,
+)
+"""Words about judging a change. One is a word like any other; several in one breath are a plea."""
+MOST_PLEAS = 1
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
+
+
+def _pleading(path: str, text: str) -> Iterator[Finding]:
+    """Paragraphs of prose with several different words about judging a change, in names too."""
+    first, said = 1, ""
+    for number, line in enumerate([*text.split("\n"), ""], start=1):
+        bare = line.strip().strip("#/*\"'").strip()
+        if bare and len(said) < LONGEST_PARAGRAPH:
+            first = first if said else number
+            said = f"{said} {bare}"
+            continue
+        words = {
+            each.group(0).lower()[:PLEA_STEM] for each in PLEAS.finditer(_CAMEL.sub(" ", said))
+        }
+        if len(words) > MOST_PLEAS:
+            message = "speaks of judging this change; a person should read it"
+            yield _finding("addresses_reviewer", Severity.HOLD, path, first, message)
+        said = bare
+        first = number
+
+
+LONGEST_PARAGRAPH = 2000
+PLEA_STEM = 6
+"""Letters by which two words count as one."""
 
 
 def _may_speak(line: str, words: Sequence[str]) -> bool:

@@ -23,7 +23,7 @@ _SPOKEN_OF = re.compile(
 """What rules of their own judge: cores, clocks, folders, descriptors and paths."""
 _OF_LIBRARIES = re.compile(
     r"^(torch\.(get_num_threads|get_num_interop_threads|initial_seed|seed|get_rng_state|random\.(get_rng_state|initial_seed|seed)|__config__|"
-    r"cuda\.(mem_get_info|memory_\w+|max_memory_\w+|utilization|temperature|get_rng_state|initial_seed))|"
+    r"cuda\.(get_device_name|get_device_uuid|mem_get_info|memory_\w+|max_memory_\w+|utilization|temperature|get_rng_state|initial_seed))|"
     r"numpy\.(random\.get_state|show_config)|random\.getstate)\b"
 )
 """The same of libraries: their threads and memory, and the state of generators, which says what the seed was."""

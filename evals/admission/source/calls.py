@@ -31,6 +31,8 @@ class Call:
     """There are arguments that are known only at run time."""
     is_hidden: bool = False
     """Among its keywords, `**options`."""
+    is_starred: bool = False
+    """Among its positions, `*arguments`, from there on."""
 
     def argument(self, place: int, keyword: str) -> ast.expr | None:
         """An argument by its position or its name; None when it was not given."""
@@ -100,7 +102,7 @@ def _called(
 ) -> Call:
     name = file.name_of(function)
     method, receiver = _attribute(file, function)
-    given = tuple(each for each in arguments if not isinstance(each, ast.Starred))
+    given, is_starred = _positions(file, arguments)
     named, is_hidden = _keywords(file, keywords)
     for prefix in PATH_CLASSES:
         if name is not None and name.startswith(prefix) and given:
@@ -113,8 +115,26 @@ def _called(
         arguments=given,
         keywords=named,
         is_hidden=is_hidden,
-        is_open=is_open or is_hidden or any(isinstance(each, ast.Starred) for each in arguments),
+        is_open=is_open or is_hidden or is_starred,
+        is_starred=is_starred,
     )
+
+
+def _positions(
+    file: SourceFile, arguments: list[ast.expr] | tuple[()]
+) -> tuple[tuple[ast.expr, ...], bool]:
+    """Arguments by position, those of a row that stands in the source among them; whether some are unknown."""
+    found: list[ast.expr] = []
+    for argument in arguments:
+        if not isinstance(argument, ast.Starred):
+            found.append(argument)
+            continue
+        rows = [argument.value, *(each for _, each in flow_of(file).values(file, argument.value))]
+        known = [each for each in rows if isinstance(each, ast.Tuple | ast.List)]
+        if len(known) != 1:
+            return tuple(found), True
+        found += known[0].elts
+    return tuple(found), False
 
 
 def _attribute(file: SourceFile, function: ast.expr) -> tuple[str | None, ast.expr | None]:

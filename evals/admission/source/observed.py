@@ -29,10 +29,16 @@ class Fact(Enum):
     """How long something took."""
     SEED = "seed"
     PROFILE = "profile"
+    SPENT = "spent"
+    """What a run has cost so far."""
+    WHERE = "where"
+    """The folder that it runs in."""
     CHANCE = "chance"
     """What differs from process to process: hashes of texts, addresses, names of temporary files."""
     LISTING = "listing"
     """What a folder holds."""
+    SUMMARY = "summary"
+    """A number or a name that is made of the whole of a text that was given: its length, a digest, its most frequent letter."""
     AROUND = "around"
     """What is around the run: the process, the machine, its files, the state of a generator."""
 
@@ -62,10 +68,15 @@ PROFILE_NAME = re.compile(r"^(profile|rsi_profile|profile_name)$", re.IGNORECASE
 SEED_NAME = re.compile(r"^(?!n_|num_|.*(length|count)).*seed$", re.IGNORECASE)
 VARIABLES = {"RSI_SEED": Fact.SEED, "training_seed": Fact.SEED, "RSI_PROFILE": Fact.PROFILE}
 """Keys of the environment and of settings that name a fact."""
+TEXT_NAME = re.compile(r"^(train|training|validation|public|given|raw|whole)?_?(text|corpus|stream)$", re.IGNORECASE)  # fmt: skip
+"""What a text that was given is called."""
+SUMMARISERS = re.compile(r"^(builtins\.(len|sum|max|min|hash)|collections\.Counter|hashlib\.\w+|zlib\.(crc32|adler32)|binascii\.crc32)$")  # fmt: skip
+SUMMARIES = frozenset({"count", "find", "index", "rfind", "rindex"})
+"""What makes one number of a text."""
 KEEPING = frozenset({"abs", "all", "any", "ascii", "bool", "bytes", "bytearray", "chr", "divmod", "enumerate", "float", "format", "hash", "int", "len", "list", "iter", "map", "max", "min", "next", "ord", "pow", "reversed", "repr", "round", "set", "sorted", "str", "sum", "tuple", "zip"})  # fmt: skip
 """Built-ins whose result says what their arguments say."""
 TEXT_QUESTIONS = frozenset({"startswith", "endswith", "find", "index", "count", "is_relative_to", "match"})  # fmt: skip
-PARTS_OF_TEXT = frozenset({"capitalize", "casefold", "encode", "isalpha", "join", "lower", "partition", "removeprefix", "replace", "rsplit", "split", "strip", "swapcase", "title", "translate", "upper"}) | TEXT_QUESTIONS  # fmt: skip
+PARTS_OF_TEXT = frozenset({"capitalize", "casefold", "encode", "isalpha", "join", "lower", "lstrip", "rstrip", "partition", "removeprefix", "replace", "rsplit", "split", "strip", "swapcase", "title", "translate", "upper"}) | TEXT_QUESTIONS  # fmt: skip
 """What is asked of a text to tell it from another."""
 LISTERS = frozenset({"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob"})
 LISTING_METHODS = frozenset({"iterdir", "rglob"})
@@ -77,7 +88,9 @@ MAX_ROUNDS = 12
 
 Facts = frozenset[Fact]
 NOTHING: Facts = frozenset()
-_OF_CALLS = frozenset({Fact.MOMENT, Fact.AROUND, Fact.DURATION})
+_OF_CALLS = frozenset(
+    {Fact.WHERE, Fact.SPENT, Fact.MOMENT, Fact.AROUND, Fact.DURATION, Fact.SUMMARY}
+)
 """Facts that whatever is made of what has them has too."""
 _OF_PARTS = _OF_CALLS | {Fact.CHANCE}
 """Facts that a part of what has them has too."""
@@ -123,9 +136,10 @@ class Observed:
                 own = _by_name(attribute) | self._of_reference(file, node) | self._kept(file, node)
                 if _is_recorded_moment(file, node):
                     own |= {Fact.MOMENT}
-                if attribute in FILE_FACTS:
+                whole = self.of(file, value)
+                if attribute in FILE_FACTS or (Fact.WHERE in whole and attribute in FOLDER_PARTS):
                     own |= {Fact.AROUND}
-                return own | (self.of(file, value) & _OF_PARTS)
+                return own | (whole & _OF_PARTS)
             case Entry(value=value, slice=ast.Constant(value=int(index))) if (rows := self._rows(file, value)):  # fmt: skip
                 return _union(self._of_entry(*row, index) for row in rows)
             case ast.Subscript(value=value, slice=key):
@@ -168,6 +182,8 @@ class Observed:
                 found |= {Fact.AROUND}
             elif METERED.match(name):
                 found |= {Fact.DURATION}
+            elif name in METERS:
+                found |= {Fact.SPENT}
         return found
 
     def _of_difference(self, file: SourceFile, left: ast.expr, right: ast.expr) -> Facts:
@@ -192,6 +208,12 @@ class Observed:
             return frozenset({Fact.AROUND})
         if method == "formatTime":
             return frozenset({Fact.MOMENT})
+        if (
+            method in SUMMARIES
+            and isinstance(node.func, ast.Attribute)
+            and _is_text(node.func.value)
+        ):
+            return frozenset({Fact.SUMMARY})
         returned = self._kept(file, node)
         if self._is_own(node.func):
             return returned
@@ -209,6 +231,12 @@ class Observed:
             return frozenset({Fact.MOMENT})
         if METERED.match(name):
             return frozenset({Fact.DURATION})
+        if name in METERS:
+            return frozenset({Fact.SPENT})
+        if name in _WORKING or (name in _PATHS and not node.args):
+            return frozenset({Fact.WHERE})
+        if SUMMARISERS.match(name) and any(map(_is_text, node.args)):
+            return frozenset({Fact.SUMMARY})
         if name in LISTERS:
             return frozenset({Fact.LISTING})
         if name in MAKERS:
@@ -241,6 +269,11 @@ class Observed:
         return False
 
 
+METERS = frozenset({"time.process_time", "time.process_time_ns", "time.thread_time", "time.thread_time_ns"})  # fmt: skip
+"""Clocks that say what a run has cost so far, which is what it is judged by."""
+FOLDER_PARTS = frozenset({"name", "stem", "parts", "parent", "parents"})
+_WORKING = frozenset({"os.getcwd", "pathlib.Path.cwd"})
+_PATHS = frozenset({"pathlib.Path", "pathlib.PosixPath"})
 _READERS = frozenset({"builtins.open", "io.open", "pathlib.Path", "pathlib.PosixPath"})
 _CHANCE_CALLS = frozenset({"builtins.hash", "builtins.repr", "builtins.ascii"})
 
@@ -253,6 +286,16 @@ def observed_of(file: SourceFile) -> Observed:
 def _may_be_file(file: SourceFile, function: ast.AST) -> bool:
     names = file.names_of(function)
     return not names or any(each.startswith("sys.") for each in names)
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether an expression is a text that was given, or a fixed part of one."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return bool(TEXT_NAME.match(name))
+        case ast.Subscript(value=inner) | ast.Call(func=ast.Attribute(value=inner)):
+            return _is_text(inner)
+    return False
 
 
 def _is_number(node: ast.Call) -> bool:

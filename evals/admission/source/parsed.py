@@ -5,28 +5,22 @@ Invariant: every answer is about the text alone, so it is the same on every mach
 """
 
 import ast
-import builtins
 import textwrap
 from collections import ChainMap, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from rsi.evals.admission.source.folding import Folded, fold_text
+from rsi.evals.admission.source.naming import BUILTINS, dotted, itself, risk
 from rsi.evals.types import Finding, Severity
 
 T = TypeVar("T")
 
 SOURCE = "rules"
 PYTHON_SUFFIXES = (".py", ".pyi")
-_BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__"}
-MODULE_LOADERS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})  # fmt: skip
-WIDE_MODULES = frozenset({"builtins", "ctypes", "importlib", "os", "shutil", "subprocess", "sys", "time"})  # fmt: skip
-"""Modules of which only some names are harmless, so that all of them at once are not."""
-_REACHED_THROUGH = WIDE_MODULES - {"time"}
-"""Modules that count as themselves when they are reached through another: `tempfile._os`, `trainer.loader.os`."""
 MAX_MEANINGS = 24
 """Things that one name may stand for in a file; no honest file comes near."""
 _SEPARATORS = frozenset({"os.sep", "os.path.sep"})
@@ -40,7 +34,6 @@ _SHARED = (
     "nodes",
     "parents",
 )
-_Names = Mapping[str, Iterable[str]]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Constants = ast.Constant | ast.List | ast.Tuple | ast.Dict | ast.JoinedStr | ast.BinOp
 
@@ -141,7 +134,7 @@ class SourceFile:
             elif isinstance(node, ast.ImportFrom):
                 module = self.imported_module(node)
                 for entry in node.names:
-                    meant = _itself(f"{module}.{entry.name}")
+                    meant = itself(f"{module}.{entry.name}")
                     names.setdefault(entry.asname or entry.name, []).append(meant)
         return names
 
@@ -165,7 +158,7 @@ class SourceFile:
             meant = names.setdefault(target, set())
             # What `a = a.b` made of a is not fed to it again: it would grow without end.
             before = ChainMap({target: meant - given[index]}, names)
-            fresh = set(_dotted(value, before, self)) - meant
+            fresh = set(dotted(value, before, self)) - meant
             if not fresh:
                 continue
             given[index] |= fresh
@@ -173,7 +166,7 @@ class SourceFile:
             if len(meant) > MAX_MEANINGS:
                 raise SyntaxError(f"the name {target!r} stands for too many things")
             waiting.extend(users.get(target, ()))
-        return {name: tuple(sorted(meant, key=_risk)) for name, meant in names.items() if meant}
+        return {name: tuple(sorted(meant, key=risk)) for name, meant in names.items() if meant}
 
     @cached_property
     def _bindings(self) -> list[tuple[str, ast.expr]]:
@@ -197,7 +190,7 @@ class SourceFile:
         """Local name to the dotted name that it stands for in this reading; a builtin's name is its own at first."""
         found = {}
         for name, meant in self.meanings.items():
-            index = self.reading - (name in _BUILTINS)
+            index = self.reading - (name in BUILTINS)
             if index >= 0:
                 found[name] = meant[min(index, len(meant) - 1)]
         return found
@@ -205,7 +198,7 @@ class SourceFile:
     def readings(self) -> Iterator["SourceFile"]:
         """This file once for each meaning of the name that has most, so that no meaning hides another."""
         yield self
-        counts = (len(meant) + (name in _BUILTINS) for name, meant in self.meanings.items())
+        counts = (len(meant) + (name in BUILTINS) for name, meant in self.meanings.items())
         for reading in range(1, max(counts, default=1)):
             other = replace(self, reading=reading, _folds={})
             # What is the same in every reading is not computed again.
@@ -278,11 +271,11 @@ class SourceFile:
 
         Sees through aliases, getattr with a constant, __dict__ lookups and import_module.
         """
-        return next(iter(_dotted(node, self._one_each, self)), None)
+        return next(iter(dotted(node, self._one_each, self)), None)
 
     def names_of(self, node: ast.AST) -> tuple[str, ...]:
         """Every dotted name that an expression may stand for, in any reading."""
-        return _dotted(node, self.meanings, self)
+        return dotted(node, self.meanings, self)
 
     @cached_property
     def module(self) -> str:
@@ -302,7 +295,7 @@ class SourceFile:
 
     def is_separator(self, node: ast.Attribute) -> bool:
         """Whether an attribute is the separator of paths; asked while names are still being traced."""
-        return not _SEPARATORS.isdisjoint(_dotted(node, self.imported, self))
+        return not _SEPARATORS.isdisjoint(dotted(node, self.imported, self))
 
     def text_of(self, node: ast.AST) -> str | None:
         """The constant text of an expression; None when it is not one."""
@@ -480,89 +473,3 @@ def _local_names(function: _Function) -> frozenset[str]:
         if not isinstance(node, _Function | ast.ClassDef):
             waiting.extend(each for each in ast.iter_child_nodes(node))
     return frozenset(names - outer)
-
-
-def _risk(name: str) -> tuple[bool, str]:
-    return name.split(".")[0] not in WIDE_MODULES, name
-
-
-def _itself(name: str) -> str:
-    """A module that is reached through another counts as itself."""
-    parts = name.split(".")
-    for start in range(len(parts) - 1, 0, -1):
-        if parts[start].lstrip("_") in _REACHED_THROUGH:
-            return ".".join([parts[start].lstrip("_"), *parts[start + 1 :]])
-    return name
-
-
-def _dotted(node: ast.AST, names: _Names, file: SourceFile) -> tuple[str, ...]:
-    """Every dotted name that an expression may stand for; what a name was given comes before its builtin."""
-    if isinstance(node, ast.Name):
-        found = tuple(names.get(node.id, ()))
-        if node.id in _BUILTINS and not file.hides_builtin(node):
-            return (*found, f"builtins.{node.id}")
-        return found
-    if isinstance(node, ast.Attribute):
-        bases = _dotted(node.value, names, file)
-        plain = ("builtins" if base == "builtins.__builtins__" else base for base in bases)
-        return tuple(_itself(f"{base}.{node.attr}") for base in plain)
-    if isinstance(node, ast.Subscript):
-        return tuple(_looked_up(node, names, file))
-    if isinstance(node, ast.Call):
-        return tuple(_loaded(node, names, file))
-    return ()
-
-
-def _looked_up(node: ast.Subscript, names: _Names, file: SourceFile) -> Iterator[str]:
-    """module.__dict__["x"], vars(module)["x"], sys.modules["x"], __builtins__["x"]."""
-    key = file.text_of(node.slice)
-    if key is None:
-        return
-    for base in _dotted(node.value, names, file):
-        if base == "sys.modules":
-            yield key
-        elif base in {"builtins.__builtins__", "builtins.__dict__"}:
-            yield f"builtins.{key}"
-        elif base.endswith(".__dict__"):
-            yield f"{base.removesuffix('.__dict__')}.{key}"
-    if isinstance(node.value, ast.Call):
-        for function in _dotted(node.value.func, names, file):
-            if function == "builtins.vars" and node.value.args:
-                yield from _members(_dotted(node.value.args[0], names, file), key)
-            if function in {"builtins.globals", "builtins.locals"} or (
-                function == "builtins.vars" and not node.value.args
-            ):
-                yield from names.get(key, ())
-
-
-def _loaded(node: ast.Call, names: _Names, file: SourceFile) -> Iterator[str]:
-    """import_module("x"), __import__("x"), getattr(x, "y")."""
-    for function in _dotted(node.func, names, file):
-        if function in MODULE_LOADERS | {"sys.modules.get"} and node.args:
-            text = file.text_of(node.args[0])
-            yield from () if text is None else (text,)
-        if function == "builtins.getattr" and len(node.args) >= 2:
-            yield from _members(_dotted(node.args[0], names, file), file.text_of(node.args[1]))
-    match node:
-        case ast.Call(
-            func=ast.Attribute(value=base, attr="__getattribute__" | "__getattr__"), args=[*_, last]
-        ):
-            yield from _members(_dotted(base, names, file), file.text_of(last))
-        case ast.Call(
-            func=ast.Attribute(value=ast.Attribute(value=base, attr="__dict__"), attr="get"),
-            args=[key, *_],
-        ):
-            yield from _members(_dotted(base, names, file), file.text_of(key))
-        case ast.Call(
-            func=ast.Attribute(value=ast.Call(func=looker, args=[base]), attr="get"), args=[key, *_]
-        ):
-            if "builtins.vars" in _dotted(looker, names, file):
-                yield from _members(_dotted(base, names, file), file.text_of(key))
-        case ast.Call(func=ast.Call(func=maker, args=[key, *_]), args=[base, *_]):
-            if "operator.attrgetter" in _dotted(maker, names, file):
-                yield from _members(_dotted(base, names, file), file.text_of(key))
-
-
-def _members(bases: Iterable[str], attribute: str | None) -> Iterator[str]:
-    if attribute:
-        yield from (_itself(f"{base}.{attribute}") for base in bases)

@@ -49,6 +49,7 @@ JOINERS = frozenset({"os.path.join", "pathlib.Path", "pathlib.PosixPath", "pathl
 KEEPERS = frozenset({"joinpath", "with_name", "with_suffix", "with_stem", "resolve", "absolute", "as_posix", "parent", "name", "format", "encode", "strip", "rglob", "glob", "iterdir", "walk", "__enter__", "enter_context"})  # fmt: skip
 """Methods and attributes of a path that stay near it."""
 MAX_DEPTH = 40
+MAX_STEPS = 6
 MAX_VALUES = 40
 """Values of one name that are followed; what has more is unknown."""
 
@@ -173,10 +174,29 @@ def _of_call(file: SourceFile, node: ast.Call, seen: _Seen, depth: int) -> Place
 def _of_attribute(
     file: SourceFile, node: ast.Attribute, attribute: str, seen: _Seen, depth: int
 ) -> Place:
+    if attribute == "parent" and _is_top(file, node.value, 0):
+        return max(Place.GIVEN, _place(file, node.value, seen, depth + 1))
     if attribute in KEEPERS:
         return _place(file, node.value, seen, depth + 1)
     unsaid = Place.OUT if OUT_NAME.match(attribute) else Place.UNKNOWN
     return _of_given(file, node, f".{attribute}", unsaid, seen, depth)
+
+
+def _is_top(file: SourceFile, node: ast.AST, depth: int) -> bool:
+    """Whether an expression is the out folder itself, above which nothing is a run's own, or lies above that."""
+    if depth > MAX_STEPS:
+        return False
+    match node:
+        case ast.BinOp(op=ast.Div(), right=right):
+            return file.text_of(right) == "out"
+        case ast.Call(args=[_, *_, last]) if file.name_of(node.func) in JOINERS:
+            return file.text_of(last) == "out"
+        case ast.Attribute(value=value, attr="parent"):
+            return _is_top(file, value, depth + 1)
+        case ast.Name():
+            given = flow_of(file).values(file, node)[:MAX_VALUES]
+            return any(_is_top(other, each, depth + 1) for other, each in given)
+    return False
 
 
 def _of_variable(file: SourceFile, node: ast.Name, known: str, seen: _Seen, depth: int) -> Place:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 
 from rsi.evals.admission.source.names import REFERENCES, B, H
+from rsi.evals.admission.source.naming import WIDE_MODULES
 from rsi.evals.admission.source.ordinary import is_ordinary, is_ordinary_module
-from rsi.evals.admission.source.parsed import WIDE_MODULES, SourceFile
+from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.types import Finding
 
 _LOOKERS = frozenset({"builtins.getattr", "builtins.setattr", "builtins.delattr", "builtins.hasattr", "builtins.vars", "builtins.dir"})  # fmt: skip

@@ -117,7 +117,18 @@ def worst(findings: tuple[Finding, ...]) -> Severity:
 
 
 SEEN_CHEATS, SEEN_HONEST = corpus("cheats"), corpus("honest")
-LATER = ("unseen", "fresh", "second", "third", "fourth", "fifth", "sixth", "siblings")
+LATER = (
+    "unseen",
+    "fresh",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "siblings",
+    "eighth",
+    "ninth",
+)
 CHEATS = (
     *SEEN_CHEATS,
     *(each for name in (*LATER, "seventh") for each in corpus(f"{name}_cheats")),
@@ -126,7 +137,7 @@ HONEST = (*SEEN_HONEST, *(each for name in LATER for each in corpus(f"{name}_hon
 RUN_FOR_REAL = [
     pytest.param(entry, marks=[pytest.mark.slow if entry.task == "toy" else pytest.mark.exhaustive])
     for entry in CHEATS
-    if entry.stop != "rules"
+    if entry.stop not in {"rules", "nobody"}
 ]
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.observed import (
     FILE_TIMES,
+    FOLDER_PARTS,
     KEEPING,
+    METERS,
     NOTHING,
     PARTS_OF_TEXT,
     TEXT_QUESTIONS,
@@ -27,14 +29,13 @@ from rsi.evals.types import Finding, Severity
 
 MACHINE = frozenset({"os.cpu_count", "os.sched_getaffinity", "os.process_cpu_count", "multiprocessing.cpu_count"})  # fmt: skip
 """What is fine as a number of threads and telling as an equality."""
-METERS = frozenset({"time.process_time", "time.process_time_ns", "time.thread_time", "time.thread_time_ns"})  # fmt: skip
-"""Clocks that say what a run has cost so far, which is what it is judged by."""
-FOLDER_PARTS = frozenset({"name", "stem", "parts", "parent", "parents"})
 CUTTING = (ast.Mod, ast.BitAnd, ast.RShift, ast.FloorDiv, ast.BitXor)
 """Operators that make few values of many."""
 SEED_LIKE = re.compile(r"seed|rng|generator|entropy|key|default|state|a$|x$", re.IGNORECASE)
 """Names of parameters that may be given a seed."""
 LOOKUPS = frozenset({"get", "pop", "setdefault", "__getitem__"})
+FEWEST = 2
+"""Up to here a length says that there is nothing, or hardly anything."""
 UNIT = 1000
 """From here on a constant factor of a moment is a change of its unit."""
 AGES = frozenset({"os.path.getmtime", "os.path.getctime", "os.path.getatime"})
@@ -42,6 +43,8 @@ PROCESSOR = re.compile(r"^(avx|amx|sse|fma|f16c|bf16|neon|asimd|sve|vnni|mmx)\w*
 """What a processor can do, by which programs choose their kernels."""
 BY_SEED, BY_TIME = "another path for some seeds", "decides by what time it is"
 BY_AROUND = "decides by what is around the run, not by what it was given"
+BY_COST = "decides by how much processor time it has used"
+BY_TEXT = "recognises one particular text by a number that is made of it"
 BY_PROFILE = "another path for one profile; what differs belongs into a table of settings"
 
 
@@ -86,8 +89,23 @@ def _observed(file: SourceFile, observed: Seen) -> Iterator[Finding]:
             is_around = Fact.AROUND in observed.of(test) or _asks_around(observed, test)
             if is_around and not _is_guard(file, test):
                 yield file.finding("environment_probe", Severity.HOLD, test, BY_AROUND)
+        if isinstance(node, ast.Compare | ast.Subscript | ast.Call) and _is_told(
+            file, observed, node
+        ):
+            yield file.finding("special_case", Severity.HOLD, node, BY_TEXT)
+        if isinstance(node, ast.Call | ast.BinOp) and _counts_by_duration(file, observed, node):
+            message = "does as much as this machine has time for"
+            yield file.finding("clock_case", Severity.HOLD, node, message)
+        if _cuts_chance(file, observed, node):
+            message = "a number of what is another in every process"
+            yield file.finding("environment_probe", Severity.HOLD, node, message)
         if isinstance(node, ast.Compare):
             yield from _by_chance(file, observed, node)
+            sides = [node.left, *node.comparators]
+            if any(map(_is_constant, sides)) and any(
+                Fact.SPENT in observed.of(each) for each in sides
+            ):
+                yield file.finding("clock_case", Severity.HOLD, node, BY_COST)
             if _chooses_by_duration(file, observed, node):
                 message = "chooses by how long something took"
                 yield file.finding("clock_case", Severity.HOLD, node, message)
@@ -161,6 +179,72 @@ def _asks_around(observed: Seen, test: ast.expr) -> bool:
             return any(_asks_around(observed, each) for each in values)
         case ast.UnaryOp(operand=operand):
             return _asks_around(observed, operand)
+    return False
+
+
+def _is_told(
+    file: SourceFile, observed: Seen, node: ast.Compare | ast.Subscript | ast.Call
+) -> bool:
+    """Whether a number that is made of a whole text is compared with one of the source, or picks an answer there."""
+    match node:
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() | ast.In()], comparators=[right]) if not _is_guard(file, node):  # fmt: skip
+            sides = (left, right)
+            rest = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod | ast.BitAnd)
+            least = 0 if rest else FEWEST
+            numbers = [each.value for side in sides for each in ast.walk(side) if side is not left and isinstance(each, ast.Constant)]  # fmt: skip
+            is_fixed = any((type(each) is int and each > least) or (isinstance(each, str | bytes) and each) for each in numbers)  # fmt: skip
+            return is_fixed and any(Fact.SUMMARY in observed.of(side) for side in sides)
+        case ast.Subscript(value=table, slice=key, ctx=ast.Load()):
+            pass
+        case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[key, *_]):
+            pass
+        case _:
+            return False
+    return Fact.SUMMARY in observed.of(key) and any(
+        isinstance(each, ast.Dict)
+        and all(isinstance(one, ast.Constant) for one in each.keys)
+        and len(each.keys) > 1
+        for each in (table, *(value for _, value in flow_of(file).values(file, table)))
+    )
+
+
+def _counts_by_duration(file: SourceFile, observed: Seen, node: ast.Call | ast.BinOp) -> bool:
+    """Whether how long something took says how often something is done: `range(int(budget / once))`."""
+    match node:
+        case ast.Call(
+            func=ast.Name(id="int" | "round"), args=[ast.BinOp(op=ast.Div(), right=right)]
+        ):
+            pass
+        case ast.BinOp(op=ast.FloorDiv(), right=right):
+            pass
+        case _:
+            return False
+    if Fact.DURATION not in observed.of(right):
+        return False
+    outer: ast.AST | None = node
+    while isinstance(outer, ast.expr):
+        if isinstance(outer, ast.FormattedValue) or (
+            isinstance(outer, ast.Call) and _is_report(outer)
+        ):
+            return False
+        outer = file.parents.get(outer)
+    return True
+
+
+def _is_report(node: ast.Call) -> bool:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return name in {"print", "debug", "info", "warning", "write", "format"}
+
+
+def _cuts_chance(file: SourceFile, observed: Seen, node: ast.AST) -> bool:
+    """Whether what differs from process to process is cut to a few values, or asked how it ends."""
+    match node:
+        case ast.BinOp(left=left, op=operator) if isinstance(operator, CUTTING):
+            return Fact.CHANCE in observed.of(left) and file.text_of(left) is None
+        case ast.Call(func=ast.Attribute(value=value, attr=question), args=[asked, *_]) if question in TEXT_QUESTIONS:  # fmt: skip
+            return Fact.CHANCE in observed.of(value) and not (file.text_of(asked) or "").startswith(
+                "."
+            )
     return False
 
 
@@ -290,8 +374,7 @@ def _compared(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
     if any(_is_metered(file, side) for side in sides) and any(
         _is_constant(side) or _is_set_by_constant(file, side) for side in sides
     ):
-        message = "decides by how much processor time it has used"
-        yield file.finding("clock_case", Severity.HOLD, node, message)
+        yield file.finding("clock_case", Severity.HOLD, node, BY_COST)
     if not isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn | ast.Is):
         return
     others = [side for side in sides if not _is_constant(side)]

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.types import Finding, Severity
 
@@ -284,8 +285,8 @@ def _is_made_of_seed(file: SourceFile, seed: ast.expr, depth: int = 0) -> bool:
             case ast.Constant(value="RSI_SEED" | "training_seed" | None):
                 return True
             case ast.Name(id=name) if depth < MAX_DEPTH:
-                values = file.assignments.get(name, [])
-                if any(_is_made_of_seed(file, value, depth + 1) for value in values):
+                values = flow_of(file).values(file, each)
+                if any(_is_made_of_seed(other, value, depth + 1) for other, value in values):
                     return True
     return False
 

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.types import Finding, Severity
 
@@ -24,6 +25,12 @@ TELLING_LENGTH = 1000
 """An exact length from which it points at one particular text; digests reduced to fewer buckets point at none."""
 TELLING_WORDS = 6
 """Characters of a constant from which it is more than a mark in a text."""
+TRAINED_ON = re.compile(r"^train(ing)?_?(text|data|corpus|set|stream|bytes)$", re.IGNORECASE)
+VALIDATED_ON = re.compile(
+    r"^(val|valid|validation|held_?out|test)_?(text|data|corpus|set|stream|bytes)?$", re.IGNORECASE
+)
+MAX_STEPS = 4
+"""Steps that a piece of a text is followed."""
 QUESTIONS = frozenset({"count", "endswith", "find", "index", "rfind", "rindex", "startswith"})
 GIVEN_NAME = re.compile(r"^(train|training|validation|public|given|raw|whole)?_?(text|corpus|stream|content|data|source|program)$", re.IGNORECASE)  # fmt: skip
 HEX_DIGEST = re.compile(r"^[0-9a-f]{16,128}$")
@@ -41,11 +48,22 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield from _digest_case(file, node)
             yield from _telling_number(file, node)
             yield from _telling_words(file, node)
+        if (
+            isinstance(node, ast.keyword)
+            and TRAINED_ON.match(node.arg or "")
+            and any(
+                isinstance(each, ast.Name) and VALIDATED_ON.match(each.id)
+                for each in ast.walk(node.value)
+            )
+        ):
+            message = "trains on the text that it is validated on"
+            yield file.finding("special_case", Severity.HOLD, node.value, message)
         if isinstance(node, ast.BoolOp | ast.Compare):
             yield from _pinned_value(file, node)
         if isinstance(node, ast.Subscript | ast.Call):
             yield from _digest_lookup(file, node)
             yield from _start_lookup(file, node)
+            yield from _told_by_words(file, node)
             yield from _length_lookup(file, node)
     yield from _shape_tables(file)
 
@@ -136,6 +154,43 @@ def _start_lookup(file: SourceFile, node: ast.Subscript | ast.Call) -> Iterator[
     if _is_given(text) and is_table and is_fixed:
         message = "a table that is asked with one place of a text that was given"
         yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _told_by_words(file: SourceFile, node: ast.Subscript | ast.Call) -> Iterator[Finding]:
+    """A table of the source with pieces of texts for keys, asked with a piece of a text that was given."""
+    match node:
+        case ast.Subscript(value=table, slice=key, ctx=ast.Load()):
+            pass
+        case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[key, *_]):
+            pass
+        case _:
+            return
+    tables = [table, *(each for _, each in flow_of(file).values(file, table))]
+    telling = [
+        word
+        for each in tables
+        if isinstance(each, ast.Dict)
+        for one in each.keys
+        if one is not None and (word := file.text_of(one) or "")
+        if len(word) >= TELLING_WORDS and not re.fullmatch(r"[\w.-]+", word)
+    ]
+    if telling and _is_piece(file, key, 0):
+        message = "a table that is asked with a piece of a text that was given"
+        yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _is_piece(file: SourceFile, node: ast.AST, depth: int) -> bool:
+    """Whether an expression is made of a text that was given."""
+    if depth > MAX_STEPS:
+        return False
+    if any(_is_given(each) for each in ast.walk(node)):
+        return True
+    return any(
+        _is_piece(other, value, depth + 1)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name)
+        for other, value in flow_of(file).values(file, each)[:MAX_STEPS]
+    )
 
 
 def _is_telling(node: ast.expr) -> bool:

@@ -7,7 +7,8 @@ import ast
 from collections.abc import Iterator
 
 from rsi.evals.admission.source.calls import Call, calls_at, calls_of
-from rsi.evals.admission.source.parsed import MODULE_LOADERS, SourceFile
+from rsi.evals.admission.source.naming import MODULE_LOADERS
+from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.admission.source.places import FREE, place_of
 from rsi.evals.admission.source.references import listed
 from rsi.evals.types import Finding, Severity

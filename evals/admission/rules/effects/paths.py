@@ -39,6 +39,10 @@ READERS = frozenset({"builtins.open", "io.open", "os.open", "codecs.open", "toke
 """Functions that read the file they are given first, unless their mode says that they write."""
 READ_METHODS = frozenset({"read_text", "read_bytes", "open"})
 WRITE_METHODS = frozenset({"write_text", "write_bytes"})
+SPELLERS = frozenset({"decode", "fromhex", "join", "removeprefix", "removesuffix", "replace", "translate"})  # fmt: skip
+"""Methods that make a text of pieces."""
+MAX_SPELLED = 6
+"""Steps that the start of a path is followed."""
 ABOVE_MADE = "leaves the temporary folder that was made for this run"
 
 
@@ -113,6 +117,23 @@ def _sources(file: SourceFile, node: ast.AST) -> Iterator[ast.AST]:
                 waiting += flow_of(inside).values(inside, each)[:MAX_VALUES]
 
 
+def _is_spelled(file: SourceFile, node: ast.AST, depth: int = 0) -> bool:
+    """Whether a path starts with a text that is made of pieces which nobody can read."""
+    if depth > MAX_SPELLED or file.text_of(node) is not None:
+        return False
+    match node:
+        case ast.Call(func=ast.Attribute(value=glue, attr=maker)) if maker in SPELLERS:
+            return file.name_of(node.func) is None and place_of(file, glue) is not Place.OUT
+        case ast.BinOp(left=start, op=ast.Div() | ast.Add()):
+            return _is_spelled(file, start, depth + 1)
+        case ast.Call(args=[start, *_]) if file.name_of(node.func) in JOINERS:
+            return _is_spelled(file, start, depth + 1)
+        case ast.Name():
+            given = flow_of(file).values(file, node)[:MAX_VALUES]
+            return any(_is_spelled(other, each, depth + 1) for other, each in given)
+    return False
+
+
 def _opened(
     file: SourceFile, node: ast.Call, name: str | None, method: str | None
 ) -> Iterator[Finding]:
@@ -131,6 +152,9 @@ def _opened(
             "reads source as text; check that nothing travels in comments, names or white space"
         )
         yield file.finding("reads_source", Severity.HOLD, node, message)
+    elif _is_spelled(file, target):
+        message = "reads a file whose name is put together at run time"
+        yield file.finding("reads_elsewhere", Severity.HOLD, node, message)
     elif place_of(file, target) is Place.ELSEWHERE and not _is_harmless(file, target):
         message = "reads a file that is neither its own nor given nor made by this run"
         yield file.finding("reads_elsewhere", Severity.HOLD, node, message)

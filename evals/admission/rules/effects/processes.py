@@ -13,6 +13,7 @@ from rsi.evals.types import Finding, Severity
 SHELL_WORDS = frozenset({"nohup", "setsid", "disown", "at", "batch", "crontab", "systemd-run", "screen", "tmux", "renice", "taskset", "chrt", "kill", "pkill", "killall", "faketime", "curl", "wget", "ssh", "nc", "docker", "sudo", "strace", "gdb"})  # fmt: skip
 """Programs that detach, reach out, or touch other processes."""
 DETACHING_KEYWORDS = frozenset({"start_new_session", "process_group", "preexec_fn"})
+EXECUTORS = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor", "concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor", "multiprocessing.pool.ThreadPool", "multiprocessing.dummy.Pool"})  # fmt: skip
 LOADERS = frozenset({"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"})
 
 
@@ -49,6 +50,9 @@ def check(file: SourceFile) -> Iterator[Finding]:
         name = file.name_of(node.func) or ""
         if name.startswith("subprocess."):
             yield from _program(file, node)
+        elif name in EXECUTORS and not file.kept(_ends_pools) and not _is_entered(file, node):
+            message = "a pool of workers that this file never ends"
+            yield file.finding("deferred_work", Severity.HOLD, node, message)
         elif name in {"threading.Thread", "threading.Timer", "multiprocessing.Process"}:
             yield from _worker(file, node, name)
 
@@ -84,12 +88,35 @@ def _words(file: SourceFile, node: ast.Call) -> list[str]:
     return words
 
 
+def _is_entered(file: SourceFile, node: ast.Call) -> bool:
+    """Whether a pool is ended by `with`, or handed to what ends it."""
+    parent = file.parents.get(node)
+    is_handed = isinstance(parent, ast.Call) and getattr(parent.func, "attr", "") == "enter_context"
+    return is_handed or isinstance(parent, ast.withitem)
+
+
+def _ends_pools(file: SourceFile) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr in {"shutdown", "terminate", "close"} for node in file.nodes)  # fmt: skip
+
+
 def _joins(file: SourceFile) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr == "join" for node in file.nodes)
+    """Whether a file waits for anything but the main thread; texts are joined too."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == "join"
+        and not isinstance(node.value, ast.Constant | ast.JoinedStr)
+        and not (
+            isinstance(node.value, ast.Call)
+            and file.name_of(node.value.func) == "threading.main_thread"
+        )
+        for node in file.nodes
+    )
 
 
 def _worker(file: SourceFile, node: ast.Call, name: str) -> Iterator[Finding]:
-    if name == "threading.Thread" and not file.kept(_joins):
+    parent = file.parents.get(node)
+    is_let_go = isinstance(parent, ast.Attribute) and parent.attr == "start"
+    if name == "threading.Thread" and (is_let_go or not file.kept(_joins)):
         message = "a thread that this file never joins"
         yield file.finding("deferred_work", Severity.HOLD, node, message)
     if name == "threading.Timer":

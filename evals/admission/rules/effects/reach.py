@@ -115,6 +115,8 @@ def _as_value(file: SourceFile, node: ast.Attribute | ast.Name) -> Iterator[Find
             return
         case ast.Attribute() | ast.Compare() | ast.Expr():
             return
+        case ast.arg() | ast.FunctionDef():
+            return  # an annotation
         case ast.Assign(targets=[ast.Name()]) | ast.AnnAssign(target=ast.Name()):
             if file.name_of(node) is not None and not _is_in_class(file, parent):
                 return  # another name for it, which is traced

@@ -32,6 +32,8 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _environment_call(file, node)
             case ast.Subscript(value=value) if file.name_of(value) == "os.environ":
                 yield from _each(file, node, node.slice)
+                if not isinstance(node.ctx, ast.Load):
+                    yield from _contract(file, node, file.text_of(node.slice))
             case ast.Attribute() | ast.Name() if file.name_of(node) == "os.environ":
                 yield from _whole_environment(file, node)
 
@@ -41,6 +43,8 @@ def _environment_call(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     if name in {"os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault", "os.putenv"}:  # fmt: skip
         if node.args:
             yield from _each(file, node, node.args[0])
+            if name in {"os.environ.pop", "os.putenv"}:
+                yield from _contract(file, node, file.text_of(node.args[0]))
     elif name in {"os.environ.update", "os.environ.__setitem__", "os.environ.__ior__"}:
         yield from _variables_set(file, node)
     elif name in {"os.environ.items", "os.environ.keys", "os.environ.values", "os.environ.copy"}:
@@ -99,6 +103,14 @@ def _variables_set(file: SourceFile, node: ast.Call) -> Iterator[Finding]:
     texts = [None if key is None else file.text_of(key) for key in keys]
     for variable in [*texts, *(keyword.arg for keyword in node.keywords)]:
         yield from _variable(file, node, variable, node)
+        yield from _contract(file, node, variable)
+
+
+def _contract(file: SourceFile, node: ast.AST, variable: str | None) -> Iterator[Finding]:
+    """What a run was told, changed for whoever asks later."""
+    if variable in CONTRACT_VARIABLES:
+        message = f"{variable} is told to a run, which may not change it"
+        yield file.finding("environment_probe", Severity.HOLD, node, message)
 
 
 def _variable(

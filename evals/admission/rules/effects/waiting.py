@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rsi.evals.admission.source.calls import Call, calls_of
+from rsi.evals.admission.source.flow import flow_of
 from rsi.evals.admission.source.parsed import SourceFile
 from rsi.evals.types import Finding, Severity
 
@@ -39,7 +40,7 @@ def _waits(file: SourceFile, call: Call) -> bool:
     if is_waiter and limit is not None:
         return not (isinstance(limit, ast.Constant) and limit.value is None)
     if call.method in AFTER_SWITCH and any(
-        isinstance(switch, ast.Constant) and switch.value is True and _is_number(file, limit)
+        isinstance(switch, ast.Constant) and switch.value is True and _is_limit(file, limit)
         for switch, limit in pairwise(call.arguments)
     ):
         return True
@@ -49,15 +50,21 @@ def _waits(file: SourceFile, call: Call) -> bool:
     return is_open and _is_number(file, call.arguments[0])
 
 
+def _is_limit(file: SourceFile, node: ast.expr) -> bool:
+    """Whether what stands where a time limit does may be one: a number, or what nobody can follow."""
+    is_unknown = isinstance(node, ast.Name) and not flow_of(file).values(file, node)
+    return is_unknown or _is_number(file, node)
+
+
 def _is_number(file: SourceFile, node: ast.expr, depth: int = 0) -> bool:
     if depth > MAX_DEPTH:
         return False
     match node:
         case ast.Constant(value=int() | float() as number):
             return not isinstance(number, bool)
-        case ast.Name(id=name):
-            values = file.assignments.get(name, [])
-            return any(_is_number(file, each, depth + 1) for each in values[:MAX_DEPTH])
+        case ast.Name() | ast.Attribute() | ast.Subscript():
+            values = flow_of(file).values(file, node)[:MAX_DEPTH]
+            return any(_is_number(other, each, depth + 1) for other, each in values)
         case ast.BinOp(left=left, right=right):
             return _is_number(file, left, depth + 1) and _is_number(file, right, depth + 1)
     return False

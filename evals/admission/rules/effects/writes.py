@@ -92,10 +92,12 @@ def check(file: SourceFile) -> Iterator[Finding]:
                 yield from _redirected(file, target, value)
 
 
-def _targets(file: SourceFile, call: Call) -> Iterator[ast.expr | None]:
+def _targets(file: SourceFile, call: Call) -> Iterator[ast.AST | None]:
     """What a call writes to; None for the working folder, where a call writes when it is told nothing."""
     name, method = call.name, call.method
-    if name in OPENERS:
+    if call.is_starred and (name in OPENERS or name in WRITERS or name == "os.open"):
+        yield call.node  # what it is given nobody can tell
+    elif name in OPENERS:
         if _has_writing_mode(file, call, MODE_PLACE.get(name, 1)):
             yield call.argument(0, "file")
     elif name is not None and name in WRITERS:
@@ -145,8 +147,10 @@ def _may_write(flags: ast.expr) -> bool:
     return bool(names & WRITE_FLAGS) or not names & {"O_RDONLY"}
 
 
-def _judged(file: SourceFile, call: Call, target: ast.expr | None) -> Iterator[Finding]:
+def _judged(file: SourceFile, call: Call, target: ast.AST | None) -> Iterator[Finding]:
     place = Place.RELATIVE if target is None else place_of(file, target)
+    if target is call.node:
+        place = Place.UNKNOWN
     text = None if target is None else file.text_of(target)
     shown = call.name.removeprefix("builtins.") if call.name else call.method
     if place is Place.STREAM and call.method in PATH_METHODS:
