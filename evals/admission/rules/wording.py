@@ -127,7 +127,8 @@ def _pleading(path: str, text: str) -> Iterator[Finding]:
     """Paragraphs of prose with several different words about judging a change, in names too."""
     first, said = 1, ""
     for number, line in enumerate([*text.split("\n"), ""], start=1):
-        bare = line.strip().strip("#/*\"'").strip()
+        is_table = path.endswith(TABLES) and not line.lstrip().startswith("#")
+        bare = "" if is_table else line.strip().strip("#/*\"'").strip()
         if bare and len(said) < LONGEST_PARAGRAPH:
             first = first if said else number
             said = f"{said} {bare}"
@@ -142,6 +143,8 @@ def _pleading(path: str, text: str) -> Iterator[Finding]:
         first = number
 
 
+TABLES = (".toml", ".json", ".jsonl", ".yaml", ".yml", ".csv")
+"""Files whose words are data; only their comments are prose."""
 LONGEST_PARAGRAPH = 2000
 PLEA_STEM = 6
 """Letters by which two words count as one."""
