@@ -1,16 +1,20 @@
 """A variant is a task of its own that takes what it lacks from the task it belongs to."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from rsi.agent.policy.settings import default_lineage
 from rsi.agent.store.git.lineage import checked_name
+from rsi.sandboxes.machine.devices import find_gpus
 from rsi.tasks.choices import Clock, Device
 from rsi.tasks.errors import TaskFormatError, TaskNotFoundError
 from rsi.tasks.format.loader import BUILT_IN, list_tasks, load_task, variants_of
 from rsi.tasks.running.check import patched_tree
+from rsi.tasks.running.runner import run_spec
 
 VARIANTS = [f"{root.name}@{each}" for root in sorted(BUILT_IN.iterdir()) for each in variants_of(root)]  # fmt: skip
 every_variant = pytest.mark.parametrize("name", VARIANTS)
@@ -84,6 +88,26 @@ def test_variants_are_no_tasks_of_the_list_and_an_unknown_one_is_one_sentence():
         load_task("kernels@gqu")
     with pytest.raises(TaskNotFoundError, match=r"'toy' has no variant 'gpu'; it has none"):
         load_task("toy@gpu")
+
+
+def test_a_run_is_told_to_use_a_gpu_where_it_is_given_one_and_only_there():
+    for name in VARIANTS:
+        task = load_task(name)
+        profile = task.profiles["smoke"]
+        told = [
+            run_spec(task, profile, 7, "test", gpus=gpus).variables["RSI_DEVICE"]
+            for gpus in (("GPU-1",), ())
+        ]
+        assert told == ["cuda", "cpu"]
+
+
+def test_the_gpu_check_says_in_one_line_that_there_is_no_gpu():
+    if find_gpus():
+        pytest.skip("this machine has one")
+    script = Path(__file__).parents[3] / "benchmarks" / "gpu" / "check.py"
+    done = subprocess.run([sys.executable, "-P", script], capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 75
+    assert done.stdout == "gpu-check: no NVIDIA GPU is here; nothing was checked\n"
 
 
 def test_a_variants_mistake_names_the_variant(copied):

@@ -5,12 +5,23 @@ import mmap
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from rsi.tasks.harness_kit.driving import WORDS, Repeats, Worker
+from rsi.tasks.harness_kit.artifacts import InvalidArtifact
+from rsi.tasks.harness_kit.driving import (
+    BOUNDARY,
+    WORDS,
+    Repeats,
+    Worker,
+    packed,
+    packed_size,
+    unpacked,
+)
+from rsi.tasks.harness_kit.link import SOCKET_VARIABLE, work
 
 SIZE = 64 << 20
 """Large, so that filling and copying take tens of milliseconds."""
@@ -80,3 +91,37 @@ def test_a_kind_is_timed_until_enough_is_together_and_its_fastest_call_counts():
             repeats.took[kind].append(took)
         assert not repeats.is_wanted(kind)
     assert repeats.fastest() == pytest.approx((0.5 * 0.125) ** 0.5)
+
+
+def test_a_worker_in_python_does_its_calls_and_leaves_with_the_harness(tmp_path, monkeypatch):
+    place, seen = tmp_path / "s", []
+
+    def double(words, given, out):
+        seen.append(words[:2])
+        out[:4] = bytes(2 * each for each in given[:4])
+        return 0 if words[0] else 3
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen(1)
+        monkeypatch.setenv(SOCKET_VARIABLE, str(place))
+        worker = threading.Thread(target=work, args=(double,))
+        worker.start()
+        link, _ = listener.accept()
+    with link:
+        harness = Worker(link, in_bytes=64, out_bytes=64)
+        assert harness.call((1, 7), bytes([1, 2, 3, 4]), out_bytes=4).output == bytes([2, 4, 6, 8])
+        with pytest.raises(InvalidArtifact, match="the worker answered 3"):
+            harness.call((0, 8), bytes(4), out_bytes=4)
+    worker.join(20)
+    assert not worker.is_alive()
+    assert seen == [(1, 7), (0, 8)]
+
+
+def test_arrays_of_one_content_begin_at_a_boundary_and_come_back_as_they_were():
+    parts = [b"a" * 3, b"", b"b" * 64, b"c" * 65]
+    content = packed(parts)
+    sizes = [len(each) for each in parts]
+    assert len(content) == packed_size(sizes) == 64 + 0 + 64 + 128
+    assert unpacked(content, sizes) == parts
+    assert content.index(b"b") % BOUNDARY == content.index(b"c") % BOUNDARY == 0

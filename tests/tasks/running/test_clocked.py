@@ -89,6 +89,16 @@ def test_work_outside_the_calls_is_seen(
     assert ("outside its calls" in words) is is_seen
 
 
+def test_what_starts_a_gpu_may_compute_more_before_its_first_call(
+    task: Task, make_execution: Callable[[float], ExecResult]
+):
+    stated = (FileEntry(path="result.json", content=json.dumps({"clocked_s": 1.0}).encode()),)
+    profile = replace(task.profiles["smoke"], spare_cpu_s=60.0)
+    assert load_task("kernels@gpu").profiles["demo"].spare_cpu_s == profile.spare_cpu_s
+    assert off_the_clock(make_execution(40.0), stated, profile) == ""
+    assert "outside its calls" in off_the_clock(make_execution(70.0), stated, profile)
+
+
 def test_without_a_clock_of_the_harness_nothing_is_held_against_it(
     task: Task, make_execution: Callable[[float], ExecResult]
 ):
