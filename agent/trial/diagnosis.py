@@ -12,6 +12,7 @@ from rsi.tasks.making.own.resolving import known_project
 
 _NO_MODULE = re.compile(r"No module named '([A-Za-z0-9_]+)[^']*'")
 _PLACE = re.compile(r'File "/work/code/([^"]+)", line (\d+)')
+_ERROR = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 SHOWN = 3
 LAST = 240
 """Characters of a run's last line."""
@@ -41,8 +42,7 @@ def why_failed(seen: Observed, folder: Path, tracked: set[str], *, wall_s: float
             )
         case _:
             pass
-    lines = last_lines(seen.printed)
-    last = lines[-1][-LAST:] if lines else "it printed nothing"
+    last = _last_words(seen.printed, tracked)
     if match := _NO_MODULE.search(seen.printed):
         name = match[1]
         if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
@@ -65,6 +65,19 @@ def why_failed(seen: Observed, folder: Path, tracked: set[str], *, wall_s: float
     places = [found for found in _PLACE.findall(seen.printed) if found[0] in tracked]
     place = f" in {places[-1][0]} line {places[-1][1]}" if places else ""
     return f"the run ended with status {ending.exit_code}{place}: {last}"
+
+
+def _last_words(printed: str, tracked: set[str]) -> str:
+    """The error that a run ended with: what follows the last line of its own code, else the last line with a word in it.
+
+    Launchers print reports of their own after it, and frames of them.
+    """
+    own = [found for found in _PLACE.finditer(printed) if found[1] in tracked]
+    error = _ERROR.search(printed, own[-1].end()) if own else None
+    if error is not None:
+        return error[0][:LAST]
+    lines = [line for line in last_lines(printed) if re.search(r"\w", line)]
+    return lines[-1][-LAST:] if lines else "it printed nothing"
 
 
 def lacks_project(seen: Observed, folder: Path) -> str | None:

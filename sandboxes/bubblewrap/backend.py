@@ -56,7 +56,7 @@ SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 ETC_FILES = {
     "passwd": f"nobody:x:{INSIDE_ID}:{INSIDE_ID}:nobody:/tmp:/bin/sh\\n",
     "group": f"nogroup:x:{INSIDE_ID}:\\n",
-    "hosts": "127.0.0.1 localhost\\n",
+    "hosts": "127.0.0.1 localhost sandbox\\n",
     "nsswitch.conf": "passwd: files\\ngroup: files\\nhosts: files\\n",
 }
 PROBE_TIMEOUT_S = 20

@@ -67,6 +67,8 @@ PRUNING = "pruning-images"
 KEPT_IMAGES = 3
 """Images kept of each environment, so that two versions of a task may take turns and disks still do not fill."""
 HOW_TO_GET = "install and start Docker (https://docs.docker.com/engine/install) and let this user reach its socket"
+HOST_NAME = "sandbox"
+"""Of every container, in which it means the container itself: processes that work together meet there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +315,7 @@ class DockerBackend:
                 for each in spec.mounts
             ],
             device_requests=_device_requests(spec.gpus),
+            extra_hosts={HOST_NAME: "127.0.0.1"},
             runtime=self._runtime,
             auto_remove=True,
         )
@@ -322,7 +325,7 @@ class DockerBackend:
             entrypoint=["python3"],
             user=f"{INSIDE_ID}:{INSIDE_ID}" if walls.drop_capabilities else "0:0",
             working_dir="/work",
-            hostname="sandbox",
+            hostname=HOST_NAME,
             stdin_open=True,
             labels={OWNER_LABEL: owner_tag(), HOST_LABEL: _host_tag(), ROUND_LABEL: spec.label},
             environment={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"} if spec.gpus else None,

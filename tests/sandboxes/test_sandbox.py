@@ -44,6 +44,16 @@ def test_work_that_is_killed_at_the_deadline_was_counted(backend, make_spec):
     assert 0.05 < result.cpu_s < 0.9  # how much depends on who else is busy
 
 
+def test_a_program_finds_its_own_machine_by_name(backend, make_spec):
+    """What starts several processes, such as torchrun, lets them meet there."""
+    code = "import socket; print(socket.gethostbyname(socket.gethostname()))"
+    with backend.open(make_spec()) as sandbox:
+        result = sandbox.exec(["python", "-c", code])
+    assert result.outcome is ExecOutcome.OK, result.stderr
+    if backend.name != "process":
+        assert result.stdout.strip() == b"127.0.0.1"
+
+
 def test_a_big_stdin_arrives_whole(backend, make_spec):
     payload = os.urandom(5 << 20)
     with backend.open(make_spec()) as sandbox:

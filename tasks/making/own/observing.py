@@ -289,6 +289,8 @@ def _split(paths: Sequence[str]) -> tuple[list[str], list[str]]:
     """Paths in the repo's folder, relative to it, and those outside."""
     inside, outside = [], []
     for path in paths:
+        if posixpath.basename(path).startswith("<"):  # code that lies in no file, as a traceback names it
+            continue
         plain = posixpath.normpath(path)
         if plain.startswith(f"{CODE}/"):
             inside.append(plain.removeprefix(f"{CODE}/"))

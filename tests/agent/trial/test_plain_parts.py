@@ -32,9 +32,17 @@ def a_run(printed="", outcome=ExecOutcome.CRASHED, **seen):
 TRACE = 'File "/work/code/rsi_entry/run.py", line 3\nFile "/work/code/train.py", line 7\nValueError: no\n'
 
 
+LAUNCHED = (
+    TRACE + 'E1130 api.py:1002] failed\nTraceback\n  File "<frozen runpy>", line 198, in main\n'
+    "launcher.ChildFailedError:\n=====\nroot cause\n=====\n"
+)
+
+
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
+        (a_run(LAUNCHED), "in train.py line 7: ValueError: no"),
+        (a_run("it ends so\n=====\n"), "status 1: it ends so"),
         (a_run("ModuleNotFoundError: No module named 'oddlib.layers'\n"), "add --with oddlib"),
         (a_run("ModuleNotFoundError: No module named 'local'\n"), "git add local"),
         (a_run("FileNotFoundError: data/train.bin\n", missed=("data/train.bin",)), "--data data/"),

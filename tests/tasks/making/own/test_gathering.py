@@ -5,6 +5,7 @@ from tests.tasks.making.test_new_task import commit, git, write
 
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.making.own.gathering import gather
+from rsi.tasks.making.own.observing import _split
 
 NONE = {"exclude": (), "data": (), "hold_out": (), "commit": None}
 
@@ -77,3 +78,7 @@ def test_a_large_file_that_is_no_source_becomes_data(repo):
     ]  # fmt: skip
     assert [each.path for each in found.data] == ["large.csv"]
     assert any("handed to the runs as data" in each for each in found.copy.notes)
+
+
+def test_code_that_lies_in_no_file_is_not_looked_for():
+    assert _split(["/work/code/<frozen runpy>", "/work/code/a.txt", "<string>"]) == (["a.txt"], [])
