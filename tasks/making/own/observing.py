@@ -241,7 +241,7 @@ def _observed(
     _, written_elsewhere = _split(notes.get("writes", ()))
     opened, _ = _split(notes.get("opens", ()))
     loaded, _ = _split(notes.get("loads", ()))
-    folders = {folder for path in there for folder in _parents(path)}
+    folders = {folder for path in (*there, *changed) for folder in _parents(path)}
     written = [
         Written(path=path, n_bytes=sizes.get(path, 0), sha256=digest)
         for path, digest in changed.items()
@@ -289,7 +289,8 @@ def _split(paths: Sequence[str]) -> tuple[list[str], list[str]]:
     """Paths in the repo's folder, relative to it, and those outside."""
     inside, outside = [], []
     for path in paths:
-        if posixpath.basename(path).startswith("<"):  # code that lies in no file, as a traceback names it
+        # Code that lies in no file has such a name in a traceback.
+        if posixpath.basename(path).startswith("<"):
             continue
         plain = posixpath.normpath(path)
         if plain.startswith(f"{CODE}/"):

@@ -3,9 +3,10 @@
 import pytest
 from tests.tasks.making.test_new_task import commit, git, write
 
+from rsi.sandboxes.types import ExecOutcome, ExecResult
 from rsi.tasks.errors import NewTaskError
 from rsi.tasks.making.own.gathering import gather
-from rsi.tasks.making.own.observing import _split
+from rsi.tasks.making.own.observing import _observed, _split
 
 NONE = {"exclude": (), "data": (), "hold_out": (), "commit": None}
 
@@ -82,3 +83,13 @@ def test_a_large_file_that_is_no_source_becomes_data(repo):
 
 def test_code_that_lies_in_no_file_is_not_looked_for():
     assert _split(["/work/code/<frozen runpy>", "/work/code/a.txt", "<string>"]) == (["a.txt"], [])
+
+
+def test_a_folder_that_the_run_makes_itself_is_not_missed():
+    ended = ExecResult(
+        outcome=ExecOutcome.OK, exit_code=0, stdout=b"", stderr=b"", is_truncated=False,
+        wall_s=1.0, cpu_s=1.0, cpu_source="cgroup", max_rss_bytes=None,
+    )  # fmt: skip
+    notes = {"misses": ["/work/code/exps", "/work/code/data"]}
+    seen = _observed(ended, {"exps/base/model.pt": "digest"}, {}, notes, {"train.py"})
+    assert seen.missed == ("data",)
