@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from rsi.agent.policy.settings import (
     queue_campaign,
 )
 from rsi.agent.queue.liveness import live_workers, this_worker
-from rsi.agent.queue.worker import engine_url
+from rsi.agent.queue.worker import engine_url, worker_command
 from rsi.agent.roles.proposer.prompt import check_scaffold
 from rsi.agent.roles.reviewer.signs import rules_of
 from rsi.agent.roles.scaffold.loading import load_scaffold, scaffold_from
@@ -175,15 +174,7 @@ def ensure_worker(
     with path.open("ab") as log:
         log_start = log.tell()
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "rsi.agent.cli",
-                "--verbose",
-                "worker",
-                "--exit-when-idle",
-            ],
+            worker_command(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

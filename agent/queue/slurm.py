@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsi.agent.errors import AgentError
-from rsi.agent.queue.worker import run_worker
+from rsi.agent.queue.worker import worker_command
 from rsi.agent.store.home import Home
 
 JOB_NAME = "rsi-worker"
@@ -84,6 +84,7 @@ def slurm_logs(home: Home) -> Path:
 
 
 def serve_in_job(home_root: str, labels: tuple[str, ...]) -> None:
-    """What a job does; the process ends with the worker."""
+    """What a job does: it becomes a worker like any other."""
     os.environ["RSI_HOME"] = home_root
-    run_worker(Home.find(), exit_when_idle=True, labels=labels)
+    command = worker_command(labels)
+    os.execv(command[0], command)  # noqa: S606  words of our own, and no shell

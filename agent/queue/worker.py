@@ -6,6 +6,7 @@ Does not: know the steps of a round. Any number of workers may share one ledger 
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,6 +53,12 @@ def engine_url(home: Home) -> str:
     if home.database_url is None:
         return f"sqlite:///{home.engine_path}"
     return home.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def worker_command(labels: Sequence[str] = ()) -> list[str]:
+    """Command line of a worker in a process of its own, which logs what it does and ends when nothing is left to do."""
+    words = [sys.executable, "-P", "-m", "rsi.agent.cli", "--verbose", "worker", "--exit-when-idle"]
+    return [*words, *(f"--label={each}" for each in labels)]
 
 
 def run_worker(

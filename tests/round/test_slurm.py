@@ -69,6 +69,7 @@ def test_a_campaign_runs_to_its_report_in_a_job(home, ledger, queue, idea, up, t
     assert line.ended_as == "promoted"
     assert main(["report", campaign_id, "--out", str(tmp_path / "report")]) == 0
     assert (tmp_path / "report/report.html").is_file()
+    assert "step=measure" in logs_of(home), "its log says what it did"
     assert not live_workers(ledger), "it ends when nothing is left to do"
 
 

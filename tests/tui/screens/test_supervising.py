@@ -200,6 +200,16 @@ async def test_a_campaign_that_no_machine_fits_says_so(sample):
         assert "gpu=h100" in screen_text(app).split("lineage")[-1], "what it asks for"
 
 
+@pytest.mark.parametrize("said", ["paused", "draining"])
+async def test_a_worker_that_takes_no_more_is_shown_as_such(sample, said):
+    sample.worker()
+    (worker,) = sample.ledger.workers()
+    sample.ledger.heartbeat(dataclasses.replace(worker, **{f"is_{said}": True}))
+    app = cockpit(sample, "settings")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: f"bench 4242 {said}" in screen_text(app))
+
+
 async def test_while_a_campaign_runs_only_its_last_step_is_claimed(sample):
     app = cockpit(sample, "queue")
     async with app.run_test(size=(160, 36)) as pilot:
