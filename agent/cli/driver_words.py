@@ -1,4 +1,4 @@
-"""The words below `rsi scaffold` and `rsi reviewer`: list, show, use, rollback, compare."""
+"""The words below `rsi scaffold` and `rsi reviewer`: list, show, use, rollback, compare; and those of `rsi agenda`."""
 
 import argparse
 
@@ -29,6 +29,20 @@ def _compare(word: argparse.ArgumentParser) -> None:
     )
     word.add_argument("--pairs", type=int, help="pairs of runs (default: the plan's)")
     add_sandbox(word, "backend to run in")
+
+
+def agenda_words(word: argparse.ArgumentParser) -> None:
+    """Which line of the agenda to queue, and what a machine costs."""
+    word.add_argument(
+        "--queue", type=int, metavar="N", help="queue the campaign of this line, and follow it"
+    )
+    word.add_argument("--detach", action="store_true", help="queue it and return")
+    word.add_argument(
+        "--hour-usd",
+        type=float,
+        default=1.0,
+        help="dollars that an hour of a machine counts as, beside the models' bill (default: 1)",
+    )
 
 
 DRIVER_WORDS = (

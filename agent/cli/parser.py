@@ -2,7 +2,7 @@
 
 import argparse
 
-from rsi.agent.cli.driver_words import DRIVER_WORDS
+from rsi.agent.cli.driver_words import DRIVER_WORDS, agenda_words
 from rsi.agent.cli.grammar import (
     Verb,
     WordParser,
@@ -447,6 +447,12 @@ VERBS: tuple[Verb, ...] = (
         "audit", "trusting", "measure a lineage's champion against its baseline again", audit_words
     ),
     Verb("ablate", "trusting", "measure a candidate without each of its parts", ablate_words),
+    Verb(
+        "agenda",
+        "operating.agenda",
+        "which campaign to run next, by expected gain per dollar",
+        agenda_words,
+    ),
     Verb("horizon", "horizon", "the length of task that each model finishes half of the time"),
     Verb("report", "reading", "write a campaign's report as HTML and Markdown", _report),
     Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
