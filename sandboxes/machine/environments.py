@@ -222,7 +222,7 @@ def _begin(
         layering.begin_with(part, prepared.folder)
     except OSError as error:
         raise EnvironmentBuildError(
-            f"environment {environment.name!r}: packages of {str(part)!r} cannot be linked ({error.strerror}); remove that folder"
+            f"environment {environment.name!r}: packages of {str(part)!r} cannot be taken over ({error.strerror}); remove that folder"
         ) from error
 
 

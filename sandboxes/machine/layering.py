@@ -53,13 +53,13 @@ def begin_with(part: Path, folder: Path) -> None:
     """Link the packages of one environment into a fresh one, and write its scripts for the new place.
 
     Raises:
-        OSError: They cannot be linked, as across file systems.
+        OSError: They cannot be read or written.
     """
     for source in sorted((part / "lib").glob("python3*/site-packages")):
         goal = folder / source.relative_to(part)
         for path in sorted(goal.iterdir()) if goal.is_dir() else []:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(source, goal, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(source, goal, copy_function=_shared, symlinks=True, dirs_exist_ok=True)
     for script in sorted((part / "bin").iterdir()):
         goal = folder / "bin" / script.name
         if goal.exists() or goal.is_symlink() or script.is_symlink() or not script.is_file():
@@ -69,4 +69,12 @@ def begin_with(part: Path, folder: Path) -> None:
             goal.write_bytes(content.replace(os.fsencode(part), os.fsencode(folder)))
             goal.chmod(script.stat().st_mode)
         else:
-            os.link(script, goal)
+            _shared(script, goal)
+
+
+def _shared(source: str | Path, goal: str | Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, goal)
+    except OSError:
+        shutil.copy2(source, goal)

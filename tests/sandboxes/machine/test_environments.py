@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -18,7 +19,7 @@ from rsi.sandboxes.machine.environments import (
     packages_in,
     prepare_python,
 )
-from rsi.sandboxes.machine.layering import RECORD
+from rsi.sandboxes.machine.layering import RECORD, begin_with
 from rsi.sandboxes.types import Environment
 
 
@@ -127,6 +128,23 @@ def test_one_requirement_more_installs_nothing_again(tmp_path):
     pip = (whole.bin_folder / "pip").read_text().splitlines()[0]
     assert str(whole.folder) in pip or pip.startswith("#!/bin/sh")
     assert "light" not in packages_in(part.folder)
+
+
+def test_where_no_hard_link_can_be_made_files_are_copied(tmp_path):
+    other = Path("/dev/shm")  # noqa: S108 - another file system
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("one file system")
+    site = tmp_path / "part" / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "heavy.py").write_text("here = True\n")
+    (tmp_path / "part" / "bin").mkdir()
+    (tmp_path / "part" / "bin" / "tool").write_text(f"#!{tmp_path / 'part'}/bin/python\n")
+    with tempfile.TemporaryDirectory(dir=other) as name:
+        (Path(name) / "bin").mkdir()
+        begin_with(tmp_path / "part", Path(name))
+        there = Path(name) / "lib" / "python3.11" / "site-packages" / "heavy.py"
+        assert there.read_text() == "here = True\n"
+        assert (Path(name) / "bin" / "tool").read_text() == f"#!{name}/bin/python\n"
 
 
 @pytest.mark.slow
