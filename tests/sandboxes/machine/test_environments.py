@@ -131,7 +131,7 @@ def test_one_requirement_more_installs_nothing_again(tmp_path):
 
 
 def test_where_no_hard_link_can_be_made_files_are_copied(tmp_path):
-    other = Path("/dev/shm")  # noqa: S108 - another file system
+    other = Path("/dev/shm")
     if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("one file system")
     site = tmp_path / "part" / "lib" / "python3.11" / "site-packages"
