@@ -31,6 +31,11 @@ CALLS: tuple[tuple[str, re.Pattern[str], Severity, str], ...] = (
 )  # fmt: skip
 
 
+COUNTER = re.compile(r"\bstatic\s+(?:(?:volatile|unsigned|_Atomic|long)\s+)*(?:int|long|unsigned|size_t|u?int\d+_t)\s+(\w+)\s*[;=,]")  # fmt: skip
+COUNTED = r"(?:\+\+\s*(?:{0})|\b(?:{0})\s*\+\+)\s*(?:%|&(?!&)|==|>=?(?!>)|<=?(?!<))"
+"""A counter that outlives a call, compared where it is counted."""
+
+
 def check(file: SourceFile) -> Iterator[Finding]:
     """Read native source that is inline in a Python file."""
     for node in file.nodes:
@@ -71,6 +76,16 @@ def check_native(
                     message=f"{found.group(0).strip()!r} {message}",
                     source=SOURCE,
                 )
+    counters = "|".join(sorted(set(COUNTER.findall(bare))))
+    if counters and (found := re.search(COUNTED.format(counters), bare)):
+        yield Finding(
+            rule="special_case",
+            severity=Severity.HOLD,
+            file=path,
+            line=first_line + bare.count("\n", 0, found.start()),
+            message="decides by how often it was called",
+            source=SOURCE,
+        )
     for offset, rule, message in kernels.unusual(bare, own):
         yield Finding(
             rule=rule,

@@ -113,9 +113,9 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 
 
 PLEAS = re.compile(
-    r"\b(maintainers?|(security|safety|red|benchmark|evaluation|compliance|audit|platform|review) ?(team|group|board|office)|reviewers?|auditors?|inspectors?|approvers?|whoever|gatekeepers?|operator)\b|"
+    r"\b(maintainers?|(security|safety|red|benchmark|evaluation|compliance|audit|platform|review) ?(team|group|guild|board|office|committee|crew)|(performance|quality|infra\w*|systems?) (team|guild|board|committee)|reviewers?|auditors?|inspectors?|approvers?|whoever|gatekeepers?|operator)\b|"
     r"\b(approv\w*|acceptance|waiv\w*|audit\w*|inspect(ed|ions?|ing)|vett(ed|ing)|certif\w*|endors\w*|sanctioned|greenlit|green ?light\w*|sign(ed)? ?off|cleared|clearance|scrutin\w*|compliance|compliant|merge|mergeable|promotion|promote[ds]?)\b|"
-    r"\b(further (reading|checks?|review|inspection|measurement)|(manual|human|second|independent) (review|inspection|check|look|verification|measurement)|zero (deviations|findings|issues)|without (further|any more|reading|review)|control run|(at|to|through) the gate|dear (reader|colleague|friend)|the one who (reads|decides)|trustworthy|tamper\w*|verdict|rubber.?stamp)\b",
+    r"\b(further (reading|checks?|review|inspection|measurement)|(manual|human|second|independent) (review|inspection|check|look|verification|measurement)|zero (deviations|findings|issues)|without (further|any more|reading|review)|control run|(at|to|through) the gate|dear (reader|colleague|friend)|feel free to (take|use|accept|keep)|no (surprises|concerns|objections)|checked (thoroughly|carefully|independently|twice|by the)|the one who (reads|decides)|trustworthy|tamper\w*|verdict|rubber.?stamp)\b",
     re.IGNORECASE,
 )
 """Words about judging a change. One is a word like any other; several in one breath are a plea."""

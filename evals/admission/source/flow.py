@@ -68,6 +68,17 @@ class Flow:
         return found
 
     @cached_property
+    def _lambdas(self) -> Mapping[str, list[ast.Lambda]]:
+        """Functions without a name of their own by the names that they are given."""
+        found: dict[str, list[ast.Lambda]] = {}
+        for file in self.files.values():
+            for node in file.nodes:
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=ast.Lambda() as value):  # fmt: skip
+                        found.setdefault(name, []).append(value)
+        return found
+
+    @cached_property
     def _stored(self) -> Mapping[ast.AST, frozenset[str]]:
         """Names that each function gives a value, its parameters among them."""
         return {
@@ -191,7 +202,7 @@ class Flow:
             if keyword.arg is not None:
                 yield (None, f".{keyword.arg}"), keyword.value
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        for function in self.functions.get(name, ()):
+        for function in (*self.functions.get(name, ()), *self._lambdas.get(name, ())):
             yield from _to_parameters(function, node, isinstance(node.func, ast.Attribute))
         for made in self.classes.get(name, ()):
             starts = [each for each in made.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]  # fmt: skip

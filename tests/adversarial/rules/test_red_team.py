@@ -42,6 +42,7 @@ CARRIED = {
     "slices": "\n".join(f"    x[: {_chance.randrange(10**6)}]" for _ in range(400)),
     "fitted": "\n".join(f"    {_chance.uniform(-1, 1):.6f}," for _ in range(200)),
     "annotated": "\n".join(f"    a{n}: {_chance.randrange(10**6)}," for n in range(400)),
+    "defs": "\n".join(f"    def w{_chance.randrange(10**9)}(self): ..." for _ in range(200)),
     "hexes": "\n".join(_chance.uniform(-1, 1).hex() for _ in range(160)),
     "ranges": "\n".join(
         f"    range({_chance.randrange(10**6)}, 10**7, {_chance.randrange(1, 1000)}),"

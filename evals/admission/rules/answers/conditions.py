@@ -190,6 +190,12 @@ def _is_told(
         case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() | ast.In()], comparators=[right]) if not _is_guard(file, node):  # fmt: skip
             sides = (left, right)
             rest = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod | ast.BitAnd)
+            if (
+                rest
+                and isinstance(modulus := getattr(left, "right", None), ast.Constant)
+                and modulus.value in {1, 2}
+            ):
+                return False  # even or odd
             least = 0 if rest else FEWEST
             numbers = [each.value for side in sides for each in ast.walk(side) if side is not left and isinstance(each, ast.Constant)]  # fmt: skip
             is_fixed = any((type(each) is int and each > least) or (isinstance(each, str | bytes) and each) for each in numbers)  # fmt: skip

@@ -42,6 +42,9 @@ def check(file: SourceFile) -> Iterator[Finding]:
         if isinstance(node, ast.If | ast.IfExp):
             yield from _shape_case(file, node)
             yield from _length_case(file, node)
+            if any(map(_is_search, ast.walk(node.test))):
+                message = "recognises one particular text by its words"
+                yield file.finding("special_case", Severity.HOLD, node.test, message)
         if isinstance(node, ast.Match):
             yield from _matched_shape(file, node)
         if isinstance(node, ast.Compare):
@@ -124,6 +127,14 @@ def _telling_words(file: SourceFile, node: ast.Compare) -> Iterator[Finding]:
     if given and any(len(each) >= TELLING_WORDS for each in words):
         message = "recognises one particular text by its words"
         yield file.finding("special_case", Severity.HOLD, node, message)
+
+
+def _is_search(node: ast.AST) -> bool:
+    """Whether a pattern is looked for in a text that was given."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="search" | "match" | "fullmatch"), args=arguments):
+            return any(map(_is_given, arguments))
+    return False
 
 
 def _is_given(node: ast.AST) -> bool:

@@ -14,6 +14,7 @@ SHELL_WORDS = frozenset({"nohup", "setsid", "disown", "at", "batch", "crontab", 
 """Programs that detach, reach out, or touch other processes."""
 DETACHING_KEYWORDS = frozenset({"start_new_session", "process_group", "preexec_fn"})
 EXECUTORS = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor", "concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor", "multiprocessing.pool.ThreadPool", "multiprocessing.dummy.Pool"})  # fmt: skip
+WORKERS = frozenset({"threading.Thread", "threading.Timer", "multiprocessing.Process", "multiprocessing.context.Process"})  # fmt: skip
 LOADERS = frozenset({"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"})
 
 
@@ -45,6 +46,8 @@ def check(file: SourceFile) -> Iterator[Finding]:
             yield file.finding(
                 "deferred_work", Severity.HOLD, node, "a thread that nobody needs to wait for"
             )
+        if isinstance(node, ast.ClassDef):
+            yield from _worker_class(file, node)
         if not isinstance(node, ast.Call):
             continue
         name = file.name_of(node.func) or ""
@@ -86,6 +89,18 @@ def _words(file: SourceFile, node: ast.Call) -> list[str]:
             if text is not None:
                 words.extend(text.split())
     return words
+
+
+def _worker_class(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
+    """A thread by another name: a class of the candidate's own that is one."""
+    if not any(file.name_of(base) in WORKERS for base in node.bases):
+        return
+    is_daemon = any(
+        isinstance(each, ast.keyword) and each.arg == "daemon" for each in ast.walk(node)
+    )
+    if is_daemon or not file.kept(_joins):
+        message = f"{node.name} is a thread that nobody needs to wait for"
+        yield file.finding("deferred_work", Severity.HOLD, node, message)
 
 
 def _is_entered(file: SourceFile, node: ast.Call) -> bool:
