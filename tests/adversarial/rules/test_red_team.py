@@ -129,6 +129,7 @@ LATER = (
     "siblings",
     "eighth",
     "ninth",
+    "tenth",
 )
 CHEATS = (
     *SEEN_CHEATS,
