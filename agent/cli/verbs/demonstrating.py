@@ -5,6 +5,7 @@ loop as any model's; nothing about their results is known beforehand.
 """
 
 import argparse
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -107,7 +108,7 @@ def _queue(
         campaign_alpha=0.05,
     )
     # A lineage of its own: every demo starts from the baseline and never moves a champion of yours.
-    lineage = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{config.seed[:4]}"
+    lineage = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     return launch(here, ledger, task, profile=profile, config=config, lineage=lineage)
 
 
