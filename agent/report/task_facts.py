@@ -53,7 +53,10 @@ def facts_of(record: CampaignRecord) -> TaskFacts:
     Where its folder is on another machine, the task of that name that is found here; nothing where there is none.
     """
     root = Path(record.config.task_root)
-    has_folder = bool(record.config.task_root) and (root / "task.toml").is_file()
+    try:
+        has_folder = bool(record.config.task_root) and (root / "task.toml").is_file()
+    except OSError:
+        return TaskFacts()  # another's folder: which task lies in it is not for us to guess
     return load_task_facts(root if has_folder else record.task, record.track)
 
 

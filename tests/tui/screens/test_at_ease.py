@@ -236,7 +236,7 @@ async def test_the_queue_names_the_step_under_way_and_a_long_silence(sample):
     app = cockpit(sample, "queue")
     async with app.run_test(size=(120, 30)) as pilot:
         await ready(pilot, "queue")
-        await until(pilot, lambda: "▸ propose" in flat(app))
+        await until(pilot, lambda: "▸ Under way: step 3 of 12, propose" in flat(app))
         last = sample.now
         app._now = lambda: last + timedelta(seconds=SILENT_AFTER_S + 60)
         app.screen.table.refresh()
