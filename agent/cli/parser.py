@@ -15,6 +15,7 @@ from rsi.agent.cli.grammar import (
 )
 from rsi.agent.cli.task_words import TASK_WORDS, try_words
 from rsi.agent.cli.trust_words import ablate_words, audit_words, reviewer_check_words, what_if_words
+from rsi.agent.cli.worker_words import WORKER_WORDS, label_words
 
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
@@ -189,52 +190,7 @@ def _worker(parser: argparse.ArgumentParser) -> None:
         "--exit-when-idle", action="store_true", help="end when nothing is queued or under way"
     )
     parser.add_argument("--concurrency", type=int, default=1, help="campaigns at once")
-    _label(parser)
-
-
-def _label(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a name that campaigns may ask for, `rsi run --on label=NAME`; several may be given",
-    )
-
-
-def _one(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "name", help="HOST-PID of a worker, or a host or label for all of that name"
-    )
-
-
-def _up(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--slurm", action="store_true", required=True, help="as jobs of Slurm")
-    parser.add_argument("--count", type=_whole, default=1, help="jobs (default: %(default)s)")
-    parser.add_argument("--partition", metavar="P", help="where (default: the cluster's own)")
-    parser.add_argument("--gpus", type=_whole, default=0, help="GPUs for each (default: none)")
-    parser.add_argument("--cpus", type=_whole, default=1, help="cores for each (default: 1)")
-    parser.add_argument(
-        "--time",
-        type=_minutes,
-        default=240,
-        metavar="TIME",
-        help="wall time, such as 90m or 4h (default: 4h); campaigns are handed on before it is up",
-    )
-    _label(parser)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10000")
-    return int(text)
-
-
-def _minutes(text: str) -> int:
-    number, unit = text[:-1], text[-1:]
-    if unit not in {"m", "h", "d"} or not number.isdecimal() or not 1 <= int(number) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give such as 90m, 4h or 2d")
-    return int(number) * {"m": 1, "h": 60, "d": 1440}[unit]
+    label_words(parser)
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -368,20 +324,7 @@ VERBS: tuple[Verb, ...] = (
         "workers",
         "operating.workers",
         "who serves the queue: on what machine, doing what, since when; pause, resume, drain one",
-        words=(
-            Verb(
-                "list", "operating.workers", "who is there: on what machine, doing what, since when"
-            ),
-            Verb(
-                "pause",
-                "operating.workers",
-                "let it take nothing new and hand on what it runs",
-                _one,
-            ),
-            Verb("resume", "operating.workers", "let a paused one go on", _one),
-            Verb("up", "operating.workers", "start some as jobs of a Slurm cluster", _up),
-            Verb("drain", "operating.workers", "let it hand on what it runs, and end", _one),
-        ),
+        words=WORKER_WORDS,
     ),
     Verb(
         "follow", "running", "follow a campaign that is queued or under way", add_campaign_optional

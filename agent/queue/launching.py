@@ -163,8 +163,8 @@ def ensure_worker(
     Raises:
         WorkerStartError: It ended at once; the message holds the end of its log.
     """
-    alive = {each.id for each in live_workers(ledger)}
-    if any(fits(each, wishes) for each in live_workers(ledger)):
+    alive = live_workers(ledger)
+    if any(fits(each, wishes) for each in alive):
         return None
     if not fits(this_worker(ledger.now()), wishes):
         return None
@@ -183,7 +183,7 @@ def ensure_worker(
             start_new_session=True,
         )
     try:
-        _wait_until_it_lives(ledger, process, path, log_start, alive)
+        _wait_until_it_lives(ledger, process, path, log_start, {each.id for each in alive})
     except BaseException:
         process.terminate()  # nobody but us knows of it yet
         raise

@@ -99,11 +99,15 @@ def may_run(ledger: Ledger, campaign: CampaignRecord, worker: WorkerRecord) -> b
     return begun_on is None or worker.hardware is None or begun_on == worker.hardware.class_id
 
 
+def stays(worker: WorkerRecord) -> bool:
+    """Whether a worker neither ends nor is about to; a paused one does not."""
+    return not worker.is_leaving and not worker.is_draining
+
+
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:
     """Workers that are there and stay; a paused one does."""
     now = ledger.now()
-    alive = [each for each in ledger.workers() if is_alive(each, now)]
-    return tuple(each for each in alive if not each.is_leaving and not each.is_draining)
+    return tuple(each for each in ledger.workers() if stays(each) and is_alive(each, now))
 
 
 def dead_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:

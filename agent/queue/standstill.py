@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rsi.agent.policy.placing import fits
-from rsi.agent.queue.liveness import is_alive, may_run
+from rsi.agent.queue.liveness import is_alive, may_run, stays
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -64,7 +64,7 @@ def standstills(
         return {}
     now = ledger.now()
     alive = {each.id: each for each in ledger.workers() if is_alive(each, now)}
-    staying = [each for each in alive.values() if not each.is_leaving and not each.is_draining]
+    staying = [each for each in alive.values() if stays(each)]
     found: dict[str, Standstill] = {}
     for each in under_way:
         holder_id = ledger.holder(each.record.id).worker_id

@@ -209,24 +209,25 @@ def _round(
 ) -> ReportedRound:
     # Of the confirmation where there was one: that is the claim.
     score, report = line.confirm or line.score, line.report
+    runs = ledger.measurements(line.record.id, attempt=line.state.attempt)
     return ReportedRound(
         line=line,
         confirm=None if line.confirm is None else line.confirm.effect,
         plausibility="" if score is None else score.plausibility,
-        best_reachable=_reachable(ledger, line, seen),
-        absolute=absolute_of(ledger.measurements(line.record.id, attempt=line.state.attempt)),
+        best_reachable=_reachable(runs, line, seen),
+        absolute=absolute_of(runs),
         changed="" if report is None else report.changed,
         diff=_diff(line, lineage),
         wall_s=sum(step.wall_s for step in line.steps),
     )
 
 
-def _reachable(ledger: Ledger, line: RoundView, seen: Sequence[float]) -> float | None:
+def _reachable(runs: Sequence[Measurement], line: RoundView, seen: Sequence[float]) -> float | None:
     opened = line.left(Opened)
     if line.effect is None or opened is None:
         return None
-    runs = ledger.measurements(line.record.id, Purpose.SCREEN, attempt=line.state.attempt)
-    champions = _values(each for each in runs if each.arm is Arm.CHAMPION)
+    searched = (each for each in runs if each.purpose is Purpose.SCREEN)
+    champions = _values(each for each in searched if each.arm is Arm.CHAMPION)
     return best_reachable(champions, opened.bound_s, seen)
 
 

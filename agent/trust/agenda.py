@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from rsi.agent.policy.controls import lock_reasons
 from rsi.agent.report.reasons import deciding_score
@@ -89,9 +90,11 @@ def agenda(ledger: Ledger, *, hour_usd: float = HOUR_USD) -> tuple[Proposal, ...
 
 def _past(ledger: Ledger, hour_usd: float) -> list[_Past]:
     by_kind: dict[tuple[str, str, str, str], list[CampaignRecord]] = defaultdict(list)
+    is_here = cache(_is_here)  # thousands of campaigns are of a handful of tasks
     for each in ledger.campaigns():  # the latest first
         record = each.record
-        if each.state in ENDED_STATES and record.config.fork_of is None and _is_here(record):
+        where = record.config.task_root, record.track, record.profile
+        if each.state in ENDED_STATES and record.config.fork_of is None and is_here(*where):
             key = (record.task, record.track, record.profile, record.config.proposer)
             by_kind[key].append(record)
     book = RoundBook(ledger)
@@ -122,13 +125,13 @@ def _past(ledger: Ledger, hour_usd: float) -> list[_Past]:
     return found
 
 
-def _is_here(record: CampaignRecord) -> bool:
-    """Whether its task is still there to be run, at the same size."""
+def _is_here(task_root: str, track: str, profile: str) -> bool:
+    """Whether a task is still there to be run, at the same size."""
     try:
-        task = load_task(record.config.task_root, track=record.track)
+        task = load_task(task_root, track=track)
     except TaskError:
         return False
-    return record.profile in task.profiles
+    return profile in task.profiles
 
 
 def _gain(view: RoundView) -> float:

@@ -6,8 +6,9 @@ handed on in any way that Python has reaches whoever gets it; what nobody can fo
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 from rsi.evals.admission.source.parsed import SourceFile
 
@@ -20,7 +21,7 @@ FILLERS = frozenset({"add", "append", "appendleft", "extend", "insert", "put", "
 ANY_ENTRY = "[*]"
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
 Function = _Def | ast.Lambda
-_Assigning = ast.AnnAssign | ast.AugAssign | ast.NamedExpr
+Named = TypeVar("Named", ast.FunctionDef | ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class Entry(ast.Subscript):
@@ -50,43 +51,30 @@ class Flow:
     @cached_property
     def functions(self) -> Mapping[str, list[_Def]]:
         """Functions and methods by their names."""
-        found: dict[str, list[_Def]] = {}
-        for file in self.files.values():
-            for node in file.nodes:
-                if isinstance(node, _Def):
-                    found.setdefault(node.name, []).append(node)
-        return found
+        return _by_name(node for node in self._nodes() if isinstance(node, _Def))
 
     @cached_property
     def classes(self) -> Mapping[str, list[ast.ClassDef]]:
         """Classes by their names."""
-        found: dict[str, list[ast.ClassDef]] = {}
-        for file in self.files.values():
-            for node in file.nodes:
-                if isinstance(node, ast.ClassDef):
-                    found.setdefault(node.name, []).append(node)
-        return found
+        return _by_name(node for node in self._nodes() if isinstance(node, ast.ClassDef))
+
+    def _nodes(self) -> Iterator[ast.AST]:
+        return (node for file in self.files.values() for node in file.nodes)
 
     @cached_property
     def _lambdas(self) -> Mapping[str, list[ast.Lambda]]:
         """Functions without a name of their own by the names that they are given."""
         found: dict[str, list[ast.Lambda]] = {}
-        for file in self.files.values():
-            for node in file.nodes:
-                match node:
-                    case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=ast.Lambda() as value):  # fmt: skip
-                        found.setdefault(name, []).append(value)
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=ast.Lambda() as value):  # fmt: skip
+                    found.setdefault(name, []).append(value)
         return found
 
     @cached_property
     def _stored(self) -> Mapping[ast.AST, frozenset[str]]:
         """Names that each function gives a value, its parameters among them."""
-        return {
-            node: _names_stored(node)
-            for file in self.files.values()
-            for node in file.nodes
-            if isinstance(node, Function)
-        }
+        return {node: _names_stored(node) for node in self._nodes() if isinstance(node, Function)}
 
     def values(self, file: SourceFile, node: ast.AST) -> Sequence[Given]:
         """What an expression may be, one step back; nothing when it is given nothing that stands in the source."""
@@ -244,6 +232,13 @@ class Flow:
 def flow_of(file: SourceFile) -> Flow:
     """The data flow of the tree that a file belongs to, made once."""
     return file.siblings.kept(Flow)
+
+
+def _by_name(nodes: Iterable[Named]) -> dict[str, list[Named]]:
+    found: dict[str, list[Named]] = {}
+    for node in nodes:
+        found.setdefault(node.name, []).append(node)
+    return found
 
 
 def _names_stored(function: Function) -> frozenset[str]:
