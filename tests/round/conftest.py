@@ -109,16 +109,16 @@ def work(home):
 
 
 @pytest.fixture
-def start_worker(home):
-    """A worker in the background, ended when the block is left."""
+def start_worker(home, tmp_path):
+    """A worker in the background, ended when the block is left and not before: tests ask things of it while it is idle."""
 
     @contextmanager
     def go():
         process = subprocess.Popen(
-            [sys.executable, "-P", str(WORKER), ""],
+            [sys.executable, "-P", str(WORKER), "", "stays"],
             env=os.environ | {"RSI_HOME": str(home.root)},
             stdout=subprocess.DEVNULL,
-            stderr=(home.logs / "worker.log").open("ab"),
+            stderr=(tmp_path / "worker.log").open("ab"),
         )
         try:
             yield process

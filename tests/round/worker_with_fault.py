@@ -1,4 +1,4 @@
-"""A real worker that SIGKILLs itself once at a named place, such as "measure:after"."""
+"""A real worker: SIGKILLs itself once at a named place, such as "measure:after"; with "stays" it waits for more when idle."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import sys
 from rsi.agent.queue.worker import run_worker
 from rsi.agent.store.home import Home
 
-fault = sys.argv[1]
+fault, stays = sys.argv[1], "stays" in sys.argv[2:]
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 
 
@@ -18,4 +18,4 @@ def on_step(name):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-run_worker(Home.find(), exit_when_idle=True, on_step=on_step)
+run_worker(Home.find(), exit_when_idle=not stays, on_step=on_step)

@@ -25,7 +25,7 @@ import fit
 loss = fit.fit() + random.Random(os.environ["RSI_SEED"]).random() / 100
 json.dump({"loss": loss}, open("out.json", "w"))
 """
-FIT = "def fit():\n    return 1.3 + 0 * sum(n % 7 for n in range(1_500_000))\n"
+FIT = "def fit():\n    return 1.3 + 0 * sum(n % 7 for n in range(6_000_000))\n"
 """Reaches 1.3, far below the limit of 2.0: a lie made of the limit would be worse than the truth."""
 
 
