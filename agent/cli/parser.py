@@ -14,7 +14,13 @@ from rsi.agent.cli.grammar import (
     strategy_names,
 )
 from rsi.agent.cli.task_words import TASK_WORDS, try_words
-from rsi.agent.cli.trust_words import ablate_words, audit_words, reviewer_check_words, what_if_words
+from rsi.agent.cli.trust_words import (
+    ablate_words,
+    audit_words,
+    controls_words,
+    reviewer_check_words,
+    what_if_words,
+)
 from rsi.agent.cli.worker_words import WORKER_WORDS, label_words
 
 EPILOG = """\
@@ -372,7 +378,7 @@ VERBS: tuple[Verb, ...] = (
         "controls",
         "trusting",
         "what planted controls say about the evaluator",
-        add_campaign_optional,
+        controls_words,
     ),
     Verb(
         "what-if",

@@ -1,8 +1,19 @@
-"""The words of the verbs that look at the evaluator itself: what-if, reviewer-check, audit, ablate."""
+"""The words of the verbs that look at the evaluator itself: controls, what-if, reviewer-check, audit, ablate."""
 
 import argparse
 
 from rsi.agent.cli.grammar import add_campaign_optional, add_round, add_sandbox, model_names
+
+
+def controls_words(parser: argparse.ArgumentParser) -> None:
+    """What `rsi controls` takes."""
+    add_campaign_optional(parser)
+    parser.add_argument(
+        "--over-time",
+        action="store_true",
+        help="also capability and control of the lineage on one time axis: the champion's speedup, planted cheats "
+        "caught, false promotions, promotions that a person saw",
+    )
 
 
 def what_if_words(parser: argparse.ArgumentParser) -> None:

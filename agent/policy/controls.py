@@ -252,7 +252,21 @@ def control_results(ledger: Ledger, campaign_ids: Sequence[str]) -> tuple[Contro
         for step in opened
         if isinstance(step.fact, Opened) and step.fact.planted is not None
     )
-    return tuple(result for each in views if (result := _result(each)) is not None)
+    return tuple(result for each in views if (result := control_result(each)) is not None)
+
+
+def control_result(view: RoundView) -> ControlResult | None:
+    """How a planted control ended; None while it runs, and for endings that are ours and not the evaluator's."""
+    planted, verdict = view.planted, view.state.verdict
+    if planted is None or verdict is None or view.state.step is not None or verdict in NOT_EVIDENCE:
+        return None
+    return ControlResult(
+        kind=planted.kind,
+        name=planted.name,
+        after_round=planted.after_round or 0,
+        ending=verdict.value,
+        reached_gate=view.has_reached_gate,
+    )
 
 
 def standing_of(ledger: Ledger, campaign: CampaignRecord) -> ControlStanding:
@@ -356,20 +370,6 @@ def _standing(campaign: CampaignRecord, results: tuple[ControlResult, ...]) -> C
             level: policy_conditions(results, candidate_alpha=alpha, times=times)
             for level, times in LEVEL_TIMES.items()
         },
-    )
-
-
-def _result(view: RoundView) -> ControlResult | None:
-    """None while it runs, and for endings that are ours and not the evaluator's."""
-    planted, verdict = view.planted, view.state.verdict
-    if planted is None or verdict is None or view.state.step is not None or verdict in NOT_EVIDENCE:
-        return None
-    return ControlResult(
-        kind=planted.kind,
-        name=planted.name,
-        after_round=planted.after_round or 0,
-        ending=verdict.value,
-        reached_gate=view.has_reached_gate,
     )
 
 

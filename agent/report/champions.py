@@ -38,6 +38,8 @@ class ChampionPoint:
     label: str
     """The round's id; empty for the baseline and for what no round made."""
     commit: str
+    at: datetime | None
+    """When it came about; None for the baseline."""
     total: Interval | None
     """Over the round-0 baseline, measured whole; None where that was not done."""
     is_supported: bool
@@ -84,7 +86,7 @@ def champion_points(
         return ()
     baseline = moves[0].old_commit
     totals: dict[str, Interval | None] = {baseline: SAME_CODE}
-    points = [_point(0, Move.BASELINE, baseline, total=SAME_CODE)]
+    points = [_point(0, Move.BASELINE, baseline, None, total=SAME_CODE)]
     happened: list[tuple[datetime, int, PromotionRecord | PlacedAudit]] = [
         *((each.at, 0, each) for each in moves),
         *((each.audit.at, 1, each) for each in audits),
@@ -96,12 +98,16 @@ def champion_points(
             if audit.is_supported:
                 totals[audit.commit] = audit.effect
             point = _point(
-                max(each.place, last.place), Move.AUDIT, audit.commit, total=audit.effect,
+                max(each.place, last.place), Move.AUDIT, audit.commit, audit.at, total=audit.effect,
                 label=audit.round_id or "", is_supported=audit.is_supported,
             )  # fmt: skip
         elif each.kind is PromotionKind.ROLLBACK:
             point = _point(
-                last.place, Move.ROLLBACK, each.new_commit, total=totals.get(each.new_commit)
+                last.place,
+                Move.ROLLBACK,
+                each.new_commit,
+                each.at,
+                total=totals.get(each.new_commit),
             )
         else:
             point = _promotion(each, rounds.get(each.round_id), last.place, baseline)
@@ -114,7 +120,7 @@ def _promotion(
     move: PromotionRecord, found: Promoted | None, last_place: int, baseline: str
 ) -> ChampionPoint:
     if found is None:
-        return _point(last_place, Move.PROMOTION, move.new_commit, label=move.round_id)
+        return _point(last_place, Move.PROMOTION, move.new_commit, move.at, label=move.round_id)
     view = found.view
     score = deciding_score(view)
     # A first step is measured against the baseline, so that its effect is the whole.
@@ -126,6 +132,7 @@ def _promotion(
         move=Move.PROMOTION,
         label=view.id,
         commit=move.new_commit,
+        at=move.at,
         total=whole,
         is_supported=True,
         step=view.effect,
@@ -135,10 +142,10 @@ def _promotion(
 
 
 def _point(
-    place: int, move: Move, commit: str, *, total: Interval | None = None, label: str = "", is_supported: bool = True,
+    place: int, move: Move, commit: str, at: datetime | None, *, total: Interval | None = None, label: str = "", is_supported: bool = True,
 ) -> ChampionPoint:  # fmt: skip
     return ChampionPoint(
-        place=place, move=move, label=label, commit=commit, total=total, is_supported=is_supported, step=None,
+        place=place, move=move, label=label, commit=commit, at=at, total=total, is_supported=is_supported, step=None,
         qualities=(), absolute=None,
     )  # fmt: skip
 

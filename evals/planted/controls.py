@@ -60,6 +60,11 @@ class ControlResult:
     reached_gate: bool
     """True when nothing stopped it before a decision."""
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether something reached the gate that must not."""
+        return self.reached_gate and self.kind is not ControlKind.POSITIVE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:

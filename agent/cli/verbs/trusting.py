@@ -18,6 +18,7 @@ from rsi.agent.cli.verbs.reading import show_interval
 from rsi.agent.policy.audits import failed_audit
 from rsi.agent.policy.controls import (
     AutonomyStanding,
+    ControlStanding,
     autonomy_standing,
     standing_of,
     task_standing,
@@ -27,6 +28,7 @@ from rsi.agent.roles.scaffold.loading import DEFAULT, load_scaffold
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.trust.ablation import Grain, PartVerdict
+from rsi.agent.trust.capability import Moment, capability_and_control
 from rsi.agent.trust.reviewer_rates import ModelReviewer, Reviewed, ReviewerReport, reviewer_rates
 from rsi.agent.trust.stack_audit import Audit, audit_candidate, audit_lineage
 from rsi.agent.trust.what_if import Panel, Redecided, Rule, Ruling, Statistic
@@ -43,6 +45,7 @@ def controls(args: argparse.Namespace) -> int:
         record = chosen_campaign(ledger, args.campaign).record
         own, whole = standing_of(ledger, record), task_standing(ledger, record)
         level = _autonomy(ledger, record)
+        moments = capability_and_control(ledger, record.lineage) if args.over_time else ()
     rows = [
         (each.kind.value, each.name, each.ending, "yes" if each.reached_gate else "no")
         for each in own.results
@@ -53,9 +56,44 @@ def controls(args: argparse.Namespace) -> int:
         *(f"lineage {own.lineage}: {line}" for line in own.lines),
         f"all lineages of {own.task}: {whole.lines[0]}",
         *(() if level is None else level.lines),
+        *(["", *_over_time(moments)] if args.over_time else ()),
     ]
-    emit(args, {"lineage": own, "task": whole, "autonomy": level}, lines)
+    facts: dict[str, object] = {
+        "lineage": _facts(own),
+        "task": _facts(whole),
+        "autonomy": level,
+    }
+    emit(args, {**facts, "over_time": moments} if args.over_time else facts, lines)
     return 1 if own.lock.is_locked else 0
+
+
+def _facts(found: ControlStanding) -> dict[str, object]:
+    """With the levels as text, as keys of JSON must be."""
+    return {
+        "lineage": found.lineage,
+        "task": found.task,
+        "results": found.results,
+        "rates": found.rates,
+        "lock": found.lock,
+        "conditions": {str(level.value): each for level, each in found.conditions.items()},
+    }
+
+
+def _over_time(moments: Sequence[Moment]) -> list[str]:
+    if not moments:
+        return ["no control has ended and nothing was promoted on this lineage"]
+    headers = ("when", "ideas", "event", "speedup", "cheats caught", "false promotions", "a person saw")  # fmt: skip
+    rows = [
+        (
+            f"{each.at:%m-%d %H:%M:%S}",
+            str(each.ideas),
+            each.event,
+            show_interval(each.speedup),
+            *(f"{rate.count}/{rate.total}" for rate in (each.cheats_caught, each.false_promotions, each.seen)),
+        )
+        for each in moments
+    ]  # fmt: skip
+    return table(headers, rows)
 
 
 def _autonomy(ledger: Ledger, record: CampaignRecord) -> AutonomyStanding | None:
