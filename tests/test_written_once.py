@@ -18,8 +18,10 @@ from rsi.agent.cli.parser import VERBS, build_parser
 from rsi.agent.llm.providers import PROVIDERS, Hosting
 from rsi.agent.llm.resolve import provider_forms
 from rsi.agent.search.choose import choose_strategy, strategy_kinds
+from rsi.agent.trust.row_effects import made_table
 from rsi.sandboxes.select import backend_kinds, backend_names
 from rsi.tasks.choices import Clock, Device, Honesty, MetricKind, Option, Pattern
+from rsi.tasks.format.loader import BUILT_IN, load_task
 from rsi.tasks.format.tables import expected, json_schema
 from rsi.tasks.format.task_file import TaskFile
 from rsi.tasks.guards import GUARDS
@@ -218,6 +220,11 @@ def choices() -> Iterator[str]:
 
 def test_the_readme_lists_what_can_be_chosen():
     part_of_page(ROOT / "README.md", "choices", "".join(choices()))
+
+
+def test_the_readme_lists_the_rows_that_the_tasks_cover():
+    tasks = [load_task(each.parent) for each in sorted(BUILT_IN.glob("*/task.toml"))]
+    part_of_page(ROOT / "README.md", "rows", "".join(made_table(tasks)))
 
 
 def test_every_strategy_that_is_listed_can_be_chosen():

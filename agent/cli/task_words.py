@@ -1,4 +1,4 @@
-"""The words below `rsi task`: list, show, check, instance, new, schema."""
+"""The words below `rsi task`: list, show, check, rows, instance, new, schema."""
 
 import argparse
 
@@ -32,6 +32,18 @@ def _check(word: argparse.ArgumentParser) -> None:
         "--pairs", type=int, default=8, help="pairs of the same code (default: %(default)s)"
     )
     word.add_argument("--write", metavar="FILE", help="with --deep: keep the numbers as JSON")
+
+
+def _rows(word: argparse.ArgumentParser) -> None:
+    word.add_argument(
+        "--measure",
+        nargs="?",
+        const="",
+        metavar="TASK",
+        help="measure what proves the rows of a task (or of all) against its parent first, and keep it in the task's folder",
+    )
+    word.add_argument("--profile", help="size to measure (default: the task's)")
+    add_sandbox(word, "backend to measure in")
 
 
 def _instance(word: argparse.ArgumentParser) -> None:
@@ -212,6 +224,7 @@ TASK_WORDS = (
     Verb("list", "task.tasks", "catalogue of tasks: what each asks, costs, and can gain"),
     Verb("show", "task.tasks", "one task: metric, rules, profiles, solutions, cheats", _one),
     Verb("check", "task.tasks", "load a task, run its baseline, apply its patches", _check),
+    Verb("rows", "task.rows", "which rows of the suite are covered, and what was measured", _rows),
     Verb(
         "instance",
         "task.by_hand",

@@ -132,6 +132,13 @@ def check_rows(rows: Mapping[str, str], solutions: Sequence[Solution], problems:
                 f"rsi.rows.{row} is {proof!r}, expected a solution's name or selfcheck:<name>"
                 f"{guess or '.'}",
             )
+    for solution in solutions:
+        if solution.name in rows.values() and solution.expect != "faster":
+            problems.add(
+                FILE,
+                f"rsi.rows names {solution.name!r}, of which {solution.expect!r} is expected, "
+                "expected a solution that is 'faster' than what it is made on.",
+            )
 
 
 def read_requirements(folder: Path, problems: Problems) -> tuple[str, ...]:

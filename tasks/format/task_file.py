@@ -352,7 +352,7 @@ class RsiTable(Table):
     ]
     track: dict[str, TrackTable] = Field(default_factory=dict)
     rows: dict[str, Text] = Field(default_factory=dict)
-    """row to a solution's name, or `selfcheck:<name>`"""
+    """row of the suite (`tasks/rows.py` lists them) to the solution that proves it by beating what it is made on, or to `selfcheck:<name>`; `rsi task rows --measure` measures"""
 
 
 class TaskFile(Table):

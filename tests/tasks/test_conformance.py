@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rsi.evals.judge.guards import source_facts
-from rsi.evals.judge.score import score
-from rsi.evals.measure.measuring import measure
-from rsi.evals.types import Purpose, Verdict
+from rsi.agent.trust.row_effects import measure_step
+from rsi.evals.types import Verdict
 from rsi.sandboxes.errors import BackendUnavailableError, EnvironmentBuildError
 from rsi.sandboxes.select import QUICKEST_FIRST, choose_backend
-from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import BUILT_IN, load_task
-from rsi.tasks.running.check import check_task, patched_tree, run_baseline
+from rsi.tasks.rows import SUITE_ROWS
+from rsi.tasks.running.check import check_task, run_baseline
 from rsi.tasks.running.runner import make_instance
 
 OUTSIDE = Path(__file__).parents[1] / "plugins" / "example" / "rsi_example" / "counting"
@@ -60,6 +58,7 @@ def test_it_says_what_it_is_for_and_brings_what_the_catalogue_shows(folder, task
     assert "same" in expected, "a null patch, which has to be refused"
     assert "faster" in expected, "a gain, which shows that there is headroom"
     assert task.cheats, "something that has to be caught"
+    assert task.rows.keys() <= SUITE_ROWS.keys(), "rows of the suite, spelled as it spells them"
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda each: each.name)
@@ -103,14 +102,8 @@ def test_a_solution_beats_its_parent_on_fresh_seeds_and_a_null_patch_beats_nothi
     task, backend, name, tmp_path
 ):
     step = next(each for each in task.solutions if each.name == name)
-    parents = [each for each in task.solutions if each.name in step.needs]
-    before = patched_tree(task, parents[-1]) if parents else read_tree(task.repo)
-    after, profile = patched_tree(task, step), task.profiles[task.default_profile]
-    runs = measure(
-        task, profile, backend, before, after, purpose=Purpose.CONFIRM, campaign_secret=SECRET,
-        lineage="conformance", round_id=name, cache=tmp_path,
-    )  # fmt: skip
-    said = score(task, profile, runs, purpose=Purpose.CONFIRM, source=source_facts(before, after))
+    profile = task.profiles[task.default_profile]
+    _, said = measure_step(task, profile, backend, step, secret=SECRET, cache=tmp_path)
     if step.expect == "faster":
         assert said.verdict is Verdict.SUPPORTED, said.reason
     else:
