@@ -37,19 +37,20 @@ class NoRowsError(AgentError, ValueError):
 def rows(args: argparse.Namespace) -> int:
     """The coverage table; with --measure after measuring. 1 where something measured did not beat its parent."""
     failed: list[str] = []
+    known = {each.root: each for each in _all_tasks()}
     if args.measure is None and args.profile:
         raise NoRowsError("--profile says how to measure: give --measure as well")
     if args.measure is not None:
-        chosen = _all_tasks() if args.measure == EVERY else [load_task(task_named(args.measure))]
+        chosen = list(known.values())
+        if args.measure != EVERY:
+            chosen = [load_task(task_named(args.measure))]
+            known |= {each.root: each for each in chosen}
         if not any(proofs_of(each) for each in chosen):
             raise NoRowsError(
                 f"task {args.measure!r} proves no row; name solutions in [rsi.rows] of its task.toml"
             )
         for each in filter(proofs_of, chosen):
             failed += _measured(args, each)
-    known = {each.root: each for each in _all_tasks()}
-    if args.measure:
-        known.setdefault(chosen[0].root, chosen[0])
     found = list(coverage(known.values()))
     emit(args, found, _lines(found))
     for sentence in failed:
