@@ -84,7 +84,10 @@ def main(argv: Sequence[str] | None = None, *, cockpit: Cockpit | None = None) -
         return EXIT_USAGE
     args.cockpit = cockpit
     log_to_stderr = logging.StreamHandler(sys.stderr)
-    log_to_stderr.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
+    # A person who looks on wants a sentence among sentences; a log wants to know when.
+    is_watched = sys.stderr.isatty() and not args.verbose
+    line = "rsi: %(message)s" if is_watched else "%(asctime)s %(levelname)s %(message)s"
+    log_to_stderr.setFormatter(SafeFormatter(line))
     logging.basicConfig(
         level=logging.INFO if args.verbose else logging.WARNING, handlers=[log_to_stderr]
     )
