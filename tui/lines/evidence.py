@@ -19,6 +19,7 @@ from rsi.tui.draw.phrases import (
     verdict_role,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
+from rsi.tui.model.attempts import attempts_made
 from rsi.tui.model.view import CampaignView, RoundDetail
 
 SIMILAR_SHOWN = 3
@@ -66,6 +67,7 @@ def case_lines(
     lines: list[Line] = []
     lines += _banners(view, detail)
     lines.append(_labelled("idea", (view.hypothesis or DASH, Role.STRONG)))
+    lines += attempt_lines(view)
     lines.append(
         _effect_line("confirmed", view.confirm)
         if view.confirm
@@ -90,6 +92,17 @@ def case_lines(
     lines += similar_lines(view, campaign)
     lines += _facts(view, detail)
     return lines
+
+
+def attempt_lines(view: RoundView) -> list[Line]:
+    """Why the attempt before was sent back; nothing for a candidate that never was."""
+    made = attempts_made(view)
+    back = [each for each in made if each.sent_back is not None]
+    if not back or back[-1].sent_back is None:
+        return []
+    said = f"attempt {back[-1].number} by {back[-1].sent_back.by}: {back[-1].sent_back.note}"
+    shows: Line = (("  b", Role.KEY), (" shows what changed since", Role.DIM))
+    return [_labelled("sent back", (said, Role.WARN), *(shows if len(made) > 1 else ()))]
 
 
 def score_lines(score: Score, campaign: CampaignView | None) -> list[Line]:

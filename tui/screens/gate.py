@@ -20,9 +20,11 @@ from rsi.tui.draw.phrases import ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Role, Span, line
 from rsi.tui.lines.evidence import case_lines
 from rsi.tui.lines.rounds import sentence_line
+from rsi.tui.model.attempts import attempt_pairs
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, GateItem, RoundDetail, View
 from rsi.tui.reading.reader import Interest
+from rsi.tui.screens.dialogues.attempts import show_attempts, why_no_attempts
 from rsi.tui.screens.dialogues.gate_decisions import GateDecisions, Shown
 from rsi.tui.widgets.diffrows import Note
 from rsi.tui.widgets.diffview import DiffView
@@ -242,6 +244,8 @@ class GateScreen(GateDecisions):
                 return True
             case "gate.unseen":
                 return self.diff.hunk_count > 0
+            case "gate.attempts":
+                return self.item is not None and bool(attempt_pairs(self.item.round))
             case "gate.edit":
                 return self.detail is not None and bool(self.detail.diff.hunks)
             case _:
@@ -256,6 +260,8 @@ class GateScreen(GateDecisions):
                 return f"{why}; space reads on" if self.diff.hunk_count else why
             case "gate.findings":
                 return "no finding names a line"
+            case "gate.attempts":
+                return why_no_attempts(self.item.round)
             case _:
                 return ""
 
@@ -308,6 +314,11 @@ class GateScreen(GateDecisions):
     def action_pager(self) -> None:
         if self.detail is not None:
             self.cockpit.open_outside(self.detail.diff_text, suffix=".diff", variable="PAGER")
+
+    def action_attempts(self) -> None:
+        item = self.item
+        if item is not None:
+            show_attempts(self, item.round, item.campaign.record.lineage)
 
     def action_watch(self) -> None:
         item = self.item

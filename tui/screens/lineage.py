@@ -30,6 +30,7 @@ from rsi.tui.model.lineages import Place, TreeRow, champion_of, leaderboard, rol
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.asking import AskText
+from rsi.tui.screens.dialogues.attempts import show_attempts
 from rsi.tui.screens.dialogues.diff import DiffDialogue
 from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.steering import SteeringActions
@@ -282,7 +283,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
                 return row is not None and self.focused is self.tree_table
             case "lineage.rollback":
                 return row is not None and not row.is_champion and self._was_champion(row)
-            case "lineage.diff_baseline" | "lineage.diff" | "lineage.open":
+            case "lineage.diff_baseline" | "lineage.diff" | "lineage.open" | "lineage.attempts":
                 return row is not None and row.view is not None
             case _:
                 return True
@@ -351,22 +352,25 @@ class LineageScreen(SteeringActions, FilteredScreen):
         if name is None:
             return
 
-        def work(_: Ledger) -> Diff | None:
+        def work(_: Ledger) -> tuple[str, Diff] | None:
             text = code.diff(name, base, commit)
-            return None if text is None else diff_to_show(text)
+            return None if text is None else (text, diff_to_show(text))
 
-        def show(diff: Diff | None) -> None:
-            if diff is None:
+        def show(found: tuple[str, Diff] | None) -> None:
+            if found is None:
                 self.cockpit.say(
                     "the repository of this lineage is on another machine", is_problem=True
                 )
                 return
+            text, diff = found
             title = f"{short_commit(base)} → {short_commit(commit)}"
-            self.app.push_screen(
-                DiffDialogue(title, diff, is_split=self.cockpit.settings.diff_split)
-            )
+            self.app.push_screen(DiffDialogue(self.cockpit, title, diff, text=text))
 
         when_done(self, self.cockpit.ask_ledger(work), show, self.say_problem)
+
+    def action_attempts(self) -> None:
+        if self.chosen is not None and self.lineage_name is not None:
+            show_attempts(self, self.chosen, self.lineage_name)
 
     def action_rollback(self) -> None:
         row, name, home = self.chosen_row, self.lineage_name, self.cockpit.home

@@ -6,7 +6,7 @@ moment (`sightings` says how long) at one size of the terminal; at another size 
 """
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import ClassVar
 
 from rich.style import Style
@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 
-from rsi.tui.draw.styled import EMPTY_LINE, Line, Role
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span
 from rsi.tui.model.commands import Scope, bindings
 from rsi.tui.model.diffs import Diff
 from rsi.tui.widgets.diffrows import DiffRow, Note, half_of, rows_of
@@ -25,6 +25,10 @@ from rsi.tui.widgets.sightings import LOOK_EVERY_S, Sightings
 
 FLOATING = "Toast, Tooltip"
 """What the application draws over a screen."""
+ROOM_FOR_THE_BAR = 76
+"""Cells of a diff from which its heading has room for the bar beside the numbers."""
+BAR_CELLS = 16
+"""Of the bar that shows which parts of a diff were seen."""
 
 
 class DiffView(LinesView):
@@ -313,12 +317,35 @@ class DiffView(LinesView):
         sign = "✔ " if self.is_all_seen else ""
         lines = sum(map(len, self._unseen))
         left = f", {lines} lines to go" if lines else ""
+        cells = BAR_CELLS if self.size.width >= ROOM_FOR_THE_BAR else 0
+        bar = seen_bar([row for rows in self._unseen for row in rows], len(self._rows), cells)
         self.set_note(
             (
                 (f"{mode} · ", Role.DIM),
+                *bar,
                 (f"{sign}seen {self.seen_count} of {self.hunk_count} hunks{left}", role),
             )
         )
+
+
+def seen_bar(unseen: Iterable[int], rows: int, cells: int = BAR_CELLS) -> Line:
+    """The whole diff in a few cells, from its top to its end: those hatched in which a row was not seen yet.
+
+    Args:
+        unseen: Rows that were not on the screen yet.
+        rows: All rows.
+        cells: Most cells; a diff of fewer rows takes one a row.
+    """
+    cells = min(cells, rows)
+    is_left = {row * cells // rows for row in unseen} if rows else set()
+    parts: list[Span] = []
+    for cell in range(cells):
+        sign, role = ("░", Role.WARN) if cell in is_left else ("█", Role.GOOD)
+        if parts and parts[-1][1] is role:
+            parts[-1] = (parts[-1][0] + sign, role)
+        else:
+            parts.append((sign, role))
+    return (*parts, (" ", Role.DIM)) if parts else ()
 
 
 def _by_hunk(rows: Sequence[DiffRow]) -> dict[int, list[DiffRow]]:

@@ -13,8 +13,8 @@ from rsi.agent.store.records import AgentRole, TrajectoryEvent, TrajectoryKind
 from rsi.tui.app import CockpitApp
 from rsi.tui.model.trajectory import Group, code_as_of, event_lines, headline
 from rsi.tui.reading.event_store import PAGE_EVENTS, EventStore, PositionIds
-from rsi.tui.screens.dialogues.asking import Show
 from rsi.tui.screens.dialogues.filtering import FilterInput
+from rsi.tui.screens.replay.side_by_side import SideBySide
 from rsi.tui.widgets.paper import Paper
 
 pytestmark = pytest.mark.slow
@@ -132,7 +132,8 @@ async def test_two_rounds_are_compared_to_their_first_difference(sample):
         await pilot.press("C", "H")
         await until(pilot, lambda: app.round_id.endswith("0004") and len(screen.store) == 16)
         await pilot.press("C")
-        await until(pilot, lambda: isinstance(app.screen, Show))
+        await until(pilot, lambda: isinstance(app.screen, SideBySide))
+        await until(pilot, lambda: "I will try this: torch.compile" in screen_text(app))
         assert "They part at step 2" in screen_text(app)
 
 

@@ -10,10 +10,12 @@ from rsi.tui.actions import fork
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.errors import ActionRefusedError
 from rsi.tui.model.diffs import colour_lines, diff_to_show
-from rsi.tui.model.trajectory import CodeAsOf, code_as_of, event_lines, headline
+from rsi.tui.model.trajectory import CodeAsOf, code_as_of, event_lines
 from rsi.tui.reading.event_store import EventStore
-from rsi.tui.screens.dialogues.asking import AskText, Show
+from rsi.tui.screens.dialogues.asking import AskText
+from rsi.tui.screens.dialogues.attempts import show_attempts
 from rsi.tui.screens.dialogues.steering import SteeringActions
+from rsi.tui.screens.replay.side_by_side import show_side_by_side
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.paper import Paper
@@ -21,7 +23,6 @@ from rsi.tui.widgets.paper import Paper
 T = TypeVar("T")
 
 VIEWS = ("step", "diff", "code")
-COMPARED_EVENTS = 500
 
 
 class ReplayViews(SteeringActions):
@@ -129,7 +130,7 @@ class ReplayViews(SteeringActions):
     # --- other rounds ---
 
     def action_compare(self) -> None:
-        """Mark this round; on another one, find the first step at which the two part."""
+        """Mark this round; on another one, show both side by side from where they part."""
         if self._of is None:
             return
         if self._marked_round is None or self._marked_round == self._of:
@@ -137,24 +138,15 @@ class ReplayViews(SteeringActions):
             self.cockpit.say(f"marked {self._of[0]}; press = on another round (H L) to compare")
             return
         one, two = self._marked_round, self._of
+        self._marked_round = None
+        show_side_by_side(self, one, two)
 
-        def arrived(
-            found: tuple[int, TrajectoryEvent | None, TrajectoryEvent | None] | None,
-        ) -> None:
-            self._marked_round = None
-            if found is None:
-                self.cockpit.say(f"{one[0]} and {two[0]} are the same, step by step")
-                return
-            at, left, right = found
-            if at < len(self.store):
-                self._go_to(at)
-            lines: list[Line] = [line(f"They part at step {at}.", Role.STRONG), EMPTY_LINE]
-            for (name, _), event in ((one, left), (two, right)):
-                text = "it has ended" if event is None else headline(event).text
-                lines += [line(name, Role.ACCENT), line(f"  {text}")]
-            self.app.push_screen(Show("First difference", lines))
-
-        self.fetch(lambda ledger: first_difference(ledger, one, two), arrived)
+    def action_attempts(self) -> None:
+        """Show what changed between the last two attempts of this round."""
+        shown = self.cockpit.view.round
+        if self._of is None or shown is None or shown.view.id != self._of[0] or not self.steered:
+            return
+        show_attempts(self, shown.view, self.steered.record.lineage)
 
     def action_fork(self) -> None:
         """Queue a round that goes on after the turn under the cursor, with a word to the agent if there is one."""
@@ -211,30 +203,6 @@ def turn_of(ledger: Ledger, round_id: str, seq: int) -> int:
         return turn_at(ledger.events(round_id, AgentRole.PROPOSER), seq)
     except (KeyError, ValueError) as error:
         raise ActionRefusedError(f"{round_id} cannot be gone on from here: {error}") from error
-
-
-def first_difference(
-    ledger: Ledger, one: tuple[str, AgentRole], two: tuple[str, AgentRole]
-) -> tuple[int, TrajectoryEvent | None, TrajectoryEvent | None] | None:
-    """The first position at which two trajectories say something else; None when they are the same."""
-    at, after = 0, -1
-    while True:
-        left = ledger.events(one[0], one[1], after, COMPARED_EVENTS)
-        right = ledger.events(two[0], two[1], after, COMPARED_EVENTS)
-        for a, b in zip(left, right, strict=False):
-            if a.kind is not b.kind or headline(a).text != headline(b).text:
-                return at, a, b
-            at += 1
-        if len(left) != len(right):
-            shorter = min(len(left), len(right))
-            return (
-                at,
-                left[shorter] if len(left) > shorter else None,
-                right[shorter] if len(right) > shorter else None,
-            )
-        if not left:
-            return None
-        after = left[-1].seq
 
 
 def _code_lines(found: CodeAsOf) -> list[Line]:
