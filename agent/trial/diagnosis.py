@@ -107,6 +107,12 @@ def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
         )
     named = [path for path in seen.missed if path.rsplit("/", 1)[-1] in seen.printed]
     if named and not seen.is_ok:
+        if deeper := sorted(each for each in tracked if each.endswith(f"/{named[-1]}")):
+            below = deeper[0].removesuffix(f"/{named[-1]}")
+            return (
+                f"the run looks for {named[-1]!r} in the folder where it starts, and the repo has {deeper[0]}: start it there, with "
+                f'rsi try "cd {below} && ..." (and PYTHONPATH={_up(below)} before its python, where it imports from the repo\'s top)'
+            )
         return (
             f"the run looks for {named[-1]!r}, which is not here either: make it as the repo's README says (a prepare script or a "
             f"download), then add --data {_top(named[-1], tracked)}"
@@ -125,6 +131,10 @@ def _beside(path: str, folder: Path) -> str:
     inside, data = folder.relative_to(above), goal.relative_to(above).parts[0]
     there = "" if goal.exists() else ", once it is there"
     return f'{looked}: in {above}, call rsi try "cd {inside} && ..." with the rest as you typed it, and --data {data}/{there}'
+
+
+def _up(folder: str) -> str:
+    return "/".join([".."] * len(folder.split("/")))
 
 
 def _top(path: str, tracked: set[str]) -> str:

@@ -64,6 +64,17 @@ def test_a_run_that_fails_is_one_sentence_with_what_to_change(tmp_path, seen, se
     assert "\n" not in said
 
 
+def test_a_file_that_the_repo_has_deeper_is_said_with_the_folder_to_start_in(tmp_path):
+    seen = a_run("FileNotFoundError: 'source/cars.csv'\n", missed=("source/cars.csv",))
+    tracked = {"run.py", "demos/plain/source/cars.csv", "resource/cars.csv"}
+    said = why_failed(seen, tmp_path, tracked, wall_s=60)
+    assert "the repo has demos/plain/source/cars.csv" in said
+    assert '"cd demos/plain && ..."' in said
+    assert "PYTHONPATH=../.. " in said
+    alone = why_failed(seen, tmp_path, {"run.py", "resource/cars.csv"}, wall_s=60)
+    assert "which is not here either" in alone
+
+
 def test_data_beside_tracked_files_is_named_by_its_own_folder(tmp_path):
     (tmp_path / "data" / "char").mkdir(parents=True)
     (tmp_path / "data" / "char" / "train.bin").write_bytes(b"1")
