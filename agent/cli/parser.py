@@ -317,6 +317,31 @@ def _backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="the backup's file")
 
 
+def _days(word: str) -> float:
+    try:
+        days = float(word)
+    except ValueError:
+        days = 0.0
+    if not days >= 1:
+        raise argparse.ArgumentTypeError(
+            f"{word}: a number of days, at least 1, for what is younger may be in use"
+        )
+    return days
+
+
+def _prune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--older-than",
+        type=_days,
+        default=30.0,
+        metavar="DAYS",
+        help="what nothing asked for in so long (default: 30)",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="do it; without, what could go is listed alone"
+    )
+
+
 VERBS: tuple[Verb, ...] = (
     Verb(
         "try",
@@ -407,6 +432,12 @@ VERBS: tuple[Verb, ...] = (
     Verb("doctor", "checking", "say whether a campaign may start on this machine", _doctor),
     Verb("backup", "operating.keeping", "write ledger, queue and lineages to one file", _backup),
     Verb("restore", "operating.keeping", "make an empty home of a backup", _backup),
+    Verb(
+        "prune",
+        "operating.pruning",
+        "list what takes room and can be made again, or let it go",
+        _prune,
+    ),
     Verb("demo", "demonstrating", "a real campaign on the flagship task, live", _demo),
     Verb(
         "scaffold",

@@ -109,7 +109,10 @@ def prepare_python(
     report = progress or (lambda _: None)
     with _locked(folder.with_suffix(".lock"), report):
         if not (folder / DONE_MARK).exists():
-            _forget_unused(folder.parent, time.time())
+            # Each with PyTorch takes most of a gigabyte.
+            for unused, _ in unused_environments(time.time() - UNUSED_S, folder.parent.parent):
+                with contextlib.suppress(OSError):
+                    forget_environment(unused)
             _build(environment, prepared, report)
     return prepared
 
@@ -240,13 +243,28 @@ def pip_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {pip: environ[ours] for ours, pip in names.items() if environ.get(ours)}
 
 
-def _forget_unused(folder: Path, now_s: float) -> None:
-    """Remove environments that nothing has asked for in a month: each with PyTorch takes most of a gigabyte."""
-    for mark in folder.glob(f"*/{DONE_MARK}"):
+def unused_environments(
+    before_s: float, cache: Path | None = None
+) -> tuple[tuple[Path, float], ...]:
+    """Folders of environments that nothing has asked for since a moment, and when something last did.
+
+    Args:
+        before_s: Seconds since the epoch.
+        cache: Where they are; None for the user's cache.
+    """
+    found = []
+    for mark in sorted(((cache or cache_folder()) / "environments").glob(f"*/{DONE_MARK}")):
         with contextlib.suppress(OSError):
-            if now_s - mark.stat().st_mtime > UNUSED_S:
-                mark.unlink()  # an environment without its mark is built anew by whoever wants it
-                shutil.rmtree(mark.parent, ignore_errors=True)
+            used_s = mark.stat().st_mtime
+            if used_s < before_s:
+                found.append((mark.parent, used_s))
+    return tuple(found)
+
+
+def forget_environment(folder: Path) -> None:
+    """Remove an environment; whoever wants it builds it anew."""
+    (folder / DONE_MARK).unlink(missing_ok=True)  # without its mark it is not there
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(argv: list[str], environment: Environment, progress: Callable[[str], None]) -> None:
