@@ -5,8 +5,6 @@ cell passes the filter that takes out what could act on a terminal.
 """
 
 import os
-import shlex
-import subprocess
 import tempfile
 import threading
 import time
@@ -34,12 +32,14 @@ from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import duration, plural
 from rsi.tui.draw.safe import is_inert, safe_line, safe_text, without_active
 from rsi.tui.draw.theme import MONO_NAME, THEME_NAMES, textual_themes
+from rsi.tui.errors import ProgramError
 from rsi.tui.held_keys import HeldKeys, Typed
 from rsi.tui.model.code import Code
 from rsi.tui.model.commands import SCREENS, Command, Scope, bindings
 from rsi.tui.model.settings import Settings, save_settings, settings_path
 from rsi.tui.model.view import View
 from rsi.tui.palette import CommandProvider
+from rsi.tui.programs import run_program, words_of
 from rsi.tui.reading.feed import Feed
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.base import CockpitScreen, screen_of
@@ -401,16 +401,16 @@ class CockpitApp(App[None]):
     # --- programs outside ---
 
     def open_outside(self, text: str, *, suffix: str, variable: str) -> None:
-        self._run_outside(safe_text(text), suffix=suffix, variable=variable)
+        self._run_on_text(safe_text(text), suffix=suffix, variable=variable)
 
     def edit_outside(self, text: str, *, suffix: str) -> str | None:
-        changed = self._run_outside(text, suffix=suffix, variable="EDITOR")
+        changed = self._run_on_text(text, suffix=suffix, variable="EDITOR")
         return None if changed is None or changed == text else changed
 
     def edit_file(self, path: Path) -> None:
         self._run(path, "EDITOR")
 
-    def _run_outside(self, text: str, *, suffix: str, variable: str) -> str | None:
+    def _run_on_text(self, text: str, *, suffix: str, variable: str) -> str | None:
         with tempfile.TemporaryDirectory(prefix="rsi-") as folder:
             path = Path(folder) / f"rsi{suffix}"
             # Line ends stay as they are: a file is sent back with what was changed in it and nothing else.
@@ -421,15 +421,12 @@ class CockpitApp(App[None]):
                 return changed.read()
 
     def _run(self, path: Path, variable: str) -> bool:
-        fallback = "less" if variable == "PAGER" else "vi"
-        command = os.environ.get(variable) or fallback
         try:
+            words = words_of(variable, os.environ)
             with self.suspend():
-                # LESSSECURE keeps a pager from being a way out to a shell or to other files.
-                environment = {**os.environ, "LESSSECURE": "1"} if variable == "PAGER" else None
-                subprocess.run([*shlex.split(command), str(path)], check=False, env=environment)
-        except (OSError, ValueError) as error:
-            self.say(f"${variable}={command!r} cannot be started: {error}", is_problem=True)
+                run_program(words, path, is_pager=variable == "PAGER")
+        except ProgramError as error:
+            self.say(str(error), is_problem=True)
             return False
         except SuspendNotSupported:
             self.say("this terminal cannot be handed to another program", is_problem=True)

@@ -3,6 +3,7 @@
 CockpitError
 ├── SettingsError      the settings file cannot be used
 ├── ActionRefusedError a decision or request was refused, nothing was written
+├── ProgramError       a pager or an editor cannot be started
 ├── TerminalError      there is no terminal to draw on
 ├── CampaignFileError     a recording cannot be made or read
 └── WebError           the web server cannot start
@@ -15,6 +16,10 @@ class CockpitError(Exception):
 
 class SettingsError(CockpitError, ValueError):
     """The settings file has a mistake; the message names file, key and what was expected."""
+
+
+class ProgramError(CockpitError):
+    """A pager or an editor of the person's own cannot be started; the message says which and why."""
 
 
 class TerminalError(CockpitError):

@@ -66,6 +66,11 @@ def line(text: str, role: Role = Role.TEXT) -> Line:
     return ((text, role),)
 
 
+def plain(spans: Line) -> str:
+    """The text of a line alone."""
+    return "".join(text for text, _ in spans)
+
+
 def width_of(spans: Line) -> int:
     """Cells that a line takes, before `safe_line` makes anything visible."""
     return sum(cell_len(text) for text, _ in spans)

@@ -97,6 +97,13 @@ def _c(
     )  # fmt: skip
 
 
+OUTSIDE = (
+    ("pager", "o", "Pager", "Read the diff of the round under the cursor, or the focused pane, in $PAGER, made safe."),
+    ("editor", "O", "Editor", "The same in $EDITOR, made safe."),
+)  # fmt: skip
+_OWN_OUTSIDE = frozenset({Scope.GATE, Scope.REPLAY})
+"""Screens that say more exactly what they open."""
+
 COMMANDS: tuple[Command, ...] = (
     # --- everywhere ---
     *(
@@ -112,6 +119,13 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GLOBAL, "screenshot", "ctrl+s", "Screenshot", "Save this screen as an SVG file.", "save_screen", footer=False, writes=True),
     _c(Scope.GLOBAL, "back", "escape", "Back", "Leave the search, the dialogue or the screen.", "back", footer=False),
     _c(Scope.GLOBAL, "quit", "q,ctrl+q", "Quit", "Close the cockpit; campaigns go on.", "leave"),
+    # --- programs outside, on every screen ---
+    *(
+        _c(scope, name, keys, title, text, name, footer=False)
+        for scope in SCREENS.values()
+        for name, keys, title, text in OUTSIDE
+        if scope not in _OWN_OUTSIDE
+    ),
     # --- lists ---
     _c(Scope.LIST, "down", "j,down", "Down", "One line down.", "move(1)", footer=False),
     _c(Scope.LIST, "up", "k,up", "Up", "One line up.", "move(-1)", footer=False),
@@ -162,6 +176,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GATE, "attempts", "b", "Attempts", "What changed since the attempt before, below the note that sent it back.", "attempts", footer=False),
     _c(Scope.GATE, "inbox", "tab", "Next pane", "Move between inbox, evidence and diff.", "app.focus_next", footer=False),
     _c(Scope.GATE, "pager", "o", "Pager", "Read the diff in $PAGER, made safe.", "pager", footer=False),
+    _c(Scope.GATE, "editor", "O", "Editor", "Read the diff in $EDITOR, made safe; nothing is sent back.", "editor", footer=False),
     _c(Scope.GATE, "replay", "w", "Watch", "Replay how the agent got there.", "watch", footer=False),
     # --- replay ---
     _c(Scope.REPLAY, "next", "l,right", "Next", "One step on.", "step(1)"),
@@ -190,7 +205,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.REPLAY, "attempts", "b", "Attempts", "What changed since the attempt before, below the note that sent it back.", "attempts", footer=False),
     _c(Scope.REPLAY, "fork", "F", "Fork", "Queue a round that goes on after this turn of the agent, with a word to it if you like.", "fork", footer=False, writes=True),
     _c(Scope.REPLAY, "pager", "o", "Pager", "Read this step in $PAGER, made safe.", "pager", footer=False),
-    _c(Scope.REPLAY, "editor", "e", "Editor", "Open this step in $EDITOR, made safe.", "editor", footer=False),
+    _c(Scope.REPLAY, "editor", "e,O", "Editor", "Open this step in $EDITOR, made safe.", "editor", footer=False),
     # --- lineage ---
     _c(Scope.LINEAGE, "open", "enter", "Open", "Replay the round.", "open"),
     _c(Scope.LINEAGE, "mark", "space", "Mark", "Mark the candidate for comparing.", "mark"),

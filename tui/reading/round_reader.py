@@ -102,7 +102,7 @@ class RoundReader:
         """The candidate's diff, parsed again only when it is another text."""
         if old is not None and "steps" not in changed:
             return old.diff_text, old.diff
-        text = self._diff_text(view)
+        text = diff_text(self._ledger, self._code, view)
         is_same = old is not None and old.diff_text == text
         return text, old.diff if is_same and old is not None else diff_to_show(text)
 
@@ -141,16 +141,17 @@ class RoundReader:
         self._tail_kept = tuple(kept[-TAIL_EVENTS:])
         return self._tail_kept
 
-    def _diff_text(self, view: RoundView) -> str:
-        """The candidate's diff: from the ledger where it is kept there, else from the lineage's repository."""
-        committed = view.left(Committed)
-        if committed is not None:
-            # A recording keeps no blobs; the repository has the same text then.
-            with suppress(LedgerError):
-                return self._ledger.blob(committed.diff_sha256).decode(errors="replace")
-            lineage = self._ledger.campaign(view.record.campaign_id).lineage
-            found = self._code.diff(lineage, committed.parent, committed.commit)
-            if found is not None:
-                return found
-            log.warning("round=%s step=diff outcome=missing_blob", view.id)
-        return "" if view.report is None else view.report.diff
+
+def diff_text(ledger: Ledger, code: Code, view: RoundView) -> str:
+    """A candidate's diff: from the ledger where it is kept there, else from the lineage's repository; "" without one."""
+    committed = view.left(Committed)
+    if committed is not None:
+        # A recording keeps no blobs; the repository has the same text then.
+        with suppress(LedgerError):
+            return ledger.blob(committed.diff_sha256).decode(errors="replace")
+        lineage = ledger.campaign(view.record.campaign_id).lineage
+        found = code.diff(lineage, committed.parent, committed.commit)
+        if found is not None:
+            return found
+        log.warning("round=%s step=diff outcome=missing_blob", view.id)
+    return "" if view.report is None else view.report.diff

@@ -13,21 +13,28 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
+from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.steps.facts import Opened
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Assurance
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import paid
 from rsi.tui.draw.styled import DASH, Role, Span
-from rsi.tui.model.commands import BY_ID, SCREENS, Command, Scope, in_scope
+from rsi.tui.model.commands import BY_ID, OUTSIDE, SCREENS, Command, Scope, in_scope
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
+from rsi.tui.reading.round_reader import diff_text
+from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
+from rsi.tui.widgets.diffview import DiffView
+from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.vtable import VTable
 
 NO_WALL = ProcessBackend.name
 STALE_AFTER_S = 30.0
 """A worker beats every 5 s; half a minute of silence is worth saying."""
 
+_OUTSIDE = frozenset(name for name, *_ in OUTSIDE)
 HINT_S = 3.0
 """How long the state line says why a key did nothing."""
 
@@ -85,6 +92,15 @@ class CockpitScreen(Screen[None]):
         """What "copy id" copies; None leaves it to the application."""
         return None
 
+    def round_outside(self) -> RoundView | None:
+        """Whose diff a pager shows while a table has the focus; None where rows are no rounds."""
+        return None
+
+    def text_outside(self) -> str:
+        """What a pager shows otherwise: what the focused pane says."""
+        focused = self.focused
+        return focused.plain_text() if isinstance(focused, LinesView) else ""
+
     def go_back(self) -> bool:
         """Leave an inner state, such as a search; False when there is none to leave."""
         return False
@@ -118,7 +134,8 @@ class CockpitScreen(Screen[None]):
         """Whether a command is possible now, here, with these rights."""
         if command.writes and self.cockpit.is_read_only:
             return False
-        return command.scope is not self.scope or self.is_possible(command)
+        is_always = command.scope is not self.scope or command.action in _OUTSIDE
+        return is_always or self.is_possible(command)
 
     def why_not(self, command: Command) -> str:
         """Why a command is not possible now, as the end of a sentence; "" where there is no more to say."""
@@ -147,6 +164,30 @@ class CockpitScreen(Screen[None]):
         return next(
             (each for each in in_scope(self.scope) if each.action.replace(" ", "") == wanted), None
         )
+
+    # --- programs outside ---
+
+    def action_pager(self) -> None:
+        self.open_outside("PAGER")
+
+    def action_editor(self) -> None:
+        self.open_outside("EDITOR")
+
+    def open_outside(self, variable: str) -> None:
+        """Open what is looked at in a program of the person's own."""
+        view, code, cockpit = self.round_outside(), self.cockpit.code, self.cockpit
+
+        def show(text: str, suffix: str = ".diff") -> None:
+            if text.strip():
+                cockpit.open_outside(text, suffix=suffix, variable=variable)
+            else:
+                cockpit.say("there is no text here to open")
+
+        if view is None or not isinstance(self.focused, VTable | DiffView):
+            show(self.text_outside(), ".txt")
+            return
+        future = cockpit.ask_ledger(lambda ledger: diff_text(ledger, code, view))
+        when_done(self, future, show, lambda error: cockpit.say(str(error), is_problem=True))
 
     # --- bars ---
 

@@ -99,6 +99,15 @@ class ControlsScreen(FilteredScreen):
         lineage = None if summary is None else summary.record.lineage
         return Interest(campaign_id=self.cockpit.campaign_id, lineage=lineage)
 
+    @property
+    def chosen(self) -> RoundView | None:
+        """The control under the cursor."""
+        wanted = self.table.current_id
+        return next((each for each in self._planted if each.id == wanted), None)
+
+    def round_outside(self) -> RoundView | None:
+        return self.chosen
+
     def id_under_cursor(self) -> str | None:
         return self.table.current_id
 
@@ -222,9 +231,8 @@ class ControlsScreen(FilteredScreen):
         self.action_open()
 
     def action_open(self) -> None:
-        chosen = next((each for each in self._planted if each.id == self.table.current_id), None)
-        if chosen is not None:
-            self.cockpit.choose_round(chosen)
+        if self.chosen is not None:
+            self.cockpit.choose_round(self.chosen)
             self.cockpit.open_mode("replay")
 
 

@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from rsi.agent.store.records import CampaignSummary
+from rsi.agent.store.rounds import RoundView
 from rsi.evals.types import Severity
 from rsi.tui.draw.phrases import ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Role, Span, line
@@ -122,6 +123,9 @@ class GateScreen(GateDecisions):
     @property
     def steered(self) -> CampaignSummary | None:
         return None if self.item is None else self.item.campaign
+
+    def round_outside(self) -> RoundView | None:
+        return None if self.item is None else self.item.round
 
     def id_under_cursor(self) -> str | None:
         return self.inbox.current_id
@@ -310,10 +314,6 @@ class GateScreen(GateDecisions):
 
     def action_unseen(self) -> None:
         self.diff.show_unseen()
-
-    def action_pager(self) -> None:
-        if self.detail is not None:
-            self.cockpit.open_outside(self.detail.diff_text, suffix=".diff", variable="PAGER")
 
     def action_attempts(self) -> None:
         item = self.item

@@ -157,6 +157,9 @@ class LineageScreen(SteeringActions, FilteredScreen):
         row = self.chosen_row
         return None if row is None else row.view
 
+    def round_outside(self) -> RoundView | None:
+        return self.chosen
+
     def id_under_cursor(self) -> str | None:
         row = self.chosen_row
         return None if row is None else row.commit

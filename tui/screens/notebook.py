@@ -78,6 +78,9 @@ class NotebookScreen(FilteredScreen):
         wanted = self.table.current_id
         return next((each for each in self._shown if each.id == wanted), None)
 
+    def round_outside(self) -> RoundView | None:
+        return self.chosen
+
     def id_under_cursor(self) -> str | None:
         return self.table.current_id
 

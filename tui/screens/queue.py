@@ -118,6 +118,10 @@ class QueueScreen(SteeringActions, FilteredScreen):
         found = self.cockpit.view.campaign
         return found if found is not None and found.id == self.table.current_id else None
 
+    def text_outside(self) -> str:
+        panes = (self.query_one("#about", Paper), self.query_one("#queue-rounds", Paper))
+        return "\n".join(each.plain_text() for each in panes if each.lines)
+
     def id_under_cursor(self) -> str | None:
         return self.table.current_id
 

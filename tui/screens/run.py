@@ -151,6 +151,9 @@ class RunScreen(SteeringActions, FilteredScreen):
         wanted = self.table.current_id
         return next((each for each in self._rounds if each.id == wanted), None)
 
+    def round_outside(self) -> RoundView | None:
+        return self.round_view
+
     def id_under_cursor(self) -> str | None:
         return self.table.current_id
 

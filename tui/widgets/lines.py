@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rsi.tui.draw.pen import Pen
-from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, fit, width_of, wrap
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, fit, plain, width_of, wrap
 from rsi.tui.draw.theme import pen_for
 from rsi.tui.model.commands import Scope, bindings
 
@@ -85,6 +85,12 @@ class LinesView(ScrollView, can_focus=True):
     def line_at(self, index: int) -> Line:
         """The line with this number, 0 <= index < line_count()."""
         raise NotImplementedError
+
+    def plain_text(self) -> str:
+        """All lines without colours, for a pager or the clipboard."""
+        return "".join(
+            f"{plain(self.line_at(index)).rstrip()}\n" for index in range(self.line_count())
+        )
 
     def over_at(self, index: int) -> Role | None:
         """A role laid over the whole line."""

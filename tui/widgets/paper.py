@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rsi.tui.draw.styled import EMPTY_LINE, Line, wrap
+from rsi.tui.draw.styled import EMPTY_LINE, Line, plain, wrap
 from rsi.tui.widgets.lines import LinesView
 
 MAX_LINES = 200_000
@@ -53,6 +53,9 @@ class Paper(LinesView):
         self.lines_changed()
         if from_top:
             self.scroll_to(y=0, animate=False, force=True)
+
+    def plain_text(self) -> str:
+        return "".join(f"{plain(each)}\n" for each in self._lines)
 
     def line_count(self) -> int:
         return len(self._wrapped)

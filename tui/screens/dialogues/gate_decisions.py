@@ -5,7 +5,6 @@ else is shown by the time it is answered, nothing is written.
 """
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, DecisionRecord, RequestKind
@@ -15,6 +14,7 @@ from rsi.tui.draw.phrases import interval, paid, plural
 from rsi.tui.draw.styled import Line, Role, line
 from rsi.tui.lines.evidence import bound_to
 from rsi.tui.model.view import GateItem, RoundDetail
+from rsi.tui.programs import suffix_of
 from rsi.tui.screens.dialogues.asking import AskText, Confirm
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.widgets.diffview import DiffView
@@ -179,7 +179,7 @@ class GateDecisions(SteeringActions):
                 f"{path} is not text that an editor would leave whole", is_problem=True
             )
             return
-        changed = self.cockpit.edit_outside(tree[path], suffix=PurePosixPath(path).suffix)
+        changed = self.cockpit.edit_outside(tree[path], suffix=suffix_of(path))
         if changed is None:
             self.cockpit.say("nothing was changed")
             return

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, TrajectoryEvent
 from rsi.tui.cockpit import Cockpit
-from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
+from rsi.tui.draw.styled import DASH, EMPTY_LINE, Role, line
 from rsi.tui.model.alignment import Compared, StepPair, aligned, compared, first_difference
 from rsi.tui.model.trajectory import SIGNS, Headline, event_lines
 from rsi.tui.screens.dialogues.steering import SteeringActions
@@ -213,10 +213,7 @@ class SideBySide(ModalScreen[None]):
             self.table.move_cursor(wanted[0] if by > 0 else wanted[-1])
 
     def action_pager(self) -> None:
-        texts: list[str] = []
-        for dom_id in ("#left", "#right"):
-            half = self.query_one(dom_id, Half)
-            texts += [f"--- {half.heading}", *(_plain(each) for each in half.lines), ""]
+        texts = [f"--- {each.heading}\n{each.plain_text()}" for each in self.query(Half)]
         self._cockpit.open_outside("\n".join(texts), suffix=".txt", variable="PAGER")
 
     def action_close(self) -> None:
@@ -239,7 +236,3 @@ def _cell(step: Headline | None, is_same: bool) -> tuple[str, Role]:
 def _event(ledger: Ledger, of: Of, seq: int | None) -> TrajectoryEvent | None:
     found = () if seq is None else ledger.events(of[0], of[1], seq - 1, 1)
     return found[0] if found and found[0].seq == seq else None
-
-
-def _plain(spans: Line) -> str:
-    return "".join(text for text, _ in spans)

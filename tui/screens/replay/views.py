@@ -7,7 +7,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import AgentRole, CampaignRecord, TrajectoryEvent
 from rsi.agent.trajectory.recorded import turn_at
 from rsi.tui.actions import fork
-from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line, plain
 from rsi.tui.errors import ActionRefusedError
 from rsi.tui.model.diffs import colour_lines, diff_to_show
 from rsi.tui.model.trajectory import CodeAsOf, code_as_of, event_lines
@@ -115,17 +115,9 @@ class ReplayViews(SteeringActions):
 
     # --- other programs ---
 
-    def action_pager(self) -> None:
-        self._outside("PAGER")
-
-    def action_editor(self) -> None:
-        self._outside("EDITOR")
-
-    def _outside(self, variable: str) -> None:
+    def text_outside(self) -> str:
         event = self.event
-        if event is not None:
-            text = "\n".join("".join(part for part, _ in each) for each in event_lines(event))
-            self.cockpit.open_outside(text + "\n", suffix=".txt", variable=variable)
+        return "" if event is None else "".join(f"{plain(each)}\n" for each in event_lines(event))
 
     # --- other rounds ---
 
