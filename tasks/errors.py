@@ -43,3 +43,7 @@ class RepoUnreachableError(TaskError, ConnectionError):
 
 class HarnessError(TaskError):
     """The trusted harness of a task failed."""
+
+
+class HarnessTimeoutError(HarnessError):
+    """The trusted harness of a task did not end in the time that it has."""

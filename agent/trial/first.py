@@ -20,7 +20,7 @@ from rsi.agent.trial.looking import Look, looked_at, variables_of
 from rsi.agent.trial.measuring import SelfCompared, compare_with_itself
 from rsi.agent.trust.task_trust import smallest_detectable
 from rsi.tasks.choices import Clock, Device, Honesty
-from rsi.tasks.errors import HarnessError, NewTaskError
+from rsi.tasks.errors import HarnessError, HarnessTimeoutError, NewTaskError
 from rsi.tasks.format.loader import load_task, profile_of
 from rsi.tasks.making.new_task import create_task
 from rsi.tasks.making.own import gathering
@@ -216,6 +216,13 @@ def _graded_once(task: Task, look: Look, left: Sequence[str], say: Say) -> Mappi
             look.gpus if task.device is not Device.CPU else (),
             number=1,
         )
+    except HarnessTimeoutError as error:
+        if look.evaluate is None:
+            raise NewTaskError(f"the grader failed: {error}") from error
+        raise NewTaskError(
+            f"--eval {' '.join(look.evaluate.words)!r} did not end within {profile_of(task).grade_limits.wall_s:g} s on what a run "
+            "left; call it by hand there: it may train on instead of stopping, or look at more than it needs to"
+        ) from error
     except HarnessError as error:
         raise NewTaskError(f"the grader failed: {error}") from error
     ended = done.run.execution

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rsi.sandboxes.errors import FileTreeError
 from rsi.sandboxes.types import ExecOutcome, ExecResult, FileTree, Sandbox, SandboxSpec
-from rsi.tasks.errors import HarnessError
+from rsi.tasks.errors import HarnessError, HarnessTimeoutError
 from rsi.tasks.files.trees import below, read_tree
 from rsi.tasks.format.loader import HARNESS_KIT
 from rsi.tasks.running.variables import harness_variables
@@ -45,10 +45,12 @@ def run_verb(
 
     Raises:
         HarnessError: It did not exit 0; the message holds its last words.
+        HarnessTimeoutError: It did not end.
     """
     result = sandbox.exec(("python", "-P", "-m", "harness", *arguments))
     if result.outcome is not ExecOutcome.OK:
-        raise HarnessError(
+        kind = HarnessTimeoutError if result.outcome is ExecOutcome.TIMEOUT else HarnessError
+        raise kind(
             f"harness verb {arguments[0]!r} of task {task.name!r}, profile {profile.name!r}, ended as "
             f"{result.outcome.value} (exit {result.exit_code}) after {result.wall_s:.1f} s; "
             f"{last_words(result)}"

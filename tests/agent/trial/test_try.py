@@ -8,7 +8,9 @@ from tests.backends import quickest_backend
 from tests.tasks.making.test_new_task import commit, git, write
 
 from rsi.agent.cli.entry import main
+from rsi.agent.trial import first
 from rsi.tasks.choices import Honesty
+from rsi.tasks.errors import HarnessTimeoutError
 from rsi.tasks.format.loader import load_task
 
 TRAIN = """\
@@ -195,3 +197,26 @@ def test_a_fault_of_the_persons_is_one_sentence(rsi, repo):
         assert done.returncode == 6, (words, done.stderr)
         assert sentence in done.stderr.splitlines()[-1], (words, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_path_of_the_commands_own_hides_nothing_and_an_evaluation_without_end_is_one_sentence(
+    rsi, repo, monkeypatch
+):
+    write(repo, {
+        "lib/fit.py": "def fit(seed):\n    return seed % 1000 / 1e6\n",
+        "app/main.py": "import sys\nfrom lib.fit import fit\nopen('model.json', 'w').write('{\"guess\": 3}')\n"
+        "print('val_loss: 1.%06d' % (int(sys.argv[1]) % 1000 + fit(0)))\n",
+    })  # fmt: skip
+    git(repo, "add", "lib", "app")
+    commit(repo)
+
+    def endless(*_, **__):
+        raise HarnessTimeoutError("harness verb 'grade' ended as timeout")
+
+    monkeypatch.setattr(first, "run_baseline", endless)
+    command = ("try", "cd app && PYTHONPATH=.. python main.py {seed}", *COMMAND[2:])
+    said = rsi(*command, "--eval", "python evaluate.py app/model.json")
+    assert said.returncode == 6
+    assert "editable: app/**/*.py, lib/**/*.py" in said.stderr
+    assert "--eval 'python evaluate.py app/model.json' did not end within 120 s" in said.stderr

@@ -39,10 +39,10 @@ def main(command: list[str]) -> int:
     words = [program, *(word.replace("{seed}", os.environ["RSI_SEED"]) for word in command[1:])]
     variables = os.environ | settings.get("variables", {}) | size.get("variables", {})
     roots = [str(CODE / root) for root in settings.get("roots", [])]
-    if roots:
-        variables["PYTHONPATH"] = os.pathsep.join(
-            [*roots, *filter(None, [variables.get("PYTHONPATH")])]
-        )
+    # A path that the command sets comes before the one of the run, whose observer it would hide.
+    paths = [*roots, variables.get("PYTHONPATH"), os.environ.get("PYTHONPATH")]
+    if any(paths):
+        variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
     folder_of_run = CODE / size.get("folder", settings.get("folder", ""))
     if settings.get("keeps_output"):
         code, printed = run_and_listen(words, folder_of_run, variables)
