@@ -367,6 +367,11 @@ class CockpitApp(App[None]):
             screen.maximize(screen.focused)
 
     def action_copy_id(self) -> None:
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(safe_text(selected))
+            self.say(f"copied {plural(selected.count(chr(10)) + 1, 'line')}")
+            return
         found = self.round_id or self.campaign_id
         screen = self.screen_behind_dialogues
         if isinstance(screen, CockpitScreen):

@@ -115,7 +115,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GLOBAL, "next_gate", "exclamation_mark", "Next waiting", "Go to the candidate with the least doubts and most to gain.", "next_gate", footer=False),
     _c(Scope.GLOBAL, "theme", "T", "Theme", "Dark, light, no colour.", "cycle_theme", footer=False),
     _c(Scope.GLOBAL, "zoom", "z", "Zoom", "Give the focused pane the whole screen, or take it back.", "zoom", footer=False),
-    _c(Scope.GLOBAL, "copy", "y", "Copy id", "Copy the id under the cursor to the clipboard.", "copy_id", footer=False),
+    _c(Scope.GLOBAL, "copy", "y", "Copy", "Copy what is selected with the mouse, else the id under the cursor, to the clipboard.", "copy_id", footer=False),
     _c(Scope.GLOBAL, "screenshot", "ctrl+s", "Screenshot", "Save this screen as an SVG file.", "save_screen", footer=False, writes=True),
     _c(Scope.GLOBAL, "back", "escape", "Back", "Leave the search, the dialogue or the screen.", "back", footer=False),
     _c(Scope.GLOBAL, "quit", "q,ctrl+q", "Quit", "Close the cockpit; campaigns go on.", "leave"),

@@ -12,12 +12,14 @@ from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from rsi.tui.draw.pen import Pen
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, fit, plain, width_of, wrap
 from rsi.tui.draw.theme import pen_for
 from rsi.tui.model.commands import Scope, bindings
+from rsi.tui.widgets.selecting import marked, selected_text
 
 EMPTY_MARGIN = 2
 """Cells left of the words that stand where there are no lines."""
@@ -75,6 +77,8 @@ class LinesView(ScrollView, can_focus=True):
         self._pen: Pen | None = None
         self._pen_theme = ""
         self._base: Style | None = None
+        self._has_mouse = False
+        """Whether a mouse was ever over it."""
 
     # --- what a subclass gives ---
 
@@ -152,7 +156,11 @@ class LinesView(ScrollView, can_focus=True):
         index = y - sticky + self.scroll_offset.y
         count = self.line_count()
         if index < count:
-            return self.strip_at(index, base)
+            strip = self.strip_at(index, base)
+            if self._has_mouse:
+                strip = marked(strip, self.text_selection, index, self._selected_look)
+                return strip.apply_offsets(self.scroll_offset.x, index)
+            return strip
         if count == 0:
             margin = (" " * EMPTY_MARGIN, Role.DIM)
             said = [
@@ -161,6 +169,26 @@ class LinesView(ScrollView, can_focus=True):
             if y - sticky < len(said):
                 return self._draw((margin, *said[y - sticky]), base)
         return Strip.blank(self.size.width, base)
+
+    # --- selecting with the mouse ---
+
+    def on_enter(self) -> None:
+        if not self._has_mouse:
+            # Where a cell is in the text is said in each cell; who uses keys alone does not pay for it.
+            self._has_mouse = True
+            self.refresh()
+
+    @property
+    def _selected_look(self) -> Style:
+        return self.screen.get_component_rich_style("screen--selection")
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        base = self.rich_style
+        count = self.line_count()
+        return selected_text(selection, count, lambda index: self.strip_at(index, base)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
 
     def strip_at(self, index: int, base: Style) -> Strip:
         """The cells of one line."""
@@ -270,7 +298,8 @@ class LinesView(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         index = self.index_at(event)
-        if index is None or not self.has_cursor:
+        if index is None or not self.has_cursor or self.text_selection is not None:
+            # A drag that selected text chooses no line.
             return
         if event.chain >= 2:
             self.post_message(self.Opened(self, index))

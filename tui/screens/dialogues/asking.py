@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -31,6 +33,26 @@ class SafeInput(Input):
     def _on_paste(self, event: events.Paste) -> None:
         event.text = safe_text(event.text).replace("\t", " ")
         super()._on_paste(event)
+
+
+class HintPaper(Paper):
+    """The keys of a dialogue; a click on one, or on what it does, is that key."""
+
+    class Pressed(Message):
+        """A key's words were clicked."""
+
+        def __init__(self, key: str) -> None:
+            self.key = key
+            super().__init__()
+
+    def on_click(self, event: events.Click) -> None:
+        index = self.index_at(event)
+        key, at = "", 0
+        for text, role in () if index is None else self.line_at(index):
+            key = text if role is Role.KEY else key
+            if at <= event.x < at + cell_len(text):
+                self.post_message(self.Pressed(key))
+            at += cell_len(text)
 
 
 class Dialogue(ModalScreen[str | None]):
@@ -60,7 +82,7 @@ class Dialogue(ModalScreen[str | None]):
         with Vertical(id="box"):
             yield Paper(heading=self._title_text, indent=self._indent, dom_id="text")
             yield from self.compose_answer()
-            yield Paper(dom_id="hint")
+            yield HintPaper(dom_id="hint")
 
     def compose_answer(self) -> ComposeResult:
         """What asks for the answer."""
@@ -82,6 +104,15 @@ class Dialogue(ModalScreen[str | None]):
 
     def action_cancel(self) -> None:
         self.dismiss(None)
+
+    def clicked(self, key: str) -> None:
+        """Do what a key does whose words were clicked, if it has an answer to give."""
+        if key == "esc" and self.is_settled:
+            self.action_cancel()
+
+    @on(HintPaper.Pressed)
+    def _hint_pressed(self, event: HintPaper.Pressed) -> None:
+        self.clicked(event.key)
 
     def _set_text(self, selector: str, lines: Sequence[Line]) -> None:
         self.query_one(selector, Paper).set_lines(lines)
@@ -124,6 +155,12 @@ class Confirm(Dialogue):
         if self.is_settled:
             self.dismiss("yes")
 
+    def clicked(self, key: str) -> None:
+        if key == "y":
+            self.action_yes()
+        else:
+            super().clicked(key)
+
 
 class AskText(Dialogue):
     """A line of words; enter answers, an empty line does not unless it may."""
@@ -150,10 +187,19 @@ class AskText(Dialogue):
     def on_mount(self) -> None:
         self.query_one("#answer").focus()
 
+    def clicked(self, key: str) -> None:
+        if key == "enter" and self.is_settled:
+            self._answer(self.query_one("#answer", SafeInput).value)
+        else:
+            super().clicked(key)
+
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        answer = event.value.strip()
+        self._answer(event.value)
+
+    def _answer(self, value: str) -> None:
+        answer = value.strip()
         if answer or self._may_be_empty:
             self.dismiss(answer)
         else:
