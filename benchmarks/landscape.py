@@ -31,6 +31,7 @@ FLAGS = (
     "tree:pick=epsilon_greedy,epsilon=0.2",
     "tree:pick=softmax,temperature=0.1",
     "archive:islands=3",
+    "open_ended:temperature=0.1",
 )
 """Every strategy, with settings of it that are worth a comparison."""
 

@@ -15,6 +15,7 @@ from rsi.agent.policy.rollbacks import roll_back
 from rsi.agent.policy.settings import DEFAULT_AUDIT_EVERY
 from rsi.agent.queue.forks import queue_fork
 from rsi.agent.queue.launching import ensure_worker, launch
+from rsi.agent.queue.proposals import queue_line
 from rsi.agent.store.codec import decode, encode
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
@@ -30,6 +31,7 @@ from rsi.agent.store.records import (
     utc_now,
 )
 from rsi.agent.trajectory.recorded import RecordingError
+from rsi.agent.trust.agenda import Proposal
 from rsi.sandboxes.errors import SandboxError
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import load_task, profile_of
@@ -158,3 +160,17 @@ def roll_back_to(
         return roll_back(ledger, opened, commit, actor=person(), reason=reason)
     except AgentError as error:
         raise ActionRefusedError(str(error)) from error
+
+
+def queue_proposal(ledger: Ledger, home: Home, chosen: Proposal) -> CampaignRecord:
+    """Queue a line of the agenda, as `rsi agenda --queue` does, and see to it that a worker runs.
+
+    Raises:
+        ActionRefusedError: Its task or its settings do not work any more; the message says which and why.
+    """
+    try:
+        record = queue_line(home.create(), ledger, chosen).campaign
+        ensure_worker(home, ledger, record.config.on)
+    except (AgentError, ModelError, TaskError, SandboxError) as error:
+        raise ActionRefusedError(str(error)) from error
+    return record

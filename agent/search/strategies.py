@@ -1,16 +1,20 @@
-"""Greedy, best-of-N, tree and archive search, behind one interface.
+"""Greedy, best-of-N, tree, archive and open-ended search, behind one interface.
 
 To add one: a frozen dataclass with `name` and `plan`, whose fields are its settings, and its word in `STRATEGIES`; or, in
 another distribution, an entry point (`rsi.sandboxes.plugins.Group.STRATEGIES`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from rsi.agent.search.frontier import Pick, Spot, draw_for, frontier, pick
 from rsi.agent.search.types import Facts, Node, Plan, Strategy
 
 INSPIRATIONS = 2
+MAX_LOGIT = 50.0
+"""Beyond it a weight is one or as good as none; `exp` overflows far later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +152,46 @@ class Archive:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEnded:
+    """Every measured candidate stays a parent, drawn by how good it is and by how few children it has.
+
+    The weight of a parent is a sigmoid of its value, in the middle of the values there are, over one more than its
+    children; so what is good is built on more, and what is new is never left out.
+    Source: Zhang et al., Darwin Gödel Machine (2025), for the form of the weight.
+    """
+
+    temperature: float = 0.1
+    """In units of log(speedup): how much better counts as much better."""
+
+    def __post_init__(self) -> None:
+        _above_zero(temperature=self.temperature)
+
+    @property
+    def name(self) -> str:
+        return f"open_ended:temperature={self.temperature:g}"
+
+    def plan(self, facts: Facts, seed: int) -> Plan:
+        """A draw from the whole archive."""
+        spots = frontier(facts)
+        middle = fmean(spot.value for spot in spots)
+        weights = [
+            _sigmoid((spot.value - middle) / self.temperature) / (1 + spot.visits) for spot in spots
+        ]
+        chosen = draw_for(seed, facts.next_number, "parent").choices(spots, weights)[0]
+        return Plan(
+            parent=chosen.commit,
+            inspirations=_others(spots, chosen, INSPIRATIONS),
+            reason=f"value and {chosen.visits} children, of {len(spots)} in the archive",
+        )
+
+
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "greedy": Greedy,
     "best_of_n": BestOfN,
     "tree": Tree,
     "archive": Archive,
+    "open_ended": OpenEnded,
 }
 """The strategies of rsi's own, by the word that chooses them; the first is the default."""
 
@@ -167,6 +206,10 @@ def elites(nodes: Sequence[Node], island: int) -> tuple[Node, ...]:
         if known is None or known.value is None or node.value > known.value:
             best[node.niche] = node
     return tuple(best.values())
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-max(-MAX_LOGIT, min(MAX_LOGIT, x))))
 
 
 def _at_least_one(**settings: int) -> None:

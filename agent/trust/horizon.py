@@ -53,6 +53,13 @@ class Span:
     high: float | None
     """None where resampling the families does not determine the curve often enough."""
 
+    @property
+    def text(self) -> str:
+        """As people read it, such as "42 min [30, 60]"."""
+        if self.low is None or self.high is None:
+            return f"{self.minutes:.3g} min (no interval: too few families of tasks)"
+        return f"{self.minutes:.3g} min [{self.low:.3g}, {self.high:.3g}]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Horizon:

@@ -156,6 +156,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.QUEUE, "later", "J", "Later", "One place down in the queue.", "priority(-1)", footer=False, writes=True, undo="queue.sooner"),
     _c(Scope.QUEUE, "filter", "slash", "Filter", "Show matching campaigns only; !word shows the others.", "filter"),
     _c(Scope.QUEUE, "sort", "s", "Sort", "By time, state, promotions, gain or spend.", "sort", footer=False),
+    _c(Scope.QUEUE, "agenda", "a", "Agenda", "What to run next, by expected gain per dollar with its reasons; one key queues a line.", "agenda", footer=False),
     # --- run ---
     _c(Scope.RUN, "open", "enter", "Open", "Replay the round, or decide when it is at the gate.", "open"),
     _c(Scope.RUN, "message", "i", "Message", "Say something to the agent at its next turn.", "message", writes=True),
@@ -178,6 +179,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GATE, "pager", "o", "Pager", "Read the diff in $PAGER, made safe.", "pager", footer=False),
     _c(Scope.GATE, "editor", "O", "Editor", "Read the diff in $EDITOR, made safe; nothing is sent back.", "editor", footer=False),
     _c(Scope.GATE, "replay", "w", "Watch", "Replay how the agent got there.", "watch", footer=False),
+    _c(Scope.GATE, "batch", "b", "Batch", "What waits without a doubt, the most different on top, and how long decisions take.", "batch", footer=False),
     # --- replay ---
     _c(Scope.REPLAY, "next", "l,right", "Next", "One step on.", "step(1)"),
     _c(Scope.REPLAY, "previous", "h,left", "Previous", "One step back.", "step(-1)"),
@@ -222,6 +224,8 @@ COMMANDS: tuple[Command, ...] = (
     # --- controls ---
     _c(Scope.CONTROLS, "open", "enter", "Open", "Replay the control round.", "open"),
     _c(Scope.CONTROLS, "filter", "slash", "Filter", "Show matching controls only, by ending, reason or name.", "filter"),
+    _c(Scope.CONTROLS, "over_time", "t", "Over time", "Capability and control of the lineage on one time axis.", "over_time", footer=False),
+    _c(Scope.CONTROLS, "horizon", "h", "Horizon", "The length of task that each model finishes half of the time.", "horizon", footer=False),
     # --- settings ---
     _c(Scope.SETTINGS, "edit", "enter", "Change", "Change the setting under the cursor.", "edit"),
     _c(Scope.SETTINGS, "file", "e", "Edit file", "Open the settings file in $EDITOR.", "edit_file", writes=True),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rsi.agent.memory.inbox import doubts, sure_gain
 from rsi.agent.policy.audits import FailedAudit
 from rsi.agent.report.champions import ChampionPoint
 from rsi.agent.store.events import CampaignEvent
@@ -41,12 +42,12 @@ class GateItem:
     @property
     def gain(self) -> float:
         """Lower end of the effect's interval; 0 when there is none: for sorting only."""
-        return 0.0 if self.round.effect is None else self.round.effect.low
+        return sure_gain(self.round)
 
     @property
     def risk(self) -> int:
         """Doubts: what holds it, findings, no support; for sorting only."""
-        return len(self.round.held_by) * 2 + len(self.round.findings)
+        return doubts(self.round)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

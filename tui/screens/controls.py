@@ -24,6 +24,8 @@ from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabout
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.filtering import FilteredScreen
+from rsi.tui.screens.outlook.capability import CapabilityPage
+from rsi.tui.screens.outlook.horizon import HorizonPage
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
@@ -224,11 +226,29 @@ class ControlsScreen(FilteredScreen):
         )
 
     def is_possible(self, command: Command) -> bool:
-        return command.id != "controls.open" or self.table.current_id is not None
+        match command.id:
+            case "controls.open":
+                return self.table.current_id is not None
+            case "controls.over_time":
+                return self._lineage_name is not None
+            case _:
+                return True
+
+    @property
+    def _lineage_name(self) -> str | None:
+        """The lineage of the chosen campaign."""
+        return self.interest().lineage
 
     @on(LinesView.Opened, "#planted")
     def _opened(self) -> None:
         self.action_open()
+
+    def action_over_time(self) -> None:
+        if self._lineage_name is not None:
+            self.app.push_screen(CapabilityPage(self._lineage_name))
+
+    def action_horizon(self) -> None:
+        self.app.push_screen(HorizonPage())
 
     def action_open(self) -> None:
         if self.chosen is not None:

@@ -27,6 +27,7 @@ from rsi.tui.model.view import CampaignView, GateItem, RoundDetail, View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.attempts import show_attempts, why_no_attempts
 from rsi.tui.screens.dialogues.gate_decisions import GateDecisions, Shown
+from rsi.tui.screens.outlook.batch import BatchPage
 from rsi.tui.widgets.diffrows import Note
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.effectview import EffectView
@@ -244,7 +245,7 @@ class GateScreen(GateDecisions):
                 return not self.why_not_approve()
             case "gate.findings":
                 return bool(self._places())
-            case "gate.inbox":
+            case "gate.inbox" | "gate.batch":
                 return True
             case "gate.unseen":
                 return self.diff.hunk_count > 0
@@ -319,6 +320,14 @@ class GateScreen(GateDecisions):
         item = self.item
         if item is not None:
             show_attempts(self, item.round, item.campaign.record.lineage)
+
+    def action_batch(self) -> None:
+        self.app.push_screen(BatchPage(each.round for each in self._items), self._looked)
+
+    def _looked(self, _: None) -> None:
+        """Show the candidate that was chosen in the batch."""
+        if self.cockpit.round_id is not None:
+            self.inbox.select_id(self.cockpit.round_id)
 
     def action_watch(self) -> None:
         item = self.item

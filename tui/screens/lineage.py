@@ -8,6 +8,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from rsi.agent.memory.tree import TreeRow, champion_of, tree_rows
 from rsi.agent.report.filters import round_text
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary, PromotionRecord
@@ -26,7 +27,7 @@ from rsi.tui.draw.phrases import (
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.diffs import Diff, diff_to_show
-from rsi.tui.model.lineages import Place, TreeRow, champion_of, leaderboard, rolled_back, tree_rows
+from rsi.tui.model.lineages import Place, leaderboard, rolled_back
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.asking import AskText

@@ -21,6 +21,7 @@ from rsi.tui.reading.silence import is_silent, last_heard
 from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.new_campaign import NewCampaign
 from rsi.tui.screens.dialogues.steering import SteeringActions
+from rsi.tui.screens.outlook.agenda import AgendaPage
 from rsi.tui.widgets.championview import champion_line
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
@@ -192,7 +193,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
     def is_possible(self, command: Command) -> bool:
         state = None if self.steered is None else self.steered.state
         match command.id:
-            case "queue.new" | "queue.filter" | "queue.sort":
+            case "queue.new" | "queue.filter" | "queue.sort" | "queue.agenda":
                 return True
             case "queue.pause" | "queue.stop":
                 return state in _OPEN
@@ -335,6 +336,9 @@ class QueueScreen(SteeringActions, FilteredScreen):
     def action_sort(self) -> None:
         self._sorting = (self._sorting + 1) % len(SORTINGS)
         self.redraw()
+
+    def action_agenda(self) -> None:
+        self.app.push_screen(AgendaPage())
 
     def action_new_campaign(self) -> None:
         self.app.push_screen(NewCampaign(self.cockpit))

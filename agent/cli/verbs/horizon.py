@@ -3,7 +3,7 @@
 import argparse
 
 from rsi.agent.cli.context import emit, open_to_read, table
-from rsi.agent.trust.horizon import Horizon, Span, horizons
+from rsi.agent.trust.horizon import Horizon, horizons
 
 
 def horizon(args: argparse.Namespace) -> int:
@@ -22,7 +22,7 @@ def horizon(args: argparse.Namespace) -> int:
 def _lines(found: Horizon) -> list[str]:
     label = f"{found.model}, profile {found.profile}" + (", scripted" if found.is_scripted else "")
     said = (
-        [f"50 %: {_minutes(found.half)}   80 %: {_minutes(found.four_fifths)}"]
+        [f"50 %: {found.half.text}   80 %: {found.four_fifths.text}"]
         if found.half and found.four_fifths
         else [f"no horizon: {found.reason}"]
     )
@@ -37,9 +37,3 @@ def _lines(found: Horizon) -> list[str]:
         for each in sorted(found.attempts, key=lambda each: (each.minutes, each.family))
     ]
     return [label, *said, *table(("task", "rung", "expert time", "source", "climbed"), rows), ""]
-
-
-def _minutes(span: Span) -> str:
-    if span.low is None or span.high is None:
-        return f"{span.minutes:.3g} min (no interval: too few families of tasks)"
-    return f"{span.minutes:.3g} min [{span.low:.3g}, {span.high:.3g}]"

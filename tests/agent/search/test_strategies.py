@@ -126,6 +126,26 @@ def test_an_archive_keeps_the_best_of_each_niche_and_shows_the_neighbours_idea()
     assert all("r2" in plan.inspirations for plan in plans)
 
 
+def drawn(past, *, seeds=400):
+    strategy = choose_strategy("open_ended")
+    parents = [strategy.plan(facts(*past), seed).parent for seed in range(seeds)]
+    return {each: parents.count(each) / seeds for each in {"base", "c1", "c2", "c3"}}
+
+
+def test_an_open_ended_search_draws_the_better_parent_more_often_and_leaves_none_out():
+    shares = drawn([node(1, value=0.3), node(2, value=0.1), node(3, value=-0.1)])
+    assert shares["c1"] > shares["c2"] > shares["c3"] > 0
+
+
+def test_an_open_ended_search_draws_a_parent_less_often_for_each_child_it_has():
+    past = [node(1, value=0.2), node(2, value=0.2)]
+    even = drawn(past)
+    assert abs(even["c1"] - even["c2"]) < 0.12
+    children = [node(n, parent="c1") for n in (3, 4, 5)]
+    fewer = drawn([*past, *children])
+    assert fewer["c2"] > 2 * fewer["c1"] > 0, "its children failed, and it is still a parent"
+
+
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_later_campaign_starts_from_the_champion_that_it_finds(flag):
     strategy = choose_strategy(flag)
@@ -205,6 +225,7 @@ def test_the_bandit_reaches_more_per_dollar_than_the_dear_model_alone():
         ("best_of_n:n=0", "at least 1"),
         ("best_of_n:n=x", "n='x'"),
         ("tree:temperature=0", "above 0"),
+        ("open_ended:temperature=-1", "above 0"),
         ("tree:pick=epsilon_greedy,epsilon=2", "between 0 and 1"),
         ("greedy:n=2", "greedy has none"),
     ],

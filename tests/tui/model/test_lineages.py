@@ -5,9 +5,10 @@ from dataclasses import replace
 from tests.facts import finished, left
 from tests.tui.ledgers import LINEAGE, START
 
+from rsi.agent.memory.tree import champion_of, tree_rows
 from rsi.agent.store.records import PromotionKind, PromotionRecord, Step
 from rsi.agent.store.rounds import RoundView, round_view
-from rsi.tui.model.lineages import champion_of, rolled_back, tree_rows
+from rsi.tui.model.lineages import rolled_back
 
 
 def move(old: str, new: str, kind: PromotionKind = PromotionKind.PROMOTE) -> PromotionRecord:

@@ -11,6 +11,7 @@ from tests.tui.conftest import say_yes, screen_text, until
 from tests.tui.ledgers import START, Sample
 from textual.widgets import Input
 
+from rsi.agent.memory.tree import tree_rows
 from rsi.agent.store.codec import encode
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import CampaignEventKind, RequestKind, RoundRecord
@@ -21,7 +22,7 @@ from rsi.tui.app import CockpitApp
 from rsi.tui.draw.styled import Role, line
 from rsi.tui.lines.run import step_strip
 from rsi.tui.model.commands import BY_ID, COMMANDS, SCREENS, Scope
-from rsi.tui.model.lineages import leaderboard, tree_rows
+from rsi.tui.model.lineages import leaderboard
 from rsi.tui.model.settings import load_settings, settings_path
 from rsi.tui.screens.controls import time_lines
 from rsi.tui.screens.dialogues.asking import AskText, Confirm, Show

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from rsi.agent.cli.context import emit, home, open_to_read, table
 from rsi.agent.cli.verbs.running import see_through
 from rsi.agent.errors import AgentError
-from rsi.agent.queue.launching import launch
+from rsi.agent.queue.proposals import queue_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.trust.agenda import Proposal
 from rsi.agent.trust.agenda import agenda as proposals
-from rsi.tasks.format.loader import load_task
 
 
 class NoSuchProposalError(AgentError, ValueError):
@@ -42,17 +41,9 @@ def _queue(args: argparse.Namespace, found: tuple[Proposal, ...]) -> int:
             f"no line of the agenda is {args.queue}, the last is {len(found)}; `rsi agenda` shows them"
         )
     chosen = found[args.queue - 1]
-    task = load_task(chosen.config.task_root, track=chosen.track)
     here = home().create()
     with Ledger.open(here) as ledger:
-        queued = launch(
-            here,
-            ledger,
-            task,
-            profile=chosen.profile,
-            config=chosen.config,
-            lineage=chosen.lineage,
-        )
+        queued = queue_line(here, ledger, chosen)
         return see_through(args, here, ledger, queued)
 
 
