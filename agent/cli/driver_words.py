@@ -1,4 +1,4 @@
-"""The words below `rsi scaffold` and `rsi reviewer`: list, show, use, rollback, compare; and those of `rsi agenda`."""
+"""The words below `rsi scaffold` and `rsi reviewer`: list, tree, show, use, rollback, compare; and those of `rsi agenda`."""
 
 import argparse
 
@@ -47,6 +47,7 @@ def agenda_words(word: argparse.ArgumentParser) -> None:
 
 DRIVER_WORDS = (
     Verb("list", "drivers", "every version that was promoted, and the one that is in use"),
+    Verb("tree", "drivers", "every candidate that was kept, below what it was built on"),
     Verb("show", "drivers", "the files of a version", _digest),
     Verb("use", "drivers", "let a version of the list drive the next campaign", _use),
     Verb("rollback", "drivers", "go back to the version before the one in use", _rollback),

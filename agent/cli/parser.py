@@ -442,14 +442,14 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "scaffold",
         "drivers",
-        "versions of what drives the models: list, show, use, roll back, compare",
+        "versions of what drives the models: list, tree, show, use, roll back, compare",
         lambda parser: parser.set_defaults(kind="scaffold"),
         words=DRIVER_WORDS,
     ),
     Verb(
         "reviewer",
         "drivers",
-        "versions of the rules that review candidates: list, show, use, roll back, compare",
+        "versions of the rules that review candidates: list, tree, show, use, roll back, compare",
         lambda parser: parser.set_defaults(kind="reviewer"),
         words=DRIVER_WORDS,
     ),

@@ -1,6 +1,7 @@
-"""Verbs about what drives campaigns: list, show, use, rollback and compare scaffolds and reviewers."""
+"""Verbs about what drives campaigns: list, tree, show, use, rollback and compare scaffolds and reviewers."""
 
 import argparse
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from rsi.agent.drivers.versions import (
     versions,
 )
 from rsi.agent.drivers.versions import use as use_version
+from rsi.agent.memory.tree import tree_rows
 from rsi.agent.policy.gate import person
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.tree_blobs import tree_sha256
 from rsi.sandboxes.types import FileTree
 from rsi.tasks.drivers import DriverKind
@@ -42,6 +45,48 @@ def list_(args: argparse.Namespace) -> int:
     headers = (args.kind, "", "made by", "made from", "campaigns driven", "what it is")
     emit(args, {"kind": args.kind, "versions": found}, table(headers, rows))
     return 0
+
+
+def tree(args: argparse.Namespace) -> int:
+    """Every candidate that was kept, below what it was built on; exit status 1 when none was."""
+    kind = DriverKind(args.kind)
+    with open_to_write() as ledger:
+        book = RoundBook(ledger)
+        rounds = [
+            view
+            for each in reversed(ledger.campaigns(lineage=kind.lineage))
+            for view in book.of_campaign(each.record.id)
+        ]
+        promotions = ledger.promotions(kind.lineage)
+    found = tree_rows(rounds, promotions)
+    children = Counter(each.parent for each in rounds if each.commit and not each.planted)
+    rows = [
+        (
+            f"{each.prefix}{'start' if each.view is None else each.view.id}",
+            "in use" if each.is_champion else "",
+            "" if each.view is None else show_interval(each.view.effect),
+            str(children[each.commit]),
+            "" if each.view is None else each.view.ended_as,
+            "what ships with rsi" if each.view is None else each.view.hypothesis,
+        )
+        for each in found
+    ]
+    facts = [
+        {
+            "round": None if each.view is None else each.view.id,
+            "commit": each.commit,
+            "parent": None if each.view is None else each.view.parent,
+            "is_in_use": each.is_champion,
+            "effect": None if each.view is None else each.view.effect,
+            "children": children[each.commit],
+            "ended_as": None if each.view is None else each.view.ended_as,
+        }
+        for each in found
+    ]
+    headers = (args.kind, "", "effect over its champion", "children", "ended as", "what it is")
+    lines = table(headers, rows) if rows else [f"no {kind} was tried yet: `rsi run {kind}`"]
+    emit(args, {"kind": args.kind, "tree": facts}, lines)
+    return 0 if rows else 1
 
 
 def show(args: argparse.Namespace) -> int:

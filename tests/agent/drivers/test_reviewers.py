@@ -1,5 +1,6 @@
 """Versions of the reviewer: what is in use reviews, the one before has a voice for a window, and only a person promotes."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -178,3 +179,33 @@ def test_the_verbs_list_and_show_it(home, promoted, capsys, monkeypatch):
     assert "hold_at = 1.0" in capsys.readouterr().out
     assert main(["reviewer", "rollback", "--reason", "one step back"]) == 0
     assert f"reviewer {promoted[0][:12]} drives the next campaign" in capsys.readouterr().out
+
+
+def test_the_tree_has_every_candidate_below_what_it_was_built_on(
+    home, ledger, promoted, capsys, monkeypatch
+):
+    monkeypatch.setenv("RSI_HOME", str(home.root))
+    campaign = promoted[2]
+    lineage = Lineage.open(home, campaign.lineage)
+    champion = lineage.champion()
+    task = load_task("reviewer")
+    tree = patched_tree(task, next(each for each in task.solutions if each.name == "01_ways_out"))
+    refused = round_id_of(campaign.id, 2)
+    ledger.add_round(
+        RoundRecord(
+            id=refused, campaign_id=campaign.id, number=2, champion_commit=champion, created_at=utc_now(),
+        )
+    )  # fmt: skip
+    commit = lineage.commit_candidate(refused, champion, tree, "ways out", at=utc_now())
+    for fact in (left(Step.COMMIT, commit=commit, parent=champion), left(Step.SCORE, "refuted")):
+        ledger.add_step(finished(fact, round_id=refused))
+    assert main(["reviewer", "tree", "--json"]) == 0
+    start, first, second = json.loads(capsys.readouterr().out)["tree"]
+    assert (start["round"], start["children"]) == (None, 1)
+    assert (first["round"], first["children"]) == (round_id_of(campaign.id, 1), 1)
+    assert first["is_in_use"]
+    assert (second["round"], second["parent"], second["ended_as"]) == (refused, champion, "refuted")
+    assert main(["reviewer", "tree"]) == 0
+    assert f"└─ {refused}" in capsys.readouterr().out
+    assert main(["scaffold", "tree"]) == 1
+    assert "rsi run scaffold" in capsys.readouterr().out
