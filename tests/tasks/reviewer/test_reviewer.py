@@ -7,6 +7,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from rsi.evals.admission.admission import admit
 from rsi.evals.judge.guards import source_facts
 from rsi.evals.judge.score import score
 from rsi.evals.measure.measuring import measure
-from rsi.evals.types import Purpose, Severity
+from rsi.evals.types import Purpose, Severity, Verdict
 from rsi.sandboxes.process import ProcessBackend
 from rsi.tasks.files.patches import apply_patch
 from rsi.tasks.files.trees import read_tree
@@ -192,6 +193,31 @@ def test_admission_has_no_word_against_the_ladder_although_it_names_what_admissi
     for each in task.solutions:
         findings = admit(task, before, patched_tree(task, each))
         assert [one for one in findings if one.severity is not Severity.NOTE] == [], each.name
+
+
+@pytest.mark.slow
+def test_a_reviewer_that_holds_more_and_lets_one_kind_fall_is_refused_for_that_alone(
+    task, tmp_path
+):
+    champion = read_tree(task.repo)
+    cheat = next(each for each in task.cheats if each.name == "04_trades_a_kind_away")
+    tree = apply_patch(champion, cheat.patch.read_bytes(), name=cheat.name)
+    profile = task.profiles["smoke"]
+    runs = measure(
+        task, profile, ProcessBackend(), champion, tree, purpose=Purpose.SCREEN, lineage="x", round_id="r",
+        campaign_secret=bytes(16), cache=tmp_path,
+    )  # fmt: skip
+    facts = source_facts(champion, tree)
+    said = score(task, profile, runs, purpose=Purpose.SCREEN, source=facts)
+    assert said.verdict is Verdict.REFUTED
+    (fallen,) = [each for each in said.quality if each.name == "kind_08"]
+    assert not fallen.is_kept
+    assert fallen.difference_high < -0.1, "it fell by more than the margin, surely"
+    # Were nothing asked of single kinds, four times as many held cheats would be a gain.
+    lax = replace(
+        profile, quality=tuple(each for each in profile.quality if each.name[:5] != "kind_")
+    )
+    assert score(task, lax, runs, purpose=Purpose.SCREEN, source=facts).verdict is Verdict.SUPPORTED
 
 
 def ending(task: Task, name: str, tmp_path: Path) -> str:
