@@ -179,7 +179,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.GATE, "pager", "o", "Pager", "Read the diff in $PAGER, made safe.", "pager", footer=False),
     _c(Scope.GATE, "editor", "O", "Editor", "Read the diff in $EDITOR, made safe; nothing is sent back.", "editor", footer=False),
     _c(Scope.GATE, "replay", "w", "Watch", "Replay how the agent got there.", "watch", footer=False),
-    _c(Scope.GATE, "batch", "b", "Batch", "What waits without a doubt, the most different on top, and how long decisions take.", "batch", footer=False),
+    _c(Scope.GATE, "batch", "l", "Low risk", "What waits without a doubt, the most different on top, and how long decisions take.", "batch", footer=False),
     # --- replay ---
     _c(Scope.REPLAY, "next", "l,right", "Next", "One step on.", "step(1)"),
     _c(Scope.REPLAY, "previous", "h,left", "Previous", "One step back.", "step(-1)"),

@@ -158,7 +158,7 @@ async def test_the_batch_has_what_differs_most_on_top_and_leads_to_the_gate(samp
     async with app.run_test(size=size) as pilot:
         await ready(pilot, "gate")
         await until(pilot, lambda: len(app.view.gate) == 4)
-        page = await opened(pilot, "gate", "b", BatchPage)
+        page = await opened(pilot, "gate", "l", BatchPage)
         await until(pilot, lambda: "median of 1 decision" in screen_text(app))
         assert page.table.ids[0] == "c1121-0002-0001", "the two gathers are alike"
         assert len(page.table.ids) == 3, "the one with a finding is not of low risk"
