@@ -245,10 +245,10 @@ class ControlsScreen(FilteredScreen):
 
     def action_over_time(self) -> None:
         if self._lineage_name is not None:
-            self.app.push_screen(CapabilityPage(self._lineage_name))
+            self.app.push_screen(CapabilityPage(self.cockpit, self._lineage_name))
 
     def action_horizon(self) -> None:
-        self.app.push_screen(HorizonPage())
+        self.app.push_screen(HorizonPage(self.cockpit))
 
     def action_open(self) -> None:
         if self.chosen is not None:

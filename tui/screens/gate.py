@@ -322,7 +322,9 @@ class GateScreen(GateDecisions):
             show_attempts(self, item.round, item.campaign.record.lineage)
 
     def action_batch(self) -> None:
-        self.app.push_screen(BatchPage(each.round for each in self._items), self._looked)
+        self.app.push_screen(
+            BatchPage(self.cockpit, (each.round for each in self._items)), self._looked
+        )
 
     def _looked(self, _: None) -> None:
         """Show the candidate that was chosen in the batch."""

@@ -338,7 +338,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         self.redraw()
 
     def action_agenda(self) -> None:
-        self.app.push_screen(AgendaPage())
+        self.app.push_screen(AgendaPage(self.cockpit))
 
     def action_new_campaign(self) -> None:
         self.app.push_screen(NewCampaign(self.cockpit))

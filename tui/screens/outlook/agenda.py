@@ -12,6 +12,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.trust.agenda import Proposal, agenda
 from rsi.tui.actions import queue_proposal
+from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import plural, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.screens.outlook.pages import Page
@@ -47,8 +48,8 @@ class AgendaPage(Page[tuple[Proposal, ...]]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "queue", "Queue", show=False)]
     keys = (("enter", "queue it"), ("j k", "up and down"), ("tab", "reasons"))
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, cockpit: Cockpit) -> None:
+        super().__init__(cockpit)
         self._found: tuple[Proposal, ...] = ()
         self._is_queueing = False
         """A second press while the first one is being written queues nothing."""

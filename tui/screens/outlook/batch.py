@@ -11,6 +11,7 @@ from rsi.agent.memory.inbox import DecisionTimes, LowRisk, decision_times_of, lo
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.steps.facts import Committed
+from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import EFFECT_CELLS, duration, interval, plural
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
 from rsi.tui.screens.outlook.pages import Page
@@ -42,8 +43,8 @@ class BatchPage(Page[DecisionTimes]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "look", "Look", show=False)]
     keys = (("enter", "look at it"), ("j k", "up and down"))
 
-    def __init__(self, waiting: Iterable[RoundView]) -> None:
-        super().__init__()
+    def __init__(self, cockpit: Cockpit, waiting: Iterable[RoundView]) -> None:
+        super().__init__(cockpit)
         self._all = tuple(waiting)
         self._batch: tuple[LowRisk, ...] = low_risk(self._all)
 

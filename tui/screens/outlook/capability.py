@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.trust.capability import Moment, capability_and_control
+from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import EFFECT_CELLS, interval
 from rsi.tui.draw.styled import Role
 from rsi.tui.lines.capability import NOTHING_YET, axis_lines, moment_text
@@ -36,8 +37,8 @@ class CapabilityPage(Page[tuple[Moment, ...]]):
     BINDINGS: ClassVar[list[BindingType]] = []
     keys = (("j k", "up and down"),)
 
-    def __init__(self, lineage: str) -> None:
-        super().__init__()
+    def __init__(self, cockpit: Cockpit, lineage: str) -> None:
+        super().__init__(cockpit)
         self._lineage = lineage
         self._found: tuple[Moment, ...] = ()
 

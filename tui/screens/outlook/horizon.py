@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.trust.horizon import Horizon, horizons
+from rsi.tui.cockpit import Cockpit
 from rsi.tui.lines.horizon import horizon_lines
 from rsi.tui.screens.outlook.pages import Page
 from rsi.tui.widgets.paper import Paper
@@ -22,8 +23,8 @@ class HorizonPage(Page[tuple[Horizon, ...]]):
     BINDINGS: ClassVar[list[BindingType]] = []
     keys = (("j k", "scroll"),)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, cockpit: Cockpit) -> None:
+        super().__init__(cockpit)
         self._found: tuple[Horizon, ...] | None = None
         """None until it is read."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from typing import ClassVar, Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -32,8 +32,9 @@ class Page(ModalScreen[None], Generic[T]):
     keys: ClassVar[tuple[tuple[str, str], ...]] = ()
     """What can be done besides closing: key and word."""
 
-    def __init__(self) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__()
+        self.cockpit = cockpit
         self._opened_s = time.monotonic()
 
     def compose(self) -> ComposeResult:
@@ -59,10 +60,6 @@ class Page(ModalScreen[None], Generic[T]):
         self.query_one("#page-keys", Bar).set_line(spans)
         self.paper.set_lines([line("… reading the ledger", Role.DIM)])
         when_done(self, self.cockpit.work_aside(self.read), self.show_found, self._failed)
-
-    @property
-    def cockpit(self) -> Cockpit:
-        return cast(Cockpit, self.app)
 
     @property
     def paper(self) -> Paper:
