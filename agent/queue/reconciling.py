@@ -12,7 +12,6 @@ from rsi.agent.run.engine import EngineClient
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignState, utc_now
-from rsi.agent.store.state import ENDED_STATES
 
 LOST = "its run broke off on our side and left no word; the worker's log may have more"
 
@@ -21,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def reconcile(ledger: Ledger, client: EngineClient) -> None:
     """Queue what waits and was never queued, and close as failed what nobody runs any more; the same again is no change."""
-    seen = [each for each in ledger.campaigns() if each.state not in ENDED_STATES]
+    seen = ledger.campaigns(has_ended=False)
     under_way = client.under_way() if seen else frozenset()
     for each in seen:
         campaign_id = each.record.id

@@ -91,30 +91,34 @@ def trajectory_ledger(folder: Path, megabytes: int) -> int:
 
 
 def many_campaigns(folder: Path, count: int) -> None:
-    home = Home(root=folder).create()
-    with Ledger.open(home) as ledger:
-        records = [campaign(number) for number in range(count)]
-        with ledger._database.write(campaigns, campaign_events) as connection:
-            connection.execute(
-                campaigns.insert(),
-                [{"id": r.id, "lineage": r.lineage, "body": encode(r)} for r in records],
-            )
-            events = [
-                CampaignEvent(campaign_id=r.id, kind=CampaignEventKind.FINISHED, at=r.created_at)
-                for r in records
-            ]
-            connection.execute(
-                campaign_events.insert(),
-                [
-                    {
-                        "campaign_id": e.campaign_id,
-                        "kind": e.kind.value,
-                        "at": time_text(e.at),
-                        "body": encode(e),
-                    }
-                    for e in events
-                ],
-            )
+    with Ledger.open(Home(root=folder).create()) as ledger:
+        fill_campaigns(ledger, range(count))
+
+
+def fill_campaigns(ledger: Ledger, numbers: range) -> None:
+    """Write campaigns that have ended, in one statement each for all of them."""
+    records = [campaign(number) for number in numbers]
+    with ledger._database.write(campaigns, campaign_events) as connection:
+        connection.execute(
+            campaigns.insert(),
+            [{"id": r.id, "lineage": r.lineage, "body": encode(r)} for r in records],
+        )
+        events = [
+            CampaignEvent(campaign_id=r.id, kind=CampaignEventKind.FINISHED, at=r.created_at)
+            for r in records
+        ]
+        connection.execute(
+            campaign_events.insert(),
+            [
+                {
+                    "campaign_id": e.campaign_id,
+                    "kind": e.kind.value,
+                    "at": time_text(e.at),
+                    "body": encode(e),
+                }
+                for e in events
+            ],
+        )
 
 
 def measurement(arm: Arm, pair: int, value: float) -> Measurement:

@@ -25,12 +25,10 @@ from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.git.server import ServerAddress
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignState
 from rsi.sandboxes.guarantees.doctor import DoctorReport, Severity, examine
 from rsi.sandboxes.machine.devices import GpuHealth
 
 GIB = 1 << 30
-OVER = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 REFUSED = frozenset({Standing.LACKS_COMMIT, Standing.UNACCOUNTED})
 """Campaigns on such a lineage are refused until a person mends it; the others mend themselves."""
 
@@ -89,7 +87,7 @@ def _models_in_use(here: Home) -> tuple[str, ...]:
         return ()
     try:
         with Ledger.open(here, read_only=True) as ledger:
-            configs = [each.record.config for each in ledger.campaigns() if each.state not in OVER]
+            configs = [each.record.config for each in ledger.campaigns(has_ended=False)]
     except AgentError:
         return ()  # it is told beside the ledger
     named = [

@@ -26,8 +26,11 @@ from rsi.agent.store.sql.tables import (
     settlements,
     steps,
 )
-from rsi.agent.store.state import campaign_state_after
+from rsi.agent.store.state import ENDED_STATES, campaign_state_after
 from rsi.agent.store.steps.record import outcome_of
+
+ENDS = tuple(each.value for each in CampaignEventKind if campaign_state_after(each) in ENDED_STATES)
+"""Last events of campaigns that are over."""
 
 
 class CampaignFacts(FactStore):
@@ -83,7 +86,12 @@ class CampaignFacts(FactStore):
         )
 
     def campaigns(
-        self, *, limit: int | None = None, offset: int = 0, lineage: str | None = None
+        self,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        lineage: str | None = None,
+        has_ended: bool | None = None,
     ) -> tuple[CampaignSummary, ...]:
         """The campaign list, newest first, in one query."""
         query = _summaries().order_by(campaigns.c.seq.desc()).offset(offset)
@@ -91,6 +99,9 @@ class CampaignFacts(FactStore):
             query = query.limit(limit)
         if lineage is not None:
             query = query.where(campaigns.c.lineage == lineage)
+        if has_ended is not None:
+            ended = func.coalesce(campaign_events.c.kind, "").in_(ENDS)
+            query = query.where(ended if has_ended else ~ended)
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
         return tuple(_summary(row) for row in rows)

@@ -28,6 +28,7 @@ from rsi.agent.store.records import (
     WorkerRecord,
 )
 from rsi.agent.store.round_book import RoundBook
+from rsi.agent.store.state import ENDED_STATES
 from rsi.agent.store.steps.facts import AnyFact
 from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.types import Arm, Disturbance, Measurement, Outcome, Purpose
@@ -472,3 +473,20 @@ def test_a_ledger_opens_again_with_everything_in_it(place: str, new_campaign, ne
     with Ledger.open(place) as ledger:
         assert ledger.steps(ROUND) == (step(),)
         assert ledger.storage_problems() == ()
+
+
+def test_campaigns_that_have_ended_are_told_by_their_last_event_alone(ledger, new_campaign):
+    ledger.add_campaign(new_campaign("none"))
+    for at, kind in enumerate(CampaignEventKind):
+        ledger.add_campaign(new_campaign(f"c{at}"))
+        for each in (CampaignEventKind.FINISHED, kind):  # what was said before does not count
+            ledger.add_campaign_event(
+                CampaignEvent(campaign_id=f"c{at}", kind=each, at=AT + timedelta(seconds=at))
+            )
+    every = ledger.campaigns()
+    ended = tuple(each for each in every if each.state in ENDED_STATES)
+    assert len(ended) == len(ENDED_STATES)
+    assert ledger.campaigns(has_ended=True) == ended
+    assert ledger.campaigns(has_ended=False) == tuple(each for each in every if each not in ended)
+    newest = [each for each in every if each not in ended][:1]
+    assert list(ledger.campaigns(has_ended=False, limit=1, lineage="toy-main")) == newest

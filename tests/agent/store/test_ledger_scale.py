@@ -127,3 +127,11 @@ def test_opening_a_ledger_again_runs_no_migration(place: str):
     started = time.process_time()
     Ledger.open(place).close()
     assert time.process_time() - started < 0.5
+
+
+def test_postgresql_does_not_compile_what_takes_less_to_run(postgres_url):
+    ledger = Ledger.open(postgres_url)
+    with ledger, ledger._database.read() as connection:
+        assert connection.exec_driver_sql("SHOW jit").scalar() == "off"
+    with Ledger.open(postgres_url, read_only=True) as reader, reader._database.read() as connection:
+        assert connection.exec_driver_sql("SHOW jit").scalar() == "off"

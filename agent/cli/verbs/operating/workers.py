@@ -15,7 +15,6 @@ from rsi.agent.queue.standstill import NO_WORKER, PAUSED
 from rsi.agent.report.activity import activity_of
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Asked, RequestKind, WorkerRecord, utc_now
-from rsi.agent.store.state import ENDED_STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +118,7 @@ def _order(args: argparse.Namespace, kind: RequestKind, said: str) -> int:
 def _held(ledger: Ledger) -> dict[str, tuple[str, ...]]:
     """What each worker does, by its id."""
     held: dict[str, tuple[str, ...]] = {}
-    for each in ledger.campaigns():
-        if each.state in ENDED_STATES:
-            continue
+    for each in ledger.campaigns(has_ended=False):
         holder = ledger.holder(each.record.id).worker_id
         if holder is not None:
             doing = activity_of(ledger, each.record.id)
