@@ -257,8 +257,12 @@ def _import(parser: argparse.ArgumentParser) -> None:
 
 def _rollback(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lineage", help="name of the lineage")
-    parser.add_argument(
-        "--to", required=True, help="commit to go back to, or a round that made one"
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--to", help="commit to go back to, or a round that made one")
+    where.add_argument(
+        "--unseen",
+        action="store_true",
+        help="take back at once every promotion since the last one that a person saw",
     )
     parser.add_argument("--reason", default="", help="why, in words")
 

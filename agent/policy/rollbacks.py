@@ -1,12 +1,17 @@
 """Moving a champion back: announced, carried out and recorded like a promotion; and what was moved back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rsi.agent.errors import AgentError
+from rsi.agent.policy.audits import champion_line
 from rsi.agent.store.champion import Standing, look_at_champion, move_champion, settle_champion
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
+
+PERSON = "person:"
+"""How an actor begins that is one."""
 
 
 class RollbackError(AgentError, ValueError):
@@ -63,6 +68,31 @@ def roll_back(
     if commit != champion:
         move_champion(ledger, lineage, record)
     return record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """The promotions in a champion since a person last saw what it was."""
+
+    back_to: str
+    """The newest champion that a person promoted or put back, else the baseline."""
+    commits: tuple[str, ...]
+    """What policy promoted on top of it, oldest first."""
+
+
+def unseen_window(moves: Sequence[PromotionRecord]) -> Unseen | None:
+    """What can be taken back at once because nobody saw it before it was promoted; None where a person saw the champion.
+
+    Args:
+        moves: Of one lineage, oldest first.
+    """
+    line = champion_line(moves)
+    seen = {each.new_commit for each in moves if each.actor.startswith(PERSON)}
+    last = max((at for at, commit in enumerate(line) if commit in seen), default=-1)
+    unseen = tuple(line[last + 1 :])
+    if not unseen:
+        return None
+    return Unseen(back_to=line[last] if last >= 0 else moves[0].old_commit, commits=unseen)
 
 
 def rolled_back(

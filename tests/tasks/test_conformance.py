@@ -53,6 +53,7 @@ def backend(task):
 def test_it_says_what_it_is_for_and_brings_what_the_catalogue_shows(folder, task):
     for name in ("README.md", "instruction.md"):
         assert (folder / name).read_text(encoding="utf-8").strip()
+    assert "docs/explanation/guards.md" in (folder / "README.md").read_text(encoding="utf-8")
     assert task.trains
     expected = [each.expect for each in task.solutions]
     assert "same" in expected, "a null patch, which has to be refused"

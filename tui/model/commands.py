@@ -218,6 +218,7 @@ COMMANDS: tuple[Command, ...] = (
     _c(Scope.LINEAGE, "sort", "s", "Sort", "By effect, time or cost.", "sort", footer=False),
     _c(Scope.LINEAGE, "filter", "slash", "Filter", "Show matching candidates only, by idea, ending or reason.", "filter", footer=False),
     _c(Scope.LINEAGE, "rollback", "B", "Roll back", "Make an earlier champion the champion again.", "rollback", footer=False, writes=True),
+    _c(Scope.LINEAGE, "rollback_unseen", "W", "Window", "Take back at once every promotion since the last that a person saw; asks why first.", "rollback_unseen", footer=False, writes=True),
     # --- notebook ---
     _c(Scope.NOTEBOOK, "open", "enter", "Open", "Replay the round.", "open"),
     _c(Scope.NOTEBOOK, "filter", "slash", "Search", "Show matching ideas only, by idea, ending, reason or lesson.", "filter"),

@@ -9,7 +9,9 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from rsi.agent.memory.tree import TreeRow, champion_of, tree_rows
+from rsi.agent.policy.rollbacks import unseen_window
 from rsi.agent.report.filters import round_text
+from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignSummary, PromotionRecord
 from rsi.agent.store.rounds import RoundView
@@ -21,6 +23,7 @@ from rsi.tui.draw.phrases import (
     ended,
     interval,
     paid_briefly,
+    plural,
     ratio,
     short_commit,
 )
@@ -287,6 +290,8 @@ class LineageScreen(SteeringActions, FilteredScreen):
                 return row is not None and self.focused is self.tree_table
             case "lineage.rollback":
                 return row is not None and not row.is_champion and self._was_champion(row)
+            case "lineage.rollback_unseen":
+                return unseen_window(self._promotions) is not None
             case "lineage.diff_baseline" | "lineage.diff" | "lineage.open" | "lineage.attempts":
                 return row is not None and row.view is not None
             case _:
@@ -299,6 +304,8 @@ class LineageScreen(SteeringActions, FilteredScreen):
                 return "mark two candidates first, with space"
             case "lineage.mark":
                 return "marks are set in the tree"
+            case "lineage.rollback_unseen":
+                return "a person saw every promotion that is in the champion"
             case "lineage.rollback" if row is not None:
                 return "it is the champion" if row.is_champion else "it never was the champion"
             case _ if row is not None and row.view is None:
@@ -380,6 +387,20 @@ class LineageScreen(SteeringActions, FilteredScreen):
         row, name, home = self.chosen_row, self.lineage_name, self.cockpit.home
         if row is None or name is None or home is None or not self._was_champion(row):
             return
+        self._ask_rollback("Roll back", row, name, home)
+
+    def action_rollback_unseen(self) -> None:
+        window, name, home = unseen_window(self._promotions), self.lineage_name, self.cockpit.home
+        if window is None or name is None or home is None:
+            return
+        # Not those of the table, from which a filter may have taken it.
+        rows = tree_rows(self.cockpit.view.lineage, self._promotions)
+        row = next((each for each in rows if each.commit == window.back_to), None)
+        if row is not None:
+            title = f"Take back {plural(len(window.commits), 'promotion')} that nobody saw"
+            self._ask_rollback(title, row, name, home)
+
+    def _ask_rollback(self, title: str, row: TreeRow, name: str, home: Home) -> None:
         what = (
             "the baseline" if row.view is None else f"round {row.view.label}: {row.view.hypothesis}"
         )
@@ -400,7 +421,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
                     f"champion of {name} is {short_commit(row.commit)} again",
                 )
 
-        self.app.push_screen(AskText("Roll back", lines, label="roll back"), answered)
+        self.app.push_screen(AskText(title, lines, label="roll back"), answered)
 
 
 def _tree_id(row: TreeRow) -> str:

@@ -2,12 +2,13 @@
 
 import argparse
 
-from rsi.agent.cli.context import emit, home, note_if_nobody_serves, open_to_write
+from rsi.agent.cli.context import emit, home, note, note_if_nobody_serves, open_to_write
 from rsi.agent.errors import UnknownCommitError
 from rsi.agent.policy.gate import decide, person
-from rsi.agent.policy.rollbacks import roll_back
+from rsi.agent.policy.rollbacks import RollbackError, roll_back, unseen_window
 from rsi.agent.store.champion import look_at_champion
 from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, PromotionKind
 
 
@@ -30,7 +31,7 @@ def rollback(args: argparse.Namespace) -> int:
     """Move a lineage's champion back, with its record."""
     with open_to_write() as ledger:
         lineage = Lineage.open(home(), args.lineage, create=False)
-        target = args.to
+        target = _unseen(ledger, args.lineage) if args.unseen else args.to
         # A rollback's record names the round that it moved away from, which is not where it moved to.
         by_round = {
             each.round_id: each.new_commit
@@ -48,6 +49,17 @@ def rollback(args: argparse.Namespace) -> int:
         record = roll_back(ledger, lineage, matching[0], actor=person(), reason=args.reason)
     emit(args, record, [f"champion of {args.lineage} is {record.new_commit[:12]} again"])
     return 0
+
+
+def _unseen(ledger: Ledger, lineage: str) -> str:
+    """The newest champion that a person saw."""
+    window = unseen_window(ledger.promotions(lineage))
+    if window is None:
+        raise RollbackError(
+            f"a person saw every promotion in the champion of {lineage!r}; name what to go back to with --to"
+        )
+    note(f"takes back {len(window.commits)} promotions that nobody saw before")
+    return window.back_to
 
 
 def _decide(args: argparse.Namespace, action: DecisionAction) -> int:

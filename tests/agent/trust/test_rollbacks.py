@@ -1,10 +1,12 @@
 """A champion moved back, for real: in git and in the ledger, and again after a kill between the two."""
 
+from dataclasses import replace
+
 import pytest
 
-from rsi.agent.cli.entry import main
+from rsi.agent.cli.entry import EXIT_BAD_INPUT, main
 from rsi.agent.cli.verbs.checking import _ledger_facts
-from rsi.agent.policy.rollbacks import RollbackError, roll_back
+from rsi.agent.policy.rollbacks import RollbackError, Unseen, roll_back, unseen_window
 from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
 from rsi.sandboxes.types import FileEntry
 
@@ -52,6 +54,26 @@ def test_a_rollback_moves_git_and_is_recorded_once(past, stack):
     with pytest.raises(RollbackError, match="already"):
         roll_back(past.ledger, past.lineage, stack[1], **ADA)
     assert past.ledger.verify_chain().is_intact
+
+
+def test_a_whole_window_that_nobody_saw_is_taken_back_at_once(past, stack, capsys):
+    assert unseen_window(past.ledger.promotions("past")).commits == tuple(stack[1:])
+    assert main(["rollback", "past", "--unseen", "--reason", "the night's work"]) == 0
+    assert moves(past) == [(stack[3], stack[0])], "one move, over three promotions"
+    assert "3 promotions" in capsys.readouterr().err
+    assert main(["rollback", "past", "--unseen", "--reason", "again"]) == EXIT_BAD_INPUT
+    assert "a person saw every promotion" in capsys.readouterr().err
+
+
+def test_a_window_ends_at_what_a_person_promoted_or_put_back(past, stack):
+    kept = past.ledger.promotions("past")
+    by_ada = [*kept[:2], replace(kept[2], actor="person:ada")]
+    assert unseen_window(by_ada) is None
+    first = [replace(kept[0], actor="person:ada"), *kept[1:]]
+    assert unseen_window(first) == Unseen(back_to=stack[1], commits=tuple(stack[2:]))
+    roll_back(past.ledger, past.lineage, stack[2], **ADA)
+    assert unseen_window(past.ledger.promotions("past")) is None, "ada put it back, so she saw it"
+    assert unseen_window([]) is None
 
 
 def announce(past, old, new):

@@ -28,6 +28,8 @@ from rsi.tasks.format.loader import load_task
 from rsi.tui.draw.styled import Role
 from rsi.tui.lines.capability import axis_lines
 from rsi.tui.lines.horizon import horizon_lines
+from rsi.tui.model.commands import BY_ID
+from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.outlook.agenda import AgendaPage
 from rsi.tui.screens.outlook.batch import BatchPage
 from rsi.tui.screens.outlook.capability import CapabilityPage
@@ -167,6 +169,33 @@ async def test_the_batch_has_what_differs_most_on_top_and_leads_to_the_gate(samp
         await until(pilot, lambda: app.screen.mode == "gate")
         await until(pilot, lambda: app.screen.item is not None and app.screen.item.round.id == "c1121-0002-0001")  # fmt: skip
     assert not sample.ledger.decisions("c1121-0002-0001"), "looking decides nothing"
+
+
+@pytest.mark.slow
+async def test_one_key_takes_back_every_promotion_that_nobody_saw(sample):
+    (seen,) = sample.ledger.promotions(LINEAGE)
+    round_id, _ = sample.play(sample.campaign("c1121-0000"), (CLEAN[2], CLEAN[0]))
+    new = sample.ledger.step(round_id, Step.COMMIT).commit
+    sample.lineage.move_champion(seen.new_commit, new, round_id)
+    sample.ledger.add_promotion(
+        replace(seen, round_id=round_id, old_commit=seen.new_commit, new_commit=new, actor="policy:3", at=sample.tick())
+    )  # fmt: skip
+    app = cockpit(sample, "lineage")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await ready(pilot, "lineage")
+        await until(pilot, lambda: len(screen._promotions) == 2)
+        await pilot.press("W")
+        await until(pilot, lambda: isinstance(app.screen, AskText))
+        text = screen_text(app)
+        assert "Take back 1 promotion that nobody saw" in text
+        assert "Draw the whole batch" in text, "what ada promoted"
+        await pilot.press(*"odd", "enter")
+        await until(pilot, lambda: len(sample.ledger.promotions(LINEAGE)) == 3)
+        await until(pilot, lambda: len(screen._promotions) == 3)
+        assert not screen.is_possible(BY_ID["lineage.rollback_unseen"])
+    back = sample.ledger.promotions(LINEAGE)[-1]
+    assert (back.kind, back.new_commit, back.reason) == ("rollback", seen.new_commit, "odd")
+    assert sample.lineage.champion() == seen.new_commit
 
 
 def test_the_axis_fits_its_width_and_marks_what_failed(sample):
