@@ -46,14 +46,17 @@ def step_strip(view: RoundView) -> str:
     return "".join(signs)
 
 
-def step_words(view: RoundView, holder: Holder | None = None) -> Line:
+def step_words(view: RoundView, holder: Holder | None = None, *, is_policys: bool = False) -> Line:
     """Which of the twelve signs counts now, in words, and who keeps the machine from it.
 
     Args:
         view: The round.
         holder: Who holds the machine that its worker measures on; None when nobody does or it is not known.
+        is_policys: Policy is about to decide about it.
     """
     ended_at, here = view.state.ended_at, view.state.step
+    if view.is_waiting and is_policys:
+        return line("policy decides; enter opens the gate", Role.ACCENT)
     if view.is_waiting:
         return line("waits for you: enter opens the gate", Role.WARN)
     if here is not None and view.state.verdict is None:

@@ -18,6 +18,7 @@ from rsi.agent.store.stages import StageTime, bottleneck
 from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import ENDED_CELLS, duration, ended, plural, ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
+from rsi.tui.lines.controls_brief import autonomy_brief, time_brief
 from rsi.tui.lines.queue import autonomy_words
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabouts
@@ -152,6 +153,10 @@ class ControlsScreen(FilteredScreen):
         self._standing = found
         self.redraw()
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self.redraw)
+
     def show(self, view: View) -> None:
         if self._failed_on is not None and view is not self._failed_on and not view.problem:
             self._check_chain()
@@ -172,12 +177,16 @@ class ControlsScreen(FilteredScreen):
         if summary is not None:
             ended = sum(each.state.verdict is not None for each in self._planted)
             self._ask_standing(summary.record.id, ended)
-        lines = [
-            *trust_lines(self._standing),
-            *ending_lines(found),
-            *self._chain_lines(),
-            EMPTY_LINE,
-        ]
+        lines = [*trust_lines(self._standing), *ending_lines(found), *self._chain_lines()]
+        if self.has_class("-narrow"):
+            # One below the other there is room for the heads of it all, and not for all of it.
+            lines += [*self._autonomy_brief(level), *time_brief(view.lineage_time)]
+            planted = self.table.line_count() or len(NO_CONTROL)
+            self.table.styles.height = min(planted + 2, max(5, self.size.height // 3))
+            self.query_one("#rates", Paper).styles.height = "1fr"
+        else:
+            self.table.styles.height = self.query_one("#rates", Paper).styles.height = "100%"
+        lines.append(EMPTY_LINE)
         lines += [
             *autonomy_lines(self._standing, level),
             EMPTY_LINE,
@@ -186,6 +195,13 @@ class ControlsScreen(FilteredScreen):
         ]
         lines += prediction_lines(found)
         self.query_one("#rates", Paper).set_lines(lines)
+
+    def _autonomy_brief(self, level: int) -> list[Line]:
+        found = self._standing
+        missing = None if found is None else {
+            each: found.task.missing_for(each) for each in found.task.conditions
+        }  # fmt: skip
+        return autonomy_brief(missing, level)
 
     def _chain_lines(self) -> list[Line]:
         if self._chain_problem:

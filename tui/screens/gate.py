@@ -18,8 +18,9 @@ from rsi.agent.store.records import CampaignSummary
 from rsi.agent.store.rounds import RoundView
 from rsi.evals.types import Severity
 from rsi.tui.draw.phrases import ratio
-from rsi.tui.draw.styled import EMPTY_LINE, Role, Span, line
+from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, line
 from rsi.tui.lines.evidence import case_lines
+from rsi.tui.lines.next_steps import coming_lines, gate_next
 from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.attempts import attempt_pairs
 from rsi.tui.model.commands import Command, Scope, bindings
@@ -44,6 +45,15 @@ COLUMNS = (
     Column(title="doubts", width=6, align="right", priority=1),
     Column(title="candidate", min_width=8, priority=2),
 )
+NOTHING_WAITS: tuple[Line, ...] = (
+    EMPTY_LINE,
+    line(
+        "Candidates whose evidence holds up come here; you are told, nothing opens by itself.",
+        Role.DIM,
+    ),
+    (("1", Role.KEY), (" queue   ", Role.DIM), ("2", Role.KEY), (" the campaign under way", Role.DIM)),
+    EMPTY_LINE,
+)  # fmt: skip
 _NOTE_ROLES = {Severity.BLOCK: Role.BAD, Severity.HOLD: Role.WARN, Severity.NOTE: Role.NOTE}
 
 
@@ -72,7 +82,7 @@ class GateScreen(GateDecisions):
         self._finding = -1
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Sentence(dom_id="said")
+        yield Sentence(most_rows=4, dom_id="said")
         with Horizontal(id="gate-top"):
             yield VTable(COLUMNS, heading="Waiting", dom_id="inbox")
             yield Paper(heading="Case", indent=12, dom_id="case")
@@ -81,19 +91,7 @@ class GateScreen(GateDecisions):
 
     def on_mount(self) -> None:
         self.inbox.empty = (EMPTY_LINE, line("Nothing waits.", Role.STRONG))
-        self.diff.empty = (
-            EMPTY_LINE,
-            line(
-                "Candidates whose evidence holds up come here; you are told, nothing opens by itself.",
-                Role.DIM,
-            ),
-            (
-                ("1", Role.KEY),
-                (" queue   ", Role.DIM),
-                ("2", Role.KEY),
-                (" the campaign under way", Role.DIM),
-            ),
-        )
+        self.diff.empty = NOTHING_WAITS
         self.diff.is_split = self.cockpit.settings.diff_split
         self.diff.focus()
 
@@ -157,8 +155,14 @@ class GateScreen(GateDecisions):
             case.set_note(EMPTY_LINE)
             effect.set_points([])
             self.diff.clear_diff()
+            self.diff.empty = (*NOTHING_WAITS, *coming_lines(view, view.campaign))
+            self.diff.refresh()
             return
-        said.set_sentence(sentence_line(item.round, self._campaign_of(item, view)))
+        lines = [sentence_line(item.round, self._campaign_of(item, view))]
+        if self.has_class("-tall"):
+            waited_s = self.cockpit.age_s(item.since)
+            lines.append((("next: ", Role.DIM), (gate_next(item, waited_s), Role.TEXT)))
+        said.set_sentence(*lines)
         detail = self.detail
         waits = line(f"waits {self.cockpit.age(item.since)}", Role.DIM)
         case.set_note(EMPTY_LINE if self.inbox.display else waits)

@@ -12,10 +12,11 @@ from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, Reque
 from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import campaign_state, paid_briefly, plural, ratio, round_word
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
+from rsi.tui.lines.next_steps import is_policys, next_line
 from rsi.tui.lines.queue import about_lines, known_lines, step_after, unmet_wishes
 from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
-from rsi.tui.model.view import CampaignView, View
+from rsi.tui.model.view import CampaignView, GateItem, View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.reading.silence import is_silent, last_heard
 from rsi.tui.screens.dialogues.filtering import FilteredScreen
@@ -252,8 +253,10 @@ class QueueScreen(SteeringActions, FilteredScreen):
         return (ratio(None), Role.DIM) if gain is None else (f"↑{ratio(gain.estimate)}", Role.TEXT)
 
     def _now(self, each: CampaignSummary) -> Span:
-        waiting = any(item.campaign.record.id == each.record.id for item in self.cockpit.view.gate)
-        if waiting:
+        waiting = self._at_gate(each)
+        if waiting is not None:
+            if is_policys(waiting, self.cockpit.age_s(waiting.since)):
+                return "◐ policy decides", Role.ACCENT
             return "▲ waits for you", Role.WARN
         before = self.cockpit.view.waits_for.get(each.record.id)
         if before is not None and unmet_wishes(self.cockpit.view, each.record.id):
@@ -272,6 +275,18 @@ class QueueScreen(SteeringActions, FilteredScreen):
         is_last = each.rounds >= each.record.config.rounds
         return ("audit" if is_last else "next round"), Role.DIM
 
+    def _at_gate(self, each: CampaignSummary) -> GateItem | None:
+        gate = self.cockpit.view.gate
+        return next((item for item in gate if item.campaign.record.id == each.record.id), None)
+
+    def _next(self, view: View, summary: CampaignSummary) -> list[Line]:
+        if summary.state is CampaignState.QUEUED:
+            # What it waits for is said at length.
+            return []
+        item = self._at_gate(summary)
+        waited_s = 0.0 if item is None else self.cockpit.age_s(item.since)
+        return [next_line(view, summary, self.campaign, waited_s)]
+
     def _show_about(self, view: View) -> None:
         paper, rounds = self.query_one("#about", Paper), self.query_one("#queue-rounds", Paper)
         summary = view.summary(self.table.current_id)
@@ -283,7 +298,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         self._show_rounds(rounds, view, summary, campaign)
         limit = summary.record.config.budget_usd if campaign is None else campaign.budget_usd
         lines = about_lines(summary, self.cockpit.age, limit)
-        lines[1:1] = known_lines(view, summary.record.id)
+        lines[1:1] = [*self._next(view, summary), *known_lines(view, summary.record.id)]
         if campaign is not None and campaign.champions:
             lines.insert(1, champion_line(campaign.champions))
         paper.set_lines(lines)
@@ -298,7 +313,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         if not self.has_class("-about"):
             # What the pane at the right would say first.
             lines += [champion_line(campaign.champions)] if campaign.champions else []
-            lines += known_lines(view, summary.record.id)
+            lines += [*self._next(view, summary), *known_lines(view, summary.record.id)]
         for each in reversed(campaign.rounds):
             lines.append(
                 (

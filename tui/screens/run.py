@@ -25,6 +25,7 @@ from rsi.tui.draw.phrases import (
     usd,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
+from rsi.tui.lines.next_steps import is_policys
 from rsi.tui.lines.rounds import idea, sentence_line
 from rsi.tui.lines.run import (
     agent_lines,
@@ -185,7 +186,11 @@ class RunScreen(SteeringActions, FilteredScreen):
         self.query_one("#headline", Bar).set_line(*self._headline(campaign))
         self.cockpit.feed_interest(self.interest())
         chosen = self.round_view
-        words = EMPTY_LINE if chosen is None else step_words(chosen, view.machine_holder)
+        item = next((i for i in view.gate if chosen is not None and i.round.id == chosen.id), None)
+        waited_s = 0.0 if item is None else self.cockpit.age_s(item.since)
+        words = EMPTY_LINE if chosen is None else step_words(
+            chosen, view.machine_holder, is_policys=item is not None and is_policys(item, waited_s)
+        )  # fmt: skip
         self.table.set_note((*self.filter_note(), *words))
         said = () if chosen is None else (sentence_line(chosen, campaign),)
         self.query_one("#said", Sentence).set_sentence(*said)

@@ -49,6 +49,11 @@ class VTable(LinesView):
         self._layout_width = 0
         self._widths: tuple[int, ...] = ()
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        # What takes rows from a table must not take the one that keys act on.
+        self.show_line(self.cursor)
+
     def set_rows(self, ids: Sequence[str], row_at: Callable[[int], Row]) -> None:
         """Show other rows.
 

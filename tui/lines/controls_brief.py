@@ -1,0 +1,42 @@
+"""What the controls' screen says where there is little room: each part in a line or two, the details below the fold."""
+
+from collections.abc import Mapping, Sequence
+
+from rsi.agent.store.config import Autonomy
+from rsi.agent.store.stages import StageTime, bottleneck
+from rsi.tui.draw.phrases import duration
+from rsi.tui.draw.styled import Line, Role, Span, line
+from rsi.tui.lines.queue import autonomy_words
+
+
+def autonomy_brief(missing: Mapping[Autonomy, Sequence[str]] | None, level: int) -> list[Line]:
+    """The level that was asked for, and what the next one above a person's still lacks.
+
+    Args:
+        missing: What policy has to earn yet before each level holds; None while it is counted.
+        level: As the campaign has it.
+    """
+    lines: list[Line] = [(("autonomy ", Role.DIM), (autonomy_words(level), Role.STRONG))]
+    lacking = {each: found for each, found in (missing or {}).items() if found}
+    if lacking:
+        lowest = min(lacking)
+        lines.append(
+            ((f"○ level {int(lowest)} lacks: ", Role.WARN), ("; ".join(lacking[lowest]), Role.TEXT))
+        )
+    elif missing:
+        lines.append(line("✔ every level is earned on this task", Role.GOOD))
+    return lines
+
+
+def time_brief(stages: Sequence[StageTime]) -> list[Line]:
+    """Shares of the stages in one line, the bottleneck first."""
+    if not stages:
+        return [line("No step has finished yet.", Role.DIM)]
+    worst = bottleneck(stages)
+    spans: list[Span] = [(f"time {duration(sum(each.wall_s for each in stages))}: ", Role.DIM)]
+    for each in stages:
+        if each.share >= 0.01:
+            mark = " ← bottleneck" if each is worst else ""
+            role = Role.WARN if each is worst else Role.TEXT
+            spans.append((f"{each.stage.value} {each.share:.0%}{mark}  ", role))
+    return [tuple(spans)]
