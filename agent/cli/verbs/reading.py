@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rsi.agent.cli.context import chosen_campaign, emit, home, open_to_read, table
+from rsi.agent.memory.inbox import decision_times_of, doubts, sure_gain
 from rsi.agent.policy.audits import failed_audit, failed_audits
 from rsi.agent.policy.controls import standing_of
 from rsi.agent.queue.liveness import live_workers
@@ -49,15 +50,14 @@ def queue(args: argparse.Namespace) -> int:
         failed = failed_audits(ledger, found)
         still = standstills(ledger, found, home())
         doing = _doing(ledger, found, still)
-        waiting = [
-            each.latest_round_id
-            for each in found
-            if each.latest_round_id is not None
-            and case_at_gate(
-                ledger.steps(each.latest_round_id), ledger.decisions(each.latest_round_id)
-            )
-            is not None
+        latest = [each.latest_round_id for each in found if each.latest_round_id is not None]
+        at_gate = [
+            each for each in latest if case_at_gate(ledger.steps(each), ledger.decisions(each))
         ]
+        views = [RoundBook(ledger).one(each) for each in at_gate]
+        times = decision_times_of(ledger)
+    # As the cockpit's gate has them: the fewest doubts and the most to gain first.
+    waiting = [each.id for each in sorted(views, key=lambda each: (doubts(each), -sure_gain(each)))]
     tasks = KnownTasks()
     lines = table(
         ("campaign", "task", "profile", "state", "rounds", "promoted", "spent", "created"),
@@ -66,6 +66,10 @@ def queue(args: argparse.Namespace) -> int:
     if not found:
         lines = ["no campaign yet; `rsi run TASK` or `rsi demo` starts one"]
     lines += [f"waits for your decision: {each}" for each in waiting]
+    if waiting and times.median_s is not None:
+        lines.append(
+            f"a decision took a person {times.median_s:.0f} s (median of {times.decisions})"
+        )
     lines += [f"lineage {each.lineage}: {each.text}; {each.offer}" for each in failed]
     lines += [*still_lines(still), *(f"{name}: {each.text}" for name, each in doing.items())]
     emit(
@@ -74,6 +78,7 @@ def queue(args: argparse.Namespace) -> int:
             "campaigns": list(found),
             "doing": doing,
             "waiting": waiting,
+            "decision_times": times,
             "workers": list(workers),
             "still": still,
             "failed_audits": list(failed),

@@ -1,12 +1,15 @@
 """The inbox: doubts order what waits, the most different of a batch is on top, and a decision's time is a person's own."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.agent.report.rounds import AT, BEFORE, interval, score, view
 from tests.facts import left
+from tests.tui.ledgers import IDEAS, Idea, Sample
 
+from rsi.agent.cli.entry import main
 from rsi.agent.memory.inbox import decision_times, doubts, low_risk
 from rsi.agent.store.records import DecisionAction, DecisionRecord, Step, StepOutcome
 from rsi.agent.store.steps.facts import Scored
@@ -71,3 +74,21 @@ def test_what_policy_decided_or_nobody_saw_come_takes_nobody_time():
 def test_what_was_sent_back_is_timed_from_when_it_came_again():
     found = decision_times([said("a", 5), said("a", 65)], [at("a", 0), at("a", 60)])
     assert found.total_s == pytest.approx((5 + 5) * 60)
+
+
+def test_the_verb_lists_what_waits_as_the_gate_does_and_says_what_a_decision_took(
+    tmp_path, capsys, monkeypatch
+):
+    made = Sample(tmp_path / "home")
+    made.play(made.campaign())  # ada approved one after 90 s; one with a finding waits
+    for number, ratio in enumerate((1.1, 1.4)):
+        idea = Idea(title="x", ends="gate", ratio=ratio, files=IDEAS[1].files)
+        made.play(made.campaign(f"c1121-000{number}"), (idea,))
+    made.ledger.close()
+    monkeypatch.setenv("RSI_HOME", str(tmp_path / "home"))
+    assert main(["queue", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["waiting"] == ["c1121-0001-0001", "c1121-0000-0001", "c1120-4f2a-0005"]
+    assert told["decision_times"]["decisions"] == 1
+    assert main(["queue"]) == 0
+    assert "a decision took a person 90 s (median of 1)" in capsys.readouterr().out
