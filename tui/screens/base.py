@@ -4,9 +4,9 @@ Invariant: a screen draws from the view it was handed; it owns no facts.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -29,6 +29,8 @@ from rsi.tui.widgets.bars import Bar, KeyBar, TabBar
 from rsi.tui.widgets.diffview import DiffView
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.vtable import VTable
+
+T = TypeVar("T")
 
 NO_WALL = ProcessBackend.name
 STALE_AFTER_S = 30.0
@@ -165,6 +167,15 @@ class CockpitScreen(Screen[None]):
             (each for each in in_scope(self.scope) if each.action.replace(" ", "") == wanted), None
         )
 
+    # --- what opens after something was read ---
+
+    def push_over(
+        self, dialogue: Screen[T], then: Callable[[T | None], None] | None = None
+    ) -> None:
+        """Open a dialogue that had to be read first, unless the person has gone elsewhere meanwhile."""
+        if self.is_current:
+            self.app.push_screen(dialogue, then)
+
     # --- programs outside ---
 
     def action_pager(self) -> None:
@@ -178,6 +189,8 @@ class CockpitScreen(Screen[None]):
         view, code, cockpit = self.round_outside(), self.cockpit.code, self.cockpit
 
         def show(text: str, suffix: str = ".diff") -> None:
+            if not self.is_current:
+                return  # the person has gone elsewhere meanwhile
             if text.strip():
                 cockpit.open_outside(text, suffix=suffix, variable=variable)
             else:

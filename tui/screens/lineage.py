@@ -375,7 +375,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
                 return
             text, diff = found
             title = f"{short_commit(base)} → {short_commit(commit)}"
-            self.app.push_screen(DiffDialogue(self.cockpit, title, diff, text=text))
+            self.push_over(DiffDialogue(self.cockpit, title, diff, text=text))
 
         when_done(self, self.cockpit.ask_ledger(work), show, self.say_problem)
 

@@ -1,5 +1,6 @@
 """What changed since a candidate was sent back, and where two trajectories part, are read side by side."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -212,3 +213,40 @@ def test_the_bar_is_hatched_where_a_row_was_not_seen():
     # One row of two hundred is enough.
     assert "".join(text for text, _ in seen_bar([199], 200, 8)) == "███████░ "
     assert seen_bar([], 0) == seen_bar([3], 4, 0) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "keys"), [("gate", ("b",)), ("lineage", ("j", "j", "d")), ("lineage", ("j", "j", "o"))]
+)
+async def test_what_was_asked_for_does_not_open_over_the_screen_that_was_gone_to_meanwhile(
+    sample, mode, keys
+):
+    sent_back(sample)
+    app = CockpitApp(sample.ledger, home=sample.home, first_mode=mode)
+    opened, held = [], []
+    app.open_outside = lambda *_, **__: opened.append("program")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: getattr(app.screen, "mode", "") == mode)
+        await until(pilot, lambda: app.view.gate and (mode == "gate" or len(app.screen.tree_table.ids) == 6))  # fmt: skip
+        await until(pilot, lambda: mode != "gate" or app.screen.item is not None)
+        ask = app.ask_ledger
+
+        def slow(work):
+            future: Future[object] = Future()
+            held.append((future, work))
+            return future
+
+        for key in keys[:-1]:
+            await pilot.press(key)
+        app.ask_ledger = slow
+        await pilot.press(keys[-1])
+        app.ask_ledger = ask
+        assert held
+        await pilot.press("8")
+        await until(pilot, lambda: getattr(app.screen, "mode", "") == "settings")
+        for future, work in held:
+            future.set_result(work(sample.ledger))
+        await pilot.pause(0.3)
+        assert getattr(app.screen, "mode", "") == "settings"
+        assert not opened

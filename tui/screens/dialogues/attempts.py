@@ -92,7 +92,7 @@ def show_attempts(
             screen.cockpit.say("the code of these attempts is on another machine", is_problem=True)
             return
         dialogue = AttemptDialogue(screen.cockpit, found, has_older=at > 0)
-        screen.app.push_screen(dialogue, closed)
+        screen.push_over(dialogue, closed)
 
     when_done(
         screen,

@@ -69,7 +69,7 @@ def show_side_by_side(screen: SteeringActions, left: Of, right: Of) -> None:
     screen.cockpit.say(f"comparing {left[0]} and {right[0]} …")
 
     def arrived(found: Comparison) -> None:
-        screen.app.push_screen(SideBySide(screen.cockpit, found))
+        screen.push_over(SideBySide(screen.cockpit, found))
 
     future = screen.cockpit.work_aside(lambda ledger: compare(ledger, left, right))
     when_done(screen, future, arrived, screen.say_problem)

@@ -173,9 +173,7 @@ class ReplayViews(SteeringActions):
             def queued(record: CampaignRecord) -> None:
                 self.cockpit.say(f"queued {record.id}: {round_id} goes on {after}")
 
-            self.app.push_screen(
-                AskText("Fork", lines, label="queue it", may_be_empty=True), answered
-            )
+            self.push_over(AskText("Fork", lines, label="queue it", may_be_empty=True), answered)
 
         when_done(
             self,
