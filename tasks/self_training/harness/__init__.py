@@ -1,0 +1,1 @@
+"""Harness of the self-training task: the weak model, its sampler, its optimiser and the meter."""
