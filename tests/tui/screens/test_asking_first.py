@@ -1,13 +1,14 @@
 """What changes a campaign asks before it writes, or names the command that takes it back."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from tests.tui.conftest import until
-from tests.tui.ledgers import START, Sample
+from tests.tui.ledgers import LINEAGE, START, Sample
 
 from rsi.agent.store.events import CampaignEvent
-from rsi.agent.store.records import CampaignEventKind, RequestKind
+from rsi.agent.store.records import CampaignEventKind, RequestKind, Step
 from rsi.tui.app import CockpitApp
 from rsi.tui.model.commands import BY_ID, COMMANDS, Command, Scope
 from rsi.tui.screens.base import CockpitScreen
@@ -36,6 +37,17 @@ def three(sample: Sample) -> Sample:
         CampaignEvent(campaign_id=QUEUED, kind=CampaignEventKind.QUEUED, at=sample.tick())
     )
     return sample
+
+
+def promoted_by_policy(sample: Sample) -> None:
+    """The candidate at the gate becomes the champion, and nobody has seen it."""
+    (seen,) = sample.ledger.promotions(LINEAGE)
+    round_id = f"{CAMPAIGN}-0005"
+    new = sample.ledger.step(round_id, Step.COMMIT).commit
+    sample.lineage.move_champion(seen.new_commit, new, round_id)
+    sample.ledger.add_promotion(
+        replace(seen, round_id=round_id, old_commit=seen.new_commit, new_commit=new, actor="policy:3", at=sample.tick())
+    )  # fmt: skip
 
 
 def facts(sample: Sample) -> str:
@@ -80,6 +92,8 @@ async def test_it_asks_or_can_be_taken_back(three, command, monkeypatch, tmp_pat
     editor.write_text('#!/bin/sh\necho "# by hand" >> "$1"\n')
     editor.chmod(0o755)
     monkeypatch.setenv("EDITOR", str(editor))
+    if command.id == "lineage.rollback_unseen":
+        promoted_by_policy(three)
     app = CockpitApp(three.ledger, home=three.home, first_mode=command.scope.value, campaign_id=CAMPAIGN)  # fmt: skip
     app.suspend, app.sample = nullcontext, three
     async with app.run_test(size=(200, 70)) as pilot:
