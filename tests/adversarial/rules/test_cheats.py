@@ -79,6 +79,12 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
     "a shell in the background": (
         "import subprocess\nsubprocess.run('python x.py &', shell=True)\n",
         "subprocess", "processes", "subprocess escape"),
+    "a shell written out": (
+        "import subprocess\nsubprocess.run(['/bin/bash', '-c', 'python x.py'])\n",
+        "subprocess", "processes", "subprocess escape"),
+    "a shell for its output": (
+        "from subprocess import getoutput as ask\nask('python x.py')\n",
+        "subprocess", "processes", "subprocess escape"),
     "os.system": (
         "import os\nos.system('python x.py')\n",
         "subprocess", "references", "subprocess escape"),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.agent.llm.conftest import ADAPTERS, CANARY
+from tests.agent.llm.conftest import ADAPTERS, CANARY, environ_of
 from tests.agent.llm.servers import Fail, FakeProvider, Say
 
 from rsi.agent.cli.entry import main
@@ -22,10 +22,8 @@ from rsi.tasks.format.loader import load_task
 @pytest.fixture
 def provider(monkeypatch):
     with FakeProvider() as server:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
-        monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.root)
-        monkeypatch.setenv("OPENAI_BASE_URL", server.root + "/v1")
+        for name, value in environ_of(server.root).items():
+            monkeypatch.setenv(name, value)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield server
 

@@ -23,6 +23,15 @@ ADAPTERS = {
     "litellm-openai": ("litellm:openai/gpt-5", "/v1"),
 }
 
+FAMILIES = {"ANTHROPIC": "", "OPENAI": "/v1"}
+"""How a family's variables begin, and where its API lies below a server's root."""
+
+
+def environ_of(root):
+    """Keys and base URLs of every family, as a person sets them for one server."""
+    keys = {f"{name}_API_KEY": CANARY for name in FAMILIES}
+    return keys | {f"{name}_BASE_URL": root + path for name, path in FAMILIES.items()}
+
 
 @pytest.fixture
 def provider():
@@ -45,13 +54,8 @@ def make(adapter, provider):
     def make(**options):
         spec, _path = ADAPTERS[adapter]
         query = "&".join(f"{name}={value}" for name, value in options.items())
-        environ = {
-            "ANTHROPIC_API_KEY": CANARY,
-            "OPENAI_API_KEY": CANARY,
-            "ANTHROPIC_BASE_URL": provider.root,
-            "OPENAI_BASE_URL": provider.root + "/v1",
-        }
-        return resolve_model(f"{spec}?{query}" if query else spec, keys=KeyRing(environ))
+        keys = KeyRing(environ_of(provider.root))
+        return resolve_model(f"{spec}?{query}" if query else spec, keys=keys)
 
     return make
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from tests.agent.llm.conftest import ADAPTERS, CANARY
+from tests.agent.llm.conftest import ADAPTERS, CANARY, FAMILIES
 from tests.agent.llm.servers import Cut, Drip, Fail, MidwayError, Rubbish, Say, Silent
 
 from rsi.agent.llm.errors import (
@@ -422,9 +422,8 @@ def test_a_server_that_wants_a_key_and_gets_none_says_how_to_name_one(adapter, p
 
 def test_the_environments_own_base_url_may_be_written_out(adapter, provider):
     spec, path = ADAPTERS[adapter]
-    names = ("ANTHROPIC", "OPENAI")
-    environ = {f"{name}_API_KEY": CANARY for name in names}
-    environ |= {f"RSI_{name}_BASE_URL": provider.root + path for name in names}
+    environ = {f"{name}_API_KEY": CANARY for name in FAMILIES}
+    environ |= {f"RSI_{name}_BASE_URL": provider.root + path for name in FAMILIES}
     provider.acts = [Say(blocks=(Text(text="hello"),))]
     where = f"{spec}?base_url={provider.root}{path}"
     resolve_model(where, keys=KeyRing(environ)).complete(ask())

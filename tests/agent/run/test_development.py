@@ -24,7 +24,10 @@ RUN = "python run.py > /tmp/said && python -m harness_link"
 
 
 @pytest.fixture(
-    params=["process", "bubblewrap", pytest.param("docker", marks=pytest.mark.docker)],
+    params=[
+        pytest.param(each.name, marks=pytest.mark.docker if "docker" in each.name else ())
+        for each in BACKENDS
+    ]
 )
 def backend(request: pytest.FixtureRequest) -> Backend:
     (chosen,) = [each.make() for each in BACKENDS if each.name == request.param]

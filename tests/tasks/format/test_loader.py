@@ -95,8 +95,8 @@ def test_every_built_in_task_is_listed_and_harbor_names_work():
         (
             'kind = "fixed_work"',
             'kind = "fixed_wrok"',
-            "task.toml: rsi.metric.kind is the text 'fixed_wrok', expected one of time_to_target, "
-            "fixed_work, quality_at_budget; did you mean 'fixed_work'?",
+            "task.toml: rsi.metric.kind is the text 'fixed_wrok', expected one of "
+            f"{', '.join(MetricKind)}; did you mean 'fixed_work'?",
         ),
         (
             'pattern = "artifact"',
