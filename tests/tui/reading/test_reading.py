@@ -31,7 +31,7 @@ from rsi.tui.model.code import Code
 from rsi.tui.model.view import View
 from rsi.tui.reading.feed import Feed
 from rsi.tui.reading.reader import Interest, Reader
-from rsi.tui.reading.round_reader import RoundReader
+from rsi.tui.reading.round_reader import diff_text
 from rsi.tui.reading.silence import SILENT_AFTER_S, is_silent
 from rsi.tui.reading.training import MAX_LINE_CHARACTERS, CurveReader, add_points
 
@@ -241,9 +241,9 @@ def test_a_diff_that_the_repository_has_is_missed_nowhere(sample, caplog):
     lacking = replace(committed, fact=replace(committed.fact, diff_sha256="0" * 64))
     steps = {**found.latest.steps, Step.COMMIT: lacking}
     without = replace(found, latest=replace(found.latest, steps=steps))
-    assert "autocast" in RoundReader(sample.ledger, Code(sample.home))._diff_text(without)
+    assert "autocast" in diff_text(sample.ledger, Code(sample.home), without)
     assert not caplog.records
-    RoundReader(sample.ledger, Code(None))._diff_text(without)
+    diff_text(sample.ledger, Code(None), without)
     assert "missing_blob" in caplog.text
 
 
