@@ -79,7 +79,8 @@ async def test_the_sentence_stands_on_top_of_the_gate_and_of_each_round(sample):
             await pilot.press(key)
             await until(pilot, lambda: said in screen_text(app))
             rows = app.screen.query_one(Sentence).region.height
-            assert rows == 2, "it takes what it needs"
+            # The gate also says what a decision leads to.
+            assert rows == 2 + ("next: " in screen_text(app)), "it takes what it needs"
         await pilot.press("2", "k")
         await until(pilot, lambda: "Refused because it is slower: it takes 1.41 times as long" in screen_text(app))  # fmt: skip
 
