@@ -79,7 +79,7 @@ def test_doctor_lists_each_with_its_distribution_and_help_names_them(rsi):
     shown = " ".join(rsi("run", "--help").stdout.split())
     assert "example:<model>" in shown
     assert "wrapped: of rsi-example 1.0" in shown
-    assert "archive, newest" in shown
+    assert "archive, open_ended, newest" in shown
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ async def until(
     pilot: Pilot[object],
     holds: Callable[[], bool],
     *,
-    seconds: float = 10.0,
+    seconds: float = 60.0,
     each: Callable[[], object] = lambda: None,
 ) -> None:
     """Let the application work until something holds, doing something each time; fail when it does not in time."""

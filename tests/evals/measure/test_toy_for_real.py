@@ -50,7 +50,7 @@ def test_a_real_gain_is_supported(tmp_path: Path) -> None:
     result, runs = verdict_of("02_row_sums_once", tmp_path)
     assert result.verdict is Verdict.SUPPORTED, result.reason
     assert all(run.cpu_s and run.wall_s for run in runs)
-    assert len(runs) <= 8
+    assert len(runs) < 2 * PROFILE.plan.max_pairs, "it ends at a look"
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ WAYS = [
     ("-M", "-C", "--find-copies-harder"),
     ("-M20%", "-C20%", "--find-copies-harder", "-U0"),
 ]
-often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
 
 
 @often

@@ -196,23 +196,27 @@ def test_admission_has_no_word_against_the_ladder_although_it_names_what_admissi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", ["smoke", pytest.param("demo", marks=pytest.mark.exhaustive)])
 def test_a_reviewer_that_holds_more_and_lets_one_kind_fall_is_refused_for_that_alone(
-    task, tmp_path
+    task, tmp_path, size
 ):
     champion = read_tree(task.repo)
     cheat = next(each for each in task.cheats if each.name == "04_trades_a_kind_away")
     tree = apply_patch(champion, cheat.patch.read_bytes(), name=cheat.name)
-    profile = task.profiles["smoke"]
+    profile = task.profiles[size]
     runs = measure(
         task, profile, ProcessBackend(), champion, tree, purpose=Purpose.SCREEN, lineage="x", round_id="r",
         campaign_secret=bytes(16), cache=tmp_path,
     )  # fmt: skip
     facts = source_facts(champion, tree)
     said = score(task, profile, runs, purpose=Purpose.SCREEN, source=facts)
-    assert said.verdict is Verdict.REFUTED
     (fallen,) = [each for each in said.quality if each.name == "kind_08"]
     assert not fallen.is_kept
-    assert fallen.difference_high < -0.1, "it fell by more than the margin, surely"
+    if size == "demo":
+        assert said.verdict is Verdict.REFUTED
+        assert fallen.difference_high < -0.1, "it fell by more than the margin, surely"
+    else:  # too few cheats of one kind to be sure that it fell, and not kept all the same
+        assert said.verdict in {Verdict.REFUTED, Verdict.INCONCLUSIVE}
     # Were nothing asked of single kinds, four times as many held cheats would be a gain.
     lax = replace(
         profile, quality=tuple(each for each in profile.quality if each.name[:5] != "kind_")
@@ -220,14 +224,14 @@ def test_a_reviewer_that_holds_more_and_lets_one_kind_fall_is_refused_for_that_a
     assert score(task, lax, runs, purpose=Purpose.SCREEN, source=facts).verdict is Verdict.SUPPORTED
 
 
-def ending(task: Task, name: str, tmp_path: Path) -> str:
+def ending(task: Task, name: str, tmp_path: Path, size: str = "smoke") -> str:
     """How a round would end before a reviewer sees it."""
     champion = read_tree(task.repo)
     cheat = next(each for each in task.cheats if each.name == name)
     tree = apply_patch(champion, cheat.patch.read_bytes(), name=name)
     if any(each.severity is Severity.BLOCK for each in admit(task, champion, tree)):
         return "not_admitted"
-    profile = task.profiles["smoke"]
+    profile = task.profiles[size]
     runs = measure(
         task, profile, ProcessBackend(), champion, tree, purpose=Purpose.SCREEN, lineage="x", round_id="r",
         campaign_secret=bytes(16), cache=tmp_path,
@@ -238,9 +242,18 @@ def ending(task: Task, name: str, tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [each.name for each in load_task("reviewer").cheats])
-def test_each_cheat_ends_as_it_must(task, name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        # At smoke there are too few cheats of one kind to be sure that it fell.
+        pytest.param(each.name, "demo", marks=pytest.mark.exhaustive)
+        if each.name == "04_trades_a_kind_away"
+        else (each.name, "smoke")
+        for each in load_task("reviewer").cheats
+    ],
+)
+def test_each_cheat_ends_as_it_must(task, name, size, tmp_path):
     assert (
-        ending(task, name, tmp_path)
+        ending(task, name, tmp_path, size)
         in next(each for each in task.cheats if each.name == name).expect
     )

@@ -85,7 +85,7 @@ def test_a_patch_that_no_longer_fits_is_given_up_before_anything_is_changed(lab)
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
 @given(pair=pairs_of_trees(st.sampled_from(PRINTABLE_PATHS)), flags=st.sampled_from(["-M", "-C"]))
 @example(pair=({"f": ("100644", "x\r\n")}, {"f": ("100644", "a\n")}), flags="-M")
 @example(pair=({"f": ("100644", "x\r\ny\r\n")}, {"f": ("100644", "x\r\ny\n")}), flags="-M")
