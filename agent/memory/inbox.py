@@ -12,10 +12,8 @@ from rsi.agent.memory.similarity import WordIndex
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionRecord, Step
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.state import is_person
 from rsi.agent.store.steps.facts import Committed
-
-PERSON = "person:"
-"""How an actor begins that is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +66,11 @@ def low_risk(waiting: Iterable[RoundView]) -> tuple[LowRisk, ...]:
 def decision_times_of(ledger: Ledger) -> DecisionTimes:
     """The same of everything that people have decided in a ledger."""
     decisions = ledger.decisions()
-    asked = {each.round_id for each in decisions if each.actor.startswith(PERSON)}
+    asked = {each.round_id for each in decisions if is_person(each.actor)}
     arrived = [
-        (round_id, step.started_at + timedelta(seconds=step.wall_s))
-        for round_id in asked
-        for step in ledger.steps(round_id)
-        if step.step is Step.REVIEW
+        (step.round_id, step.started_at + timedelta(seconds=step.wall_s))
+        for step in (ledger.steps_of(step=Step.REVIEW) if asked else ())
+        if step.round_id in asked
     ]
     return decision_times(decisions, arrived)
 
@@ -93,7 +90,7 @@ def decision_times(
     free_at: dict[str, datetime] = {}
     taken: list[float] = []
     for each in decisions:
-        if not each.actor.startswith(PERSON):
+        if not is_person(each.actor):
             continue
         # What was sent back came again: the last time before the decision counts.
         before = [at for at in arrivals.get(each.round_id, ()) if at <= each.at]

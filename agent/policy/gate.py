@@ -17,6 +17,7 @@ from rsi.agent.store.records import (
     utc_now,
 )
 from rsi.agent.store.rounds import GateCase, case_at_gate
+from rsi.agent.store.state import PERSON
 
 MAX_ATTEMPTS = 3
 """Times that one round's idea may be tried: the first, and two that were sent back."""
@@ -48,7 +49,7 @@ def person() -> str:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container often runs under a number that no passwd entry names
         name = f"uid-{os.getuid()}"
-    return f"person:{name}"
+    return f"{PERSON}{name}"
 
 
 def decide(

@@ -9,9 +9,7 @@ from rsi.agent.store.champion import Standing, look_at_champion, move_champion, 
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import PromotionKind, PromotionRecord, utc_now
-
-PERSON = "person:"
-"""How an actor begins that is one."""
+from rsi.agent.store.state import is_person
 
 
 class RollbackError(AgentError, ValueError):
@@ -87,7 +85,7 @@ def unseen_window(moves: Sequence[PromotionRecord]) -> Unseen | None:
         moves: Of one lineage, oldest first.
     """
     line = champion_line(moves)
-    seen = {each.new_commit for each in moves if each.actor.startswith(PERSON)}
+    seen = {each.new_commit for each in moves if is_person(each.actor)}
     last = max((at for at, commit in enumerate(line) if commit in seen), default=-1)
     unseen = tuple(line[last + 1 :])
     if not unseen:

@@ -7,10 +7,8 @@ import statistics
 
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, PromotionKind
+from rsi.agent.store.state import is_person
 from rsi.evals.types import Arm
-
-PERSON = "person:"
-"""How the name of an actor begins that is a person."""
 
 
 def has_passed_floor(
@@ -43,9 +41,7 @@ def has_passed_floor(
 
 def _is_approved_by_person(ledger: Ledger, round_id: str, commit: str) -> bool:
     return any(
-        each.action is DecisionAction.APPROVE
-        and each.commit == commit
-        and each.actor.startswith(PERSON)
+        each.action is DecisionAction.APPROVE and each.commit == commit and is_person(each.actor)
         for each in ledger.decisions(round_id)
     )
 

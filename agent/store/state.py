@@ -20,6 +20,8 @@ from rsi.evals.types import Interval, Score
 
 ENDED_STATES = frozenset({CampaignState.FINISHED, CampaignState.STOPPED, CampaignState.FAILED})
 """Campaigns in these states do nothing more."""
+PERSON = "person:"
+"""How an actor begins that is a person."""
 
 
 class RoundPhase(StrEnum):
@@ -121,6 +123,11 @@ class Attempt:
         """
         scores = (self.confirmed, self.searched)
         return next((each.effect for each in scores if each and each.effect), None)
+
+
+def is_person(actor: str) -> bool:
+    """Whether a person acted, and neither policy nor a worker."""
+    return actor.startswith(PERSON)
 
 
 def campaign_state_after(latest: CampaignEventKind | None) -> CampaignState:

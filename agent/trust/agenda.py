@@ -19,7 +19,7 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.state import ENDED_STATES, RoundVerdict
+from rsi.agent.store.state import RoundVerdict
 from rsi.tasks.errors import TaskError
 from rsi.tasks.format.loader import load_task
 
@@ -91,10 +91,10 @@ def agenda(ledger: Ledger, *, hour_usd: float = HOUR_USD) -> tuple[Proposal, ...
 def _past(ledger: Ledger, hour_usd: float) -> list[_Past]:
     by_kind: dict[tuple[str, str, str, str], list[CampaignRecord]] = defaultdict(list)
     is_here = cache(_is_here)  # thousands of campaigns are of a handful of tasks
-    for each in ledger.campaigns():  # the latest first
+    for each in ledger.campaigns(has_ended=True):  # the latest first
         record = each.record
         where = record.config.task_root, record.track, record.profile
-        if each.state in ENDED_STATES and record.config.fork_of is None and is_here(*where):
+        if record.config.fork_of is None and is_here(*where):
             key = (record.task, record.track, record.profile, record.config.proposer)
             by_kind[key].append(record)
     book = RoundBook(ledger)

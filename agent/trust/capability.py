@@ -14,11 +14,9 @@ from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import PromotionKind, PromotionRecord
 from rsi.agent.store.round_book import RoundBook, by_round
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.state import is_person
 from rsi.evals.planted.controls import ControlResult, Rate, control_rates, exact_rate
 from rsi.evals.types import Interval
-
-PERSON = "person:"
-"""How the actor of a promotion begins that a person saw before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,7 @@ def _moments(
             results.append(each.control)
         rates = control_rates(results)
         before = [move for move in promotions if move.at <= each.at]
-        seen = sum(move.actor.startswith(PERSON) for move in before)
+        seen = sum(is_person(move.actor) for move in before)
         yield Moment(
             at=each.at,
             ideas=sum(at <= each.at for at in ideas),

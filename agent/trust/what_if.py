@@ -13,14 +13,13 @@ from typing import assert_never
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.settings import task_of
-from rsi.agent.policy.vouched import PERSON
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import DecisionAction, Step, StepOutcome
 from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.state import RoundVerdict
+from rsi.agent.store.state import RoundVerdict, is_person
 from rsi.agent.store.steps.facts import Committed, Decided, Opened, Reviewed
 from rsi.evals.errors import MeasurementError, TooFewPairsError
 from rsi.evals.judge.guards import source_facts
@@ -367,7 +366,7 @@ def _is_stop(finding: Finding) -> bool:
 
 def _person_said(view: RoundView, action: DecisionAction) -> bool:
     decided = view.left(Decided)
-    return decided is not None and decided.actor.startswith(PERSON) and decided.action is action
+    return decided is not None and is_person(decided.actor) and decided.action is action
 
 
 def _check(rule: Rule) -> None:

@@ -3,16 +3,14 @@
 Invariant: only reads.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from rsi.agent.errors import LedgerError
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.steps.facts import Committed
 from rsi.tasks.files.diffs import compare_texts, render
 from rsi.tui.model.attempts import AttemptPair
 from rsi.tui.model.code import Code
 from rsi.tui.model.diffs import Diff, diff_to_show
+from rsi.tui.reading.round_reader import patch_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +32,8 @@ def attempt_diff(ledger: Ledger, code: Code, lineage: str, pair: AttemptPair) ->
         text = code.diff(lineage, before.commit, after.commit)
     if text is not None:
         return AttemptDiff(pair=pair, diff=diff_to_show(text), text=text, is_of_patches=False)
-    old, new = (_patch(ledger, code, lineage, each) for each in (before, after))
+    old, new = (patch_text(ledger, code, lineage, each) for each in (before, after))
     if old is None or new is None:
         return None
     text = render([compare_texts("patch", old, new)])
     return AttemptDiff(pair=pair, diff=diff_to_show(text), text=text, is_of_patches=True)
-
-
-def _patch(ledger: Ledger, code: Code, lineage: str, committed: Committed) -> str | None:
-    # A recording keeps no blobs; the repository has the same text then.
-    with suppress(LedgerError):
-        return ledger.blob(committed.diff_sha256).decode(errors="replace")
-    return code.diff(lineage, committed.parent, committed.commit)

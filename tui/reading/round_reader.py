@@ -146,12 +146,17 @@ def diff_text(ledger: Ledger, code: Code, view: RoundView) -> str:
     """A candidate's diff: from the ledger where it is kept there, else from the lineage's repository; "" without one."""
     committed = view.left(Committed)
     if committed is not None:
-        # A recording keeps no blobs; the repository has the same text then.
-        with suppress(LedgerError):
-            return ledger.blob(committed.diff_sha256).decode(errors="replace")
         lineage = ledger.campaign(view.record.campaign_id).lineage
-        found = code.diff(lineage, committed.parent, committed.commit)
+        found = patch_text(ledger, code, lineage, committed)
         if found is not None:
             return found
         log.warning("round=%s step=diff outcome=missing_blob", view.id)
     return "" if view.report is None else view.report.diff
+
+
+def patch_text(ledger: Ledger, code: Code, lineage: str, committed: Committed) -> str | None:
+    """What a commit changed; None when neither ledger nor repository has it."""
+    # A recording keeps no blobs; the repository has the same text then.
+    with suppress(LedgerError):
+        return ledger.blob(committed.diff_sha256).decode(errors="replace")
+    return code.diff(lineage, committed.parent, committed.commit)

@@ -90,11 +90,8 @@ def _measured(args: argparse.Namespace, task: Task) -> list[str]:
             note(f"  {said.verdict.value}: {said.reason}")
             if effect.verdict is not Verdict.SUPPORTED:
                 failed.append(f"{task.name} {solution.name} does not show: {said.reason}")
-    except (
-        MeasurementError,
-        SandboxError,
-        TaskError,
-    ) as error:  # such as no GPU here; the others are measured
+    except (MeasurementError, SandboxError, TaskError) as error:
+        # Such as no GPU here; the others are measured.
         if args.measure != EVERY:
             raise
         failed.append(f"{task.name} could not be measured: {error}")
