@@ -9,8 +9,10 @@ from pathlib import Path
 from rsi.sandboxes.types import ExecOutcome
 from rsi.tasks.making.own.observing import Observed, last_lines
 from rsi.tasks.making.own.resolving import known_project
+from rsi.tasks.making.repo_copy import LFS_POINTER
 
-_NO_MODULE = re.compile(r"No module named '([A-Za-z0-9_]+)[^']*'")
+_NO_MODULE = re.compile(r"No module named '([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+)*)[^']*'")
+_NO_INTERFACE = re.compile(r"gloo\b.*Address family not supported")
 _PLACE = re.compile(r'File "/work/code/([^"]+)", line (\d+)')
 _ERROR = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 SHOWN = 3
@@ -44,8 +46,10 @@ def why_failed(seen: Observed, folder: Path, tracked: set[str], *, wall_s: float
             pass
     last = _last_words(seen.printed, tracked)
     if match := _NO_MODULE.search(seen.printed):
-        name = match[1]
+        name, below = match[1], match[2]
         if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
+            if below and not _has_module(folder, name + below):
+                return f"the run imports {name + below!r}, which the repo's {name} does not have"
             return (
                 f"the run imports {name!r}, which lies here and git does not know: git add {name}"
                 if not any(path.split("/")[0].removesuffix(".py") == name for path in tracked)
@@ -54,6 +58,11 @@ def why_failed(seen: Observed, folder: Path, tracked: set[str], *, wall_s: float
         return (
             f"the run needs the module {name!r}, which no file of the repo names: add --with {name} (or what its project is "
             "called)"
+        )
+    if _NO_INTERFACE.search(seen.printed):
+        return (
+            "the run's processes talk through gloo, which asks the kernel for network interfaces, and a sandbox tells of none: start "
+            "one process, without init_process_group"
         )
     if said := missing_words(seen, folder, tracked):
         return f"{said}; its last line: {last}"
@@ -65,6 +74,11 @@ def why_failed(seen: Observed, folder: Path, tracked: set[str], *, wall_s: float
     places = [found for found in _PLACE.findall(seen.printed) if found[0] in tracked]
     place = f" in {places[-1][0]} line {places[-1][1]}" if places else ""
     return f"the run ended with status {ending.exit_code}{place}: {last}"
+
+
+def _has_module(folder: Path, dotted: str) -> bool:
+    path = folder.joinpath(*dotted.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def _last_words(printed: str, tracked: set[str]) -> str:
@@ -91,6 +105,8 @@ def lacks_project(seen: Observed, folder: Path) -> str | None:
 def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
     """What the run looked for in vain, and what to do about it; empty where nothing is known."""
     here = [path for path in seen.missed if (folder / path).exists()]
+    if pointers := [path for path in here if _is_pointer(folder / path)]:
+        return f"{pointers[0]} is here as a Git LFS pointer alone, so no run has the file: `git lfs pull` gets it"
     if here:
         tops = list(dict.fromkeys(_top(path, tracked) for path in here))
         flags = " ".join(f"--data {top}" for top in tops[:SHOWN])
@@ -118,6 +134,13 @@ def missing_words(seen: Observed, folder: Path, tracked: set[str]) -> str:
             f"download), then add --data {_top(named[-1], tracked)}"
         )
     return ""
+
+
+def _is_pointer(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
 
 
 def _beside(path: str, folder: Path) -> str:

@@ -34,6 +34,8 @@ from rsi.tasks.types import GradeOutcome, Task
 Say = Callable[[str], None]
 _DATED = re.compile(r"\d{4}-\d\d-\d\d|\d{8,}")
 """In a path: a date or a time, so that no other run writes there."""
+_LEFT = (".npz", ".npy", ".safetensors", ".pt", ".pth", ".ckpt", ".json", ".csv")
+"""What an evaluation of the person's can be given: weights or predictions, at a place that each run fills."""
 
 
 def first_number(asked: Asked, here: Home, say: Say) -> Kept:
@@ -301,7 +303,8 @@ def _advice(look: Look, seen: Observed, task: Task) -> list[str]:
     """What to do for the next level, and then."""
     told = []
     if task.honesty is Honesty.L0:
-        left = next((each.path for each in seen.written if each.n_bytes), "ckpt.pt")
+        lasting = (each.path for each in seen.written if not _DATED.search(each.path))
+        left = next((path for path in lasting if path.endswith(_LEFT)), "ckpt.pt")
         told.append(
             f'L1: add --eval "python eval.py {left}": a script of the repo that loads what the run left and prints the quality'
         )
@@ -311,7 +314,7 @@ def _advice(look: Look, seen: Observed, task: Task) -> list[str]:
             for path in seen.opened
             if path.endswith((".txt", ".csv", ".tsv", ".jsonl", ".bin", ".npy"))
         ]
-        path = paths[0] if paths else "data/train.txt"
+        path = paths[0] if paths else "FILE"
         told.append(
             f"L2: add --hold-out '10% of {path}' besides: rows that no run is given, on which --eval then looks"
         )

@@ -6,6 +6,7 @@ from rsi.agent.trial import planning
 from rsi.agent.trial.diagnosis import lacks_project, missing_words, why_failed
 from rsi.sandboxes.types import ExecOutcome, ExecResult
 from rsi.tasks.making.own.observing import Observed
+from rsi.tasks.making.repo_copy import LFS_POINTER
 
 
 def a_run(printed="", outcome=ExecOutcome.CRASHED, **seen):
@@ -45,6 +46,9 @@ LAUNCHED = (
         (a_run("it ends so\n=====\n"), "status 1: it ends so"),
         (a_run("ModuleNotFoundError: No module named 'oddlib.layers'\n"), "add --with oddlib"),
         (a_run("ModuleNotFoundError: No module named 'local'\n"), "git add local"),
+        (a_run("ModuleNotFoundError: No module named 'local.gone'\n"), "'local.gone', which the repo's local does not have"),
+        (a_run("FileNotFoundError: big.bin\n", missed=("big.bin",)), "big.bin is here as a Git LFS pointer alone"),
+        (a_run("gloo/transport/tcp/device.cc:186] rv != -1. Address family not supported by protocol\n"), "start one process"),
         (a_run("FileNotFoundError: data/train.bin\n", missed=("data/train.bin",)), "--data data/"),
         (a_run("FileNotFoundError: 'nowhere.bin'\n", missed=("nowhere.bin",)), "'nowhere.bin', which is not here either"),
         (a_run("RuntimeError\n", missed_beside=("../data/MNIST",)), "'../data/MNIST', outside the folder"),
@@ -59,6 +63,7 @@ def test_a_run_that_fails_is_one_sentence_with_what_to_change(tmp_path, seen, se
     (tmp_path / "local").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.bin").write_bytes(b"1")
+    (tmp_path / "big.bin").write_bytes(LFS_POINTER + b"\noid sha256:0\n")
     said = why_failed(seen, tmp_path, {"train.py"}, wall_s=60)
     assert sentence in said
     assert "\n" not in said
