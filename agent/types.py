@@ -141,6 +141,8 @@ class Brief:
     """What the runs happen on."""
     allowance: str = ""
     """Rounds and money that are left."""
+    beside: str = ""
+    """What the other agents of the campaign are at; empty where they think one at a time."""
     notebook: str
     """What past rounds taught, already chosen and cut to size."""
     inspirations: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from rsi.agent.cli.trust_words import (
     what_if_words,
 )
 from rsi.agent.cli.worker_words import WORKER_WORDS, label_words
+from rsi.agent.store.config import MAX_PARALLEL
 
 EPILOG = """\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
@@ -121,6 +122,14 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scaffold",
         help="folder with prompts, tools and search settings (default: the scaffold in use, `rsi scaffold list`)",
+    )
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        default=1,
+        metavar="N",
+        help=f"agents that think at once, each about an idea of its own, at most {MAX_PARALLEL}; what they propose is measured "
+        "one after the other (default: 1)",
     )
     parser.add_argument("--budget-usd", type=float, help="dollars that the models may cost")
     parser.add_argument("--budget-tokens", type=int, help="tokens that the models may use")

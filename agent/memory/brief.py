@@ -118,6 +118,7 @@ def compose(
     champion: ChampionFacts,
     allowance: Allowance,
     machine: str,
+    beside: str = "",
     reports: Sequence[RoundReport],
     inspirations: Sequence[RoundReport] = (),
     last_version: str | None = None,
@@ -136,6 +137,7 @@ def compose(
         champion: How it does now.
         allowance: What the campaign has left.
         machine: What the runs happen on, in words.
+        beside: What other agents are at meanwhile.
         reports: Past rounds, oldest first.
         inspirations: Other candidates worth borrowing from, as a search strategy chose them.
         last_version: What was sent back, see `last_version`.
@@ -155,6 +157,7 @@ def compose(
         score_profile=score_profile(task, champion),
         machine=machine,
         allowance=allowance_text(allowance),
+        beside=beside,
         notebook=notebook.for_brief(reports, about=about, apart_from=inspirations),
         inspirations=tuple(inspiration(report) for report in inspirations),
         last_version=last_version,

@@ -7,6 +7,7 @@ whose price nobody knows is counted as such, never as 0 dollars.
 """
 
 import math
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from rsi.agent.store.steps.values import Refusal
 from rsi.agent.types import AgentRole, BudgetExceededError
 
 WARNING_SHARES = (0.5, 0.8)
+LONGEST_CALL_S = 1800.0
+"""After which a call that never said how it ended is not waited for any more."""
 _TOKEN_KINDS = ("input", "cache_read", "cache_write", "output")
 
 
@@ -146,6 +149,15 @@ class ChargeLedger(Protocol):
     ) -> tuple[ChargeRecord, ...]: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallsUnderWay:
+    """Paid calls of one campaign that this worker waits for: what each set aside may come back when it ends."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    open: set[str] = field(default_factory=set)
+    """Their reservations."""
+
+
 @dataclass(slots=True, kw_only=True)
 class LedgerBudgetGuard:
     """The budget guard of one round; implements `rsi.agent.types.BudgetGuard`."""
@@ -156,6 +168,8 @@ class LedgerBudgetGuard:
     campaign_budget: Callable[[], Budget]
     """Asked before each call, so that a person may change it while the campaign runs."""
     round_budget: Budget = field(default_factory=Budget)
+    calls: CallsUnderWay = field(default_factory=CallsUnderWay)
+    """Shared by all agents of the campaign: a call that only their reservations keep away waits for them."""
     now: Callable[[], datetime] = utc_now
     refused: Refusal | None = None
     """Which of the campaign's limits turned a call away, and what it allowed then; None while every call was paid."""
@@ -165,42 +179,59 @@ class LedgerBudgetGuard:
         self, *, role: AgentRole, model: str, upper_bound_usd: float | None, tokens: int
     ) -> str:
         """Write a reservation, then check it with all others; see `BudgetGuard.reserve`."""
-        # A step that runs again after a crash pays again for real, so its charges get new names.
-        charge = ChargeRecord(
-            id=f"{self.round_id}/{role.value}/{uuid.uuid4().hex}",
-            campaign_id=self.campaign_id,
-            round_id=self.round_id,
-            role=ChargeRole(role.value),
-            model=model,
-            reserved_usd=upper_bound_usd,
-            reserved_at=self.now(),
-            tokens={BOUND: tokens},
-        )
-        self.ledger.reserve(charge)
-        problem = self._overdrawn()
-        if problem is not None:
-            if not problem.is_of_round:
-                allowed = self.campaign_budget().limits().get(problem.limit)
-                self.refused = Refusal(limit=problem.limit, allowed=allowed)
-            self.ledger.settle(
-                charge.id, actual_usd=0.0, at=self.now(), tokens=dict.fromkeys(_TOKEN_KINDS, 0)
-            )
-            raise problem
-        self._open[charge.id] = charge
-        return charge.id
+        with self.calls.changed:
+            while True:
+                # A step that runs again after a crash pays again for real, so its charges get new names.
+                charge = ChargeRecord(
+                    id=f"{self.round_id}/{role.value}/{uuid.uuid4().hex}",
+                    campaign_id=self.campaign_id,
+                    round_id=self.round_id,
+                    role=ChargeRole(role.value),
+                    model=model,
+                    reserved_usd=upper_bound_usd,
+                    reserved_at=self.now(),
+                    tokens={BOUND: tokens},
+                )
+                self.ledger.reserve(charge)
+                problem = self._overdrawn()
+                if problem is None:
+                    self._open[charge.id] = charge
+                    self.calls.open.add(charge.id)
+                    return charge.id
+                self.ledger.settle(
+                    charge.id, actual_usd=0.0, at=self.now(), tokens=dict.fromkeys(_TOKEN_KINDS, 0)
+                )
+                if problem.is_of_round or not self._wait_for_others():
+                    break
+        if not problem.is_of_round:
+            allowed = self.campaign_budget().limits().get(problem.limit)
+            self.refused = Refusal(limit=problem.limit, allowed=allowed)
+        raise problem
+
+    def _wait_for_others(self) -> bool:
+        """Until a call of another agent has ended and given back what it did not need; False when there is none."""
+        return bool(self.calls.open) and self.calls.changed.wait(LONGEST_CALL_S)
 
     def settle(self, reservation: str, *, usage: Usage | None, usd: float | None) -> None:
         """Replace a reservation by its cost; one whose cost is unknown goes on counting in full."""
         charge = self._open.pop(reservation)
+        try:
+            self._settle(charge, usage, usd)
+        finally:
+            with self.calls.changed:
+                self.calls.open.discard(reservation)
+                self.calls.changed.notify_all()
+
+    def _settle(self, charge: ChargeRecord, usage: Usage | None, usd: float | None) -> None:
         if usage is None:
             self.ledger.settle(
-                reservation,
+                charge.id,
                 actual_usd=None,
                 at=self.now(),
                 tokens=dict(charge.tokens),
             )
             return
-        self.ledger.settle(reservation, actual_usd=usd, at=self.now(), tokens=token_counts(usage))
+        self.ledger.settle(charge.id, actual_usd=usd, at=self.now(), tokens=token_counts(usage))
 
     def _overdrawn(self) -> BudgetExceededError | None:
         charges = self.ledger.charges(self.campaign_id)

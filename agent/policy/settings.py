@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.placing import wish_problem
-from rsi.agent.store.config import Autonomy, CampaignConfig
+from rsi.agent.store.config import MAX_PARALLEL, Autonomy, CampaignConfig
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignEventKind, CampaignRecord, utc_now
@@ -52,6 +52,10 @@ def check_config(config: CampaignConfig, task: Task, profile: str) -> None:
         raise CampaignConfigError(problem)
     if config.rounds < 1:
         raise CampaignConfigError(f"rounds is {config.rounds}; a campaign needs at least 1")
+    if not 1 <= config.parallel <= MAX_PARALLEL:
+        raise CampaignConfigError(
+            f"parallel is {config.parallel}; 1 to {MAX_PARALLEL} agents of a campaign can think at once"
+        )
     if config.autonomy not in tuple(Autonomy):
         raise CampaignConfigError(f"autonomy is {config.autonomy}; the levels are 0, 1, 2 and 3")
     if config.control_every < 0:

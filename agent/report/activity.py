@@ -5,8 +5,8 @@ Does not: say why a campaign stands still for good; `rsi.agent.queue.standstill`
 """
 
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from rsi.agent.store.events import CampaignEvent
@@ -31,12 +31,15 @@ class Activity:
     """When it began, as far as facts tell: the end of what was before it."""
     held_by: str = ""
     """Who has the machine that it may have to wait for, and since when; empty when nobody else has."""
+    behind: str = ""
+    """What other agents of the campaign do ahead meanwhile, such as "2 agents think ahead, 1 draft waits to be measured"."""
 
     @property
     def text(self) -> str:
         """One line."""
         since = f"{self.what}, since {_clock(self.since)}"
-        return f"{since}; the machine is held by {self.held_by}" if self.held_by else since
+        held = f"the machine is held by {self.held_by}" if self.held_by else ""
+        return "; ".join(filter(None, (since, self.behind, held)))
 
 
 def activity_of(ledger: Ledger, campaign_id: str) -> Activity | None:
@@ -46,7 +49,8 @@ def activity_of(ledger: Ledger, campaign_id: str) -> Activity | None:
     events, rounds = ledger.campaign_events(campaign_id), ledger.rounds(campaign_id)
     if not rounds:
         return Activity(what="environment and lineage", since=events[-1].at)
-    latest = max(rounds, key=lambda each: each.created_at)
+    over = {each.round_id for each in ledger.steps_of(campaign_id=campaign_id, step=Step.REPORT)}
+    latest = _front(rounds, over)
     steps = ledger.steps(latest.id)
     if any(each.step is Step.REPORT for each in steps):
         found = _between(ledger, latest, steps, events, rounds)
@@ -55,10 +59,35 @@ def activity_of(ledger: Ledger, campaign_id: str) -> Activity | None:
         step, found = _in_round(ledger, latest, steps, is_first=len(rounds) == 1)
         is_timed = step in TIMED
     holder = _other_holder(ledger, campaign_id) if is_timed else None
-    if holder is None:
-        return found
-    held_by = f"{holder.what} (pid {holder.pid}) since {_clock(holder.since)}"
-    return Activity(what=found.what, since=found.since, held_by=held_by)
+    held_by = (
+        "" if holder is None else f"{holder.what} (pid {holder.pid}) since {_clock(holder.since)}"
+    )
+    behind = [each for each in rounds if not each.is_control and each.id not in {*over, latest.id}]
+    return replace(found, held_by=held_by, behind=_thoughts(ledger, behind))
+
+
+def _front(rounds: Sequence[RoundRecord], over: Container[str]) -> RoundRecord:
+    """The round whose turn it is: a control, else the first idea that is not over; when all are, the last."""
+    still = [each for each in rounds if each.id not in over]
+    if not still:
+        return max(rounds, key=lambda each: each.created_at)
+    return min(still, key=lambda each: each.number)
+
+
+def _thoughts(ledger: Ledger, behind: Sequence[RoundRecord]) -> str:
+    """What agents do ahead of the round whose turn it is, in words; empty where none does."""
+    if not behind:
+        return ""
+    ready = sum(ledger.step_record(each.id, Step.PROPOSE) is not None for each in behind)
+    thinking = len(behind) - ready
+    words = (
+        [f"{thinking} {'agent thinks' if thinking == 1 else 'agents think'} ahead"]
+        if thinking
+        else []
+    )
+    if ready:
+        words.append(f"{ready} {'draft waits' if ready == 1 else 'drafts wait'} to be measured")
+    return ", ".join(words)
 
 
 def _in_round(

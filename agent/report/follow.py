@@ -109,7 +109,8 @@ def _detail(step: StepRecord) -> str:
             return (proposed.hypothesis or proposed.reason) + ratio
         case Committed() as committed:
             lines = f"+{committed.lines_added} -{committed.lines_removed} lines"
-            return f"{committed.commit[:12]}  {lines}"
+            moved = f", put onto the champion {committed.parent[:12]} that came in between"
+            return f"{committed.commit[:12]}  {lines}{moved if committed.rebased_from else ''}"
         case Critiqued() as critique:
             return "; ".join(filter(None, (critique.text, *critique.duplicates)))
         case Admitted() as admitted:

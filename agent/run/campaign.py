@@ -9,19 +9,18 @@ import time
 from collections.abc import Callable
 
 from rsi.agent.errors import CampaignLostError
-from rsi.agent.policy.budget import exhausted
 from rsi.agent.policy.controls import Slot, schedule
-from rsi.agent.policy.limits import spent_now
 from rsi.agent.policy.steering import CampaignSteering
+from rsi.agent.run.ahead import Ahead
 from rsi.agent.run.contexts import CampaignContext, open_campaign_context
 from rsi.agent.run.engine import Durable
 from rsi.agent.run.parking import ParkingDurable, obstacle
 from rsi.agent.run.pausing import wait_while_paused
-from rsi.agent.run.round import record_step, run_round
+from rsi.agent.run.recording import record_step
+from rsi.agent.run.round import run_round
 from rsi.agent.run.steps.audit import audit_champion, audit_stack, end_audit
 from rsi.agent.run.steps.closing import promote
-from rsi.agent.run.steps.models import budget_in_force, refused_limit, script_over
-from rsi.agent.run.steps.searching import plan_round
+from rsi.agent.run.steps.opening import STOP, round_record, why_not_opened
 from rsi.agent.store.champion import settle_champion
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.home import Home
@@ -39,6 +38,9 @@ from rsi.agent.store.steps.record import StepRecord
 
 MAX_HARNESS_ERRORS = 2
 """Failures of ours in a row that end a campaign: the third would fail the same way."""
+
+SKIPPED = "skipped"
+"""A control that comes to nothing because all is over, while ideas that were opened ahead are yet to be ended."""
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,8 @@ def run_campaign(
         durable.step("fail", lambda: _fail(ledger, campaign_id, reason))
         return
     try:
-        kind, reason = _run_rounds(campaign_context, durable)
+        with Ahead(campaign_context) as ahead:
+            kind, reason = _run_rounds(campaign_context, durable, ahead)
         word = "not measured"
         if kind is CampaignEventKind.FINISHED:
             word = durable.step(
@@ -98,20 +101,23 @@ def run_campaign(
 
 
 def _run_rounds(
-    campaign_context: CampaignContext, durable: Durable
+    campaign_context: CampaignContext, durable: Durable, ahead: Ahead
 ) -> tuple[CampaignEventKind, str]:
     errors = 0
     for slot in schedule(
         campaign_context.task, campaign_context.config.rounds, campaign_context.config.control_every
     ):
         round_id, reason = slot.round_id(campaign_context.record.id), ""
-        word = _next(campaign_context, durable, slot)
-        if word == "stop":
+        ahead.turn_of(slot)
+        word = _next(campaign_context, durable, slot, ahead)
+        if word == SKIPPED:
+            continue
+        if word == STOP:
             return CampaignEventKind.STOPPED, "a person stopped it"
         if word not in {"round", "done"}:
             return CampaignEventKind.FINISHED, word
         if word == "round":
-            reason = _run_one(campaign_context, durable, round_id)
+            reason = _run_one(campaign_context, durable, ahead, round_id)
         if campaign_context.config.audit_every:
             _audit_between(campaign_context, durable, campaign_context.ledger.round(round_id))
         errors = errors + 1 if reason else 0
@@ -122,18 +128,20 @@ def _run_rounds(
             )
     # A stop in the last round finds no next one to keep from starting.
     if (
-        durable.step("over", lambda: "stop" if campaign_context.steering.is_stopping() else "done")
-        == "stop"
+        durable.step("over", lambda: STOP if campaign_context.steering.is_stopping() else "done")
+        == STOP
     ):
         return CampaignEventKind.STOPPED, "a person stopped it"
     return CampaignEventKind.FINISHED, "all rounds done"
 
 
-def _run_one(campaign_context: CampaignContext, durable: Durable, round_id: str) -> str:
+def _run_one(
+    campaign_context: CampaignContext, durable: Durable, ahead: Ahead, round_id: str
+) -> str:
     """Run one round to its end; why it failed on our side, empty when it did not."""
     context, reason = campaign_context.context(round_id), ""
     try:
-        ended = run_round(context, durable)
+        ended = run_round(context, durable, ahead)
     except CampaignLostError:
         raise
     except Exception as error:
@@ -150,52 +158,28 @@ def _run_one(campaign_context: CampaignContext, durable: Durable, round_id: str)
     return reason
 
 
-def _next(campaign_context: CampaignContext, durable: Durable, slot: Slot) -> str:
-    """What comes now: "round" with its record written, "done" for one that ended before, "stop", or why all is over."""
+def _next(campaign_context: CampaignContext, durable: Durable, slot: Slot, ahead: Ahead) -> str:
+    """What comes now: "round" with its record written, "done" for one that ended before, `SKIPPED`, `STOP`, or why all is over."""
     wait_while_paused(campaign_context, durable, f"next/{slot.number}/go")
-    return durable.step(f"next/{slot.number}", lambda: _look(campaign_context, slot))
+    return durable.step(f"next/{slot.number}", lambda: _look(campaign_context, slot, ahead))
 
 
-def _look(campaign_context: CampaignContext, slot: Slot) -> str:
+def _look(campaign_context: CampaignContext, slot: Slot, ahead: Ahead) -> str:
     campaign_id, round_id = campaign_context.record.id, slot.round_id(campaign_context.record.id)
     # A campaign that goes on by request meets its old rounds again, and the engine has forgotten them.
     if any(each.step is Step.REPORT for each in campaign_context.ledger.steps(round_id)):
         return "done"
-    if campaign_context.steering.is_stopping():
-        return "stop"
-    if any(each.id == round_id for each in campaign_context.ledger.rounds(campaign_id)):
+    is_opened = any(each.id == round_id for each in campaign_context.ledger.rounds(campaign_id))
+    # What was opened ahead of its turn is ended in its turn: stopped, too, with its cost counted.
+    if is_opened and (
+        campaign_context.config.parallel > 1 or not campaign_context.steering.is_stopping()
+    ):
         return "round"  # opened over the champion of its time, which may have moved
-    if slot.control is None and (over := script_over(campaign_context, slot.number)):
-        return over
-    limit = exhausted(
-        budget_in_force(campaign_context), spent_now(campaign_context.ledger, campaign_id)
-    )
-    if limit is not None:
-        return f"the budget of {limit} is spent"
-    refused = refused_limit(campaign_context)
-    if refused is not None:
-        return f"the budget of {refused} is spent: what is left does not pay for another call"
-    campaign_context.ledger.add_round(_record(campaign_context, slot))
-    return "round"
-
-
-def _record(campaign_context: CampaignContext, slot: Slot) -> RoundRecord:
-    champion, parent = settle_champion(campaign_context.ledger, campaign_context.lineage), None
-    if slot.control is None:
-        plan = plan_round(campaign_context, slot.number, champion)
-        parent = None if plan.parent == champion else plan.parent
-    elif slot.control.patch is not None:
-        # A task's patches are made against its own repo, whatever the champion has become.
-        champion = campaign_context.repo_commit()
-    return RoundRecord(
-        id=slot.round_id(campaign_context.record.id),
-        campaign_id=campaign_context.record.id,
-        number=slot.number,
-        champion_commit=champion,
-        created_at=utc_now(),
-        parent_commit=parent,
-        is_control=slot.control is not None,
-    )
+    reason = why_not_opened(campaign_context, slot)
+    if not reason:
+        campaign_context.ledger.add_round(round_record(campaign_context, slot))
+        return "round"
+    return SKIPPED if slot.control is not None and ahead.is_open() else reason
 
 
 def _audit_between(

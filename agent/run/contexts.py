@@ -5,12 +5,12 @@ Does not: decide anything. `CampaignContext` belongs to a campaign, `RoundContex
 
 import logging
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rsi.agent.errors import AgentError
 from rsi.agent.llm.naming.keys import KeyRing
+from rsi.agent.policy.budget import CallsUnderWay
 from rsi.agent.policy.error_rates import planned_rates
 from rsi.agent.policy.settings import task_of
 from rsi.agent.policy.steering import CampaignSteering
@@ -22,7 +22,7 @@ from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignRecord, RoundRecord, Step
+from rsi.agent.store.records import CampaignRecord, RoundRecord, Step, StepOutcome, utc_now
 from rsi.agent.store.state import RoundVerdict, round_state
 from rsi.agent.store.steps.facts import Committed, F, Opened, Proposed
 from rsi.agent.store.steps.record import StepRecord
@@ -57,6 +57,8 @@ class CampaignContext:
     steering: CampaignSteering
     keys: KeyRing
     """Where provider keys come from; one for the campaign, so that what it learnt is redacted everywhere."""
+    calls: CallsUnderWay = field(default_factory=CallsUnderWay)
+    """Of all its agents."""
 
     def context(self, round_id: str) -> "RoundContext":
         """The context of one open round."""
@@ -155,16 +157,41 @@ class RoundContext:
     """One round on the worker: its facts so far, and the campaign's tools."""
 
     def __init__(self, campaign_context: CampaignContext, record: RoundRecord) -> None:
+        """Keep what is known of a round.
+
+        Args:
+            campaign_context: The campaign's tools.
+            record: The round; which champion it is measured against is read for each attempt.
+        """
         self.campaign = campaign_context
-        self.record = record
+        self._round_id = record.id
+        self._records: dict[int, RoundRecord] = {}
+        self._trees: dict[str, FileTree] = {}
         self.attempt = 0
         """0-based; rises when the critic or the gate sends the candidate back."""
         self.retry = len(campaign_context.ledger.reopenings(record.id))
         """How often the round was reopened after failing on our side."""
 
     @property
+    def record(self) -> RoundRecord:
+        """The round, with the champion that this attempt is measured against."""
+        if self.attempt not in self._records:
+            found = self.ledger.round(self.round_id, attempt=self.attempt)
+            self._records[self.attempt] = found
+        return self._records[self.attempt]
+
+    def move_to(self, champion: str, *, attempt: int) -> None:
+        """Measure an attempt of this round, and all after it, against another champion."""
+        self.ledger.add_rebase(
+            self.round_id, attempt=attempt, champion_commit=champion, at=utc_now()
+        )
+        self._records = {
+            before: record for before, record in self._records.items() if before < attempt
+        }
+
+    @property
     def round_id(self) -> str:
-        return self.record.id
+        return self._round_id
 
     @property
     def ledger(self) -> Ledger:
@@ -175,9 +202,12 @@ class RoundContext:
         """Name of this attempt's git ref; every attempt is kept."""
         return self.round_id if self.attempt == 0 else f"{self.round_id}-r{self.attempt}"
 
-    @cached_property
+    @property
     def champion_tree(self) -> FileTree:
-        return self.campaign.lineage.tree(self.record.champion_commit)
+        champion = self.record.champion_commit
+        if champion not in self._trees:
+            self._trees[champion] = self.campaign.lineage.tree(champion)
+        return self._trees[champion]
 
     @property
     def is_first_step(self) -> bool:
@@ -211,6 +241,14 @@ class RoundContext:
         if record is None or not isinstance(record.fact, kind):
             raise AgentError(f"round {self.round_id} has no finished step {kind.step.value!r}")
         return record.fact
+
+    @property
+    def is_rebased(self) -> bool:
+        """Whether this attempt is the one before it, put onto the champion that came in between."""
+        if self.attempt == 0:
+            return False
+        before = self.ledger.step_record(self.round_id, Step.PROMOTE, self.attempt - 1)
+        return before is not None and before.outcome is StepOutcome.REVISE
 
     def opened(self) -> Opened:
         """What the round's opening fixed, whatever the attempt."""

@@ -10,23 +10,25 @@ from collections.abc import Callable
 from itertools import count
 
 from rsi.agent.policy.gate import MAX_ATTEMPTS
+from rsi.agent.run.ahead import Ahead
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.engine import Durable
 from rsi.agent.run.pausing import HELD_BEFORE, wait_for_word, wait_while_paused
+from rsi.agent.run.recording import record_step
 from rsi.agent.run.steps.closing import decide, look_at_gate, promote, report
 from rsi.agent.run.steps.evidence import admit, measure, review, score
 from rsi.agent.run.steps.idea import commit, critique, open_round, propose, write_brief
-from rsi.agent.store.records import Step, StepOutcome, utc_now
-from rsi.agent.store.steps.facts import AnyFact, Halted
-from rsi.agent.store.steps.record import StepRecord
+from rsi.agent.store.records import Step, StepOutcome
+from rsi.agent.store.steps.facts import AnyFact
 
 
-def run_round(context: RoundContext, durable: Durable) -> str:
+def run_round(context: RoundContext, durable: Durable, ahead: Ahead) -> str:
     """Take one round from its opening to its report.
 
     Args:
         context: The round's ledger, lineage, task, backend and models.
         durable: Remembers finished steps through crashes.
+        ahead: Who thinks of the rounds after this one meanwhile.
 
     Returns:
         The word that the round ended with, such as "promoted", "refuted" or "not_admitted".
@@ -38,7 +40,14 @@ def run_round(context: RoundContext, durable: Durable) -> str:
             wait_while_paused(context.campaign, durable, f"{key}/go")
         if name is Step.MEASURE:
             wait_for_word(context, durable, f"{key}/word")
-        return durable.step(key, lambda: record_step(context, name, work))
+
+        def done() -> str:
+            ahead.look(context, name)
+            if name is Step.PROPOSE:
+                return ahead.proposed(context)
+            return record_step(context, name, work)
+
+        return durable.step(key, done)
 
     opened = step(Step.OPEN, open_round)
     for attempt in range(0 if _stopped(opened) else MAX_ATTEMPTS):
@@ -75,29 +84,3 @@ def _wait_at_gate(context: RoundContext, durable: Durable) -> str:
             break
         durable.wait(context.round_id)
     return ""
-
-
-def record_step(context: RoundContext, name: Step, work: Callable[[RoundContext], AnyFact]) -> str:
-    """Run a step unless its row is there already, and write the row."""
-    before = context.finished(name)
-    if before is not None:
-        return before.outcome.value
-    started_at, started_s = utc_now(), context.monotonic_s()
-    if name in HELD_BEFORE and context.campaign.steering.is_stopping():
-        fact: AnyFact = Halted(
-            step=name, outcome=StepOutcome.STOPPED, reason="a person stopped the campaign"
-        )
-    else:
-        fact = work(context)
-    context.ledger.add_step(
-        StepRecord(
-            round_id=context.round_id,
-            started_at=started_at,
-            wall_s=context.monotonic_s() - started_s,
-            attempt=context.attempt,
-            fact=fact,
-            retry=context.retry,
-        )
-    )
-    context.log_step(name, fact.outcome)
-    return fact.outcome.value

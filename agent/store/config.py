@@ -8,6 +8,9 @@ from typing import Self
 from rsi.agent.store.codec import Stored, own_fields, stored_fields
 from rsi.tasks.choices import Start
 
+MAX_PARALLEL = 8
+"""Agents of one campaign that may think at once: so many ideas are open behind the one that is measured."""
+
 
 class Autonomy(IntEnum):
     """Who decides at the gate."""
@@ -31,6 +34,8 @@ class CampaignConfig(Stored):
     rounds: int
     proposer: str
     """Model spec, such as "scripted:demo" or "anthropic:<model>"."""
+    parallel: int = 1
+    """Agents that may think at once, each about an idea of its own; what they propose is measured one after the other."""
     other_proposers: tuple[str, ...] = ()
     """More models to choose from, round by round, by gain per dollar."""
     fork_of: str | None = None

@@ -59,6 +59,7 @@ def rescore_round(ledger: Ledger, round_id: str, home: Home | None = None) -> tu
     if review is not None:
         stored |= review.stages
     candidate = lineage.tree(committed.commit)
+    record = ledger.round(round_id, attempt=attempt)  # a later one may have another champion
     results = []
     for purpose, before in stored.items():
         reference = lineage.baseline() if purpose is Purpose.BASELINE else record.champion_commit

@@ -127,6 +127,7 @@ def config_from(args: argparse.Namespace, task_root: str) -> CampaignConfig:
         task_root=task_root,
         rounds=args.rounds,
         proposer=proposers[0],
+        parallel=args.parallel,
         other_proposers=tuple(proposers[1:]),
         critic=from_anywhere(args.critic),
         reviewer=from_anywhere(args.reviewer),

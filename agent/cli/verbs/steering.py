@@ -92,8 +92,8 @@ def retry(args: argparse.Namespace) -> int:
     lines = [f"{what} when a worker takes it"]
     if moved:
         lines.append(
-            f"its champion was {moved[:12]} and is another by now, so it cannot be promoted; "
-            f"`rsi fork {round_id} --step 0` starts its idea over from the present one"
+            f"its champion was {moved[:12]} and is another by now: what it gains is put onto that one and measured again; where "
+            f"it does not fit, `rsi fork {round_id} --step 0` starts its idea over from the present one"
         )
     emit(args, record, lines)
     return 0

@@ -49,6 +49,7 @@ def first_message(brief: Brief, scaffold: Scaffold, limits: ProposerLimits) -> s
     extra = "".join(
         f"\n## {title}\n{text}\n"
         for title, text in (
+            ("Other agents at work", brief.beside),
             ("Other candidates worth borrowing from", "\n\n".join(brief.inspirations)),
             ("What was tried in this round before and sent back", _last_version(brief)),
             ("Your last version was sent back by a critic", brief.critique or ""),

@@ -14,6 +14,7 @@ from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.roles.critic import Candidate, criticise
 from rsi.agent.roles.proposer.workbench.checks import finding_line
 from rsi.agent.run.contexts import RoundContext
+from rsi.agent.run.steps.beside import others_at_work
 from rsi.agent.run.steps.development.dev_run import Looks
 from rsi.agent.run.steps.models import (
     budget_guard_of,
@@ -80,6 +81,7 @@ def compose_brief(context: RoundContext, champion_run: str | None = None) -> Bri
         champion=replace(_champion_facts(context, reports), run=champion_run),
         allowance=_allowance(context),
         machine=machine_text(context.campaign.task),
+        beside=others_at_work(context),
         reports=reports,
         inspirations=_inspirations(context, reports),
         last_version=_last_version(context),
@@ -90,7 +92,8 @@ def compose_brief(context: RoundContext, champion_run: str | None = None) -> Bri
 
 def search_notebook(context: RoundContext, words: str) -> str:
     """The notebook tool: past rounds of this lineage that are about these words."""
-    return notebook.search(past_reports(context), words)
+    found = notebook.search(past_reports(context), words)
+    return "\n\n".join(filter(None, (found, others_at_work(context))))
 
 
 def critique_of(context: RoundContext) -> AnyFact:
@@ -115,7 +118,9 @@ def critique_of(context: RoundContext) -> AnyFact:
                 model=NO_CRITIC,
                 duplicates=alike,
             )
-    if campaign_context.config.critic == NO_CRITIC or context.record.is_control:
+    # What was put onto another champion went by the critic before.
+    is_heard = context.record.is_control or context.is_rebased
+    if campaign_context.config.critic == NO_CRITIC or is_heard:
         return Critiqued(stance=Stance.GO, text="", model=NO_CRITIC, duplicates=alike)
     brief = context.left(Briefed)
     candidate = Candidate(
@@ -130,7 +135,7 @@ def critique_of(context: RoundContext) -> AnyFact:
         diff=diff,
         measured=_measured_by_author(context),
         score_profile=brief.score_profile,
-        notebook=notebook.search(reports, proposed.hypothesis),
+        notebook=search_notebook(context, proposed.hypothesis),
         duplicates=alike,
         objected=brief.critique,
         feedback=brief.feedback,
@@ -183,8 +188,11 @@ def champion_run(context: RoundContext) -> str | None:
         return None
     champion = context.record.champion_commit
     for record in context.ledger.rounds(context.campaign.record.id):
-        told = context.ledger.step(record.id, Step.BRIEF)
-        if told is not None and told.champion_run and record.champion_commit == champion:
+        told, opened = (
+            context.ledger.step(record.id, Step.BRIEF),
+            context.ledger.step(record.id, Step.OPEN),
+        )
+        if told and opened and told.champion_run and opened.champion_commit == champion:
             return told.champion_run
     run = Looks(context, champion_tree=None).look(
         context.champion_tree, Look(repeats=1, is_profiled=True)

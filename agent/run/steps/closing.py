@@ -6,6 +6,7 @@ from rsi.agent.policy.gate import GateError, policy_decision
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.steps.controlling import control_decision_on
 from rsi.agent.run.steps.evidence import measure_more_pairs
+from rsi.agent.run.steps.rebasing import again
 from rsi.agent.run.steps.reporting import round_report
 from rsi.agent.store.champion import move_champion, settle_champion
 from rsi.agent.store.config import Autonomy
@@ -100,7 +101,7 @@ def promote(context: RoundContext) -> AnyFact:
         if not context.ledger.promotions(round_id=context.round_id):
             move_champion(context.ledger, campaign_context.lineage, record)
     except StaleChampionError as error:
-        return Halted(step=Step.PROMOTE, outcome=StepOutcome.STALE, reason=str(error))
+        return again(context, str(error))
     return Promoted(outcome=StepOutcome.PROMOTED, old_commit=old, new_commit=new)
 
 

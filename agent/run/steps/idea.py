@@ -28,6 +28,7 @@ from rsi.agent.run.steps.models import (
     script_number,
     sink_of,
 )
+from rsi.agent.run.steps.rebasing import as_dict, placed, rebased_brief, rebased_proposal
 from rsi.agent.run.steps.searching import plan_round
 from rsi.agent.store.records import AgentRole, Step, StepOutcome
 from rsi.agent.store.steps.facts import AnyFact, Briefed, Committed, Halted, Opened, Proposed
@@ -38,7 +39,7 @@ from rsi.agent.trajectory.recorded import last_recording
 from rsi.agent.types import Brief, ProposalOutcome
 from rsi.evals.measure.floor import measure_floor
 from rsi.evals.planted.controls import ControlKind
-from rsi.sandboxes.types import FileTree, Sandbox
+from rsi.sandboxes.types import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,8 @@ def planted_entry(context: RoundContext) -> Planted | None:
 
 def write_brief(context: RoundContext) -> Briefed:
     """What the proposer is told: instruction, the champion's profile, the notebook."""
+    if context.is_rebased:
+        return rebased_brief(context)
     run = champion_run(context)
     brief = compose_brief(context, run)
     return Briefed(
@@ -123,6 +126,7 @@ def write_brief(context: RoundContext) -> Briefed:
         decides=brief.decides,
         machine=brief.machine,
         allowance=brief.allowance,
+        beside=brief.beside,
         champion_run=run,
         notebook=brief.notebook,
         inspirations=brief.inspirations,
@@ -138,6 +142,8 @@ def propose(context: RoundContext) -> AnyFact:
     campaign_context = context.campaign
     if context.record.is_control:
         return propose_control(context)
+    if context.is_rebased:
+        return rebased_proposal(context)
     brief = _stored_brief(context)
     model = model_of(
         context, AgentRole.PROPOSER, proposer_of(campaign_context.config, context.opened())
@@ -192,19 +198,25 @@ def propose(context: RoundContext) -> AnyFact:
 def commit(context: RoundContext) -> AnyFact:
     """Keep the candidate for ever, whatever becomes of it."""
     campaign_context, proposed = context.campaign, context.left(Proposed)
-    base = context.left(Briefed).base_commit
-    tree = context.proposed_tree()
-    if _as_dict(tree) == _as_dict(campaign_context.lineage.tree(base)):
+    was_at = context.left(Briefed).base_commit
+    if as_dict(context.proposed_tree()) == as_dict(campaign_context.lineage.tree(was_at)):
         return Halted(
             step=Step.COMMIT, outcome=StepOutcome.EMPTY, reason="the candidate changes nothing"
         )
+    found = placed(context)
+    if found.problem:
+        return Halted(step=Step.COMMIT, outcome=StepOutcome.STALE, reason=found.problem)
+    base = found.base
+    trailers = {"Round": context.round_id, "Model": proposed.model}
+    if found.rebased_from is not None:
+        trailers["Rebased-from"] = found.rebased_from
     try:
         candidate = campaign_context.lineage.commit_candidate(
             context.round_id,
             base,
-            tree,
+            found.tree,
             proposed.hypothesis[:MAX_MESSAGE_CHARS],
-            {"Round": context.round_id, "Model": proposed.model},
+            trailers,
             at=context.record.created_at,
             attempt=context.attempt,
         )
@@ -221,6 +233,7 @@ def commit(context: RoundContext) -> AnyFact:
         files=stats,
         lines_added=sum(each.added_lines or 0 for each in stats),
         lines_removed=sum(each.removed_lines or 0 for each in stats),
+        rebased_from=found.rebased_from,
     )
 
 
@@ -269,6 +282,7 @@ def _stored_brief(context: RoundContext) -> Brief:
         decides=stored.decides,
         machine=stored.machine,
         allowance=stored.allowance,
+        beside=stored.beside,
         notebook=stored.notebook,
         inspirations=stored.inspirations,
         last_version=stored.last_version,
@@ -285,7 +299,3 @@ def _sent_back(context: RoundContext, base_commit: str) -> str | None:
     if not isinstance(before, Committed) or before.parent != base_commit:
         return None
     return before.commit
-
-
-def _as_dict(tree: FileTree) -> dict[str, tuple[bytes, bool]]:
-    return {each.path: (each.content, each.is_executable) for each in tree}

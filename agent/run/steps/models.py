@@ -16,7 +16,7 @@ from rsi.agent.run.live.log_stream import LogStream, unused_name
 from rsi.agent.run.recorder import Recorder
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import AgentRole, RoundRecord
+from rsi.agent.store.records import AgentRole, RoundRecord, Step
 from rsi.agent.store.steps.facts import Halted, Opened, Proposed
 from rsi.agent.trajectory.foreign import read_trajectory
 from rsi.agent.trajectory.recorded import last_recording
@@ -96,6 +96,7 @@ def budget_guard_of(context: RoundContext) -> LedgerBudgetGuard:
         campaign_id=context.campaign.record.id,
         round_id=context.round_id,
         campaign_budget=lambda: budget_in_force(context.campaign),
+        calls=context.campaign.calls,
         round_budget=Budget(usd=context.campaign.config.round_budget_usd),
     )
 
@@ -115,7 +116,8 @@ def refused_limit(campaign_context: CampaignContext) -> str | None:
     ideas = [
         each
         for each in campaign_context.ledger.rounds(campaign_context.record.id)
-        if not each.is_control
+        # One that was opened ahead and is still being thought of says nothing yet.
+        if not each.is_control and campaign_context.ledger.step_record(each.id, Step.PROPOSE)
     ]
     limits = budget_now(campaign_context.ledger, campaign_context.record.id).limits()
     for step in campaign_context.ledger.steps(ideas[-1].id) if ideas else ():

@@ -1,12 +1,14 @@
 """The ledger's campaigns and rounds: what was asked for, and how far it got."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, case, exists, func, select
 from sqlalchemy.engine import RowMapping
 
 from rsi.agent.errors import UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
+from rsi.agent.store.config import MAX_PARALLEL
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.facts.inserting import FactStore, Key, checked_id, decode_kept, insert_once
 from rsi.agent.store.facts.round_facts import counts
@@ -22,6 +24,7 @@ from rsi.agent.store.sql.tables import (
     campaigns,
     charges,
     gate,
+    rebases,
     rounds,
     settlements,
     steps,
@@ -31,6 +34,19 @@ from rsi.agent.store.steps.record import outcome_of
 
 ENDS = tuple(each.value for each in CampaignEventKind if campaign_state_after(each) in ENDED_STATES)
 """Last events of campaigns that are over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebase:
+    """From here on a round is measured against another champion: the one that it began with has been replaced."""
+
+    round_id: str
+    number: int
+    """1-based within the round."""
+    attempt: int
+    """The first attempt that it counts for."""
+    champion_commit: str
+    at: datetime
 
 
 class CampaignFacts(FactStore):
@@ -143,27 +159,75 @@ class CampaignFacts(FactStore):
             return tuple(decode(CampaignEvent, body) for body in connection.scalars(query))
 
     def rounds(self, campaign_id: str) -> tuple[RoundRecord, ...]:
-        """A campaign's rounds by number."""
+        """A campaign's rounds by number, each with the champion that it is measured against now."""
         query = (
-            select(rounds.c.body)
+            select(rounds.c.body, _champion_of_round())
             .where(rounds.c.campaign_id == campaign_id)
             .order_by(rounds.c.number)
         )
         with self._database.read() as connection:
-            return tuple(decode_kept(RoundRecord, body) for body in connection.scalars(query))
+            return tuple(_rebased(*row) for row in connection.execute(query).all())
 
-    def round(self, round_id: str) -> RoundRecord:
-        """One round.
+    def round(self, round_id: str, *, attempt: int | None = None) -> RoundRecord:
+        """One round, with the champion that one of its attempts is measured against; None takes the last.
 
         Raises:
             UnknownRecordError: No such round.
         """
+        query = select(rounds.c.body, _champion_of_round(attempt)).where(rounds.c.id == round_id)
         with self._database.read() as connection:
-            body = connection.scalar(select(rounds.c.body).where(rounds.c.id == round_id))
-        if body is None:
+            row = connection.execute(query).first()
+        if row is None:
             raise UnknownRecordError(f"no round {round_id!r}; `rsi rounds` lists them")
-        record: RoundRecord = decode_kept(RoundRecord, body)
-        return record
+        return _rebased(*row)
+
+    def add_rebase(
+        self, round_id: str, *, attempt: int, champion_commit: str, at: datetime
+    ) -> bool:
+        """Measure a round against another champion, from one attempt on; False when it is so already.
+
+        Raises:
+            UnknownRecordError: No such round.
+        """
+        if self.round(round_id, attempt=attempt).champion_commit == champion_commit:
+            return False
+        with self._database.write(rebases) as connection:
+            number = 1 + (
+                connection.scalar(
+                    select(func.count()).select_from(rebases).where(rebases.c.round_id == round_id)
+                )
+                or 0
+            )
+            record = Rebase(
+                round_id=round_id,
+                number=number,
+                attempt=attempt,
+                champion_commit=champion_commit,
+                at=at,
+            )
+            key = Key(
+                columns={"round_id": round_id, "number": number},
+                name=f"rebase {number} of round {round_id!r}",
+            )
+            return insert_once(
+                connection,
+                rebases,
+                key,
+                {"attempt": attempt, "champion_commit": champion_commit, "body": encode(record)},
+            )
+
+
+def _champion_of_round(attempt: int | None = None) -> ScalarSelect[str]:
+    """The champion that a round was moved to last; nothing where it never was."""
+    query = select(rebases.c.champion_commit).where(rebases.c.round_id == rounds.c.id)
+    if attempt is not None:
+        query = query.where(rebases.c.attempt <= attempt)
+    return query.order_by(rebases.c.number.desc()).limit(1).correlate(rounds).scalar_subquery()
+
+
+def _rebased(body: str, champion: str | None) -> RoundRecord:
+    record: RoundRecord = decode_kept(RoundRecord, body)
+    return record if champion is None else replace(record, champion_commit=champion)
 
 
 def _no_campaign(campaign_id: str) -> UnknownRecordError:
@@ -173,16 +237,10 @@ def _no_campaign(campaign_id: str) -> UnknownRecordError:
 def _summaries() -> Select[tuple[object, ...]]:
     """One row per campaign; every part is looked up by index, so a page costs what a page shows."""
     is_ours = rounds.c.campaign_id == campaigns.c.id
-    events, numbers, inner = campaign_events.alias(), rounds.alias(), steps.alias()
+    events, inner = campaign_events.alias(), steps.alias()
     last_event = (
         select(func.max(events.c.seq))
         .where(events.c.campaign_id == campaigns.c.id)
-        .correlate(campaigns)
-        .scalar_subquery()
-    )
-    last_number = (
-        select(func.max(numbers.c.number))
-        .where(numbers.c.campaign_id == campaigns.c.id)
         .correlate(campaigns)
         .scalar_subquery()
     )
@@ -207,9 +265,35 @@ def _summaries() -> Select[tuple[object, ...]]:
         )
         .select_from(campaigns)
         .outerjoin(campaign_events, campaign_events.c.seq == last_event)
-        .outerjoin(rounds, is_ours & (rounds.c.number == last_number))
+        .outerjoin(rounds, is_ours & (rounds.c.number == _front_number()))
         .outerjoin(steps, steps.c.seq == last_step)
     )
+
+
+def _front_number() -> ColumnElement[int]:
+    """The idea that is not reported and was opened first, with others behind it that are only thought of; else the newest."""
+    numbers, opened, done = rounds.alias(), rounds.alias(), steps.alias()
+    newest = (
+        select(func.max(numbers.c.number))
+        .where(numbers.c.campaign_id == campaigns.c.id)
+        .correlate(campaigns)
+        .scalar_subquery()
+    )
+    is_reported = exists().where(
+        done.c.round_id == opened.c.id, done.c.step == Step.REPORT.value, counts(done)
+    )
+    front = (
+        select(func.min(opened.c.number))
+        .where(
+            opened.c.campaign_id == campaigns.c.id,
+            opened.c.number > 0,
+            opened.c.number >= newest - MAX_PARALLEL,
+            ~is_reported,
+        )
+        .correlate(campaigns)
+        .scalar_subquery()
+    )
+    return func.coalesce(front, newest)
 
 
 def _round_count() -> ColumnElement[int]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, overload
 
-from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, exists, func, or_, select
 
 from rsi.agent.errors import LedgerValueError, UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
+from rsi.agent.store.config import MAX_PARALLEL
 from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
 from rsi.agent.store.records import (
     AgentRole,
@@ -330,12 +331,14 @@ class RoundFacts(FactStore):
             return tuple(connection.scalars(query))
 
     def pulse(self, campaign_id: str) -> str:
-        """A short text that changes when anything is written about the newest round of a campaign."""
-        newest = _newest_round(campaign_id)
+        """A short text that changes when anything is written about the open rounds of a campaign, or its newest."""
+        open_rounds = _open_rounds(campaign_id)
         tables = (steps, measurements, trajectory, log_chunks)
         query = select(
             *(
-                select(func.max(each.c.seq)).where(each.c.round_id == newest).scalar_subquery()
+                select(func.max(each.c.seq))
+                .where(each.c.round_id.in_(open_rounds))
+                .scalar_subquery()
                 for each in tables
             )
         )
@@ -343,10 +346,10 @@ class RoundFacts(FactStore):
             return ".".join(str(value or 0) for value in connection.execute(query).one())
 
     def last_said_at(self, campaign_id: str) -> datetime | None:
-        """When the newest round of a campaign last said something: a step's end, an agent, output; None before that."""
-        newest = _newest_round(campaign_id)
+        """When an open round of a campaign, or its newest, last said something: a step's end, an agent, output; None before."""
+        open_rounds = _open_rounds(campaign_id)
         step, event, chunk = (
-            select(func.max(each.c.seq)).where(each.c.round_id == newest).scalar_subquery()
+            select(func.max(each.c.seq)).where(each.c.round_id.in_(open_rounds)).scalar_subquery()
             for each in (steps, trajectory, log_chunks)
         )
         moments = []
@@ -402,7 +405,17 @@ def counts(table: FromClause) -> ColumnElement[bool]:
     return or_(table.c.outcome != StepOutcome.HARNESS_ERROR.value, table.c.retry >= times)
 
 
-def _newest_round(campaign_id: str) -> ScalarSelect[str]:
-    """The round that was opened last; controls, whose numbers are below 1, among them."""
-    query = select(rounds.c.id).where(rounds.c.campaign_id == campaign_id)
-    return query.order_by(rounds.c.seq.desc()).limit(1).scalar_subquery()
+def _open_rounds(campaign_id: str) -> Select[tuple[str]]:
+    """The round that was opened last, controls among them, and those just before it that are not reported."""
+    latest = (
+        select(rounds.c.seq, rounds.c.id)
+        .where(rounds.c.campaign_id == campaign_id)
+        .order_by(rounds.c.seq.desc())
+        .limit(MAX_PARALLEL + 1)
+        .subquery()
+    )
+    newest = select(func.max(rounds.c.seq)).where(rounds.c.campaign_id == campaign_id)
+    is_reported = exists().where(
+        steps.c.round_id == latest.c.id, steps.c.step == Step.REPORT.value, counts(steps)
+    )
+    return select(latest.c.id).where(or_(latest.c.seq == newest.scalar_subquery(), ~is_reported))

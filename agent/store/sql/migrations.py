@@ -207,8 +207,22 @@ def _reopenings(dialect: str) -> tuple[str, ...]:
     return (*_STEPS_0003_POSTGRESQL.strip().split(";\n"), table, *protect)
 
 
+_REBASES_0004 = """
+CREATE TABLE rebases (seq {seq}, round_id TEXT NOT NULL REFERENCES rounds (id), number BIGINT NOT NULL,
+  attempt BIGINT NOT NULL, champion_commit TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (round_id, number))
+"""
+
+
+def _rebases(dialect: str) -> tuple[str, ...]:
+    table = _REBASES_0004.format(**_types(dialect)).strip()
+    if dialect == "sqlite":
+        return (table, *_protect_sqlite(("rebases",)))
+    return (table, *_protect_postgresql(("rebases",))[1:])  # the function is there already
+
+
 MIGRATIONS = (
     Migration(name="0001_facts", statements=_facts),
     Migration(name="0002_holders", statements=_holders),
     Migration(name="0003_reopenings", statements=_reopenings),
+    Migration(name="0004_rebases", statements=_rebases),
 )

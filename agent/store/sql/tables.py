@@ -88,6 +88,18 @@ reopenings = Table(
     UniqueConstraint("round_id", "number"),
 )
 
+rebases = Table(
+    "rebases",
+    metadata,
+    _seq(),
+    _round(),
+    _int("number"),
+    _int("attempt"),
+    _text("champion_commit"),
+    _body(),
+    UniqueConstraint("round_id", "number"),
+)
+
 measurements = Table(
     "measurements",
     metadata,

@@ -81,6 +81,8 @@ class Briefed(StepFact):
     machine: str = ""
     allowance: str = ""
     """Rounds and money that were left."""
+    beside: str = ""
+    """What the other agents of the campaign were at; empty where they think one at a time."""
     champion_run: str | None = None
     """A run of the champion for the brief, as `measure` tells it; None when none was made for this round."""
     notebook: str
@@ -131,6 +133,8 @@ class Committed(StepFact):
     files: tuple[FileStat, ...]
     lines_added: int
     lines_removed: int
+    rebased_from: str | None = None
+    """The commit that the idea was made from, when its change was put onto the champion that came in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,6 +173,7 @@ def filled(chained: Ledger) -> Ledger:
         ]
     )
     chained.reopen(Reopening(round_id="c1-0001", number=1, actor="a", at=AT, reason="x"))
+    chained.add_rebase("c1-0001", attempt=0, champion_commit="f" * 40, at=AT)
     wish = chained.add_request(RequestKind.PAUSE, actor="a", at=AT)
     chained.mark_handled(HandledMark(request_id=wish.id, at=AT, actor="w", outcome="done"))
     chained.reserve(

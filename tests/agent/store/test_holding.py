@@ -78,6 +78,9 @@ WRITES = {
     "reopen": lambda ledger: ledger.reopen(
         Reopening(round_id=ROUND, number=1, actor="a", at=AT, reason="")
     ),
+    "add_rebase": lambda ledger: ledger.add_rebase(
+        ROUND, attempt=0, champion_commit="9" * 40, at=AT
+    ),
     "reserve": lambda ledger: ledger.reserve(charge()),
     "settle": lambda ledger: ledger.settle("open", actual_usd=0.0, at=AT),
     "add_request": lambda ledger: ledger.add_request(RequestKind.PAUSE, actor="a", at=AT),

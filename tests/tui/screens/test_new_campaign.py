@@ -72,7 +72,7 @@ def cloned(sample: Sample, tmp_path) -> CampaignConfig:
         strategy="tree", budget_usd=3.0, budget_tokens=70_000, budget_wall_s=5400.0, budget_device_s=900.0,
         review_votes=3, is_unknown_price_allowed=True, campaign_alpha=0.02, control_every=7,
         fork_of=ROUND, fork_step=1, fork_say="smaller", driver_digests={"scaffold": "5c" * 32},
-        on=("gpu=h100", "label=lab"),
+        on=("gpu=h100", "label=lab"), parallel=3,
     )  # fmt: skip
     queue_campaign(sample.ledger, task, profile="large", lineage="of-ada", config=config)
     return config

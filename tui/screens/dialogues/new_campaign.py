@@ -16,6 +16,7 @@ from rsi.agent.policy.forecast import PastRounds, past_rounds
 from rsi.agent.report.catalogue import found_words, headroom
 from rsi.agent.search.choose import DEFAULT, strategy_kinds
 from rsi.agent.store.codec import stored_fields
+from rsi.agent.store.config import MAX_PARALLEL
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import CampaignRecord
 from rsi.agent.store.task_checks import checks_of
@@ -80,6 +81,8 @@ FIELDS: tuple[Field, ...] = (
     Field(name="strategy", label="strategy", setting="strategy", words=_strategies, text=DEFAULT,
           hint="how the next idea's starting point is chosen"),
     Field(name="rounds", label="rounds", setting="rounds", text="8", hint="ideas to try"),
+    Field(name="parallel", label="agents", setting="parallel", text="1",
+          hint=f"that think at once, 1 to {MAX_PARALLEL}, each about an idea of its own; measured one after the other"),
     Field(name="autonomy", label="autonomy", setting="autonomy", text="1",
           words=lambda: {"1": "you approve each promotion", "2": "you see only risky ones", "3": "you see none"},
           hint="2 and 3 are earned by controls"),
@@ -111,7 +114,7 @@ def form_values(record: CampaignRecord) -> dict[str, str]:
     values = {"task": task, "track": record.track, "profile": record.profile}
     for name in ("proposer", "critic", "reviewer", "strategy", "backend"):
         values[name] = str(getattr(config, name))
-    values["rounds"] = str(config.rounds)
+    values["rounds"], values["parallel"] = str(config.rounds), str(config.parallel)
     values["autonomy"] = str(config.autonomy)
     values["on"] = " ".join(config.on)
     budget, hours = config.budget_usd, config.budget_wall_s
@@ -374,10 +377,12 @@ class NewCampaign(ModalScreen[None]):
 
     def _settings(self) -> dict[str, object] | None:
         rounds, autonomy = _whole(self._value("rounds")), _whole(self._value("autonomy"))
+        parallel = _whole(self._value("parallel"))
         budget, hours = self._value("budget_usd"), self._value("budget_hours")
         wrong: Sequence[tuple[bool, str]] = (
             (self._loaded is None, self._task_problem),
             (rounds is None or rounds < 1, "rounds must be a whole number from 1"),
+            (not 1 <= (parallel or 0) <= MAX_PARALLEL, f"agents must be a whole number from 1 to {MAX_PARALLEL}"),
             (bool(budget) and not (_number(budget) or 0) > 0, "budget must be dollars above 0, or empty"),
             (bool(hours) and not (_number(hours) or 0) > 0, "hours must be a number above 0, or empty"),
             (not self._value("proposer"), "model is empty; scripted:demo needs no key"),
@@ -388,6 +393,7 @@ class NewCampaign(ModalScreen[None]):
         hours_value = _number(hours)
         return {
             "rounds": rounds,
+            "parallel": parallel,
             "autonomy": autonomy,
             "proposer": self._value("proposer"),
             "critic": self._value("critic") or "none",
