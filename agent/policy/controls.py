@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from rsi.agent.errors import AgentError
 from rsi.agent.policy.audits import failed_audit
+from rsi.agent.policy.oversight import detection_lapses, overload
 from rsi.agent.store.config import Autonomy, CampaignConfig
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -294,11 +295,12 @@ def task_standing(ledger: Ledger, campaign: CampaignRecord) -> ControlStanding:
 
 
 def lock_reasons(ledger: Ledger, campaign: CampaignRecord) -> tuple[str, ...]:
-    """Why policy may not promote on this lineage; empty when neither controls nor the newest audit forbid it."""
+    """Why policy may not promote on this lineage; empty when controls, audits and the reviewer's detection allow it."""
     lock, failed = standing_of(ledger, campaign).lock, failed_audit(ledger, campaign.lineage)
     return (
         *((f"{LOCKED}{lock.reason}",) if lock.is_locked else ()),
         *((f"{LOCKED}{failed.text}; {failed.offer}",) if failed else ()),
+        *(f"{LOCKED}{each}" for each in detection_lapses(ledger, campaign)),
     )
 
 
@@ -324,9 +326,12 @@ def autonomy_standing(
 ) -> AutonomyStanding:
     """The level that holds in a campaign at this moment; it is never kept, so that it falls as soon as control does.
 
-    A lock takes every level back, also one that was granted or that a profile need not earn.
+    A lock takes every level back, also one that was granted or that a profile need not earn; people who are outrun take back
+    what was earned.
     """
     locked = lock_reasons(ledger, campaign)
+    if not is_exempt(config, profile) and config.autonomy > Autonomy.PERSON:
+        locked += overload(ledger, campaign, utc_now())
     with_a_person = min(Autonomy(config.autonomy), Autonomy.PERSON)
     if never := _never_earned(campaign, profile):
         return AutonomyStanding(

@@ -118,7 +118,7 @@ def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
     """What the policy of an autonomy level decides by itself; None leaves it to a person.
 
     Level 2 and 3 promote what is supported and held by nothing. What is held always goes to a person
-    at level 2; at level 3 it is rejected, because no person is there to answer for it. What a lock holds waits
+    at level 2, and so does what was drawn for a look; at level 3 it is rejected, because no person is there to answer for it. What a lock holds waits
     for a person at every level.
     """
     if autonomy < Autonomy.LOW_RISK:
@@ -126,7 +126,7 @@ def policy_decision(case: GateCase, autonomy: int) -> DecisionRecord | None:
     if any(each.startswith(LOCKED) for each in case.held_by):
         return None  # it is about the evaluator: the candidate is not turned down for that
     is_clean = not case.held_by
-    if not is_clean and autonomy == Autonomy.LOW_RISK:
+    if autonomy == Autonomy.LOW_RISK and (case.drawn or not is_clean):
         return None
     action = DecisionAction.APPROVE if is_clean else DecisionAction.REJECT
     why = "supported, confirmed on fresh runs, nothing holds it"

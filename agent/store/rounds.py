@@ -53,6 +53,8 @@ class GateCase:
     """Why policy alone may not promote it, and a person only with a reason; empty when nothing holds it."""
     unearned: tuple[str, ...] = ()
     """What policy lacks to decide here, so that a person is waited for at any level of autonomy."""
+    drawn: str = ""
+    """Why a person is waited for at level 2 though nothing holds it; empty when it was not drawn."""
     alike: tuple[str, ...] = ()
     """Failed ideas that resemble this one, a sentence each, for the person; nothing is decided by them."""
 
@@ -303,6 +305,7 @@ def case_at_gate(
         attempt=latest.number,
         held_by=review.held_by,
         unearned=review.unearned,
+        drawn=review.drawn,
         alike=() if critique is None else critique.duplicates,
     )
     return None if decision_on(decisions, case.commit, case.score_digest) else case

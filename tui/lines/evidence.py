@@ -235,6 +235,8 @@ def _banners(view: RoundView, detail: RoundDetail | None) -> list[Line]:
             (("○ policy may not decide yet; it lacks that ", Role.DIM), (each, Role.TEXT))
             for each in view.case.unearned
         ]
+        if view.case.drawn:
+            lines.append(line(f"○ {view.case.drawn}", Role.DIM))
     if detail is None:
         return lines
     if detail.diff.hidden:

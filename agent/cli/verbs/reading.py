@@ -190,6 +190,7 @@ def show(args: argparse.Namespace) -> int:
         )
         lines += [f"held: {each}" for each in case.held_by]
         lines += [f"policy may not decide yet; it lacks that {each}" for each in case.unearned]
+        lines += [case.drawn] if case.drawn else []
     emit(
         args,
         {

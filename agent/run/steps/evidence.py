@@ -10,13 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from rsi.agent.policy.controls import lock_reasons, unearned
+from rsi.agent.policy.oversight import drawn_for_a_look
 from rsi.agent.report.follow import score_line
 from rsi.agent.run.contexts import RoundContext
 from rsi.agent.run.live.live_log import LiveLog
 from rsi.agent.run.steps.device_time import device_time, run_s
 from rsi.agent.run.steps.reviewing import ModelReview, model_review
 from rsi.agent.store.records import HandledMark, RequestKind, StepOutcome, utc_now
-from rsi.agent.store.steps.facts import Admitted, Measured, Reviewed, Scored
+from rsi.agent.store.steps.facts import Admitted, Committed, Measured, Reviewed, Scored
 from rsi.agent.store.steps.values import Tier
 from rsi.agent.trial.early import WORDS, curve_screen
 from rsi.evals.admission.admission import admit as admission_findings
@@ -115,6 +116,7 @@ def review(context: RoundContext) -> Reviewed:
             reason = _why_not(purpose, fresh)
             return replace(found, outcome=StepOutcome(fresh.verdict.value), reason=reason)
     held_by, missing = _held_by(found.findings, (screen, found.confirm)), tuple[str, ...]()
+    drawn = ""
     if not context.record.is_control:
         # The lock is about promotions; a control is judged as if there were none.
         held_by += lock_reasons(context.ledger, context.campaign.record)
@@ -124,12 +126,20 @@ def review(context: RoundContext) -> Reviewed:
             context.campaign.config,
             context.campaign.profile,
         )
+        if not held_by:
+            drawn = drawn_for_a_look(
+                context.campaign.secret,
+                context.left(Committed).commit,
+                context.campaign.config,
+                found.findings,
+            )
     return replace(
         found,
         outcome=StepOutcome.HELD if held_by else StepOutcome.OK,
         tier=Tier.CONFIRMED,
         held_by=held_by,
         unearned=missing,
+        drawn=drawn,
     )
 
 

@@ -206,6 +206,8 @@ class Reviewed(StepFact):
     """Against the round-0 baseline; None for a first step, in older rounds, and where the confirmation failed."""
     unearned: tuple[str, ...] = ()
     """What policy lacks to decide here; empty when it may, and for controls."""
+    drawn: str = ""
+    """Why a person is shown it before policy promotes it at level 2; empty when it was not drawn."""
 
     @property
     def stages(self) -> Mapping[Purpose, Score]:
