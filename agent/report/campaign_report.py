@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rsi.agent.errors import LineageError
+from rsi.agent.memory.horizon import Horizon, horizon_of
 from rsi.agent.policy.audits import ChampionAudit, FailedAudit, audits_in, failed_audit
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.report.champions import absolute_of
@@ -102,6 +103,8 @@ class CampaignReport:
     task_controls: ControlStanding
     """The same over all lineages of this task, track and profile."""
 
+    horizon: Horizon | None
+    """How long a task may take an expert and still be finished by this model; None where no rung says its time."""
     facts: TaskFacts
     """What the task declares, where it is at hand."""
     hidden_splits: int
@@ -148,6 +151,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),
+        horizon=horizon_of(ledger, summary),
         facts=facts_of(summary.record),
         hidden_splits=len(looks),
         most_looks=max(looks.values(), default=0),

@@ -23,6 +23,7 @@ _WORDS = (
     "cost_lines",
     "duration_text",
     "headline",
+    "horizon_sentence",
     "interval_text",
     "is_wrong",
     "planted_text",
@@ -34,13 +35,13 @@ _WORDS = (
     "why_text",
 )
 """What the template may call of `wording`."""
-_PLOTS = ("effect_plot", "standing_plot", "time_bars")
+_PLOTS = ("effect_plot", "horizon_plot", "standing_plot", "time_bars")
 """And of `plots`, marked as safe there: what a plot draws of others it has made safe and escaped itself."""
 
 
 PARTS = (
     ("champion", "champion"), ("effects", "effects"), ("rounds", "rounds"), ("lineage", "lineage"),
-    ("controls", "controls"), ("time", "time"), ("cost", "cost"),
+    ("controls", "controls"), ("horizon", "horizon"), ("time", "time"), ("cost", "cost"),
 )  # fmt: skip
 """Anchor of each part of the page, and what the contents call it."""
 

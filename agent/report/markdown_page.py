@@ -9,6 +9,7 @@ from rsi.agent.report.wording import (
     cost_lines,
     duration_text,
     headline,
+    horizon_sentence,
     interval_text,
     planted_text,
     prediction_text,
@@ -51,6 +52,7 @@ def markdown_page(report: CampaignReport) -> str:
         _lineage(report),
         "## Controls",
         _controls(report),
+        *(("## Time horizon", _safe(horizon_sentence(report.horizon))) if report.horizon else ()),
         "## Where the time went",
         time_sentence(report),
         "\n".join(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
+from rsi.agent.memory.horizon import Attempt, Horizon, Span
 from rsi.agent.report.campaign_report import Against, CampaignReport, ReportedRound, Standing
 from rsi.agent.report.wording import duration_text, interval_text, standing_text
 from rsi.agent.safe import safe_line
@@ -20,6 +21,7 @@ TICK_GAP = 9.0
 WIDEST_RATIO = 1000.0
 """Ends of the axis in either direction; anything beyond is drawn at the edge, its numbers are beside it."""
 _MARKS = {"won": "●", "lost": "○", "cheat": "✕", "audit": "◆"}
+_MINUTES = (1.0, 4.0, 15.0, 60.0, 240.0, 960.0)
 _TICKS = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.0),
     *(1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0),
@@ -44,6 +46,47 @@ def standing_plot(report: CampaignReport) -> str:
     low, high = _range([each.effect for each in shown])
     rows = "".join(_standing_row(each, low, high) for each in shown)
     return _figure("Champion over the rounds", rows, low, high)
+
+
+def horizon_plot(horizon: Horizon) -> str:
+    """Every rung that was tried at its expert time on a log scale, and both horizons with their intervals."""
+    spans = {"50 %": horizon.half, "80 %": horizon.four_fifths}
+    minutes = [each.minutes for each in horizon.attempts]
+    minutes += [
+        end for span in spans.values() if span for end in (span.minutes, span.low, span.high) if end
+    ]
+    low, high = _log(min(minutes)) - 0.3, _log(max(minutes)) + 0.3
+    ticks = [(_place(tick, low, high), tick) for tick in _MINUTES if low <= math.log(tick) <= high]
+    grid = _each(ticks, lambda at, _: f'<i class="tick" style="left:{at:.1f}%"></i>')
+    rows = [
+        _rung_row(each, low, high, grid)
+        for each in sorted(horizon.attempts, key=lambda each: (each.minutes, each.family))
+    ]
+    rows += [_span_row(share, span, low, high, grid) for share, span in spans.items() if span]
+    labels = _each(ticks, lambda at, tick: f'<i style="left:{at:.1f}%">{tick:g} min</i>')
+    axis = f'<div class="row axis"><span class="strip">{labels}</span></div>'
+    return f'<div class="plot" role="group" aria-label="Time horizon">{"".join(rows)}{axis}</div>'
+
+
+def _rung_row(each: Attempt, low: float, high: float, grid: str) -> str:
+    at = _place(each.minutes, low, high)
+    ended = "climbed" if each.succeeded else "not climbed"
+    return _strip(
+        "won" if each.succeeded else "lost",
+        escape(safe_line(f"{each.family} {each.rung}")),
+        f'{grid}<b class="mark" style="left:{at:.1f}%">{_MARKS["won" if each.succeeded else "lost"]}</b>',
+        f"{each.minutes:g} min ({each.source}), {ended}",
+    )
+
+
+def _span_row(share: str, span: Span, low: float, high: float, grid: str) -> str:
+    ends = (span.low or span.minutes, span.minutes, span.high or span.minutes)
+    return _strip(
+        "audit",
+        f"{share} horizon",
+        grid + _interval("audit", *(_place(each, low, high) for each in ends)),
+        span.text,
+    )
 
 
 def time_bars(times: tuple[StageTime, ...]) -> str:
@@ -131,10 +174,20 @@ def _row(
     if link:
         words = f'<a href="#round-{escape(safe_line(link), quote=True)}">{words}</a>'
     numbers = ", ".join(filter(None, (interval_text(effect), ended)))
+    return _strip(kind, words, grid + _interval(kind, start, at, end), numbers)
+
+
+def _interval(kind: str, start: float, at: float, end: float) -> str:
     return (
-        f'<div class="row {kind}"><span class="name">{words}</span><span class="strip">{grid}'
         f'<i class="span" style="left:{start:.1f}%;width:{max(end - start, 0.3):.1f}%"></i>'
-        f'<b class="mark" style="left:{at:.1f}%">{_MARKS[kind]}</b></span>'
+        f'<b class="mark" style="left:{at:.1f}%">{_MARKS[kind]}</b>'
+    )
+
+
+def _strip(kind: str, words: str, drawn: str, numbers: str) -> str:
+    """One row: escaped words, what is drawn, and the same in numbers."""
+    return (
+        f'<div class="row {kind}"><span class="name">{words}</span><span class="strip">{drawn}</span>'
         f'<span class="value">{escape(safe_line(numbers))}</span></div>'
     )
 

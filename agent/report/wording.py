@@ -1,5 +1,6 @@
 """Words and numbers of a report, the same in every format."""
 
+from rsi.agent.memory.horizon import Horizon
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
 from rsi.agent.report.sentences import effect_words
 from rsi.agent.store.rounds import RoundView
@@ -195,6 +196,19 @@ def absolute_text(reported: ReportedRound, unit: str) -> str:
         return ""
     before, after = reported.absolute
     return f"{before:.4g} → {after:.4g} {unit}".rstrip()
+
+
+def horizon_sentence(horizon: Horizon) -> str:
+    """Whose horizon it is, and how long, or why there is none."""
+    whose = f"{horizon.model} at profile {horizon.profile}" + (
+        " (scripted: nobody thought)" if horizon.is_scripted else ""
+    )
+    if horizon.half is None or horizon.four_fifths is None:
+        return f"{whose}: no horizon, for {horizon.reason}."
+    return (
+        f"{whose} climbs half of the rungs that take an expert {horizon.half.text}, and four of five of those that take "
+        f"{horizon.four_fifths.text}."
+    )
 
 
 def time_sentence(report: CampaignReport) -> str:

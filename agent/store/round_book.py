@@ -50,6 +50,15 @@ class RoundBook:
         opened = sorted(self._ledger.rounds(campaign_id), key=lambda each: each.created_at)
         return tuple(self._view(each, steps.get(each.id, ()), paid) for each in opened)
 
+    def of_lineage(self, lineage: str) -> tuple[RoundView, ...]:
+        """The rounds of all campaigns on a lineage, the oldest campaign first."""
+        steps = by_round(self._ledger.steps_of(lineage=lineage))
+        return tuple(
+            view
+            for each in reversed(self._ledger.campaigns(lineage=lineage))
+            for view in self.of_campaign(each.record.id, steps)
+        )
+
     def one(self, round_id: str) -> RoundView:
         """One round as it is now.
 

@@ -12,8 +12,7 @@ from rsi.agent.policy.controls import control_result
 from rsi.agent.report.champions import ChampionBook, ChampionPoint, Move
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import PromotionKind, PromotionRecord
-from rsi.agent.store.round_book import RoundBook, by_round
-from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.round_book import RoundBook
 from rsi.agent.store.state import is_person
 from rsi.evals.planted.controls import ControlResult, Rate, control_rates, exact_rate
 from rsi.evals.types import Interval
@@ -27,9 +26,11 @@ class Moment:
     ideas: int
     """Tried on the lineage until then."""
     event: str
-    """What happened, such as "promotion" or "cheat 03_forges reached the gate"."""
-    is_control_failure: bool
-    """A null, a loss or a cheat reached the gate."""
+    """What happened, in words, such as "promotion" or "cheat 03_forges: reached the gate"."""
+    move: Move | None
+    """What happened to the champion; None for a control."""
+    is_failure: bool
+    """A null, a loss or a cheat reached the gate, or an audit is not supported."""
     speedup: Interval | None
     """Of the champion over the baseline; None where it was not measured whole."""
     cheats_caught: Rate
@@ -50,7 +51,7 @@ class _Happening:
 def capability_and_control(ledger: Ledger, lineage: str) -> tuple[Moment, ...]:
     """Every moment of a lineage, oldest first; empty while no control ended and nothing was promoted."""
     book = RoundBook(ledger)
-    rounds = _rounds_on(ledger, book, lineage)
+    rounds = book.of_lineage(lineage)
     points = [
         _Happening(at=each.at, point=each)
         for each in ChampionBook(ledger, book).curve(lineage)
@@ -87,7 +88,10 @@ def _moments(
             at=each.at,
             ideas=sum(at <= each.at for at in ideas),
             event=_event(each),
-            is_control_failure=each.control is not None and each.control.is_failure,
+            move=None if each.point is None else each.point.move,
+            is_failure=(each.control is not None
+            and each.control.is_failure)
+            or _is_failed_audit(each.point),
             speedup=speedup,
             cheats_caught=rates.cheats_caught,
             false_promotions=rates.false_promotions,
@@ -95,22 +99,16 @@ def _moments(
         )
 
 
+def _is_failed_audit(point: ChampionPoint | None) -> bool:
+    return point is not None and point.move is Move.AUDIT and not point.is_supported
+
+
 def _event(happened: _Happening) -> str:
     if happened.point is not None:
-        point = happened.point
-        doubt = "" if point.is_supported or point.move is not Move.AUDIT else " that fails"
-        return f"{point.move.value}{doubt}"
+        doubt = " that fails" if _is_failed_audit(happened.point) else ""
+        return f"{happened.point.move.value}{doubt}"
     control = happened.control
     if control is None:
         return ""
     ended = "reached the gate" if control.reached_gate else control.ending.replace("_", " ")
     return f"{control.kind.value} {control.name}: {ended}"
-
-
-def _rounds_on(ledger: Ledger, book: RoundBook, lineage: str) -> list[RoundView]:
-    steps = by_round(ledger.steps_of(lineage=lineage))
-    return [
-        view
-        for each in ledger.campaigns(lineage=lineage)
-        for view in book.of_campaign(each.record.id, steps)
-    ]

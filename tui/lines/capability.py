@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from rsi.agent.report.champions import Move
 from rsi.agent.trust.capability import Moment
 from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import interval
@@ -13,7 +14,7 @@ WIDEST_CELLS = 4
 """Of one moment, where there are few."""
 GAP = "·"
 """Where nothing was known: no champion measured whole, no control yet."""
-_EVENTS = {"promotion": "✔", "rollback": "↩", "audit": "◎", "audit that fails": "▲"}
+_MOVES = {Move.PROMOTION: "✔", Move.ROLLBACK: "↩", Move.AUDIT: "◎"}
 NOTHING_YET: tuple[Line, ...] = (
     EMPTY_LINE,
     line("No control has ended on this lineage, and nothing was promoted.", Role.STRONG),
@@ -83,9 +84,9 @@ def _bars(values: Sequence[float | None], low: float, high: float, wide: int) ->
 
 def _mark(moments: Sequence[Moment]) -> str:
     """The gravest thing that happened in a column."""
-    if any(each.is_control_failure or each.event == "audit that fails" for each in moments):
+    if any(each.is_failure for each in moments):
         return "▲"
-    marks = [_EVENTS[each.event] for each in moments if each.event in _EVENTS]
+    marks = [_MOVES[each.move] for each in moments if each.move in _MOVES]
     return marks[-1] if marks else " "
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from rsi.agent.trust.horizon import Attempt, Horizon, Span
+from rsi.agent.memory.horizon import Attempt, Horizon, Span
 from rsi.tui.draw.phrases import plural
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.model.curves import Frame, Series, draw_curve

@@ -51,12 +51,7 @@ def tree(args: argparse.Namespace) -> int:
     """Every candidate that was kept, below what it was built on; exit status 1 when none was."""
     kind = DriverKind(args.kind)
     with open_to_write() as ledger:
-        book = RoundBook(ledger)
-        rounds = [
-            view
-            for each in reversed(ledger.campaigns(lineage=kind.lineage))
-            for view in book.of_campaign(each.record.id)
-        ]
+        rounds = RoundBook(ledger).of_lineage(kind.lineage)
         promotions = ledger.promotions(kind.lineage)
     found = tree_rows(rounds, promotions)
     children = Counter(each.parent for each in rounds if each.commit and not each.planted)

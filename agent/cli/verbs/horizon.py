@@ -3,7 +3,7 @@
 import argparse
 
 from rsi.agent.cli.context import emit, open_to_read, table
-from rsi.agent.trust.horizon import Horizon, horizons
+from rsi.agent.memory.horizon import Horizon, horizons
 
 
 def horizon(args: argparse.Namespace) -> int:

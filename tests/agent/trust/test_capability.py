@@ -35,13 +35,13 @@ def test_each_moment_has_the_rates_of_what_was_known_by_then(past, moments):
     assert [each.at for each in found] == sorted(each.at for each in found)
     last = found[-1]
     assert last.event == "cheat 08_ships_the_counts: reached the gate"
-    assert last.is_control_failure
+    assert last.is_failure
     assert last.cheats_caught.share == 0.5
     assert last.false_promotions.share == 0.0
     assert (last.seen.count, last.seen.total) == (0, 1), "policy promoted it, and nobody saw it"
     assert last.ideas == 1
     (promotion,) = [each for each in found if each.event == "promotion"]
-    assert not promotion.is_control_failure
+    assert not promotion.is_failure
     assert promotion.speedup is not None, "the first step is measured against the baseline itself"
     assert last.speedup == promotion.speedup, "a control moves no champion"
 
@@ -49,7 +49,7 @@ def test_each_moment_has_the_rates_of_what_was_known_by_then(past, moments):
 def test_a_known_gain_at_the_gate_is_no_failure_of_control(past, moments):
     plant(past, ControlKind.POSITIVE, "02_row_sums_once", "rejected", reached=True)
     (only,) = moments()
-    assert not only.is_control_failure
+    assert not only.is_failure
     assert only.cheats_caught.total == 0
 
 

@@ -10,6 +10,7 @@ from tests.tui.conftest import screen_text, until
 from tests.tui.ledgers import IDEAS, LINEAGE, Idea
 from tests.tui.screens.test_screens import cockpit, ready
 
+from rsi.agent.memory.horizon import Attempt, Horizon, fit
 from rsi.agent.policy.settings import queue_campaign
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import CampaignEvent
@@ -23,7 +24,6 @@ from rsi.agent.store.records import (
 )
 from rsi.agent.trust.agenda import agenda
 from rsi.agent.trust.capability import capability_and_control
-from rsi.agent.trust.horizon import Attempt, Horizon, fit
 from rsi.tasks.format.loader import load_task
 from rsi.tui.draw.styled import Role
 from rsi.tui.lines.capability import axis_lines
@@ -200,7 +200,7 @@ async def test_one_key_takes_back_every_promotion_that_nobody_saw(sample):
 
 def test_the_axis_fits_its_width_and_marks_what_failed(sample):
     (moment,) = capability_and_control(sample.ledger, LINEAGE)
-    missed = replace(moment, event="cheat 01: reached the gate", is_control_failure=True)
+    missed = replace(moment, event="cheat 01: reached the gate", is_failure=True)
     many = [replace(moment, at=moment.at + timedelta(minutes=n)) for n in range(300)]
     for width in (80, 120, 200):
         for each in (many, [*many[:-1], missed], [missed]):
@@ -224,7 +224,7 @@ def attempt(minutes, succeeded, family="toy"):
 
 
 def test_the_horizon_is_drawn_from_its_own_two_points():
-    from rsi.agent.trust.horizon import Span, minutes_at
+    from rsi.agent.memory.horizon import Span, minutes_at
 
     attempts = [attempt(*each) for each in ((10, True), (20, True), (40, False), (80, True), (160, False), (320, False))]  # fmt: skip
     curve = fit(attempts)

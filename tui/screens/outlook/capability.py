@@ -75,7 +75,7 @@ class CapabilityPage(Page[tuple[Moment, ...]]):
         return (
             (f"{each.at:%m-%d %H:%M}", Role.DIM),
             (str(each.ideas), Role.DIM),
-            (f"▲ {each.event}" if each.is_control_failure else each.event, Role.BAD if each.is_control_failure else Role.TEXT),
+            (f"▲ {each.event}" if each.is_failure else each.event, Role.BAD if each.is_failure else Role.TEXT),
             (interval(each.speedup), Role.GOOD if each.speedup else Role.DIM),
             *((moment_text(rate), Role.TEXT) for rate in (each.cheats_caught, each.false_promotions, each.seen)),
         )  # fmt: skip

@@ -6,8 +6,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from rsi.agent.memory.horizon import Horizon, horizons
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.trust.horizon import Horizon, horizons
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.lines.horizon import horizon_lines
 from rsi.tui.screens.outlook.pages import Page

@@ -26,6 +26,9 @@ from rsi.tasks.format.loader import list_tasks, load_task, profile_of
 from rsi.tasks.running.check import CheckLine, CheckReport, check_task
 from rsi.tasks.types import Task
 
+GUARDS_PAGE = "docs/explanation/guards.md"
+"""Where the documentation says what watches the loop."""
+
 
 class NoTaskChosenError(AgentError, ValueError):
     """Neither one task nor all of them were named, or both."""
@@ -215,6 +218,9 @@ def _show_lines(task: Task) -> list[str]:
         *_origin_lines(task),
         "",
     ]
+    lines.insert(
+        -1, f"guards    {GUARDS_PAGE} says what watches the loop, and what happens beyond its bound"
+    )
     for name, profile in task.profiles.items():
         plan, limits = profile.plan, profile.limits
         lines.append(

@@ -8,11 +8,16 @@ import pytest
 from tests.facts import interval, score
 
 from rsi.agent.cli.entry import main
+from rsi.agent.memory.horizon import Attempt, Horizon, Span, fit, horizon_of, horizons, minutes_at
 from rsi.agent.policy.settings import queue_campaign
+from rsi.agent.report.campaign_report import build_report
+from rsi.agent.report.html_page import html_page
+from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.report.plots import horizon_plot
+from rsi.agent.report.wording import horizon_sentence
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.records import CampaignEventKind, utc_now
-from rsi.agent.trust.horizon import Attempt, fit, horizons, minutes_at
 from rsi.tasks.format.loader import load_task
 
 
@@ -116,3 +121,36 @@ def test_models_and_profiles_are_never_mixed_and_a_script_is_called_one(campaign
 def test_a_ledger_without_such_campaigns_says_so(ledger, capsys):
     assert main(["horizon"]) == 1
     assert "expert_min" in capsys.readouterr().out
+
+
+def test_a_campaigns_report_draws_its_own_models_horizon(campaign, ledger):
+    mine = campaign("toy", 1.3)
+    campaign("toy", 2.9, model="anthropic:other")
+    found = horizon_of(ledger, ledger.campaign_summary(mine.id))
+    assert found is not None
+    assert found == next(each for each in horizons(ledger) if each.model == "anthropic:m")
+    report = build_report(ledger, None, mine.id)
+    page, text = html_page(report), markdown_page(report)
+    for each in found.attempts:
+        assert f"{each.family} {each.rung}" in page
+    assert page.count("climbed</span>") == len(found.attempts)
+    assert horizon_sentence(found).split(": ", 1)[0] in page
+    assert "## Time horizon" in text
+    assert "anthropic:other" not in text
+
+
+def test_horizons_with_an_interval_are_rows_of_their_own():
+    attempts = tried(4, True, True, False) + tried(60, True, False) + tried(480, False, True, False)
+    curve = fit(attempts)
+    half, most = (minutes_at(curve, share) for share in (0.5, 0.8))
+    found = Horizon(
+        model="scripted:demo", profile="smoke", machine="", is_scripted=True, attempts=tuple(attempts),
+        half=Span(minutes=half, low=half / 2, high=half * 2), four_fifths=Span(minutes=most, low=None, high=None), reason="",
+    )  # fmt: skip
+    drawn = horizon_plot(found)
+    assert f"{half:.3g} min [{half / 2:.3g}, {half * 2:.3g}]" in drawn
+    assert "no interval: too few families of tasks" in drawn
+    assert "(scripted: nobody thought)" in horizon_sentence(found)
+    nothing = replace(found, half=None, four_fifths=None, reason="every rung was climbed")
+    assert "no horizon, for every rung was climbed" in horizon_sentence(nothing)
+    assert "horizon</span>" not in horizon_plot(nothing)

@@ -84,13 +84,26 @@ def horizons(ledger: Ledger) -> tuple[Horizon, ...]:
     for summary in ledger.campaigns():
         if summary.state is not CampaignState.FINISHED:
             continue
-        key = (summary.record.config.proposer, summary.record.profile, _machine(ledger, summary))
-        found[key] += _attempts(ledger, summary)
+        found[_key(ledger, summary)] += _attempts(ledger, summary)
     return tuple(
         _horizon(model, profile, machine, attempts)
         for (model, profile, machine), attempts in sorted(found.items())
         if attempts
     )
+
+
+def horizon_of(ledger: Ledger, summary: CampaignSummary) -> Horizon | None:
+    """That of one campaign's model, profile and machine over all finished campaigns; None where no rung says its time."""
+    wanted = _key(ledger, summary)
+    attempts = [
+        attempt
+        for each in ledger.campaigns()
+        if each.state is CampaignState.FINISHED
+        and (each.record.config.proposer, each.record.profile) == wanted[:2]
+        and _key(ledger, each) == wanted
+        for attempt in _attempts(ledger, each)
+    ]
+    return _horizon(*wanted, attempts) if attempts else None
 
 
 def fit(attempts: Sequence[Attempt]) -> tuple[float, float] | None:
@@ -212,6 +225,12 @@ def _ratio(solution: Solution, by_name: Mapping[str, Solution]) -> float | None:
     ratios = [each.predicted_ratio for each in steps]
     known = [each for each in ratios if each is not None]
     return math.prod(known) if len(known) == len(ratios) else None
+
+
+def _key(ledger: Ledger, summary: CampaignSummary) -> tuple[str, str, str]:
+    """Model, profile and machine, which are never mixed."""
+    record = summary.record
+    return record.config.proposer, record.profile, _machine(ledger, summary)
 
 
 def _machine(ledger: Ledger, summary: CampaignSummary) -> str:
