@@ -89,8 +89,7 @@ def _moments(
             ideas=sum(at <= each.at for at in ideas),
             event=_event(each),
             move=None if each.point is None else each.point.move,
-            is_failure=(each.control is not None
-            and each.control.is_failure)
+            is_failure=(each.control is not None and each.control.is_failure)
             or _is_failed_audit(each.point),
             speedup=speedup,
             cheats_caught=rates.cheats_caught,
