@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from rsi.agent.errors import LineageError
 from rsi.agent.memory.horizon import Horizon, horizon_of
+from rsi.agent.memory.refinement import Refinement, refinement_of
 from rsi.agent.policy.audits import ChampionAudit, FailedAudit, audits_in, failed_audit
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.report.champions import absolute_of
@@ -103,6 +104,8 @@ class CampaignReport:
     task_controls: ControlStanding
     """The same over all lineages of this task, track and profile."""
 
+    refinement: Refinement
+    """Attempts that were sent back against fresh ideas, on this task with this model."""
     horizon: Horizon | None
     """How long a task may take an expert and still be finished by this model; None where no rung says its time."""
     facts: TaskFacts
@@ -151,6 +154,7 @@ def build_report(ledger: Ledger, lineage: Lineage | None, campaign_id: str) -> C
         is_chain_intact=ledger.verify_chain().is_intact,
         controls=standing_of(ledger, summary.record),
         task_controls=task_standing(ledger, summary.record),
+        refinement=refinement_of(ledger, summary.record),
         horizon=horizon_of(ledger, summary),
         facts=facts_of(summary.record),
         hidden_splits=len(looks),

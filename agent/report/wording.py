@@ -71,6 +71,10 @@ def standing_lines(report: CampaignReport) -> tuple[str, ...]:
         lines += (
             f"{report.hidden_splits} hidden splits were drawn; each was looked at for {once}.",
         )
+    if report.refinement.refined.attempts:
+        lines += tuple(
+            f"All campaigns of this task and model: {line}." for line in report.refinement.lines
+        )
     return lines
 
 

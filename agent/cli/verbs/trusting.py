@@ -15,6 +15,7 @@ from rsi.agent.cli.context import (
 )
 from rsi.agent.cli.entry import EXIT_UNAVAILABLE
 from rsi.agent.cli.verbs.reading import show_interval
+from rsi.agent.memory.refinement import refinement_of
 from rsi.agent.policy.audits import failed_audit
 from rsi.agent.policy.controls import (
     AutonomyStanding,
@@ -45,6 +46,7 @@ def controls(args: argparse.Namespace) -> int:
         record = chosen_campaign(ledger, args.campaign).record
         own, whole = standing_of(ledger, record), task_standing(ledger, record)
         level = _autonomy(ledger, record)
+        refinement = refinement_of(ledger, record)
         moments = capability_and_control(ledger, record.lineage) if args.over_time else ()
     rows = [
         (each.kind.value, each.name, each.ending, "yes" if each.reached_gate else "no")
@@ -56,12 +58,14 @@ def controls(args: argparse.Namespace) -> int:
         *(f"lineage {own.lineage}: {line}" for line in own.lines),
         f"all lineages of {own.task}: {whole.lines[0]}",
         *(() if level is None else level.lines),
+        *refinement.lines,
         *(["", *_over_time(moments)] if args.over_time else ()),
     ]
     facts: dict[str, object] = {
         "lineage": _facts(own),
         "task": _facts(whole),
         "autonomy": level,
+        "refinement": refinement,
     }
     emit(args, {**facts, "over_time": moments} if args.over_time else facts, lines)
     return 1 if own.lock.is_locked else 0
