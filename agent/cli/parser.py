@@ -33,6 +33,7 @@ exit codes: 0 done; 1 the answer is no; 2 wrong words; 3 not found; 4 refused at
 environment: RSI_HOME (where data is kept), RSI_CACHE (where environments are kept),
              RSI_DATABASE_URL (PostgreSQL instead of SQLite), RSI_TASKS (folders with your tasks),
              RSI_LINEAGES_URL (git server that machines share lineages through),
+             RSI_ARTIFACTS_URL (file, s3 or gs: where logs, trajectories and diffs over 16 KiB are kept),
              RSI_MAX_LIMITS (what a sandbox may use at most, such as "memory_mb=8192 wall_s=3600"),
              RSI_LEASE_DIR (one folder for the locks of all who measure on this machine),
              RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE, RSI_WHEEL_DIR (where images come from),

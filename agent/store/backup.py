@@ -1,4 +1,4 @@
-"""A backup of a home in one file, and a home made of it: ledger, the engine's queue, and every lineage.
+"""A backup of a home in one file, and a home made of it: ledger, its large contents, the engine's queue, and every lineage.
 
 A snapshot of the ledger is taken first. Lineages only gain commits, so what is copied after it holds all that it names;
 their champions are written as the snapshot has them.
@@ -10,19 +10,21 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from rsi.agent.errors import BackupError, HomeError, LineageError
 from rsi.agent.store.git.lineage import CHAMPION_REF, Lineage
 from rsi.agent.store.git.plumbing import GitDir, create_bare
-from rsi.agent.store.home import Home
+from rsi.agent.store.home import ARTIFACTS_VARIABLE, Home
 from rsi.agent.store.ledger import Ledger
+from rsi.agent.store.objects.artifacts import ArtifactStore
 
 SUMS = "SHA256SUMS"
 """Digest and name of every file of a backup, as `sha256sum --check` reads them."""
 BUNDLES = "lineages"
+ARTIFACTS = "artifacts"
 
 
 def back_up(home: Home, file: Path) -> tuple[str, ...]:
@@ -50,6 +52,7 @@ def back_up(home: Home, file: Path) -> tuple[str, ...]:
             if home.engine_path.exists():
                 _snapshot(home.engine_path, folder)
             _bundle_lineages(home, folder)
+            _copy_artifacts(home, folder)
             names = tuple(sorted(_names(folder)))
             sums = "".join(f"{_digest(folder / name)}  {name}\n" for name in names)
             (folder / SUMS).write_text(sums, encoding="utf-8")
@@ -88,6 +91,7 @@ def restore_home(home: Home, file: Path) -> tuple[str, ...]:
         bundles = sorted(name for name in names if name.startswith(f"{BUNDLES}/"))
         for name in bundles:
             _unbundle(folder / name)
+        _put_artifacts(home, names, folder)
         with Ledger.open(found, read_only=True) as ledger:
             chain = ledger.verify_chain()
             if not chain.is_intact:
@@ -112,6 +116,33 @@ def _snapshot(path: Path, folder: Path) -> None:
             target.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
         except sqlite3.Error as error:
             raise BackupError(f"{str(path)!r} cannot be copied: {error}") from error
+
+
+def _copy_artifacts(home: Home, folder: Path) -> None:
+    """What the object store has of the ledger's as it was copied."""
+    store = ArtifactStore.of(home)
+    copied = Home(root=folder, artifacts_url=home.artifacts_url)
+    with Ledger.open(copied, read_only=True) as ledger:
+        for each in ledger.artifacts():
+            if store is None:
+                raise BackupError(
+                    f"large contents of this ledger are in an object store; set {ARTIFACTS_VARIABLE} to it"
+                )
+            (folder / ARTIFACTS).mkdir(exist_ok=True)
+            (folder / ARTIFACTS / each.sha256).write_bytes(store.get(each.sha256, each.size_bytes))
+
+
+def _put_artifacts(home: Home, names: Sequence[str], folder: Path) -> None:
+    kept = [name for name in names if name.startswith(f"{ARTIFACTS}/")]
+    store = ArtifactStore.of(home)
+    if kept and store is None:
+        raise BackupError(
+            f"{len(kept)} large contents of this backup were in an object store; set {ARTIFACTS_VARIABLE} to where they are to "
+            "be from now on, such as file:///srv/rsi"
+        )
+    for name in kept:
+        if store is not None:
+            store.put((folder / name).read_bytes())
 
 
 def _bundle_lineages(home: Home, folder: Path) -> None:

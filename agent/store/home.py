@@ -17,6 +17,7 @@ from rsi.agent.errors import HomeError
 HOME_VARIABLE = "RSI_HOME"
 DATABASE_VARIABLE = "RSI_DATABASE_URL"
 LINEAGES_VARIABLE = "RSI_LINEAGES_URL"
+ARTIFACTS_VARIABLE = "RSI_ARTIFACTS_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class Home:
     """PostgreSQL URL for ledger and engine; None means SQLite files in the root."""
     lineages_url: str | None = field(default=None, repr=False)
     """Git server that the lineages are shared through, perhaps with a credential; None means that they are in the root alone."""
+    artifacts_url: str | None = field(default=None, repr=False)
+    """Object store for large contents of the ledger, perhaps with a credential; None keeps them in the database."""
 
     @classmethod
     def find(cls, environ: Mapping[str, str] | None = None) -> "Home":
@@ -44,7 +47,13 @@ class Home:
             raise HomeError(f"{HOME_VARIABLE}={named!r} is a relative path; give an absolute one")
         url = variables.get(DATABASE_VARIABLE, "").strip()
         server = variables.get(LINEAGES_VARIABLE, "").strip()
-        return cls(root=root, database_url=url or None, lineages_url=server or None)
+        artifacts = variables.get(ARTIFACTS_VARIABLE, "").strip()
+        return cls(
+            root=root,
+            database_url=url or None,
+            lineages_url=server or None,
+            artifacts_url=artifacts or None,
+        )
 
     @property
     def ledger_path(self) -> Path:

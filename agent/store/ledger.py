@@ -19,6 +19,7 @@ from rsi.agent.store.facts.request_facts import RequestFacts
 from rsi.agent.store.facts.round_facts import RoundFacts
 from rsi.agent.store.facts.worker_facts import WorkerFacts, require_epoch
 from rsi.agent.store.home import Home
+from rsi.agent.store.objects.artifacts import ArtifactStore
 from rsi.agent.store.sql.database import Database, ledger_url
 from rsi.agent.store.sql.migrations import migrate, pending
 from rsi.agent.store.sql.tables import FACT_TABLES, schema_migrations, workers
@@ -44,7 +45,9 @@ class Ledger(CampaignFacts, RoundFacts, GateFacts, RequestFacts, ChargeFacts, Wo
         url = ledger_url(place.ledger_place if isinstance(place, Home) else place)
         if url.get_backend_name() == "sqlite":
             _check_path(Path(str(url.database)), read_only=read_only)
+        artifacts = ArtifactStore.of(place) if isinstance(place, Home) else None
         database = Database(url, read_only=read_only)
+        database.artifacts = artifacts
         try:
             _bring_up_to_date(database)
         except BaseException:

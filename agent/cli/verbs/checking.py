@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 
 from rsi.agent.cli.context import emit, home, note
 from rsi.agent.cli.verbs.needs import (
+    artifact_problems,
     engine_problems,
     home_problems,
     lineage_problems,
@@ -43,6 +44,7 @@ def doctor(args: argparse.Namespace) -> int:
     here = home()
     lacking = [
         *home_problems(here),
+        *artifact_problems(here),
         *lineage_problems(here),
         *server_problems(here),
         *engine_problems(here),

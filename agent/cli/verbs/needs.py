@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from rsi.agent.errors import LineageError, UnknownCommitError
+from rsi.agent.errors import LedgerUnavailableError, LineageError, UnknownCommitError
 from rsi.agent.llm.adapters.transport.network import network_problems as provider_problems
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.git.plumbing import GitDir
 from rsi.agent.store.git.server import lineage_server
 from rsi.agent.store.home import Home
+from rsi.agent.store.objects.artifacts import ArtifactStore
 
 NEEDED_BYTES = 64 << 20
 """A campaign of a few rounds leaves some megabytes; below this it ends in a full disk sooner or later."""
@@ -36,6 +37,16 @@ def home_problems(home: Home) -> Iterator[str]:
             f"the disk of the home {str(home.root)!r} is full: {free_bytes} bytes are free and {NEEDED_BYTES} are "
             "needed; free some space, or set RSI_HOME to another disk"
         )
+
+
+def artifact_problems(home: Home) -> Iterator[str]:
+    """An object store that cannot be reached, written or read."""
+    try:
+        store = ArtifactStore.of(home)
+        if store is not None:
+            store.probe()
+    except LedgerUnavailableError as error:
+        yield str(error)
 
 
 def lineage_problems(home: Home) -> Iterator[str]:

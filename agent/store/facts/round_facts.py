@@ -1,16 +1,30 @@
 """The ledger's inside of a round: steps, measurements, trajectories, logs and blobs."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal, overload
 
 from sqlalchemy import ColumnElement, FromClause, Select, exists, func, or_, select
 
-from rsi.agent.errors import LedgerValueError, UnknownRecordError
+from rsi.agent.errors import LedgerConflictError, LedgerValueError, UnknownRecordError
 from rsi.agent.store.codec import decode, encode, time_text
 from rsi.agent.store.config import MAX_PARALLEL
 from rsi.agent.store.facts.inserting import FactStore, Key, insert_once
+from rsi.agent.store.objects.contents import (
+    ELSEWHERE,
+    MARK,
+    TEXT_MARK,
+    Artifact,
+    artifact_of,
+    artifact_of_text,
+    at_of_text,
+    content_of,
+    stored,
+    stored_text,
+    text_of,
+)
 from rsi.agent.store.records import (
     AgentRole,
     LogChunk,
@@ -227,6 +241,8 @@ class RoundFacts(FactStore):
         """
         if not events:
             return 0
+        store = self._database.artifacts
+        bodies = [stored_text(encode(each), time_text(each.at), store) for each in events]
         with self._database.write(trajectory) as connection:
             return sum(
                 insert_once(
@@ -240,9 +256,9 @@ class RoundFacts(FactStore):
                         },
                         name=f"event {event.seq} of the {event.agent.value} in round {event.round_id!r}",
                     ),
-                    {"kind": event.kind.value, "body": encode(event)},
+                    {"kind": event.kind.value, "body": body},
                 )
-                for event in events
+                for event, body in zip(events, bodies, strict=True)
             )
 
     def events(
@@ -260,7 +276,9 @@ class RoundFacts(FactStore):
             query = query.where(trajectory.c.agent == agent.value)
         query = query.order_by(trajectory.c.agent, trajectory.c.number).limit(limit)
         with self._database.read() as connection:
-            return tuple(decode(TrajectoryEvent, body) for body in connection.scalars(query))
+            bodies = connection.scalars(query).all()
+        store = self._database.artifacts
+        return tuple(decode(TrajectoryEvent, text_of(each, store)) for each in bodies)
 
     def event_count(self, round_id: str, agent: AgentRole | None = None) -> int:
         """How many trajectory events a round has."""
@@ -290,7 +308,15 @@ class RoundFacts(FactStore):
             columns={"round_id": chunk.round_id, "stream": chunk.stream, "number": chunk.seq},
             name=f"log piece {chunk.seq} of {chunk.stream!r} in round {chunk.round_id!r}",
         )
-        return self._insert(log_chunks, key, {"at": time_text(chunk.at), "content": chunk.content})
+        content = stored(chunk.content, self._database.artifacts)
+        try:
+            return self._insert(log_chunks, key, {"at": time_text(chunk.at), "content": content})
+        except LedgerConflictError:
+            # The same bytes may stand there in another way, from a time with another store or none.
+            (there,) = self.log(chunk.round_id, chunk.stream, chunk.seq - 1, limit=1)
+            if (there.seq, there.content) != (chunk.seq, chunk.content):
+                raise
+            return False
 
     def log(
         self, round_id: str, stream: str, after_seq: int = -1, limit: int | None = None
@@ -314,7 +340,7 @@ class RoundFacts(FactStore):
                 stream=stream,
                 seq=number,
                 at=datetime.fromisoformat(at),
-                content=bytes(content),
+                content=content_of(bytes(content), self._database.artifacts),
             )
             for number, at, content in rows
         )
@@ -360,7 +386,7 @@ class RoundFacts(FactStore):
             if body := connection.scalar(
                 select(trajectory.c.body).where(trajectory.c.seq == event)
             ):
-                moments.append(decode(TrajectoryEvent, body).at)
+                moments.append(datetime.fromisoformat(at_of_text(body)))
             if at := connection.scalar(select(log_chunks.c.at).where(log_chunks.c.seq == chunk)):
                 moments.append(datetime.fromisoformat(at))
         return max(moments, default=None)
@@ -378,7 +404,9 @@ class RoundFacts(FactStore):
             )
         sha256 = hashlib.sha256(content).hexdigest()
         key = Key(columns={"sha256": sha256}, name=f"blob {sha256}")
-        self._insert(blobs, key, {"content": content})
+        # The same bytes may stand there in another way, from a time with another store or none.
+        with suppress(LedgerConflictError):
+            self._insert(blobs, key, {"content": stored(content, self._database.artifacts)})
         return sha256
 
     def blob(self, sha256: str) -> bytes:
@@ -391,7 +419,30 @@ class RoundFacts(FactStore):
             content = connection.scalar(select(blobs.c.content).where(blobs.c.sha256 == sha256))
         if content is None:
             raise UnknownRecordError(f"no blob {sha256!r} in the ledger")
-        return bytes(content)
+        return content_of(bytes(content), self._database.artifacts)
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """What the object store has of this ledger's, each once; reads every row that may name something."""
+        seen: set[str] = set()
+        start = MARK + ELSEWHERE
+        for column in (blobs.c.content, log_chunks.c.content):
+            query = select(column).where(func.substr(column, 1, len(start)) == start)
+            with self._database.read() as connection:
+                rows = [artifact_of(bytes(each)) for each in connection.scalars(query)]
+            yield from _each_once(rows, seen)
+        texts = select(trajectory.c.body).where(
+            func.substr(trajectory.c.body, 1, len(TEXT_MARK)) == TEXT_MARK
+        )
+        with self._database.read() as connection:
+            rows = [artifact_of_text(each) for each in connection.scalars(texts)]
+        yield from _each_once(rows, seen)
+
+
+def _each_once(rows: Iterable[Artifact | None], seen: set[str]) -> Iterator[Artifact]:
+    for each in rows:
+        if each is not None and each.sha256 not in seen:
+            seen.add(each.sha256)
+            yield each
 
 
 def counts(table: FromClause) -> ColumnElement[bool]:

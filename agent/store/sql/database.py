@@ -22,6 +22,7 @@ from rsi.agent.errors import (
     LedgerFullError,
     LedgerUnavailableError,
 )
+from rsi.agent.store.objects.artifacts import ArtifactStore
 from rsi.agent.store.sql.tables import metadata
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Database:
         self.label = url.database if self.is_sqlite else url.render_as_string(hide_password=True)
         self._engine = self._sqlite() if self.is_sqlite else self._postgresql()
         self._guard: Callable[[Connection], None] | None = None
+        self.artifacts: ArtifactStore | None = None
+        """Where large contents of its rows are; None keeps them in the rows."""
 
     def guarded(self, guard: Callable[[Connection], None]) -> "Database":
         """The same database for a writer who may lose the right to write: `guard` refuses, inside each transaction."""

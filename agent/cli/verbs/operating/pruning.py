@@ -1,6 +1,7 @@
 """`rsi prune`: what takes room and can be made again: unused environments, old reports and logs, loose git objects.
 
-Invariant: facts, trajectories and candidates never go, for every number rests on them. Does not: Docker images, which
+Invariant: facts, trajectories and candidates never go, for every number rests on them; nor does what an object store has
+of them, of which only the copies here can go. Does not: Docker images, which
 `rsi images prune` knows.
 """
 
@@ -27,7 +28,7 @@ class Waste:
     """One thing that can go."""
 
     what: str
-    """"environment", "report", "log", or "loose objects", which are packed and not removed."""
+    """"environment", "report", "log", "artifact copy", or "loose objects", which are packed and not removed."""
     path: str
     size_bytes: int
     unused_days: float | None
@@ -64,7 +65,8 @@ def _waste(here: Home, now_s: float, older_s: float) -> Iterator[Waste]:
             unused_days=(now_s - used_s) / DAY_S,
             remove=partial(forget_environment, folder),
         )
-    for what, top in (("report", here.reports), ("log", here.logs)):
+    artifacts = here.cache / "artifacts"  # copies of what the object store has
+    for what, top in (("report", here.reports), ("log", here.logs), ("artifact copy", artifacts)):
         for path in sorted(top.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
