@@ -88,6 +88,11 @@ class WithModels:
     def name(self) -> str:
         return self.inner.name
 
+    @property
+    def reads_archive(self) -> bool:
+        """Whether the strategy builds on what other campaigns on the lineage left (`Facts.archive`)."""
+        return getattr(self.inner, "reads_archive", False) is True
+
     def plan(self, facts: Facts, seed: int) -> Plan:
         """The inner strategy's plan, with a model."""
         return replace(self.inner.plan(facts, seed), model=choose_model(facts, seed))

@@ -46,7 +46,7 @@ def strategy_kinds() -> tuple[StrategyKind, ...]:
     )
 
 
-def choose_strategy(flag: str) -> Strategy:
+def choose_strategy(flag: str) -> WithModels:
     """The strategy that a flag names; the models of a campaign are chosen by the bandit in each.
 
     Raises:
@@ -93,19 +93,25 @@ class PluginStrategy:
         """As the plug-in says."""
         return self.inner.name
 
+    @property
+    def reads_archive(self) -> bool:
+        """As the plug-in's class says; False where it says nothing."""
+        return getattr(self.inner, "reads_archive", False) is True
+
     def plan(self, facts: Facts, seed: int) -> Plan:
         """The plug-in's plan; see `Strategy.plan`.
 
         Raises:
-            StrategyError: It raised, or what it gave is no plan from a commit of this campaign.
+            StrategyError: It raised, or what it gave is no plan from a commit that it was shown.
         """
         known = {facts.champion, facts.baseline}
-        known |= {each for node in facts.nodes for each in (node.parent, node.commit) if each}
+        tried = (*facts.archive, *facts.nodes)
+        known |= {each for node in tried for each in (node.parent, node.commit) if each}
         try:
             with self.plugin.blamed("cannot plan a round"):
                 plan = self.inner.plan(facts, seed)
                 if not isinstance(plan, Plan) or plan.parent not in known:
-                    raise TypeError(f"{plan!r:.200} is no plan from a commit of this campaign")
+                    raise TypeError(f"{plan!r:.200} is no plan from a commit that it was shown")
         except PluginError as error:
             raise StrategyError(str(error)) from error
         return plan

@@ -25,11 +25,11 @@ class Spot:
 
     commit: str
     value: float
-    """log(speedup) against the campaign's root."""
+    """log(speedup) against the root."""
     visits: int
     """Rounds that started here, open ones included."""
     round_id: str | None
-    """None for the root, and for a champion of another campaign."""
+    """None for the root, and for a champion that nothing here made."""
     niche: str = ""
     island: int = 0
 
@@ -40,13 +40,14 @@ def draw_for(seed: int, number: int, what: str) -> random.Random:
 
 
 def root_of(facts: Facts) -> str:
-    """The commit that the campaign started from: where its first round began, or the champion."""
-    first = min(facts.nodes, key=lambda node: node.number, default=None)
+    """The commit that the search started from: where its first round began, or the champion."""
+    oldest = min(facts.nodes, key=lambda node: node.number, default=None)
+    first = next(iter(facts.archive), oldest)
     return facts.champion if first is None else first.parent
 
 
 def frontier(facts: Facts, nodes: Sequence[Node] | None = None) -> tuple[Spot, ...]:
-    """The campaign's root and its measured candidates, best first.
+    """The search's root and its measured candidates, best first; those of the archive among them where it was given.
 
     A champion that neither is (another campaign moved it) joins at the best value known here: it was
     accepted, and how it compares with these candidates was not measured.
@@ -55,7 +56,8 @@ def frontier(facts: Facts, nodes: Sequence[Node] | None = None) -> tuple[Spot, .
         facts: Rounds so far.
         nodes: Only these candidates; None takes all.
     """
-    visits = Counter(node.parent for node in facts.nodes)
+    every = (*facts.archive, *facts.nodes)
+    visits = Counter(node.parent for node in every)
     root = root_of(facts)
     spots = [Spot(commit=root, value=0.0, visits=visits[root], round_id=None)]
     spots += [
@@ -67,10 +69,10 @@ def frontier(facts: Facts, nodes: Sequence[Node] | None = None) -> tuple[Spot, .
             niche=node.niche,
             island=node.island,
         )
-        for node in (facts.nodes if nodes is None else nodes)
+        for node in (every if nodes is None else nodes)
         if node.commit is not None and node.value is not None
     ]
-    known = {root, *(node.commit for node in facts.nodes)}
+    known = {root, *(node.commit for node in every)}
     if facts.champion not in known:
         best = max(spot.value for spot in spots)
         foreign = facts.champion

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import ClassVar
 
 from rsi.agent.search.frontier import Pick, Spot, draw_for, frontier, pick
 from rsi.agent.search.types import Facts, Node, Plan, Strategy
@@ -154,13 +155,15 @@ class Archive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEnded:
-    """Every measured candidate stays a parent, drawn by how good it is and by how few children it has.
+    """Every measured candidate of the lineage stays a parent, drawn by how good it is and by how few children it has.
 
+    Those that other campaigns on the lineage had left when this one began are among them.
     The weight of a parent is a sigmoid of its value, in the middle of the values there are, over one more than its
     children; so what is good is built on more, and what is new is never left out.
     Source: Zhang et al., Darwin Gödel Machine (2025), for the form of the weight.
     """
 
+    reads_archive: ClassVar[bool] = True
     temperature: float = 0.1
     """In units of log(speedup): how much better counts as much better."""
 

@@ -21,7 +21,7 @@ class Node:
     parent: str
     """Commit that it started from."""
     value: float | None
-    """log(speedup) against the commit that the campaign started from, added along its ancestry; None when
+    """log(speedup) against the commit that the search started from, added along its ancestry; None when
     it failed, was refused by score, review or gate, was rolled back, or was not measured yet."""
     is_open: bool = False
     """Still under way; it counts as a visit of its parent, so that parallel rounds spread out."""
@@ -44,6 +44,8 @@ class Facts:
     """Commit of the lineage's round 0, for the record; a search starts from the champion it finds."""
     champion: str
     nodes: Sequence[Node] = ()
+    archive: Sequence[Node] = ()
+    """What other campaigns on the lineage had tried when this one began, oldest first; given to a strategy that reads it."""
     models: Sequence[str] = ()
     """Proposer models to choose from; empty or one leaves no choice."""
 

@@ -57,7 +57,7 @@ def require_commit(lineage: Lineage, commit: str) -> None:
     Raises:
         LineageBehindError: It does.
     """
-    if not _has(lineage, commit):
+    if not has_commit(lineage, commit):
         raise LineageBehindError(_lacks(lineage, commit))
 
 
@@ -157,7 +157,7 @@ def look_at_champion(ledger: Ledger, lineage: Lineage) -> Look:
     for _ in range(MAX_LOOKS):
         lineage.synchronize()
         moves = ledger.moves(lineage.name)
-        lacking = next((each for each in moves.needed if not _has(lineage, each)), None)
+        lacking = next((each for each in moves.needed if not has_commit(lineage, each)), None)
         if lacking is not None:
             said = _lacks(lineage, lacking)
             return Look(standing=Standing.LACKS_COMMIT, champion=lacking, said=said)
@@ -226,7 +226,8 @@ def _carry_out(ledger: Ledger, lineage: Lineage, move: PromotionRecord) -> None:
     ledger.add_promotion(move)
 
 
-def _has(lineage: Lineage, commit: str) -> bool:
+def has_commit(lineage: Lineage, commit: str) -> bool:
+    """Whether this home's repository of the lineage holds a commit."""
     try:
         lineage.commit(commit)
     except UnknownCommitError:

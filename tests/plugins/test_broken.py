@@ -123,7 +123,7 @@ def test_a_strategy_that_cannot_be_made_is_named_with_its_distribution(name, sai
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("elsewhere", "no plan from a commit of this campaign"),
+        ("elsewhere", "no plan from a commit that it was shown"),
         ("silent", "None is no plan"),
         ("raises", "KeyError: 'lost'"),
     ],

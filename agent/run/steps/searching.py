@@ -4,13 +4,18 @@ Invariant: a function of finished facts, so that it says the same again after a 
 """
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from rsi.agent.policy.rollbacks import rolled_back
 from rsi.agent.run.contexts import CampaignContext
 from rsi.agent.search.choose import choose_strategy
 from rsi.agent.search.types import Facts, Node, Plan
-from rsi.agent.store.records import AgentRole, RoundRecord, Step, StepOutcome
+from rsi.agent.store.champion import has_commit
+from rsi.agent.store.git.lineage import Lineage
+from rsi.agent.store.records import AgentRole, CampaignEventKind, RoundRecord, Step, StepOutcome
+from rsi.agent.store.round_book import by_round
 from rsi.agent.store.state import Attempt, latest_attempt
 from rsi.agent.store.steps.facts import Committed, Opened, Proposed
 from rsi.agent.store.steps.record import StepRecord
@@ -33,31 +38,83 @@ def plan_round(campaign_context: CampaignContext, number: int, champion: str) ->
         campaign_context.lineage,
         campaign_context.ledger.promotions(campaign_context.record.lineage),
     )
-    nodes: list[Node] = []
+    strategy = choose_strategy(campaign_context.config.strategy)
     values = {campaign_context.lineage.baseline(): 0.0}
-    for record in campaign_context.ledger.rounds(campaign_context.record.id):
-        if record.number >= number:
-            break
-        if record.is_control:
-            continue
-        node = _node(record, campaign_context.ledger.steps(record.id), values, undone)
-        nodes.append(node)
-        if node.commit is not None and node.value is not None:
-            values[node.commit] = node.value
+    archive: tuple[Node, ...] = ()
+    if strategy.reads_archive:
+        archive = tuple(
+            _at_hand(campaign_context.lineage, each)
+            for each in _nodes(_left_by_others(campaign_context), values, undone)
+        )
     facts = Facts(
         baseline=campaign_context.lineage.baseline(),
         champion=champion,
-        nodes=tuple(nodes),
+        nodes=tuple(_nodes(_own(campaign_context, number), values, undone)),
+        archive=archive,
         models=(campaign_context.config.proposer, *campaign_context.config.other_proposers),
     )
-    return choose_strategy(campaign_context.config.strategy).plan(
-        facts, int(campaign_context.config.seed[:8], 16)
+    return strategy.plan(facts, int(campaign_context.config.seed[:8], 16))
+
+
+_Round = tuple[RoundRecord, Sequence[StepRecord]]
+"""A round with all its finished steps."""
+
+
+def _own(campaign_context: CampaignContext, number: int) -> Iterator[_Round]:
+    """The campaign's rounds before one, in the order of their numbers."""
+    for record in campaign_context.ledger.rounds(campaign_context.record.id):
+        if record.number < number:
+            yield record, campaign_context.ledger.steps(record.id)
+
+
+def _left_by_others(campaign_context: CampaignContext) -> list[_Round]:
+    """Rounds of other campaigns on the lineage that were over when this one began, in the order they were opened.
+
+    What ends later stays out, so that a plan that is made again is the same.
+    """
+    ledger, own = campaign_context.ledger, campaign_context.record
+    begun = (
+        each.at for each in ledger.campaign_events(own.id) if each.kind is CampaignEventKind.STARTED
     )
+    began_at = next(begun, own.created_at)
+    steps = by_round(ledger.steps_of(lineage=own.lineage))
+    found = [
+        (record, steps.get(record.id, ()))
+        for each in ledger.campaigns(lineage=own.lineage)
+        if each.record.id != own.id
+        for record in ledger.rounds(each.record.id)
+    ]
+    over = (each for each in found if _was_over(each[1], began_at))
+    return sorted(over, key=lambda each: each[0].created_at)
+
+
+def _was_over(steps: Sequence[StepRecord], at: datetime) -> bool:
+    return any(each.step is Step.REPORT and each.started_at <= at for each in steps)
+
+
+def _nodes(
+    rounds: Iterable[_Round], values: dict[str, float], undone: Container[str]
+) -> Iterator[Node]:
+    """Rounds of ideas as the search sees them; the value of each is kept for those that build on it."""
+    for record, steps in rounds:
+        if record.is_control:
+            continue
+        node = _node(record, steps, values, undone)
+        if node.commit is not None and node.value is not None:
+            values[node.commit] = node.value
+        yield node
+
+
+def _at_hand(lineage: Lineage, node: Node) -> Node:
+    """A round of another campaign, without its candidate where only another home's repository holds that."""
+    if node.commit is None or has_commit(lineage, node.commit):
+        return node
+    return replace(node, commit=None, value=None)
 
 
 def _node(
     record: RoundRecord,
-    steps: tuple[StepRecord, ...],
+    steps: Sequence[StepRecord],
     values: Mapping[str, float],
     undone: Container[str],
 ) -> Node:

@@ -1,6 +1,7 @@
 """Strategies are pure, recover from any crash, spread in parallel, and beat guessing."""
 
 import statistics
+from dataclasses import replace
 
 import pytest
 from benchmarks.landscape import FLAGS, Landscape, simulate
@@ -144,6 +145,24 @@ def test_an_open_ended_search_draws_a_parent_less_often_for_each_child_it_has():
     children = [node(n, parent="c1") for n in (3, 4, 5)]
     fewer = drawn([*past, *children])
     assert fewer["c2"] > 2 * fewer["c1"] > 0, "its children failed, and it is still a parent"
+
+
+def test_an_open_ended_search_draws_from_what_earlier_campaigns_left():
+    strategy = choose_strategy("open_ended")
+    assert strategy.reads_archive
+    assert not choose_strategy("greedy").reads_archive
+    old = [
+        replace(node(1, value=0.3), round_id="old1", commit="old1"),
+        replace(node(2, value=0.1), round_id="old2", commit="old2"),
+    ]
+    own = node(1, parent="old1", value=0.4)
+    shown = replace(facts(own, champion="old1"), archive=tuple(old))
+    plans = [strategy.plan(shown, seed) for seed in range(200)]
+    assert {each.parent for each in plans} == {"base", "old1", "old2", "c1"}
+    assert plans[0].reason.endswith("of 4 in the archive")
+    assert any("old1" in each.inspirations for each in plans)
+    visits = {each.commit: each.visits for each in frontier(shown)}
+    assert visits == {"base": 2, "old1": 1, "old2": 0, "c1": 0}, "children of all campaigns count"
 
 
 @pytest.mark.parametrize("flag", FLAGS)
