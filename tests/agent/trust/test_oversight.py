@@ -38,7 +38,6 @@ from rsi.evals.planted.controls import ControlKind
 from rsi.evals.types import Finding, Severity, Verdict
 from rsi.tasks.drivers import DriverKind
 
-NOW = utc_now()
 DOUBT = Finding(rule="x", severity=Severity.NOTE, file=None, line=None, message="m", source="rules")
 CHEAT = "08_ships_the_counts"
 
@@ -79,6 +78,11 @@ def say(past, round_id, action=DecisionAction.APPROVE):
 
 
 @pytest.fixture
+def now():
+    return utc_now()
+
+
+@pytest.fixture
 def standing(past):
     """The standing of the campaign, with what has to be earned granted or not."""
     claiming = replace(past.task.profiles["smoke"], claim="screen")
@@ -116,7 +120,9 @@ def test_few_planted_cheats_show_no_drop(past):
     assert lock_reasons(past.ledger, past.campaign) == ()
 
 
-def test_an_audit_that_refutes_the_reviewer_takes_back_the_levels_of_what_it_drives(past, home):
+def test_an_audit_that_refutes_the_reviewer_takes_back_the_levels_of_what_it_drives(
+    past, home, now
+):
     ledger, lineage = past.ledger, DriverKind.REVIEWER.lineage
     config = CampaignConfig(
         task_root=str(past.task.root), rounds=1, proposer="scripted:demo", seed="cd" * 16
@@ -125,12 +131,12 @@ def test_an_audit_that_refutes_the_reviewer_takes_back_the_levels_of_what_it_dri
     round_id = round_id_of(own.id, 1)
     ledger.add_round(
         RoundRecord(
-            id=round_id, campaign_id=own.id, number=1, champion_commit="b" * 40, created_at=NOW
+            id=round_id, campaign_id=own.id, number=1, champion_commit="b" * 40, created_at=now
         )
     )
     move = PromotionRecord(
         lineage=lineage, round_id=round_id, old_commit="b" * 40, new_commit="c" * 40, score_digest="d",
-        at=NOW, actor="person:ada",
+        at=now, actor="person:ada",
     )  # fmt: skip
     ledger.add_promotion(move)
     driven = replace(
@@ -146,7 +152,7 @@ def test_an_audit_that_refutes_the_reviewer_takes_back_the_levels_of_what_it_dri
         round_id=round_id,
     )
     ledger.add_campaign_event(
-        CampaignEvent(campaign_id=own.id, kind=CampaignEventKind.AUDITED, at=NOW, audit=refuted)
+        CampaignEvent(campaign_id=own.id, kind=CampaignEventKind.AUDITED, at=now, audit=refuted)
     )
     (reason,) = lock_reasons(ledger, driven)
     assert "the reviewer that drives it is no longer borne out" in reason
@@ -154,40 +160,40 @@ def test_an_audit_that_refutes_the_reviewer_takes_back_the_levels_of_what_it_dri
 
 
 def test_more_overdue_candidates_than_people_decide_in_a_week_take_back_what_was_earned(
-    past, standing
+    past, standing, now
 ):
-    long_ago, lately = NOW - OVERDUE - timedelta(minutes=5), NOW - timedelta(hours=2)
+    long_ago, lately = now - OVERDUE - timedelta(minutes=5), now - timedelta(hours=2)
     for number in range(1, MOST_OVERDUE + 2):
         waiting(past, number, since=long_ago if number > 1 else lately)
-    assert overload(past.ledger, past.campaign, NOW) == ()
-    (said,) = overload(past.ledger, past.campaign, NOW + OVERDUE)
+    assert overload(past.ledger, past.campaign, now) == ()
+    (said,) = overload(past.ledger, past.campaign, now + OVERDUE)
     assert said == (
         f"reviews outrun people: {MOST_OVERDUE + 1} candidates wait for more than a day, and people decided 0 in the last seven days"
     )
     say(past, round_id_of(past.campaign.id, 1))
-    assert overload(past.ledger, past.campaign, NOW + OVERDUE) == ()
+    assert overload(past.ledger, past.campaign, now + OVERDUE) == ()
 
 
-def test_who_decides_more_may_have_more_waiting_and_old_decisions_do_not_count(past):
+def test_who_decides_more_may_have_more_waiting_and_old_decisions_do_not_count(past, now):
     done = MOST_OVERDUE + 2
     for number in range(1, done + 1):
-        say(past, waiting(past, number, since=NOW))
+        say(past, waiting(past, number, since=now))
     for number in range(done + 1, 2 * done + 1):
-        waiting(past, number, since=NOW - timedelta(days=2))
-    assert overload(past.ledger, past.campaign, NOW) == ()
-    waiting(past, 2 * done + 1, since=NOW - timedelta(days=2))
-    assert f"{done + 1} candidates wait" in overload(past.ledger, past.campaign, NOW)[0]
-    late = NOW + CAPACITY_OVER + timedelta(minutes=1)
+        waiting(past, number, since=now - timedelta(days=2))
+    assert overload(past.ledger, past.campaign, now) == ()
+    waiting(past, 2 * done + 1, since=now - timedelta(days=2))
+    assert f"{done + 1} candidates wait" in overload(past.ledger, past.campaign, now)[0]
+    late = now + CAPACITY_OVER + timedelta(hours=1)
     assert "people decided 0" in overload(past.ledger, past.campaign, late)[0]
 
 
 def test_overload_takes_back_what_was_earned_and_nothing_that_was_granted(
-    past, standing, monkeypatch
+    past, standing, monkeypatch, now
 ):
     monkeypatch.setattr("rsi.agent.policy.controls.task_standing", lambda *_: past_earned(past))
     assert standing().in_force is Autonomy.POLICY
     for number in range(1, MOST_OVERDUE + 2):
-        waiting(past, number, since=NOW - timedelta(days=3))
+        waiting(past, number, since=now - timedelta(days=3))
     found = standing()
     assert (found.in_force, len(found.taken_back)) == (Autonomy.PERSON, 1)
     assert standing(is_autonomy_granted=True).in_force is Autonomy.POLICY
@@ -202,29 +208,29 @@ def past_earned(past):
     )  # fmt: skip
 
 
-def test_promotions_in_a_row_that_nobody_saw_are_bounded_until_a_person_approves_one(past):
+def test_promotions_in_a_row_that_nobody_saw_are_bounded_until_a_person_approves_one(past, now):
     commits = [past.lineage.baseline(), *(f"{number:040x}" for number in range(1, MOST_UNSEEN + 2))]
 
     def promote(number, actor):
         past.ledger.add_promotion(
             PromotionRecord(
-                lineage="past", round_id=waiting(past, number, since=NOW), old_commit=commits[number - 1], new_commit=commits[number], score_digest="d",
-                at=NOW, actor=actor, kind=PromotionKind.PROMOTE,
+                lineage="past", round_id=waiting(past, number, since=now), old_commit=commits[number - 1], new_commit=commits[number], score_digest="d",
+                at=now, actor=actor, kind=PromotionKind.PROMOTE,
             )
         )  # fmt: skip
 
     for number in range(1, MOST_UNSEEN):
         promote(number, "policy:3")
-    assert overload(past.ledger, past.campaign, NOW) == ()
+    assert overload(past.ledger, past.campaign, now) == ()
     promote(MOST_UNSEEN, "policy:3")
-    (said,) = overload(past.ledger, past.campaign, NOW)
+    (said,) = overload(past.ledger, past.campaign, now)
     assert f"policy promoted {MOST_UNSEEN} in a row that no person saw" in said
     assert "rsi rollback past --unseen" in said
     promote(MOST_UNSEEN + 1, "person:ada")
-    assert overload(past.ledger, past.campaign, NOW) == ()
+    assert overload(past.ledger, past.campaign, now) == ()
 
 
-def test_people_who_reject_what_policy_would_promote_take_its_levels_back(past):
+def test_people_who_reject_what_policy_would_promote_take_its_levels_back(past, now):
     config = replace(past.campaign.config, autonomy=Autonomy.LOW_RISK)
     past.campaign = queue_campaign(
         past.ledger, past.task, profile="smoke", lineage="past", config=config
@@ -240,8 +246,8 @@ def test_people_who_reject_what_policy_would_promote_take_its_levels_back(past):
         ],
         start=1,
     ):
-        say(past, waiting(past, number, since=NOW, held_by=held), action)
-        said.append(bool(overload(past.ledger, past.campaign, NOW)))
+        say(past, waiting(past, number, since=now, held_by=held), action)
+        said.append(bool(overload(past.ledger, past.campaign, now)))
     assert said == [False, False, False, True, True, True, False]
 
 

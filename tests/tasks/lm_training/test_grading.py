@@ -227,7 +227,9 @@ def test_the_pinned_model_is_the_one_of_the_public_settings(harness, request_of,
 
 
 @pytest.mark.parametrize("track", ["fixed_model", "open_family"])
-@pytest.mark.parametrize("profile", ["smoke", "demo", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "profile", ["smoke", "demo", pytest.param("full", marks=pytest.mark.exhaustive)]
+)
 def test_the_harness_passes_its_own_checks(harness, request_of, tmp_path, profile, track):
     checks = harness.task.TrainingHarness().selfcheck(request_of(profile, track), tmp_path)
     assert len(checks) >= 5

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
     [
         ("toy", set()),
         ("lm_training", {"04_fewer_better_steps"}),
-        ("compiler", {"03_truth_and_logic", "04_complete"}),
+        pytest.param(
+            "compiler", {"03_truth_and_logic", "04_complete"}, marks=pytest.mark.exhaustive
+        ),
         ("scaffold", {"03_tree"}),
         ("reviewer", set()),
     ],
