@@ -1,6 +1,7 @@
 """Whether sending a candidate back for another attempt wins more than asking for a fresh idea, at equal tokens.
 
 A first attempt is a sample; a later one refines what was sent back. An attempt wins when its evidence brings it to the gate.
+What was planted, and a change that was only put onto a new champion, is neither.
 Each kind's wins are compared over the tokens that its proposals cost, on one task and with one model. Ideas are not assigned
 to either kind by chance, so this is what was seen, and no experiment.
 """
@@ -9,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rsi.agent.store.ledger import Ledger
-from rsi.agent.store.records import CampaignRecord, Step
-from rsi.agent.store.steps.facts import Proposed
+from rsi.agent.store.records import CampaignRecord, Step, StepOutcome
+from rsi.agent.store.steps.facts import Opened, Proposed
 from rsi.agent.store.steps.record import StepRecord
 from rsi.evals.planted.controls import exact_rate
 
@@ -78,9 +79,11 @@ def refinement_of(ledger: Ledger, campaign: CampaignRecord) -> Refinement:
         if _key(each.record) != _key(campaign):
             continue
         steps = ledger.steps_of(campaign_id=each.record.id)
-        won = _won(steps)
+        won, planted, moved = _won(steps), _planted(steps), _moved(steps)
         for step in steps:
-            if not isinstance(step.fact, Proposed):
+            if not isinstance(step.fact, Proposed) or step.fact.model != campaign.config.proposer:
+                continue
+            if step.round_id in planted or (step.round_id, step.attempt) in moved:
                 continue
             cost, kind = step.fact.cost, refined if step.attempt else fresh
             kind[0] += 1
@@ -119,5 +122,23 @@ def _won(steps: Iterable[StepRecord]) -> set[tuple[str, int]]:
     }
 
 
-def _key(record: CampaignRecord) -> tuple[str, str, str, str]:
-    return record.task_digest, record.track, record.profile, record.config.proposer
+def _planted(steps: Iterable[StepRecord]) -> set[str]:
+    """Rounds that test the pipeline."""
+    return {
+        each.round_id
+        for each in steps
+        if isinstance(each.fact, Opened) and each.fact.planted is not None
+    }
+
+
+def _moved(steps: Iterable[StepRecord]) -> set[tuple[str, int]]:
+    """Attempts that are the one before, put onto the champion that came in between: no model was asked."""
+    return {
+        (each.round_id, each.attempt + 1)
+        for each in steps
+        if each.step is Step.PROMOTE and each.outcome is StepOutcome.REVISE
+    }
+
+
+def _key(record: CampaignRecord) -> tuple[str, str, str]:
+    return record.task_digest, record.track, record.profile
