@@ -104,6 +104,11 @@ def stays(worker: WorkerRecord) -> bool:
     return not worker.is_leaving and not worker.is_draining
 
 
+def serves(worker: WorkerRecord) -> bool:
+    """Whether a worker that is there takes campaigns: it stays and is not paused."""
+    return stays(worker) and not worker.is_paused
+
+
 def live_workers(ledger: Ledger) -> tuple[WorkerRecord, ...]:
     """Workers that are there and stay; a paused one does."""
     now = ledger.now()

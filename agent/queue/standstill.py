@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rsi.agent.policy.placing import fits
-from rsi.agent.queue.liveness import is_alive, may_run, stays
+from rsi.agent.queue.liveness import is_alive, may_run, serves, stays
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
@@ -86,7 +86,7 @@ def standstills(
 
 def _unserved(ledger: Ledger, campaign: CampaignRecord, staying: Sequence[WorkerRecord]) -> str:
     """Why none of these workers may run a campaign; empty when one may."""
-    serving = [each for each in staying if not each.is_paused]
+    serving = [each for each in staying if serves(each)]
     if not serving:
         return PAUSED if staying else NO_WORKER
     wishes = campaign.config.on

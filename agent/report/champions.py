@@ -4,7 +4,7 @@
 multiplied up, so a champion that was not measured whole has none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -176,6 +176,16 @@ class ChampionBook:
 
     def curve(self, lineage: str) -> tuple[ChampionPoint, ...]:
         """The curve of one lineage; its campaigns are read only where something was promoted."""
+        return self._points(lineage, self._absolute)
+
+    def totals(self, lineage: str) -> tuple[Interval, ...]:
+        """The champion's measured totals alone, oldest first, for a list; empty while nothing was promoted."""
+        points = self._points(lineage, lambda _: None)
+        return tuple(each.total for each in points if each.total is not None)
+
+    def _points(
+        self, lineage: str, absolute: Callable[[str], tuple[float, float] | None]
+    ) -> tuple[ChampionPoint, ...]:
         moves = [each for each in self._book.promotions if each.lineage == lineage]
         if not moves:
             return ()
@@ -198,7 +208,7 @@ class ChampionBook:
             key: Promoted(
                 place=before.get(view.record.campaign_id, 0) + view.record.number,
                 view=view,
-                absolute=self._absolute(key),
+                absolute=absolute(key),
             )
             for key, view in promoted.items()
         }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from rsi.agent.policy.placing import fits
-from rsi.agent.queue.liveness import is_alive
+from rsi.agent.queue.liveness import is_alive, serves, stays
 from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
 from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import campaign_state, interval, paid, plural, usd
@@ -25,7 +25,7 @@ def step_after(step: Step, outcome: StepOutcome) -> Step | None:
 def unmet_wishes(view: View, campaign_id: str) -> str:
     """What a campaign asks of a machine when workers run and none of them is on such a one; empty otherwise."""
     summary = view.summary(campaign_id)
-    serving = [each for each in view.workers if is_alive(each, view.at)]
+    serving = [each for each in view.workers if serves(each) and is_alive(each, view.at)]
     if summary is None or not serving:
         return ""
     wishes = summary.record.config.on
@@ -42,7 +42,7 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
             line(f"{'':10}and no worker is on such a one", Role.TEXT),
         ]
     if before is not None:
-        text = f"{before}, which comes first" if before else "a worker: rsi worker starts one"
+        text = f"{before}, which comes first" if before else _missing_worker(view)
         return [(("waits for ", Role.DIM), (text, Role.TEXT))]
     lines: list[Line] = []
     if speedup is not None:
@@ -63,6 +63,14 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
             line(f"{'':10}the whole {known}", Role.DIM),
         ]
     return lines
+
+
+def _missing_worker(view: View) -> str:
+    """Which worker a campaign waits for that none before it keeps waiting."""
+    staying = [each for each in view.workers if stays(each) and is_alive(each, view.at)]
+    if staying and not any(serves(each) for each in staying):
+        return "a worker: each is paused; rsi workers resume NAME"
+    return "a worker: rsi worker starts one"
 
 
 def about_lines(

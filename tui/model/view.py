@@ -136,6 +136,8 @@ class View:
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """What the last promotion was measured to gain over the champion before it, by campaign under way: all that is
     known before its end."""
+    totals: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
+    """What the champion was measured to be over the baseline, move by move, by lineage, for the newest campaigns."""
     waits_for: Mapping[str, str] = field(default_factory=dict)
     """The campaign before it by queued campaign; "" when it waits for a worker alone."""
     machine_holder: Holder | None = None

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from rsi.agent.policy.audits import FailedAudit, claimed_speedup, failed_audit
 from rsi.agent.policy.queueing import urgencies
+from rsi.agent.report.champions import ChampionBook
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import (
     CampaignState,
@@ -39,6 +40,7 @@ class Listing:
     speedups: Mapping[str, Interval] = field(default_factory=dict)
     failed_audits: Mapping[str, FailedAudit] = field(default_factory=dict)
     gains: Mapping[str, Interval] = field(default_factory=dict)
+    totals: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     waits_for: Mapping[str, str] = field(default_factory=dict)
     running: int = 0
     queued: int = 0
@@ -46,15 +48,21 @@ class Listing:
     reserved_usd: float = 0.0
 
 
+_Known = tuple[object, ...]
+
+
 class ListReader:
     """Reads the list; remembers what has not changed."""
 
-    def __init__(self, ledger: Ledger, book: RoundBook) -> None:
+    def __init__(self, ledger: Ledger, book: RoundBook, champions: ChampionBook) -> None:
         self._ledger = ledger
         self._book = book
+        self._champions = champions
         self._speedups: dict[str, Interval] = {}
-        self._failed: dict[str, tuple[tuple[object, ...], FailedAudit | None]] = {}
+        self._failed: dict[str, tuple[_Known, FailedAudit | None]] = {}
         """By lineage: what was known of it, and what its audits came to then."""
+        self._totals: dict[str, tuple[_Known, tuple[Interval, ...]]] = {}
+        """By lineage: what was known of it, and where its champion stood then."""
         self._changed: dict[str, datetime] = {}
         """When a campaign last changed as its speedup was looked up."""
         self._gain_of: dict[str, Interval | None] = {}
@@ -65,13 +73,15 @@ class ListReader:
         campaigns = self._ledger.campaigns()
         states = Counter(each.state for each in campaigns)
         queued = states[CampaignState.QUEUED]
+        lineages = self._promoting(campaigns)
         return Listing(
             campaigns=campaigns,
             by_id={each.record.id: each for each in campaigns},
             gate=self._waiting(campaigns),
             speedups=self._read_speedups(campaigns),
-            failed_audits=self._read_failed_audits(campaigns),
+            failed_audits=self._read_failed_audits(lineages),
             gains=self._read_gains(campaigns),
+            totals=self._read_totals(lineages),
             waits_for=self._read_waits(campaigns) if queued else {},
             running=states[CampaignState.RUNNING],
             queued=queued,
@@ -104,25 +114,34 @@ class ListReader:
         self._speedups = found
         return found
 
-    def _read_failed_audits(
-        self, campaigns: Sequence[CampaignSummary]
-    ) -> Mapping[str, FailedAudit]:
-        """Lineages whose champion failed its newest audit; looked up again when something happened to one of them."""
+    def _promoting(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, _Known]:
+        """Lineages on which something was promoted, with all that what they came to depends on."""
         moves = Counter(each.lineage for each in self._book.promotions)
-        states: dict[str, tuple[object, ...]] = {}
+        found: dict[str, _Known] = {}
         for each in campaigns[:SPEEDUPS_SHOWN]:
             lineage = each.record.lineage
             if moves[lineage]:
-                before = states.get(lineage, (moves[lineage],))
-                states[lineage] = (*before, each.record.id, each.changed_at)
-        for lineage, state in states.items():
-            if self._failed.get(lineage, ((), None))[0] != state:
-                self._failed[lineage] = (state, failed_audit(self._ledger, lineage))
+                before = found.get(lineage, (moves[lineage],))
+                found[lineage] = (*before, each.record.id, each.changed_at)
+        return found
+
+    def _read_failed_audits(self, lineages: Mapping[str, _Known]) -> Mapping[str, FailedAudit]:
+        """Lineages whose champion failed its newest audit; looked up again when something happened to one of them."""
+        for lineage, known in lineages.items():
+            if self._failed.get(lineage, ((), None))[0] != known:
+                self._failed[lineage] = (known, failed_audit(self._ledger, lineage))
         return {
             lineage: found
             for lineage, (_, found) in self._failed.items()
-            if lineage in states and found is not None
+            if lineage in lineages and found is not None
         }
+
+    def _read_totals(self, lineages: Mapping[str, _Known]) -> Mapping[str, tuple[Interval, ...]]:
+        """Where the champion of each lineage stood, move by move; looked up again when something happened to one."""
+        for lineage, known in lineages.items():
+            if self._totals.get(lineage, ((), ()))[0] != known:
+                self._totals[lineage] = (known, self._champions.totals(lineage))
+        return {lineage: self._totals[lineage][1] for lineage in lineages}
 
     def _read_gains(self, campaigns: Sequence[CampaignSummary]) -> Mapping[str, Interval]:
         """The effect of the last promotion that still stands, for each campaign that has not ended."""

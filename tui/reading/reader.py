@@ -57,7 +57,7 @@ class Reader:
         self._book = RoundBook(ledger)
         self._champions = ChampionBook(ledger, self._book)
         self._tasks = KnownTasks()
-        self._list = ListReader(ledger, self._book)
+        self._list = ListReader(ledger, self._book, self._champions)
         self._listing = Listing()
         self._list_pace = Pace()
         self._listener = Listener(ledger)
@@ -123,6 +123,7 @@ class Reader:
             speedups=listing.speedups,
             failed_audits=listing.failed_audits,
             gains=listing.gains,
+            totals=listing.totals,
             waits_for=listing.waits_for,
             by_id=listing.by_id,
             running=listing.running,

@@ -70,6 +70,8 @@ SORTINGS: tuple[tuple[str, Callable[[Place], float] | None], ...] = (
     ("dearest first", lambda each: each.view.spend_usd),
 )
 """The first one is the leaderboard's own order, the only one with a line of significance."""
+SORTED_BY = {"#": 0, "effect over its champion": 0, "idea": 1, "cost": 2}
+"""Number of the order that a click on a column's head of the leaderboard asks for."""
 
 
 def threshold_spans(thresholds: Sequence[float], found: Interval | None) -> Line:
@@ -333,6 +335,11 @@ class LineageScreen(SteeringActions, FilteredScreen):
         if self.chosen is not None:
             self.cockpit.choose_round(self.chosen)
             self.cockpit.open_mode("replay")
+
+    @on(VTable.HeadClicked, "#board")
+    def _head_clicked(self, event: VTable.HeadClicked) -> None:
+        self._sorting = SORTED_BY.get(event.title, self._sorting)
+        self.redraw()
 
     def action_sort(self) -> None:
         self._sorting = (self._sorting + 1) % len(SORTINGS)

@@ -1,6 +1,6 @@
 """The queue: every campaign with its state, and what the one under the cursor is about."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 from textual import on
@@ -23,20 +23,23 @@ from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.new_campaign import NewCampaign
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.screens.outlook.agenda import AgendaPage
-from rsi.tui.widgets.championview import champion_line
+from rsi.tui.widgets.championview import champion_line, sparkline
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
+LEAST_BARS, MOST_BARS = 4, 8
+"""Of a lineage's trend in the list."""
 COLUMNS = (
-    Column(title="state", width=11),
+    Column(title="state", width=10),
     Column(title="campaign", width=10),
-    Column(title="task", min_width=12),
+    Column(title="task", min_width=11),
     Column(title="track", width=13, priority=6),
     Column(title="size", width=6, priority=5),
-    Column(title="round", width=7, align="right", priority=2),
+    Column(title="round", width=6, align="right", priority=2),
     Column(title="prom", width=4, align="right", priority=3),
-    Column(title="gain", width=8, align="right", priority=1),
+    Column(title="trend", min_width=LEAST_BARS, priority=1),
+    Column(title="gain", width=7, align="right", priority=1),
     Column(title="cost", width=7, align="right", priority=2),
     Column(title="now", width=16),
     Column(title="age", width=9, align="right", priority=4),
@@ -50,13 +53,21 @@ LEAST_ROWS = 6
 ROUND_INDENT = 5
 _OPEN = frozenset(CampaignState) - ENDED_STATES
 
-SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float, float]]], ...] = (
+SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float | str, float]]], ...] = (
     ("newest first", lambda each, _: (-each.record.created_at.timestamp(), 0.0)),
     ("open first", lambda each, _: (float(each.state not in _OPEN), -each.changed_at.timestamp())),
     ("most promoted", lambda each, _: (-float(each.promoted), -each.changed_at.timestamp())),
     ("largest gain first", lambda each, view: (-_total(each, view), -each.changed_at.timestamp())),
     ("dearest first", lambda each, _: (-each.spend_usd, 0.0)),
+    ("by task", lambda each, _: (each.record.task, -each.changed_at.timestamp())),
+    ("most rounds", lambda each, _: (-float(each.rounds), -each.changed_at.timestamp())),
 )
+SORTED_BY: Mapping[str, str] = {
+    "state": "open first", "now": "open first", "prom": "most promoted", "gain": "largest gain first",
+    "trend": "largest gain first", "cost": "dearest first", "task": "by task", "round": "most rounds",
+    "campaign": "newest first", "age": "newest first",
+}  # fmt: skip
+"""What a click on a column's head sorts by."""
 
 
 def _total(each: CampaignSummary, view: View) -> float:
@@ -81,7 +92,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
     purpose = (
         "Every campaign, and below it the rounds of the one under the cursor, newest first, in a sentence each; on wide "
         "terminals it is described at the right. A gain is over the "
-        "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it."
+        "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it; the trend is the "
+        "champion of its lineage, from the baseline on. A click on a column's head sorts by it."
     )
 
     def __init__(self) -> None:
@@ -157,7 +169,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
 
     def show(self, view: View) -> None:
         arranged = (
-            view.campaigns, view.gate, view.speedups, view.gains, view.waits_for, self._sorting, self.pattern,
+            view.campaigns, view.gate, view.speedups, view.gains, view.totals, view.waits_for,
+            self._sorting, self.pattern,
         )  # fmt: skip
         before = self._arranged
         if before is None or any(a is not b for a, b in zip(arranged, before, strict=True)):
@@ -235,11 +248,19 @@ class QueueScreen(SteeringActions, FilteredScreen):
             (record.profile, Role.DIM),
             (f"{each.rounds}/{rounds or DASH}", Role.TEXT),
             (str(each.promoted or DASH), Role.GOOD if each.promoted else Role.DIM),
+            self._trend(each),
             self._speedup(each),
             (paid_briefly(each.spend_usd, each.reserved_usd), Role.TEXT),
             self._now(each),
             (self.cockpit.age(record.created_at), Role.DIM),
         )
+
+    def _trend(self, each: CampaignSummary) -> Span:
+        totals = self.cockpit.view.totals.get(each.record.lineage, ())
+        if len(totals) < 2:
+            return DASH, Role.DIM
+        room = self.table.cells_of("trend")
+        return sparkline(totals, max(LEAST_BARS, min(MOST_BARS, room))), Role.GOOD
 
     def _speedup(self, each: CampaignSummary) -> Span:
         view, campaign_id = self.cockpit.view, each.record.id
@@ -351,6 +372,15 @@ class QueueScreen(SteeringActions, FilteredScreen):
     def action_sort(self) -> None:
         self._sorting = (self._sorting + 1) % len(SORTINGS)
         self.redraw()
+
+    @on(VTable.HeadClicked, "#campaigns")
+    def _head_clicked(self, event: VTable.HeadClicked) -> None:
+        names = [name for name, _ in SORTINGS]
+        if (wanted := SORTED_BY.get(event.title)) is not None:
+            # A second click takes it back.
+            at = names.index(wanted)
+            self._sorting = 0 if at == self._sorting else at
+            self.redraw()
 
     def action_agenda(self) -> None:
         self.app.push_screen(AgendaPage(self.cockpit))

@@ -136,9 +136,11 @@ def champion_line(points: Sequence[ChampionPoint]) -> Line:
     return (*spans, (f"after {number}", Role.DIM))
 
 
-def sparkline(totals: Sequence[Interval]) -> str:
-    """A bar for each estimate, the lowest at the bottom."""
-    values = [each.estimate for each in totals[-24:]]
+def sparkline(totals: Sequence[Interval], most: int = 24) -> str:
+    """A bar for each estimate, the lowest at the bottom; of more than `most` some, the first and the last among them."""
+    values = [each.estimate for each in totals]
+    if len(values) > most:
+        values = [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
     low, high = min(values), max(values)
     if high <= low:
         return BARS[0] * len(values)

@@ -6,6 +6,9 @@ The cursor stays on its row's id when the rows change around it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from textual import events
+from textual.message import Message
+
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, Span, fit
 from rsi.tui.widgets.lines import LinesView
 
@@ -28,6 +31,18 @@ class Column:
 
 class VTable(LinesView):
     """Rows by id; `row_at` gives the spans of one row when it is drawn."""
+
+    class HeadClicked(Message):
+        """A column's head was clicked."""
+
+        def __init__(self, view: "VTable", title: str) -> None:
+            self.view = view
+            self.title = title
+            super().__init__()
+
+        @property
+        def control(self) -> "VTable":
+            return self.view
 
     has_cursor = True
 
@@ -124,8 +139,24 @@ class VTable(LinesView):
                 spans.append((fit(column.title, width, align=column.align) + " ", Role.DIM))
         return (*heading, tuple(spans))
 
+    def on_click(self, event: events.Click) -> None:
+        # Lines are the base's; this is about the head alone.
+        if event.y != self.sticky_count - 1 or not self.ids:
+            return
+        left = 1
+        for column, width in zip(self.columns, self._column_widths(), strict=True):
+            if width and left <= event.x < left + width:
+                self.post_message(self.HeadClicked(self, column.title))
+            left += width + 1 if width else 0
+
+    def cells_of(self, title: str) -> int:
+        """Cells that a column has now; 0 for one that is left out."""
+        widths = zip(self.columns, self._column_widths(), strict=True)
+        return next((width for column, width in widths if column.title == title), 0)
+
     def _column_widths(self) -> tuple[int, ...]:
-        width = self.size.width - 2
+        # The sign before each row takes one cell, the space behind the last column may fall off.
+        width = self.size.width
         if width == self._layout_width:
             return self._widths
         shown = list(self.columns)

@@ -1,12 +1,13 @@
 """What a lineage has won is drawn on Lineage and said on Queue, and is absent while nothing was promoted."""
 
 import pytest
+from tests.facts import interval
 from tests.tui.conftest import screen_text, until
 from tests.tui.screens.test_screens import cockpit, ready
 
 from rsi.agent.report.champions import Move
 from rsi.tui.draw.phrases import ratio
-from rsi.tui.widgets.championview import ChampionView
+from rsi.tui.widgets.championview import ChampionView, sparkline
 
 pytestmark = pytest.mark.slow
 
@@ -37,3 +38,21 @@ async def test_queue_says_it_in_one_line(sample):
         await until(pilot, lambda: "champion  " in screen_text(app))
         text = screen_text(app)
         assert "promotion" in next(each for each in text.split("\n") if "champion  " in each)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+async def test_each_campaign_of_the_list_has_the_trend_of_its_lineage(sample, size):
+    app = cockpit(sample)
+    async with app.run_test(size=size) as pilot:
+        screen = await ready(pilot, "queue")
+        await until(pilot, lambda: app.view.totals and screen.table.ids)
+        row = "".join(text for text, _ in screen.table.line_at(0))
+        assert "▁█" in row, "the baseline, and what the one promotion left it at"
+        assert row.rstrip() in screen_text(app)
+
+
+def test_a_trend_of_many_totals_keeps_the_first_and_the_last():
+    totals = [interval(1.0 + 0.1 * number) for number in range(30)]
+    assert sparkline(totals, 4) == "▁▃▆█"
+    assert len(sparkline(totals)) == 24
+    assert sparkline(totals[:2], 4) == "▁█"

@@ -116,3 +116,33 @@ async def test_a_question_is_answered_with_the_mouse_but_not_by_a_click_that_was
         await pilot.click(app.screen.query_one("#hint"), offset=(1, 0))
         await until(pilot, lambda: any(each.kind == "message" for each in sample.ledger.requests()))
         assert "hello" not in screen_text(app)
+
+
+async def click_head(pilot, table, title: str) -> None:
+    """Click on the head of a column."""
+    head = "".join(text for text, _ in table.sticky_lines()[-1])
+    await pilot.click(table, offset=(head.index(title), table.sticky_count - 1))
+    await pilot.pause()
+
+
+async def test_a_click_on_a_columns_head_sorts_by_it_and_a_second_one_takes_it_back(sample):
+    app = CockpitApp(sample.ledger, home=sample.home)
+    async with app.run_test(size=(160, 36)) as pilot:
+        screen = await opened(pilot, "queue")
+        await until(pilot, lambda: screen.table.ids)
+        for title, name in (
+            ("cost", "dearest first"),
+            ("task", "by task"),
+            ("gain", "largest gain"),
+        ):
+            await click_head(pilot, screen.table, title)
+            await until(pilot, lambda name=name: name in screen_text(app))
+        await click_head(pilot, screen.table, "gain")
+        await until(pilot, lambda: "newest first" in screen_text(app))
+        await pilot.press("5")
+        board = await opened(pilot, "lineage")
+        await until(pilot, lambda: board.board_table.ids)
+        await click_head(pilot, board.board_table, "idea")
+        await until(pilot, lambda: "newest first" in screen_text(app))
+        await click_head(pilot, board.board_table, "effect")
+        await until(pilot, lambda: "surest first" in screen_text(app))

@@ -34,9 +34,11 @@ from rsi.evals.types import Arm, Measurement, Purpose, Verdict
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw.phrases import paid_briefly
 from rsi.tui.draw.styled import DASH, TIMES
+from rsi.tui.lines.queue import known_lines, unmet_wishes
 from rsi.tui.lines.run import machine_line
 from rsi.tui.log_follower import LogFollower
 from rsi.tui.model.commands import SCREENS
+from rsi.tui.model.view import View
 from rsi.tui.reading.queueing import goes_before
 from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.lineage import SORTINGS as BOARD_SORTINGS
@@ -198,6 +200,25 @@ async def test_a_campaign_that_no_machine_fits_says_so(sample):
         await until(pilot, lambda: "a machine with gpu=h100" in screen_text(app))
         assert "and no worker is on such a one" in screen_text(app)
         assert "gpu=h100" in screen_text(app).split("lineage")[-1], "what it asks for"
+
+
+@pytest.mark.parametrize("said", ["paused", "draining", "leaving"])
+def test_only_a_worker_that_takes_campaigns_can_be_the_machine_that_is_missing(sample, said):
+    like(sample, "c1120-000a", config={"on": ("label=lab",)})
+    sample.worker()
+    (worker,) = sample.ledger.workers()
+    summary = sample.ledger.campaign_summary("c1120-000a")
+    view = View(
+        at=worker.heartbeat_at, source="", campaigns=(summary,), by_id={"c1120-000a": summary},
+        workers=(worker,), waits_for={"c1120-000a": ""},
+    )  # fmt: skip
+    assert unmet_wishes(view, "c1120-000a") == "label=lab"
+    gone = dataclasses.replace(view, workers=(dataclasses.replace(worker, **{f"is_{said}": True}),))
+    assert unmet_wishes(gone, "c1120-000a") == "", (
+        "as standstill has it: no worker, or a paused one"
+    )
+    (known,) = known_lines(gone, "c1120-000a")
+    assert ("paused" in known[1][0]) is (said == "paused")
 
 
 @pytest.mark.parametrize("said", ["paused", "draining"])
