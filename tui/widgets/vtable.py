@@ -155,8 +155,8 @@ class VTable(LinesView):
         return next((width for column, width in widths if column.title == title), 0)
 
     def _column_widths(self) -> tuple[int, ...]:
-        # The sign before each row takes one cell, the space behind the last column may fall off.
-        width = self.size.width
+        # The sign takes a cell and a scroll bar may take one; the space behind the last column may fall off.
+        width = self.size.width - 1
         if width == self._layout_width:
             return self._widths
         shown = list(self.columns)

@@ -15,7 +15,7 @@ from rsi.tui.actions import queue_proposal
 from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.phrases import plural, usd
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
-from rsi.tui.screens.outlook.pages import GRACE_S, Page
+from rsi.tui.screens.outlook.pages import Page
 from rsi.tui.waiting import when_done
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Paper
@@ -125,8 +125,7 @@ class AgendaPage(Page[tuple[Proposal, ...]]):
     def _queued(self, record: CampaignRecord) -> None:
         self.cockpit.say(f"{record.id} on {record.task} is queued; x on Queue ends it")
         self.cockpit.choose(record.id)
-        # The second half of a double press must not open on the queue what the first one put there.
-        self.set_timer(GRACE_S, self.dismiss)
+        self.dismiss()
 
     def _refused(self, error: Exception) -> None:
         self._is_queueing = False
