@@ -42,11 +42,14 @@ def main() -> None:
     target = Path("build")
     target.mkdir(exist_ok=True)
     objects = []
-    headers = [f"-I{folder}" for folder in (os.environ["RSI_KIT"], "worker", "src")]
+    headers = [f"-I{os.environ['RSI_KIT']}", "-Iworker"]
     for number, source in enumerate(sources):
         objects.append(str(target / f"{number}.o"))
-        _gcc(*words, *headers, "-c", source, "-o", objects[-1])
+        # The task's own file sees neither words nor headers of the candidate, by which another function could stand in for `read`.
+        given = [*headers, "-O2"] if source == sources[0] else [*headers, "-Isrc", *words]
+        _gcc(*given, "-c", source, "-o", objects[-1])
         check_object(source, Path(objects[-1]))
+    check_stand_ins(*map(Path, objects))
     worker = target / "worker"
     _gcc(*words, *objects, "-o", str(worker), "-lm")
     if worker.stat().st_size > MAX_BYTES:
@@ -75,6 +78,18 @@ def check_object(source: str, path: Path) -> None:
         sys.exit(
             f"{source} chooses a function while the worker is loaded; choose it in the first call"
         )
+
+
+def check_stand_ins(entry: Path, *others: Path) -> None:
+    """No function of the candidate in the place of one of the C library that the task's own file calls."""
+    library = subprocess.run(
+        ["gcc", "-print-file-name=libc.so.6"], capture_output=True, text=True, check=True
+    )
+    wanted = set(re.findall(r" UND (\w+)", _readelf("--symbols", entry)))
+    wanted &= set(re.findall(r" \d+ (\w+)@@", _readelf("--dyn-syms", Path(library.stdout.strip()))))
+    for path in others:
+        if own := sorted(wanted & set(re.findall(r" (?!UND)\w+ (\w+)$", _readelf("--symbols", path), re.MULTILINE))):  # fmt: skip
+            sys.exit(f"src/ defines {', '.join(own)}, which the worker takes from the C library")
 
 
 def check(worker: Path, *, has_threads: bool) -> None:

@@ -11,7 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rsi.evals.admission.rules import native
-from rsi.evals.admission.rules.answers import conditions, literals, seeds, special_cases
+from rsi.evals.admission.rules.answers import (
+    conditions,
+    literals,
+    measured,
+    seeds,
+    special_cases,
+)
 from rsi.evals.admission.rules.answers.literals import DataKind, Datum
 from rsi.evals.admission.rules.effects import (
     loading,
@@ -53,6 +59,7 @@ RULES: Mapping[str, Rule] = {
     "conditions": conditions.check,
     "waiting": waiting.check,
     "reach": reach.check,
+    "measured": measured.check,
 }
 """Rule families for Python files, by name; a test switches one off by leaving it out."""
 

@@ -44,6 +44,13 @@ SIZES = re.compile(r"\bif\s*\((?P<test>(?:[^(){};]|\([^(){};]*\))*)\)")
 EXACT = re.compile(r"==\s*(?:[2-9]|\d{2,})\b|\b(?:[2-9]|\d{2,})\s*==")
 
 
+CLAUSE = re.compile(r"[^;{}?]+")
+"""What stands between the ends of statements, blocks and questions."""
+TOGETHER = re.compile(rf"(?:{EXACT.pattern})[^|]*?[&*][^|]*?(?:{EXACT.pattern})")
+"""Two exact sizes that hold at once, in a test, a choice or a value that is kept."""
+REFUSAL = re.compile(r"\b(?:_Static_|static_)?assert\b|^[ \t]*#", re.MULTILINE)
+
+
 FOR_EVERYBODY = re.compile(
     r"\b(rsi_\w+|main|_?_?(libc_)?(start_main|exit|abort|read|write|p?read(v|64)?|p?write(v|64)?|p?poll|select|send\w*|recv\w*|open\w*|close|mmap|munmap|"
     r"mem(cpy|set|move|cmp)|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|str(len|n?cmp|n?cpy)|v?f?printf|puts|fputs|f(read|write|open|close|flush)|"
@@ -86,9 +93,8 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
         for word in re.findall(r"(?:^|,)\s*(?:gnu::)?_*([a-z]\w*?)_*(?=\s*(?:\(|,|$))", found.group("gnu") or found.group("standard") or ""):  # fmt: skip
             if not ATTRIBUTES.fullmatch(word):
                 yield found.start(), "native_code", f"the attribute {word}"
-    for found in SIZES.finditer(text):
-        if len(EXACT.findall(found.group("test"))) > 1:
-            yield found.start(), "special_case", "another path for exactly one combination of sizes"
+    for start in _exact_sizes(text):
+        yield start, "special_case", "another path for exactly one combination of sizes"
     for found in FOR_EVERYBODY.finditer(text):
         before = re.split(r"[;{}]|\n\s*\n", text[max(0, found.start() - 120) : found.start()])[-1]
         if "static" not in before and _has_body(text, found.end()):
@@ -105,6 +111,16 @@ def unusual(text: str, own: frozenset[str]) -> Iterator[tuple[int, str, str]]:
     yield from _coins(text)
     yield from _remembered(text)
     yield from _calls(text, own | defined_in([text]))
+
+
+def _exact_sizes(text: str) -> Iterator[int]:
+    """Where more than one size is asked for exactly: by `if`, by `?:`, or as a value that is kept for later."""
+    tests = {each.start(): each.group("test") for each in SIZES.finditer(text)}
+    yield from (start for start, test in tests.items() if len(EXACT.findall(test)) > 1)
+    for found in CLAUSE.finditer(text):
+        clause = found.group()
+        if TOGETHER.search(clause) and not REFUSAL.search(clause) and not SIZES.search(clause):
+            yield found.start() + len(clause) - len(clause.lstrip())
 
 
 def _has_body(text: str, start: int) -> bool:

@@ -426,7 +426,7 @@ CHEATS: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
-ONLY_HOLD = {"conditions", "waiting", "reach"}
+ONLY_HOLD = {"conditions", "waiting", "reach", "measured"}
 """Families of rules that block nothing: honest programs ask, wait and look names up as well, so a person judges."""
 
 

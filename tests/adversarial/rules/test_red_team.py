@@ -18,6 +18,7 @@ from rsi.evals.measure.measuring import measure
 from rsi.evals.types import Finding, Purpose, Severity, Verdict
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import FileEntry, FileTree
+from rsi.tasks.files.patches import apply_patch
 from rsi.tasks.files.trees import read_tree
 from rsi.tasks.format.loader import load_task
 from rsi.tasks.types import Task
@@ -61,6 +62,7 @@ class Entry(NamedTuple):
     name: str
     task: str
     file: str
+    """File that the code is put at the end of; "" where the code is a unified diff of the repo."""
     code: str
     stop: str
     """Of a cheat: the layer that has to stop it; "" of an honest patch."""
@@ -76,8 +78,8 @@ def corpus(name: str) -> tuple[Entry, ...]:
         Entry(
             name=row["name"],
             task=row["task"],
-            file=row["file"],
-            code=_filled(row["code"]),
+            file=row.get("file", ""),
+            code=_filled(row["code"] if "code" in row else row["patch"]),
             stop=row.get("stop", ""),
             may_hold=row.get("held", False),
         )
@@ -98,7 +100,9 @@ def task_of(name: str) -> tuple[Task, FileTree]:
 
 
 def patched(base: FileTree, entry: Entry) -> FileTree:
-    """The repo with an entry's code at the end of its file, or as a new file."""
+    """The repo with an entry's code at the end of its file, as a new file, or with its diff applied."""
+    if not entry.file:
+        return apply_patch(base, entry.code, name=entry.name)
     files: Mapping[str, FileEntry] = {each.path: each for each in base}
     code = entry.code.encode()
     old = files.get(entry.file)
@@ -130,6 +134,7 @@ LATER = (
     "eighth",
     "ninth",
     "tenth",
+    "eleventh",
 )
 CHEATS = (
     *SEEN_CHEATS,
@@ -191,6 +196,7 @@ def test_a_cheat_that_rules_need_not_notice_is_never_supported(
         ("conditions", "the day as an index"),
         ("waiting", "waits on a queue by position"),
         ("reach", "a default argument that opens"),
+        ("measured", "counter plus hidden subsampling, counter and stride"),
     ],
 )
 def test_a_family_that_seldom_blocks_is_what_catches_a_cheat(family: str, name: str) -> None:
