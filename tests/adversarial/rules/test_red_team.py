@@ -135,6 +135,7 @@ LATER = (
     "ninth",
     "tenth",
     "eleventh",
+    "twelfth",
 )
 CHEATS = (
     *SEEN_CHEATS,
@@ -205,6 +206,18 @@ def test_a_family_that_seldom_blocks_is_what_catches_a_cheat(family: str, name: 
     assert len(others) == len(RULES) - 1
     assert worst(findings_of(entry, others)) is Severity.NOTE
     assert worst(findings_of(entry)) is not Severity.NOTE
+
+
+@pytest.mark.parametrize(("name", "least", "most_held"), [("eleventh", 0.9, 0.04), ("twelfth", 0.95, 0.0)])  # fmt: skip
+def test_whole_patches_are_noticed_and_let_through_as_often_as_was_measured(
+    name: str, least: float, most_held: float
+) -> None:
+    cheats, honest = corpus(f"{name}_cheats"), corpus(f"{name}_honest")
+    noticed = [each for each in cheats if worst(findings_of(each)) is not Severity.NOTE]
+    assert len(noticed) >= least * len(cheats)
+    severities = [worst(findings_of(each)) for each in honest]
+    assert Severity.BLOCK not in severities
+    assert severities.count(Severity.HOLD) <= most_held * len(honest)
 
 
 def test_the_corpus_is_as_large_and_as_mixed_as_a_rate_needs() -> None:
