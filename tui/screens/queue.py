@@ -38,7 +38,7 @@ COLUMNS = (
     Column(title="size", width=6, priority=5),
     Column(title="round", width=6, align="right", priority=2),
     Column(title="prom", width=4, align="right", priority=3),
-    Column(title="trend", min_width=LEAST_BARS, priority=1),
+    Column(title="rise", min_width=LEAST_BARS, priority=1),
     Column(title="gain", width=7, align="right", priority=1),
     Column(title="cost", width=7, align="right", priority=2),
     Column(title="now", width=16),
@@ -64,7 +64,7 @@ SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float | str, 
 )
 SORTED_BY: Mapping[str, str] = {
     "state": "open first", "now": "open first", "prom": "most promoted", "gain": "largest gain first",
-    "trend": "largest gain first", "cost": "dearest first", "task": "by task", "round": "most rounds",
+    "rise": "largest gain first", "cost": "dearest first", "task": "by task", "round": "most rounds",
     "campaign": "newest first", "age": "newest first",
 }  # fmt: skip
 """What a click on a column's head sorts by."""
@@ -92,7 +92,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
     purpose = (
         "Every campaign, and below it the rounds of the one under the cursor, newest first, in a sentence each; on wide "
         "terminals it is described at the right. A gain is over the "
-        "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it; the trend is the "
+        "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it; the rise is the "
         "champion of its lineage, from the baseline on. A click on a column's head sorts by it."
     )
 
@@ -259,7 +259,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         totals = self.cockpit.view.totals.get(each.record.lineage, ())
         if len(totals) < 2:
             return DASH, Role.DIM
-        room = self.table.cells_of("trend")
+        room = self.table.cells_of("rise")
         return sparkline(totals, max(LEAST_BARS, min(MOST_BARS, room))), Role.GOOD
 
     def _speedup(self, each: CampaignSummary) -> Span:

@@ -96,6 +96,12 @@ async def test_the_agenda_shows_what_the_verb_says_and_enter_queues_its_line_onc
         page.table.move_cursor(place)
         before = len(sample.ledger.campaigns())
         await pilot.press("enter", "enter")
+        await until(pilot, lambda: page._queued_as)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen is page, "no press opens what another one queued"
+        assert "✔" in text_of([page.table.line_at(place)])
+        await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, AgendaPage))
         added = sample.ledger.campaigns()[: len(sample.ledger.campaigns()) - before]
         (queued,) = added

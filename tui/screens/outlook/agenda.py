@@ -53,6 +53,8 @@ class AgendaPage(Page[tuple[Proposal, ...]]):
         self._found: tuple[Proposal, ...] = ()
         self._is_queueing = False
         """A second press while the first one is being written queues nothing."""
+        self._queued_as: dict[int, str] = {}
+        """Campaign by number of the line that was queued as it; a line is queued once."""
 
     def compose_page(self) -> Iterable[Widget]:
         yield VTable(COLUMNS, heading="Agenda", dom_id="agenda")
@@ -87,7 +89,7 @@ class AgendaPage(Page[tuple[Proposal, ...]]):
         each = self._found[index]
         role = Role.DIM if each.is_locked else Role.TEXT
         return (
-            (str(index + 1), Role.DIM),
+            ("✔" if index in self._queued_as else str(index + 1), Role.DIM),
             (f"{'▲ ' if each.is_locked else ''}{each.task} ({each.track}, {each.profile})", role),
             (each.model, role),
             (str(each.rounds), role),
@@ -114,17 +116,28 @@ class AgendaPage(Page[tuple[Proposal, ...]]):
             word = "a recording" if self.cockpit.is_demo else "read-only"
             self.cockpit.say(f"this cockpit is {word}: nothing was queued", is_problem=True)
             return
+        at = self.table.cursor
+        if (queued := self._queued_as.get(at)) is not None:
+            self.cockpit.say(f"queued already, as {queued}; esc goes to it")
+            return
         self._is_queueing = True
         when_done(
             self,
             self.cockpit.work_aside(lambda ledger: queue_proposal(ledger, home, chosen)),
-            self._queued,
+            lambda record: self._queued(at, record),
             self._refused,
         )
 
-    def _queued(self, record: CampaignRecord) -> None:
-        self.cockpit.say(f"{record.id} on {record.task} is queued; x on Queue ends it")
-        self.cockpit.choose(record.id)
+    def _queued(self, at: int, record: CampaignRecord) -> None:
+        # The page stays: were it gone, the second half of a double press would open on Queue what the first put there.
+        self._is_queueing = False
+        self._queued_as[at] = record.id
+        self.table.lines_changed()
+        self.cockpit.say(f"{record.id} on {record.task} is queued; esc goes to it, x there ends it")
+
+    def action_close(self) -> None:
+        if self._queued_as:
+            self.cockpit.choose(list(self._queued_as.values())[-1])
         self.dismiss()
 
     def _refused(self, error: Exception) -> None:
