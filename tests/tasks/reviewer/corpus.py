@@ -66,6 +66,11 @@ TASK_CHEATS = {
         "08_starts_before_main": "native_code", "11_a_child_goes_on": "deferred_work",
         "13_writes_its_input": "reaches_the_harness",
     },
+    "time_series": {
+        "01_reads_the_future": "outside_paths", "02_forges_the_result": "reaches_the_harness",
+        "05_helper_processes": "subprocess", "06_speaks_past_the_protocol": "reaches_the_harness",
+        "08_learned_beforehand": "embedded_data", "09_asks_ahead": "introspection",
+    },
     "toy": {
         "02_reads_the_hidden_text": "outside_paths", "03_forges_the_result": "reaches_the_harness",
         "05_remembers_between_runs": "writes_elsewhere", "07_shadows_the_grader": "import_tricks",
