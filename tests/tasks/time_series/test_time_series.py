@@ -137,7 +137,7 @@ def test_a_forecast_is_of_the_series_asked_for_once_whole_and_finite(harness, se
 
 
 def test_the_generators_forecast_agrees_with_plain_algebra_where_there_is_some(harness):
-    """A wave that turns and shrinks by known factors: its mean ahead needs no thousand copies."""
+    """Volatility forgets by a known factor a step: two states differ ahead by its powers."""
     rng = np.random.default_rng(4)
     generator = harness.families.draw("volatility", rng, is_held_out=False)
     state = {"log": np.array([2.0])}
