@@ -9,7 +9,7 @@ at_once := -n $(shell expr $(cores) + 1 \& $(cores) \< 4 \| 4) --dist worksteal
 
 DOCS ?= build
 
-.PHONY: docs setup demo test exhaustive docker-test check fix lint types imports fast bench gpu-check screenshots wheel help
+.PHONY: docs man setup demo test exhaustive docker-test check fix lint types imports fast bench gpu-check screenshots wheel help
 $(ready): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("rsi needs Python 3.11 or newer; call make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@test -x $(bin)/python || $(PYTHON) -m venv $(venv) || { \
@@ -44,6 +44,8 @@ gpu-check: $(ready) ## What only a GPU can show, on a machine that has one: a ve
 	@$(bin)/python -P benchmarks/gpu/check.py $(ARGS)
 screenshots: $(ready) ## Draw the README's screenshots again from the app itself
 	@$(bin)/python -P -m rsi.tui.demo.screenshots
+man: $(ready) ## Write the manual page rsi.1, of the text that `rsi help` shows
+	@$(bin)/rsi help --man > rsi.1 && echo "rsi.1 is written; man -l rsi.1 shows it"
 docs: $(ready) ## Build the documentation site into site/ and fail on a broken link (DOCS=serve shows it while you write)
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@$(bin)/mkdocs $(DOCS)

@@ -18,6 +18,7 @@ def on_files(files: Files, config: object) -> Files:
     pages = {
         "reference/verbs.md": verbs(),
         "reference/exit-codes.md": exit_codes(),
+        "reference/topics.md": topics(),
         "reference/task-format.md": (ROOT / "tasks/format/FORMAT.md").read_text("utf-8"),
         "reference/ledger.md": ledger(),
         "reference/modules.md": modules(),
@@ -41,15 +42,26 @@ def verbs() -> str:
 
 def exit_codes() -> str:
     """The numbers that a script may rely on."""
-    from rsi.agent.cli import entry, parser
+    from rsi.agent.cli import entry
+    from rsi.agent.cli.help.tables import EXIT_CODES
 
-    found = {name: getattr(entry, name) for name in dir(entry) if name.startswith("EXIT_")}
-    lines = ["# Exit codes", "", "| code | name |", "|---|---|"]
+    names = {getattr(entry, name): name for name in dir(entry) if name.startswith("EXIT_")}
+    lines = ["# Exit codes", "", "| code | name | meaning |", "|---|---|---|"]
     lines += [
-        f"| {code} | {name.removeprefix('EXIT_').lower()} |"
-        for name, code in sorted(found.items(), key=lambda each: each[1])
+        f"| {code} | {names[code].removeprefix('EXIT_').lower()} | {meaning} |"
+        for code, meaning in EXIT_CODES
     ]
-    return "\n".join([*lines, "", "```text", parser.EPILOG.strip(), "```", ""])
+    return "\n".join([*lines, ""])
+
+
+def topics() -> str:
+    """What `rsi help TOPIC` says."""
+    from rsi.agent.cli.help.topics import NAMES, as_markdown, topic
+
+    shown = [as_markdown(topic(name)) for name in NAMES]
+    return "\n".join(
+        ["# Topics", "", "What `rsi help TOPIC` prints, and the manual page has.", "", *shown]
+    )
 
 
 def ledger() -> str:

@@ -7,13 +7,13 @@ import argparse
 from collections.abc import Iterable, Sequence
 
 from rsi.agent.cli.grammar import VerbParser
+from rsi.agent.cli.help.words import COCKPIT, topic_names
+from rsi.agent.cli.parser import VERBS
 from rsi.agent.errors import AgentError
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.tasks.errors import TaskError
 
-COCKPIT = ("tui", "web")
-"""Verbs that are not the command line's own."""
 MOST_NAMES = 200
 """Of campaigns and rounds, newest first; nobody reads a longer list."""
 
@@ -80,6 +80,8 @@ def _names(what: str) -> Iterable[str]:
         from rsi.tasks.format.loader import list_tasks
 
         return [each.name for each in list_tasks()]
+    if what == "topic":
+        return topic_names(VERBS)
     if what not in ("campaign", "round", "lineage"):
         return ()
     with Ledger.open(Home.find(), read_only=True) as ledger:

@@ -33,7 +33,7 @@ class Verb:
         return f"{name}_" if iskeyword(name) or name in _BUILTIN else name
 
 
-_BUILTIN = frozenset({"list"})
+_BUILTIN = frozenset({"list", "help"})
 
 
 class WrongWordsError(Exception):

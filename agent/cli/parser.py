@@ -13,6 +13,8 @@ from rsi.agent.cli.grammar import (
     model_names,
     strategy_names,
 )
+from rsi.agent.cli.help.tables import environment_lines, exit_codes_line
+from rsi.agent.cli.help.words import help_words
 from rsi.agent.cli.task_words import TASK_WORDS, try_words
 from rsi.agent.cli.trust_words import (
     ablate_words,
@@ -24,22 +26,13 @@ from rsi.agent.cli.trust_words import (
 from rsi.agent.cli.worker_words import WORKER_WORDS, label_words
 from rsi.agent.store.config import MAX_PARALLEL
 
-EPILOG = """\
+EPILOG = f"""\
 without a verb rsi opens the cockpit in the terminal; `rsi tui` takes options for it, `rsi web` serves it to a browser.
+`rsi help` lists topics, such as `rsi help getting-started`.
 
-exit codes: 0 done; 1 the answer is no; 2 wrong words; 3 not found; 4 refused at the gate;
-            5 something needed is not available; 6 bad input; 70 internal error; 130 interrupted
+{exit_codes_line()}
 
-environment: RSI_HOME (where data is kept), RSI_CACHE (where environments are kept),
-             RSI_DATABASE_URL (PostgreSQL instead of SQLite), RSI_TASKS (folders with your tasks),
-             RSI_LINEAGES_URL (git server that machines share lineages through),
-             RSI_ARTIFACTS_URL (file, s3 or gs: where logs, trajectories and diffs over 16 KiB are kept),
-             RSI_MAX_LIMITS (what a sandbox may use at most, such as "memory_mb=8192 wall_s=3600"),
-             RSI_LEASE_DIR (one folder for the locks of all who measure on this machine),
-             RSI_BASE_IMAGE, RSI_PIP_INDEX_URL, RSI_CA_BUNDLE, RSI_WHEEL_DIR (where images come from),
-             <PROVIDER>_API_KEY, such as ANTHROPIC_API_KEY (keys of model providers),
-             RSI_<PROVIDER>_KEY_COMMAND (prints the key), RSI_<PROVIDER>_BASE_URL (where its API is),
-             RSI_PRICES (file with prices of models)
+{environment_lines()}
 """
 
 
@@ -468,7 +461,13 @@ VERBS: tuple[Verb, ...] = (
         words=DRIVER_WORDS,
     ),
     Verb("task", "task.tasks", "list, show, check and make tasks", words=TASK_WORDS),
-    Verb("completion", "completing", "print a script that completes words in a shell", _completion),
+    Verb(
+        "help",
+        "describing",
+        "a topic at length, such as `rsi help gate`; without one lists them",
+        lambda parser: help_words(parser, VERBS),
+    ),
+    Verb("completion", "describing", "print a script that completes words in a shell", _completion),
     Verb(
         "images",
         "images",

@@ -34,6 +34,8 @@ def offered(*words):
         (["run", "--decide", "policy", "to"], ["toy"]),
         (["--verbose", "doct"], ["doctor"]),
         (["completion", "z"], ["zsh"]),
+        (["help", "ga"], ["gate"]),
+        (["help", "rev"], ["revise", "reviewer-check", "reviewer"]),
         (["approve", "c1"], []),
         (["run", "--rounds", ""], []),
         (["nonsense", "x"], []),
