@@ -11,7 +11,7 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("tasks/format/*.md"))
     if ".venv" not in path.parts
 )  # fmt: skip
-MADE = {"verbs.md", "exit-codes.md", "task-format.md", "ledger.md", "modules.md"}
+MADE = {"verbs.md", "exit-codes.md", "topics.md", "task-format.md", "ledger.md", "modules.md"}
 """Pages of the reference that the site makes from the code, see docs/made.py."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
