@@ -29,6 +29,8 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import utc_now
 from rsi.agent.store.rounds import RoundView
+from rsi.tui.draw.captions import KEY as CAPTIONS_KEY
+from rsi.tui.draw.captions import Captions
 from rsi.tui.draw.phrases import duration, plural
 from rsi.tui.draw.safe import is_inert, safe_line, safe_text, without_active
 from rsi.tui.draw.theme import MONO_NAME, THEME_NAMES, textual_themes
@@ -108,6 +110,7 @@ class CockpitApp(App[None]):
         first_mode: str = "queue",
         campaign_id: str | None = None,
         is_demo: bool = False,
+        captions: Captions | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Prepare the cockpit.
@@ -120,6 +123,7 @@ class CockpitApp(App[None]):
             first_mode: The screen to open with.
             campaign_id: The campaign to show first; None takes the newest.
             is_demo: What is shown was recorded; said on every screen.
+            captions: What a newcomer is told on every screen meanwhile; None for nothing.
             now: The clock that ages are told by.
         """
         super().__init__()
@@ -128,6 +132,7 @@ class CockpitApp(App[None]):
         self.code = Code(home)
         self.campaign_id: str | None = campaign_id
         self._is_demo = is_demo
+        self.captions = captions
         self._now = now
         self.round_id: str | None = None
         self.view = View(at=utc_now(), source=ledger.label)
@@ -158,6 +163,8 @@ class CockpitApp(App[None]):
     # --- life ---
 
     def on_mount(self) -> None:
+        if self.captions is not None:
+            self.bind(CAPTIONS_KEY, "captions", description="Captions", show=False)
         self.switch_mode(self._first_mode)
         self._feed.start()
         self.set_interval(CLOCK_S, self._on_clock)
@@ -353,6 +360,11 @@ class CockpitApp(App[None]):
         item = self.view.gate[0]
         self.choose_round(item.round)
         self.open_mode("gate")
+
+    def action_captions(self) -> None:
+        if self.captions is not None:
+            self.captions.switch()
+            self._on_clock()
 
     def action_cycle_theme(self) -> None:
         names = list(THEME_NAMES)

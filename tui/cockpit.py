@@ -14,6 +14,7 @@ from textual.screen import Screen
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.rounds import RoundView
+from rsi.tui.draw.captions import Captions
 from rsi.tui.model.code import Code
 from rsi.tui.model.commands import Command
 from rsi.tui.model.settings import Settings
@@ -44,6 +45,11 @@ class Cockpit(Protocol):
     @property
     def is_demo(self) -> bool:
         """True when what is shown was recorded."""
+        ...
+
+    @property
+    def captions(self) -> Captions | None:
+        """What a newcomer is told while a recording plays; None elsewhere."""
         ...
 
     def use_settings(self, settings: Settings) -> None:

@@ -23,6 +23,7 @@ from rsi.agent.store.records import (
 )
 from rsi.agent.store.steps.record import StepRecord
 from rsi.tui.demo.campaign_file import Recording, load, unpack_code, write_row
+from rsi.tui.draw.captions import Captions
 
 RECORDING = Path(__file__).parent / "recorded" / "campaign.tar.xz"
 PLAYED_S = 180.0
@@ -200,7 +201,14 @@ def open_demo(*, first_mode: str = "queue") -> int:
         return any(each.current_mode == "gate" for each in opened)
 
     with demo_home(is_looked_at=is_looked_at) as (home, ledger):
-        app = CockpitApp(ledger, home=home, is_read_only=True, first_mode=first_mode, is_demo=True)
+        app = CockpitApp(
+            ledger,
+            home=home,
+            is_read_only=True,
+            first_mode=first_mode,
+            is_demo=True,
+            captions=Captions(),
+        )
         opened.append(app)
         app.run()
         return app.return_code or 0

@@ -18,6 +18,7 @@ from rsi.agent.store.steps.facts import Opened
 from rsi.sandboxes.process import ProcessBackend
 from rsi.sandboxes.types import Assurance
 from rsi.tui.cockpit import Cockpit
+from rsi.tui.draw.captions import KEY as CAPTIONS_KEY
 from rsi.tui.draw.phrases import paid
 from rsi.tui.draw.styled import DASH, Role, Span
 from rsi.tui.model.commands import BY_ID, OUTSIDE, SCREENS, Command, Scope, in_scope
@@ -67,6 +68,8 @@ class CockpitScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TabBar()
         yield from self.compose_body()
+        if self.cockpit.captions is not None:
+            yield Bar(dom_id="caption")
         yield Bar(dom_id="state")
         yield KeyBar()
 
@@ -224,6 +227,10 @@ class CockpitScreen(Screen[None]):
         left = [*self._worker_spans(view), *self.state_spans()]
         if time.monotonic() < self._hint_until_s:
             left = [(self._hint, Role.WARN)]
+        for bar in self.query("#caption").results(Bar):
+            said = self.cockpit.captions.line() if self.cockpit.captions else None
+            bar.display = said is not None
+            bar.set_line(said or (), ((f"{CAPTIONS_KEY} hides ", Role.DIM),))
         self.query_one("#state", Bar).set_line(left, self._source_spans(view))
         commands = [each for each in in_scope(self.scope) if each.in_footer]
         commands += [BY_ID["global.help"], BY_ID["global.palette"], BY_ID["global.quit"]]

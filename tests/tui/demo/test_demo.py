@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from tests.tui.conftest import until
+from tests.tui.conftest import screen_text, until
 
 from rsi.agent.store.git.lineage import Lineage
 from rsi.agent.store.home import Home
@@ -13,6 +13,8 @@ from rsi.tui.app import CockpitApp
 from rsi.tui.demo import player as demo
 from rsi.tui.demo.campaign_file import load, record, save, unpack_code, write_row
 from rsi.tui.demo.player import RECORDING, Player, demo_home, first_part
+from rsi.tui.draw.captions import Captions
+from rsi.tui.draw.styled import plain
 from rsi.tui.errors import CampaignFileError
 
 
@@ -139,3 +141,42 @@ def test_a_player_that_writes_without_a_pause_beats_all_the_same(sample, tmp_pat
             assert time.monotonic() < end
             time.sleep(0.02)
         player.stop()
+
+
+def test_captions_go_through_the_twelve_steps_in_a_minute_and_each_fits_a_small_screen():
+    now = [0.0]
+    captions = Captions(clock=lambda: now[0])
+    seen = []
+    while now[0] < 60:
+        seen.append(plain(captions.line()))
+        now[0] += 1
+    assert [each.split(":")[0].split()[-1] for each in dict.fromkeys(seen)] == [
+        each.value for each in Step
+    ]
+    assert max(len(each) for each in seen) <= 80 - len(" C hides ")
+    assert plain(captions.line()) == seen[0]
+    captions.switch()
+    assert captions.line() is None
+    now[0] += 17
+    captions.switch()
+    assert plain(captions.line()) == seen[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_captions_stand_on_every_screen_until_they_are_switched_off(size):
+    with demo_home(is_playing=False) as (home, ledger):
+        captions = Captions(clock=lambda: 1.0)
+        app = CockpitApp(ledger, home=home, is_read_only=True, is_demo=True, captions=captions)
+        async with app.run_test(size=size) as pilot:
+            for digit in "12345678":
+                await pilot.press(digit)
+                await until(pilot, lambda: "1/12 open: champion, seeds" in screen_text(app))
+            await pilot.press("C")
+            await until(pilot, lambda: "1/12" not in screen_text(app))
+            for digit in "13":
+                await pilot.press(digit)
+                await pilot.pause()
+                assert "1/12" not in screen_text(app)
+            await pilot.press("C")
+            await until(pilot, lambda: "1/12 open" in screen_text(app))
