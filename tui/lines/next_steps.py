@@ -32,7 +32,7 @@ def gate_next(item: GateItem, waited_s: float) -> str:
         if item.round.record.is_control:
             return "a control that was planted: it is decided by itself, and never promoted"
         return "policy decides about it by itself; you may come first"
-    return f"you decide: approved, it becomes the champion; rejected, the champion stays; either way{_after_this(item.campaign)}"  # fmt: skip
+    return f"it waits: approved, it becomes the champion; rejected, the champion stays; either way{_after_this(item.campaign)}"  # fmt: skip
 
 
 def next_text(

@@ -156,9 +156,11 @@ def lesson_lines(view: RoundView) -> list[Line]:
             (ratio(view.predicted_ratio), Role.TEXT),
             (f"  {accuracy}", Role.DIM),
         ),
-        (("why         ", Role.DIM), (view.reason or DASH, Role.TEXT)),
-        (("lesson      ", Role.DIM), (view.lesson or DASH, Role.ACCENT)),
     ]
+    # A lesson mostly ends with why the round ended so: the same words twice would push what follows out of sight.
+    if not view.lesson or view.reason.rstrip(".") not in view.lesson:
+        lines.append((("why         ", Role.DIM), (view.reason or DASH, Role.TEXT)))
+    lines.append((("lesson      ", Role.DIM), (view.lesson or DASH, Role.ACCENT)))
     if view.report is not None:
         lines.append((("changed     ", Role.DIM), (view.report.changed, Role.TEXT)))
     if view.findings:

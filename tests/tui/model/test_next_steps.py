@@ -31,7 +31,7 @@ def test_a_person_is_named_where_a_person_decides(sample):
     assert not is_policys(item, 1.0)
     assert next_text(view, summary, campaign, 1.0) == "you decide about round 5, then round 6 of 8 begins"  # fmt: skip
     assert gate_next(item, 1.0) == (
-        "you decide: approved, it becomes the champion; rejected, the champion stays; either way round 6 of 8 begins"
+        "it waits: approved, it becomes the champion; rejected, the champion stays; either way round 6 of 8 begins"
     )  # fmt: skip
 
 
