@@ -268,6 +268,7 @@ async def test_who_reads_a_round_is_left_there_when_the_next_begins(sample):
         screen = await ready(pilot, "replay")
         await until(pilot, lambda: len(screen.store) == 16)
         await pilot.press("l", "l")
+        sample._step(f"{CAMPAIGN}-0005", Step.REPORT)
         opened = RoundRecord(id=f"{CAMPAIGN}-0006", campaign_id=CAMPAIGN, number=6, champion_commit="a" * 40,
                              created_at=sample.tick())  # fmt: skip
         sample.ledger.add_round(opened)

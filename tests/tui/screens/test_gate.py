@@ -3,6 +3,7 @@
 import subprocess
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from tests.tui.conftest import say_yes, screen_text, until
@@ -262,7 +263,7 @@ async def test_what_similar_attempts_did_is_shown(sample):
     again = Idea(title="bf16 autocast around the whole forward pass", ends="gate", ratio=1.2,
                  files=(("train.py", FAST_TRAIN + "\ny = 2\n"),))  # fmt: skip
     record = sample.campaign("c1120-like")
-    sample.play(record, (IDEAS[4], again))
+    sample.play(record, (replace(IDEAS[4], ends="refuted", ratio=0.9), again))
     app = cockpit(sample)
     async with app.run_test(size=(160, 60)) as pilot:
         screen = await shown(pilot)
