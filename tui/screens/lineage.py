@@ -241,7 +241,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
         found = None if campaign is None else campaign.cumulative
         passed = () if campaign is None else threshold_spans(campaign.thresholds, found)
         if found is None:
-            return (("against the baseline: measured at the end of a campaign ", Role.DIM), *passed)
+            return (("over the baseline: claimed only after an audit ", Role.DIM), *passed)
         measured = f"{interval(found)} "
         return (("against the baseline, measured: ", Role.DIM), (measured, Role.GOOD), *passed)
 
