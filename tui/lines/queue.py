@@ -56,7 +56,7 @@ def known_lines(view: View, campaign_id: str) -> list[Line]:
             line(f"{'':10}{failed.offer}", Role.TEXT),
         ]
     if gain is not None:
-        known = "was measured at the last audit" if speedup else "is claimed only after an audit"
+        known = "was measured at the last audit" if speedup else "waits for an audit"
         lines += [
             (("last step ", Role.DIM), (f"↑{interval(gain)}", Role.TEXT)),
             line(f"{'':10}over the champion before it;", Role.DIM),

@@ -237,7 +237,7 @@ async def test_while_a_campaign_runs_only_its_last_step_is_claimed(sample):
         await read(pilot, "queue")
         await until(pilot, lambda: f"↑1.41{TIMES}" in screen_text(app))
         await until(pilot, lambda: "over the champion before it" in screen_text(app))
-        await until(pilot, lambda: "the whole is claimed only after an audit" in screen_text(app))
+        await until(pilot, lambda: "the whole waits for an audit" in screen_text(app))
         audited = audit(score(1.39, Verdict.SUPPORTED, "audit"))
         happens(sample, CampaignEventKind.AUDITED, audit=audited)
         await until(pilot, lambda: f"1.39{TIMES}" in screen_text(app))
