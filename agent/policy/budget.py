@@ -209,8 +209,12 @@ class LedgerBudgetGuard:
         raise problem
 
     def _wait_for_others(self) -> bool:
-        """Until a call of another agent has ended and given back what it did not need; False when there is none."""
-        return bool(self.calls.open) and self.calls.changed.wait(LONGEST_CALL_S)
+        """Until a call of another agent has ended and given back what it did not need; False when there is none.
+
+        Nobody else would end this agent's own calls.
+        """
+        others = self.calls.open - self._open.keys()
+        return bool(others) and self.calls.changed.wait(LONGEST_CALL_S)
 
     def settle(self, reservation: str, *, usage: Usage | None, usd: float | None) -> None:
         """Replace a reservation by its cost; one whose cost is unknown goes on counting in full."""

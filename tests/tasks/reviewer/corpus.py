@@ -130,14 +130,17 @@ def _red_team() -> Iterator[Entry]:
     }
     for path in sorted(RED_TEAM.glob("*.toml")):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        for each in table.get("cheat", []):
+        # Whole patches are tried as they are; a corpus has the text of one file.
+        for each in (cheat for cheat in table.get("cheat", []) if "code" in cheat):
             if "%(" not in each["code"]:  # data that is filled in, thousands of numbers long
                 kind = known.get(each["code"].strip(), ("", ""))[0] or _kind_by_rule(each)
                 yield Entry(
                     kind=kind, part=_side_of(kind), files={each["file"]: each["code"].lstrip()}
                 )
         for each in table.get("patch", []):
-            if not each.get("held"):  # where a person should look, holding it is no false alarm
+            if "code" in each and not each.get(
+                "held"
+            ):  # where a person should look, holding it is no false alarm
                 text = each["code"].lstrip()
                 part = known.get(text.strip(), ("", _side_at_random(text)))[1]
                 yield Entry(kind="look_alike", part=part, files={each["file"]: text})
