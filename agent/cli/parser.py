@@ -198,7 +198,12 @@ def _worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit-when-idle", action="store_true", help="end when nothing is queued or under way"
     )
-    parser.add_argument("--concurrency", type=int, default=1, help="campaigns at once")
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=1,
+        help="campaigns that work at once; those that wait for a person do not count",
+    )
     label_words(parser)
 
 

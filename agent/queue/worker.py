@@ -39,6 +39,8 @@ from rsi.agent.store.records import (
 )
 
 HEARTBEAT_S = 5.0
+MOST_ASLEEP = 16
+"""Campaigns of a worker that may wait for a person besides those that work; each keeps a thread."""
 TAKE_S = 0.5
 """Between two looks at what waits, while nothing is written that could be news."""
 RETRY_S = 1.0
@@ -74,7 +76,7 @@ def run_worker(
     Args:
         home: Where ledger, lineages and engine are.
         exit_when_idle: End when nothing is queued or under way.
-        concurrency: Campaigns at once; timing stays exclusive whatever this is.
+        concurrency: Campaigns that work at once; those that wait for a person do not count, and timing stays exclusive.
         labels: What this worker is called, for campaigns that ask for such a machine.
         on_step: Observer of durable steps, for tests of crashes.
 
@@ -109,7 +111,7 @@ def run_worker(
                 executor_id=keeper.worker.id,
                 run_campaign=run,
                 tick=keeper.tick,
-                concurrency=concurrency,
+                most_at_once=concurrency + MOST_ASLEEP,
                 on_step=on_step,
             )
         finally:
@@ -269,18 +271,33 @@ class Housekeeping:
         return may_run(self._ledger, campaign, self.worker)
 
     def take_waiting(self) -> None:
-        """Take campaigns that wait and may run here, as many as there is room for."""
+        """Take campaigns that wait and may run here, as many as there is room for.
+
+        One that waits for a person takes no room, except from those on its own lineage: they are to start from the champion
+        that the person's word may make. When it is woken it goes on at once, so that for a while more may work than there is
+        room for: what a person said is not to wait behind another campaign, and timing is exclusive anyway.
+        """
         if self.is_closed():
             return
-        room = self._concurrency - self._client.assigned(self.worker.id)
+        asleep = [self._known[each] for each in list(self._asleep) if each in self._known]
+        unstarted = self._concurrency - self._client.assigned(self.worker.id)
+        room = unstarted + min(len(asleep), MOST_ASLEEP)
         if room <= 0:
             return
+        waited_for = {each.lineage for each in asleep}
         for campaign_id in self._client.waiting():
             if not self._may_run(campaign_id):
                 continue
-            room -= self._client.assign(campaign_id, self.worker.id)
+            if unstarted <= 0 and self._lineage(campaign_id) in waited_for:
+                continue
+            is_taken = self._client.assign(campaign_id, self.worker.id)
+            room, unstarted = room - is_taken, unstarted - is_taken
             if room == 0:
                 return
+
+    def _lineage(self, campaign_id: str) -> str | None:
+        campaign = self._known.get(campaign_id)
+        return campaign.lineage if campaign else None
 
     def adopt(self) -> None:
         """Give back to the queue what dead workers had begun, and see to what the engine lost."""

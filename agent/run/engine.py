@@ -281,7 +281,7 @@ def serve(
     executor_id: str,
     run_campaign: Callable[[str, Durable], None],
     tick: Callable[[], bool],
-    concurrency: int = 1,
+    most_at_once: int = 1,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run the campaigns that are assigned to a worker until `tick`, called a few times a second, returns False.
@@ -291,7 +291,7 @@ def serve(
         executor_id: Unique to this process; others adopt what it leaves when it dies.
         run_campaign: The campaign's body; it returns when the campaign is over.
         tick: The worker's housekeeping; False ends the service.
-        concurrency: Campaigns at once on this worker.
+        most_at_once: Campaigns that this worker has begun and not ended, also those that sleep.
         on_step: Observer of durable steps.
     """
     from dbos import DBOS
@@ -320,7 +320,7 @@ def serve(
     DBOS.listen_queues([queue_of(executor_id)])
     DBOS.launch()
     DBOS.register_queue(
-        queue_of(executor_id), worker_concurrency=concurrency, polling_interval_sec=POLL_S
+        queue_of(executor_id), worker_concurrency=most_at_once, polling_interval_sec=POLL_S
     )
     try:
         while tick():

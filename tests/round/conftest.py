@@ -69,6 +69,7 @@ def ledger(home):
 @pytest.fixture
 def queue(home, ledger, backend_name, tmp_path):
     """Queue a scripted campaign on the toy task; returns its id."""
+    numbers = itertools.count()
 
     def go(
         entries,
@@ -79,7 +80,7 @@ def queue(home, ledger, backend_name, tmp_path):
         lineage=None,
         **settings,
     ):
-        script = tmp_path / "script.toml"
+        script = tmp_path / f"script{next(numbers) or str()}.toml"
         script.write_text("\n".join(entries), encoding="utf-8")
         loaded = load_task(task)
         config = CampaignConfig(
