@@ -336,7 +336,10 @@ class CockpitApp(App[None]):
 
     def action_mode(self, mode: str) -> None:
         if isinstance(self.screen, CockpitScreen):
-            self._came_from.clear()
+            left = self.current_mode
+            if mode != left:
+                # Whoever looks in at the gate goes on where they were.
+                self._came_from = [left] if mode == Scope.GATE.value else []
             self.switch_mode(mode)
 
     def open_mode(self, mode: str) -> None:

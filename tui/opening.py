@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
@@ -36,3 +38,18 @@ def require_terminal() -> None:
     raise TerminalError(
         "the cockpit needs a terminal; `rsi queue`, `rsi follow` and `rsi show` print, `rsi web` serves a browser"
     )
+
+
+@contextmanager
+def saying_that_it_opens() -> Iterator[None]:
+    """Say on the terminal that the cockpit comes, while what draws it is loaded; afterwards the line is as it was."""
+    if DRIVER_VARIABLE in os.environ or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        yield
+        return
+    sys.stdout.write("opening the cockpit ...")
+    sys.stdout.flush()
+    try:
+        yield
+    finally:
+        sys.stdout.write("\r\x1b[K")
+        sys.stdout.flush()

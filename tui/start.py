@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rsi.agent.errors import AgentError
 from rsi.agent.store.home import Home
 from rsi.tui.errors import CockpitError
-from rsi.tui.opening import open_ledger, require_terminal
+from rsi.tui.opening import open_ledger, require_terminal, saying_that_it_opens
 
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 5
@@ -87,9 +87,9 @@ def _open(args: argparse.Namespace) -> int:
         print_keys()
         return EXIT_OK
     if args.demo:
-        from rsi.tui.demo.player import open_demo
-
         require_terminal()
+        with saying_that_it_opens():
+            from rsi.tui.demo.player import open_demo
         return open_demo(first_mode=args.screen)
     return _run(Home.find(), is_read_only=args.read_only, first_mode=args.screen, campaign_id=None)
 
@@ -105,8 +105,9 @@ def open_on(campaign_id: str) -> None:
 
 
 def _run(home: Home, *, is_read_only: bool, first_mode: str, campaign_id: str | None) -> int:
-    from rsi.tui.app import CockpitApp
-    from rsi.tui.model.settings import load_settings, settings_path
+    with saying_that_it_opens():
+        from rsi.tui.app import CockpitApp
+        from rsi.tui.model.settings import load_settings, settings_path
 
     settings = load_settings(settings_path(home.root))
     with open_ledger(home, is_read_only=is_read_only) as ledger, _logging_to(home):

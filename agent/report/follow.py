@@ -6,6 +6,7 @@ from rsi.agent.policy.budget import Budget, warnings
 from rsi.agent.policy.forecast import rounds_paid_for
 from rsi.agent.policy.limits import budget_now, spent_now
 from rsi.agent.report.activity import activity_of
+from rsi.agent.report.reasons import reason_line
 from rsi.agent.safe import safe_line
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step
@@ -117,7 +118,7 @@ def _detail(step: StepRecord) -> str:
             found = admitted.findings
             return "; ".join(each.text for each in found)
         case Measured() as measured:
-            return measured.detail or f"{measured.runs} runs, {step.wall_s:.0f} s"
+            return reason_line(measured.detail) or f"{measured.runs} runs, {step.wall_s:.0f} s"
         case Scored() as scored:
             return score_line(scored.score)
         case Reviewed() as review:
@@ -131,9 +132,9 @@ def _detail(step: StepRecord) -> str:
         case Promoted() as promoted:
             return f"champion is {promoted.new_commit[:12]}"
         case Reported() as reported:
-            return reported.report.lesson
+            return reason_line(reported.report.lesson)
         case Halted() as halted:
-            return halted.reason
+            return reason_line(halted.reason)
         case _:
             return ""
 
@@ -142,5 +143,5 @@ def score_line(score: Score) -> str:
     """A score as "1.42x [1.31, 1.55] over 4 pairs; reason"."""
     effect = score.effect
     if effect is None:
-        return score.reason
-    return f"{effect.text} over {effect.pairs} pairs; {score.reason}"
+        return reason_line(score.reason)
+    return f"{effect.text} over {effect.pairs} pairs; {reason_line(score.reason)}"

@@ -4,6 +4,7 @@ Pure, from the round's facts alone. Does not: quote a model or what a candidate 
 person's own words are said again.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,6 +17,23 @@ from rsi.evals.types import GuardResult, Outcome, QualityResult, Score, Severity
 
 RULES_SOURCE = "rules"
 """Source of a finding that no model made."""
+
+
+_PRINTED = re.compile(
+    r"(exit status -?\d+|went over its memory limit|printed more than is allowed): (.*\n.*)",
+    re.DOTALL,
+)
+"""How a run ended, and the end of what it printed: more than one line."""
+
+
+def reason_line(text: str) -> str:
+    """A reason whose traceback is cut to its last line, where the exception's message stands; all of it is in the log."""
+
+    def last_line(found: re.Match[str]) -> str:
+        lines = [each.strip() for each in found[2].splitlines() if each.strip()]
+        return f"{found[1]}: {lines[-1]}" if lines else found[1]
+
+    return _PRINTED.sub(last_line, text)
 
 
 class Reason(StrEnum):

@@ -29,6 +29,8 @@ class TaskFacts:
     """Whose word its quality is, such as "L1, evaluated: ..."; empty where the task does not say."""
     ratio_word: str = "gain"
     """What one value over another is called: "speedup" only where the value is what a run costs."""
+    free_profiles: frozenset[str] = frozenset()
+    """Profiles that claim nothing, on which autonomy need not be earned."""
     is_spoiled_by_load: bool = False
     """True when the deciding clock is one that other work on the machine disturbs."""
 
@@ -78,5 +80,8 @@ def load_task_facts(name_or_path: str | Path, track: str) -> TaskFacts:
         gain=metric.kind.rules.gain,
         ratio_word=metric.kind.rules.ratio,
         honesty="" if task.honesty is None else task.honesty.text,
+        free_profiles=frozenset(
+            name for name, each in task.profiles.items() if each.claim == "none"
+        ),
         is_spoiled_by_load=metric.clock in DISTURBED_CLOCKS,
     )

@@ -2,6 +2,7 @@
 
 from rsi.agent.memory.horizon import Horizon
 from rsi.agent.report.campaign_report import CampaignReport, ReportedRound, Standing
+from rsi.agent.report.reasons import reason_line
 from rsi.agent.report.sentences import effect_words
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.stages import bottleneck
@@ -85,7 +86,7 @@ def prediction_text(line: RoundView) -> str:
 
 def why_text(reported: ReportedRound) -> str:
     """Why a round ended as it did, in its own words."""
-    return reported.line.reason or reported.line.lesson
+    return reason_line(reported.line.reason or reported.line.lesson)
 
 
 def claim_text(reported: ReportedRound) -> str:
@@ -222,7 +223,7 @@ def time_sentence(report: CampaignReport) -> str:
         return "No step has finished yet."
     return (
         f"The bottleneck is {first.stage.value}: {duration_text(first.wall_s)}, "
-        f"{first.share:.0%} of the campaign's time."
+        f"{first.share:.0%} of the campaign's time. Review contains the confirming runs."
     )
 
 

@@ -118,6 +118,11 @@ def paid_briefly(spent: float, reserved: float) -> str:
     return (usd(spent - reserved) + ("+" if reserved > 0 else "")) if spent else DASH
 
 
+def device(seconds: float) -> str:
+    """Device seconds of a campaign or a lineage: as many as were used, never turned into minutes that look like waiting."""
+    return f"{seconds:,.0f} device s"
+
+
 def duration(seconds: float) -> str:
     """Two units at most: "41 s", "2 m 05 s", "12 m", "3 h 05 m", "2 d 4 h"."""
     total = max(0, round(seconds))

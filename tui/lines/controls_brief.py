@@ -28,6 +28,29 @@ def autonomy_brief(missing: Mapping[Autonomy, Sequence[str]] | None, level: int)
     return lines
 
 
+def how_it_holds(level: int, *, is_granted: bool, is_claim_free: bool, is_earned: bool) -> str:
+    """Which of the three ways to a level of autonomy is the one of this campaign.
+
+    Args:
+        level: As the campaign has it.
+        is_granted: Whoever queued the campaign granted it.
+        is_claim_free: The campaign's profile claims nothing.
+        is_earned: The controls on its task have shown enough for the level.
+    """
+    if level <= Autonomy.PERSON:
+        return "needs neither to be earned nor granted"
+    if is_granted:
+        return "granted by whoever queued the campaign"
+    if is_claim_free:
+        return "free: this profile claims nothing"
+    return (
+        "earned by the controls below" if is_earned else "asked for and not earned yet: you decide"
+    )
+
+
+REVIEW_CONTAINS = "review contains the confirming runs"
+
+
 def time_brief(stages: Sequence[StageTime]) -> list[Line]:
     """Shares of the stages in one line, the bottleneck first."""
     if not stages:

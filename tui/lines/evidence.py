@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rsi.agent.report.reasons import reason_line
 from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.steps.facts import Reviewed
 from rsi.evals.types import Finding, GuardResult, Purpose, QualityResult, Score
 from rsi.tasks.guards import unit_of
 from rsi.tui.draw.phrases import (
+    device,
     ended,
     interval,
     paid,
@@ -263,7 +265,7 @@ def _effect_line(label: str, score: Score | None) -> Line:
         (f" [{effect.low:.3f}, {effect.high:.3f}] {effect.confidence:.0%} ", Role.STRONG),
         (f"{effect.pairs} pairs ", Role.DIM),
         (f"{score.verdict.value}: ", role),
-        (score.reason, Role.TEXT),
+        (reason_line(score.reason), Role.TEXT),
     )
 
 
@@ -322,7 +324,7 @@ def _facts(view: RoundView, detail: RoundDetail | None) -> list[Line]:
     lines.append(
         _labelled(
             "cost",
-            (paid(view.spend_usd, view.reserved_usd), Role.TEXT),
+            (f"{paid(view.spend_usd, view.reserved_usd)}, {device(view.device_s)}", Role.TEXT),
             (f"  {view.model or DASH}", Role.DIM),
         )
     )

@@ -32,7 +32,31 @@ def gate_next(item: GateItem, waited_s: float) -> str:
         if item.round.record.is_control:
             return "a control that was planted: it is decided by itself, and never promoted"
         return "policy decides about it by itself; you may come first"
-    return f"it waits: approved, it becomes the champion; rejected, the champion stays; either way{_after_this(item.campaign)}"  # fmt: skip
+    return f"it waits{_because(item)}: approved, it becomes the champion; rejected, the champion stays; either way{_after_this(item.campaign)}"  # fmt: skip
+
+
+def why_a_person(item: GateItem) -> str:
+    """Why a candidate waits for a person, as the end of a sentence, where policy may promote at this level of autonomy.
+
+    Empty where a person decides about everything anyway, or where nothing is known to be in policy's way.
+    """
+    case, level = item.round.case, item.campaign.record.config.autonomy
+    if case is None or level < Autonomy.LOW_RISK:
+        return ""
+    if case.unearned:
+        return f"policy has not earned that: it lacks that {'; '.join(case.unearned)}"
+    if case.held_by and policy_decision(case, Autonomy.POLICY) is None:
+        return "; ".join(case.held_by)  # a lock, which waits for a person at every level
+    if level == Autonomy.LOW_RISK and case.held_by:
+        return "it is held, and at level 2 a person decides about what is held"
+    if level == Autonomy.LOW_RISK and case.drawn:
+        return case.drawn
+    return "policy may decide and has not: its worker is gone, or the level was taken back"
+
+
+def _because(item: GateItem) -> str:
+    why = why_a_person(item)
+    return f", because {why}" if why else ""
 
 
 def next_text(
@@ -60,8 +84,10 @@ def next_text(
             return f"it stands still{f': {why}' if why else ''}; it goes on by itself when that is over, and p at once"  # fmt: skip
     item = next((one for one in view.gate if one.campaign.record.id == summary.record.id), None)
     if item is not None:
-        who = "policy decides" if is_policys(item, waited_s) else "you decide"
-        return f"{who} about round {item.round.label}, then{_after_this(summary)}"
+        is_its_own = is_policys(item, waited_s)
+        why = "" if is_its_own else _because(item)
+        who = "policy decides" if is_its_own else "you decide"
+        return f"{who} about round {item.round.label}{why}, then{_after_this(summary)}"
     return _under_way(summary, campaign)
 
 

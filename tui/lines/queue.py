@@ -1,10 +1,11 @@
 """What the queue says of one campaign, as lines: pure, from the view alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from rsi.agent.policy.placing import fits
 from rsi.agent.queue.liveness import is_alive, serves, stays
-from rsi.agent.store.records import CampaignSummary, Step, StepOutcome
+from rsi.agent.store.records import CampaignState, CampaignSummary, Step, StepOutcome
 from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import campaign_state, interval, paid, plural, usd
 from rsi.tui.draw.styled import DASH, Line, Role, Span, line
@@ -74,7 +75,12 @@ def _missing_worker(view: View) -> str:
 
 
 def about_lines(
-    summary: CampaignSummary, age: Callable[..., str], budget: float | None
+    summary: CampaignSummary,
+    age: Callable[..., str],
+    budget: float | None,
+    *,
+    waits_since: datetime | None = None,
+    device_s: float | None = None,
 ) -> list[Line]:
     """What was asked for, as label and value.
 
@@ -82,10 +88,17 @@ def about_lines(
         summary: The campaign.
         age: Says how long ago a moment was.
         budget: Dollars that its models may cost; None for no limit.
+        waits_since: Since when its candidate waits for a person; None when none does.
+        device_s: Device seconds that its runs took; None while they are not read.
     """
     record, config = summary.record, summary.record.config
     rows: Sequence[tuple[str, Span]] = (
-        ("state", campaign_state(summary.state)),
+        ("state", state_shown(summary, is_waiting=waits_since is not None)),
+        *(
+            ()
+            if waits_since is None
+            else ((("waits", (f"{age(waits_since)} for you", Role.WARN)),))
+        ),
         ("task", (f"{record.task} · {record.track} · {record.profile}", Role.TEXT)),
         ("lineage", (record.lineage, Role.TEXT)),
         ("proposer", (config.proposer or DASH, Role.TEXT)),
@@ -103,8 +116,9 @@ def about_lines(
                 Role.TEXT,
             ),
         ),
+        *(() if device_s is None else (("device", (f"{device_s:,.0f} s", Role.TEXT)),)),
         ("queued", (f"{age(record.created_at)} ago", Role.DIM)),
-        ("changed", (f"{age(summary.changed_at)} ago", Role.DIM)),
+        (_SINCE[summary.state], (f"{age(summary.changed_at)} ago", Role.DIM)),
         *(
             [("report", (f"rsi report {record.id}", Role.TEXT))]
             if summary.state in ENDED_STATES
@@ -112,6 +126,27 @@ def about_lines(
         ),
     )
     return [((f"{label:<10}", Role.DIM), value) for label, value in rows]
+
+
+_SINCE: Mapping[CampaignState, str] = {
+    CampaignState.QUEUED: "asked for", CampaignState.RUNNING: "started", CampaignState.PAUSED: "paused",
+    CampaignState.PARKED: "parked", CampaignState.STOPPED: "stopped", CampaignState.FINISHED: "finished",
+    CampaignState.FAILED: "failed",
+}  # fmt: skip
+"""What happened last to the campaign as a whole; its rounds have times of their own."""
+
+
+def state_shown(summary: CampaignSummary, *, is_waiting: bool) -> Span:
+    """A campaign's state with its sign; one that does nothing until a person decides is not said to be running.
+
+    Args:
+        summary: The campaign.
+        is_waiting: A candidate of it waits for a person.
+    """
+    has_others = summary.record.config.parallel > 1
+    if is_waiting and summary.state is CampaignState.RUNNING and not has_others:
+        return "▲ waits", Role.WARN
+    return campaign_state(summary.state)
 
 
 def autonomy_words(level: int) -> str:

@@ -1,5 +1,6 @@
 """What every screen says of a round before its proof."""
 
+from rsi.agent.report.reasons import reason_line
 from rsi.agent.report.sentences import round_sentence
 from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import ended
@@ -9,7 +10,7 @@ from rsi.tui.model.view import CampaignView
 
 def idea(view: RoundView) -> str:
     """What was tried; what was planted is called that."""
-    said = view.hypothesis or view.reason or DASH
+    said = view.hypothesis or reason_line(view.reason) or DASH
     return said if view.planted is None else f"[planted {view.planted.kind.value}] {said}"
 
 

@@ -14,6 +14,7 @@ from rsi.agent.report.champions import ChampionPoint
 from rsi.agent.store.events import CampaignEvent
 from rsi.agent.store.records import (
     AgentRole,
+    CampaignState,
     CampaignSummary,
     ChargeRole,
     PromotionRecord,
@@ -43,6 +44,12 @@ class GateItem:
     def gain(self) -> float:
         """Lower end of the effect's interval; 0 when there is none: for sorting only."""
         return sure_gain(self.round)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether its campaign does nothing else until it is decided."""
+        is_running = self.campaign.state is CampaignState.RUNNING
+        return is_running and self.campaign.record.config.parallel == 1
 
     @property
     def risk(self) -> int:
@@ -75,6 +82,8 @@ class CampaignView:
     """Gains over the start that a reference elsewhere names; drawn with the leaderboard, and nothing else."""
     gain: str
     """What a candidate is whose number is better: "faster" or "better"."""
+    is_claim_free: bool
+    """Its profile claims nothing, so that autonomy need not be earned."""
     honesty: str
     """Whose word its task's quality is; empty where the task does not say."""
     budget_usd: float | None

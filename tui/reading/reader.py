@@ -170,6 +170,7 @@ class Reader:
             # They are over the task's own start.
             thresholds=facts.thresholds if summary.record.config.start is Start.EASY else (),
             gain=facts.gain,
+            is_claim_free=summary.record.profile in facts.free_profiles,
             honesty=facts.honesty,
             budget_usd=budget_of(summary.record.config, asked_limits(asked)).usd,
             is_pause_asked=is_pause_asked(asked),

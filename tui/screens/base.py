@@ -21,6 +21,7 @@ from rsi.tui.cockpit import Cockpit
 from rsi.tui.draw.captions import KEY as CAPTIONS_KEY
 from rsi.tui.draw.phrases import paid
 from rsi.tui.draw.styled import DASH, Role, Span
+from rsi.tui.lines.next_steps import is_policys
 from rsi.tui.model.commands import BY_ID, OUTSIDE, SCREENS, Command, Scope, in_scope
 from rsi.tui.model.view import View
 from rsi.tui.reading.reader import Interest
@@ -232,7 +233,12 @@ class CockpitScreen(Screen[None]):
             bar.display = said is not None
             bar.set_line(said or (), ((f"{CAPTIONS_KEY} hides ", Role.DIM),))
         self.query_one("#state", Bar).set_line(left, self._source_spans(view))
-        commands = [each for each in in_scope(self.scope) if each.in_footer]
+        is_read_only = self.cockpit.is_read_only
+        commands = [
+            each
+            for each in in_scope(self.scope)
+            if each.in_footer and not (each.writes and is_read_only)
+        ]
         commands += [BY_ID["global.help"], BY_ID["global.palette"], BY_ID["global.quit"]]
         self.query_one(KeyBar).set_commands(
             [(each, self.cockpit.keys_of(each), self.can_do(each)) for each in commands]
@@ -252,10 +258,20 @@ class CockpitScreen(Screen[None]):
             spans.insert(0, (said, Role.NOTE))
         elif self.cockpit.is_read_only:
             spans.insert(0, (" ◌ read-only ", Role.NOTE))
-        spans.append((f"· {view.running} running · {view.queued} queued ", Role.BAR))
+        waiting = self._waiting(view)
+        spans.append((f"· {view.running - waiting} running · {view.queued} queued ", Role.BAR))
         if view.gate and self.mode != "gate":
             spans.append((f"· ▲ gate {len(view.gate)} ", Role.WARN))
         return spans
+
+    def _waiting(self, view: View) -> int:
+        """Campaigns under way that do nothing until a person decides."""
+        items = {
+            each.campaign.record.id: each
+            for each in view.gate
+            if not is_policys(each, self.cockpit.age_s(each.since))
+        }
+        return sum(each.is_held_up for each in items.values())
 
     def _wall_spans(self, view: View) -> list[Span]:
         """A word of warning while the chosen campaign runs its candidates without a sandbox."""

@@ -11,14 +11,20 @@ from textual.widget import Widget
 
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
 from rsi.agent.report.filters import round_text
+from rsi.agent.store.config import Autonomy
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.stages import StageTime, bottleneck
+from rsi.agent.store.stages import Stage, StageTime, bottleneck
 from rsi.evals.planted.controls import Rate
 from rsi.tui.draw.phrases import ENDED_CELLS, duration, ended, plural, ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
-from rsi.tui.lines.controls_brief import autonomy_brief, time_brief
+from rsi.tui.lines.controls_brief import (
+    REVIEW_CONTAINS,
+    autonomy_brief,
+    how_it_holds,
+    time_brief,
+)
 from rsi.tui.lines.queue import autonomy_words
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.round_statistics import Whereabouts, control_word, whereabouts
@@ -188,7 +194,12 @@ class ControlsScreen(FilteredScreen):
             self.table.styles.height = self.query_one("#rates", Paper).styles.height = "100%"
         lines.append(EMPTY_LINE)
         lines += [
-            *autonomy_lines(self._standing, level),
+            *autonomy_lines(
+                self._standing,
+                level,
+                is_granted=summary is not None and summary.record.config.is_autonomy_granted,
+                is_claim_free=view.campaign is not None and view.campaign.is_claim_free,
+            ),
             EMPTY_LINE,
             *time_lines(view.lineage_time),
             EMPTY_LINE,
@@ -320,12 +331,25 @@ def ending_lines(found: Whereabouts) -> list[Line]:
     return lines
 
 
-def autonomy_lines(found: Standing | None, level: int) -> list[Line]:
-    """Where autonomy is, and what policy has to earn on this task before each level holds."""
+def autonomy_lines(
+    found: Standing | None, level: int, *, is_granted: bool = False, is_claim_free: bool = False
+) -> list[Line]:
+    """Where autonomy is, how it came there, and what policy has to earn on this task before each level holds.
+
+    Args:
+        found: What controls have shown; None while they are counted.
+        level: As the campaign has it.
+        is_granted: Whoever queued the campaign granted it.
+        is_claim_free: The campaign's profile claims nothing.
+    """
     lines: list[Line] = [(("autonomy ", Role.DIM), (autonomy_words(level), Role.STRONG))]
     if found is None:
         return lines
-    lines.append(line("(granted, earned, or free where a profile claims nothing)", Role.DIM))
+    missing = found.task.missing_for(Autonomy(level)) if level > Autonomy.PERSON else ()
+    said = how_it_holds(
+        level, is_granted=is_granted, is_claim_free=is_claim_free, is_earned=not missing
+    )
+    lines.append(line(f"({said})", Role.DIM))
     shown: set[str] = set()
     for each, conditions in found.task.conditions.items():
         is_earned = not found.task.missing_for(each)
@@ -355,6 +379,8 @@ def time_lines(stages: Sequence[StageTime]) -> list[Line]:
             ((f"{each.stage.value:<20}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
              (f" {duration(each.wall_s)} {each.share:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))
         )  # fmt: skip
+    if any(each.stage is Stage.REVIEW and each.wall_s >= LEAST_SHOWN_S for each in stages):
+        lines.append(line(REVIEW_CONTAINS, Role.DIM))
     return lines
 
 

@@ -85,7 +85,7 @@ class GateScreen(GateDecisions):
         yield Sentence(most_rows=4, dom_id="said")
         with Horizontal(id="gate-top"):
             yield VTable(COLUMNS, heading="Waiting", dom_id="inbox")
-            yield Paper(heading="Case", indent=12, dom_id="case")
+            yield Paper(heading="Case", indent=12, says_rest=True, dom_id="case")
             yield EffectView(heading="Pairs", dom_id="effect")
         yield DiffView(dom_id="diff")
 

@@ -20,6 +20,7 @@ from rsi.tui.actions import roll_back_to
 from rsi.tui.draw.phrases import (
     EFFECT_CELLS,
     ENDED_CELLS,
+    device,
     ended,
     interval,
     paid_briefly,
@@ -185,9 +186,17 @@ class LineageScreen(SteeringActions, FilteredScreen):
         lineage = self.lineage_name or DASH
         self.query_one("#lineage-head", Bar).set_line(
             [(f" {lineage} ", Role.TITLE), ("champion ", Role.DIM),
-             (short_commit(champion) if champion else "the baseline", Role.STRONG)],
+             (short_commit(champion) if champion else "the baseline", Role.STRONG),
+             (f"  cost {self._cost(view)}", Role.DIM)],
             self._speedup_spans(view),
         )  # fmt: skip
+
+    def _cost(self, view: View) -> str:
+        """Of all rounds of the lineage; those of its audits are in the campaigns' sums."""
+        spent = sum(each.spend_usd for each in view.lineage)
+        reserved = sum(each.reserved_usd for each in view.lineage)
+        device_s = sum(each.device_s for each in view.lineage)
+        return f"{paid_briefly(spent, reserved)} {device(device_s)}".removeprefix(f"{DASH} ")
 
     def _show_champions(self, view: View) -> None:
         points = () if view.campaign is None else view.campaign.champions
@@ -195,6 +204,8 @@ class LineageScreen(SteeringActions, FilteredScreen):
         self.set_class(bool(points), "-climbing")
         champions = self.query_one("#champions", ChampionView)
         champions.set_points(points, unit=unit)
+        if view.campaign is not None and view.campaign.metric:
+            champions.set_note(((f"{view.campaign.metric}: before → after", Role.DIM),))
         most = TALL_CHAMPION_LINES if self.size.height >= TALL_LINES else CHAMPION_LINES
         champions.styles.height = min(champions.height_for(self.size.width), most)
 
@@ -209,7 +220,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
             each for each in tree_rows(view.lineage, self._promotions) if self._keeps(each.view)
         )
         self._tree = tuple(rows_kept)
-        self.tree_table.set_note(self.filter_note())
+        self.tree_table.set_note((*self.filter_note(), *_not_drawn(view.lineage)))
         self.tree_table.set_rows([_tree_id(each) for each in self._tree], self._tree_row)
         ranked = leaderboard(view.lineage, minimum_effect=least)
         places = [each for each in ranked if self._keeps(each.view)]
@@ -429,6 +440,15 @@ class LineageScreen(SteeringActions, FilteredScreen):
                 )
 
         self.app.push_screen(AskText(title, lines, label="roll back"), answered)
+
+
+def _not_drawn(rounds: Sequence[RoundView]) -> Line:
+    """Rounds that the tree leaves out, so that nobody looks for their numbers there."""
+    planted = sum(each.planted is not None for each in rounds)
+    without = sum(each.planted is None and each.commit is None for each in rounds)
+    said = [f"{plural(planted, 'planted control')}, on 7"] if planted else []
+    said += [f"{plural(without, 'round')} without code"] if without else []
+    return ((f"not here: {'; '.join(said)}", Role.DIM),) if said else ()
 
 
 def _tree_id(row: TreeRow) -> str:

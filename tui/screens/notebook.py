@@ -9,6 +9,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from rsi.agent.report.filters import round_text
+from rsi.agent.report.reasons import reason_line
 from rsi.agent.store.rounds import RoundView
 from rsi.tui.draw.phrases import EFFECT_CELLS, ENDED_CELLS, ended, interval, ratio
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
@@ -158,9 +159,10 @@ def lesson_lines(view: RoundView) -> list[Line]:
         ),
     ]
     # A lesson mostly ends with why the round ended so: the same words twice would push what follows out of sight.
-    if not view.lesson or view.reason.rstrip(".") not in view.lesson:
-        lines.append((("why         ", Role.DIM), (view.reason or DASH, Role.TEXT)))
-    lines.append((("lesson      ", Role.DIM), (view.lesson or DASH, Role.ACCENT)))
+    why, lesson = reason_line(view.reason), reason_line(view.lesson)
+    if not lesson or why.rstrip(".") not in lesson:
+        lines.append((("why         ", Role.DIM), (why or DASH, Role.TEXT)))
+    lines.append((("lesson      ", Role.DIM), (lesson or DASH, Role.ACCENT)))
     if view.report is not None:
         lines.append((("changed     ", Role.DIM), (view.report.changed, Role.TEXT)))
     if view.findings:

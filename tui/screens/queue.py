@@ -1,6 +1,7 @@
 """The queue: every campaign with its state, and what the one under the cursor is about."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import ClassVar
 
 from textual import on
@@ -9,11 +10,18 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
+from rsi.agent.store.rounds import RoundView
 from rsi.agent.store.state import ENDED_STATES
-from rsi.tui.draw.phrases import campaign_state, paid_briefly, plural, ratio, round_word
+from rsi.tui.draw.phrases import paid_briefly, plural, ratio, round_word
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
 from rsi.tui.lines.next_steps import is_policys, next_line
-from rsi.tui.lines.queue import about_lines, known_lines, step_after, unmet_wishes
+from rsi.tui.lines.queue import (
+    about_lines,
+    known_lines,
+    state_shown,
+    step_after,
+    unmet_wishes,
+)
 from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.view import CampaignView, GateItem, View
@@ -25,7 +33,7 @@ from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.screens.outlook.agenda import AgendaPage
 from rsi.tui.widgets.championview import champion_line, sparkline
 from rsi.tui.widgets.lines import LinesView
-from rsi.tui.widgets.paper import Paper
+from rsi.tui.widgets.paper import Choices, Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 LEAST_BARS, MOST_BARS = 4, 8
@@ -90,7 +98,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.QUEUE)
     scope = Scope.QUEUE
     purpose = (
-        "Every campaign, and below it the rounds of the one under the cursor, newest first, in a sentence each; on wide "
+        "Every campaign, and below it the rounds of the one under the cursor, newest first, in a sentence each (tab goes "
+        "there, enter or a second click opens one); on wide "
         "terminals it is described at the right. A gain is over the "
         "baseline, as last audited; ↑ marks what the last promotion alone gained over the champion before it; the rise is the "
         "champion of its lineage, from the baseline on. A click on a column's head sorts by it."
@@ -108,7 +117,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         with Horizontal(id="queue-body"):
             with Vertical(id="queue-left"):
                 yield VTable(COLUMNS, heading="Campaigns", dom_id="campaigns")
-                yield Paper(heading="Rounds", indent=ROUND_INDENT, dom_id="queue-rounds")
+                yield Choices(heading="Rounds", indent=ROUND_INDENT, dom_id="queue-rounds")
             yield Paper(heading="About", indent=10, dom_id="about")
         yield from self.compose_filter()
 
@@ -123,6 +132,21 @@ class QueueScreen(SteeringActions, FilteredScreen):
         return self.table
 
     @property
+    def rounds_pane(self) -> Choices:
+        return self.query_one("#queue-rounds", Choices)
+
+    @property
+    def chosen_round(self) -> RoundView | None:
+        """The round under the cursor of the rounds, while they have the focus."""
+        pane, campaign = self.rounds_pane, self.campaign
+        if campaign is None or not pane.has_focus:
+            return None
+        return campaign.round_by_id(pane.current_id)
+
+    def round_outside(self) -> RoundView | None:
+        return self.chosen_round
+
+    @property
     def steered(self) -> CampaignSummary | None:
         return self.cockpit.view.summary(self.table.current_id)
 
@@ -133,13 +157,18 @@ class QueueScreen(SteeringActions, FilteredScreen):
         return found if found is not None and found.id == self.table.current_id else None
 
     def text_outside(self) -> str:
-        panes = (self.query_one("#about", Paper), self.query_one("#queue-rounds", Paper))
+        panes = (self.query_one("#about", Paper), self.rounds_pane)
         return "\n".join(each.plain_text() for each in panes if each.lines)
 
     def id_under_cursor(self) -> str | None:
-        return self.table.current_id
+        chosen = self.chosen_round
+        return self.table.current_id if chosen is None else chosen.id
 
     def on_mount(self) -> None:
+        self.table.empty = (EMPTY_LINE, line("… reading the ledger", Role.DIM))
+        self.table.focus()
+
+    def _say_none(self) -> None:
         self.table.empty = (
             EMPTY_LINE,
             (("No campaigns yet.", Role.STRONG),),
@@ -147,7 +176,6 @@ class QueueScreen(SteeringActions, FilteredScreen):
             else (("n", Role.KEY), (" queues one.", Role.DIM)),
             (("rsi demo", Role.KEY), (" in a shell runs a real one in minutes, without a key.", Role.DIM)),
         )  # fmt: skip
-        self.table.focus()
 
     def on_screen_resume(self) -> None:
         self._wanted = self.cockpit.campaign_id
@@ -161,7 +189,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
 
     def _share_height(self) -> None:
         """As many rows as there are campaigns, up to a share of the screen; the rest is the rounds'."""
-        rounds = self.query_one("#queue-rounds", Paper)
+        rounds = self.rounds_pane
         rounds.display = bool(self._shown)
         most = max(LEAST_ROWS, round(self.size.height * TABLE_SHARE))
         wanted = min(len(self._shown) + 2, most)
@@ -184,6 +212,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
         parts: list[Span] = [(SORTINGS[self._sorting][0], Role.DIM)]
         if self.pattern:
             self.table.empty = self.nothing_kept()
+        elif view.read_at is not None:
+            self._say_none()
         self.table.set_note(
             (*self.filter_note(), *parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM))
         )
@@ -241,7 +271,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         record = each.record
         rounds = record.config.rounds
         return (
-            campaign_state(each.state),
+            state_shown(each, is_waiting=self._waits_since(each) is not None),
             (record.id, Role.DIM),
             (record.task, Role.TEXT),
             (record.track, Role.DIM),
@@ -300,6 +330,13 @@ class QueueScreen(SteeringActions, FilteredScreen):
         gate = self.cockpit.view.gate
         return next((item for item in gate if item.campaign.record.id == each.record.id), None)
 
+    def _waits_since(self, each: CampaignSummary) -> datetime | None:
+        """Since when a candidate of it waits for a person; None when none does."""
+        item = self._at_gate(each)
+        if item is None or is_policys(item, self.cockpit.age_s(item.since)):
+            return None
+        return item.since
+
     def _next(self, view: View, summary: CampaignSummary) -> list[Line]:
         if summary.state is CampaignState.QUEUED:
             # What it waits for is said at length.
@@ -309,41 +346,48 @@ class QueueScreen(SteeringActions, FilteredScreen):
         return [next_line(view, summary, self.campaign, waited_s)]
 
     def _show_about(self, view: View) -> None:
-        paper, rounds = self.query_one("#about", Paper), self.query_one("#queue-rounds", Paper)
+        paper, rounds = self.query_one("#about", Paper), self.rounds_pane
         summary = view.summary(self.table.current_id)
         if summary is None:
             paper.set_lines([])
-            rounds.set_lines([])
+            rounds.set_choices([])
             return
         campaign = self.campaign
         self._show_rounds(rounds, view, summary, campaign)
         limit = summary.record.config.budget_usd if campaign is None else campaign.budget_usd
-        lines = about_lines(summary, self.cockpit.age, limit)
+        device_s = None if campaign is None else sum(s.device_s for s in campaign.spend.values())
+        lines = about_lines(
+            summary,
+            self.cockpit.age,
+            limit,
+            waits_since=self._waits_since(summary),
+            device_s=device_s,
+        )
         lines[1:1] = [*self._next(view, summary), *known_lines(view, summary.record.id)]
         if campaign is not None and campaign.champions:
             lines.insert(1, champion_line(campaign.champions))
         paper.set_lines(lines)
 
     def _show_rounds(
-        self, paper: Paper, view: View, summary: CampaignSummary, campaign: CampaignView | None
+        self, paper: Choices, view: View, summary: CampaignSummary, campaign: CampaignView | None
     ) -> None:
         if campaign is None:
-            paper.set_lines([line("… reading its rounds", Role.DIM)])
+            paper.set_choices([(None, line("… reading its rounds", Role.DIM))])
             return
-        lines: list[Line] = []
+        before: list[Line] = []
         if not self.has_class("-about"):
             # What the pane at the right would say first.
-            lines += [champion_line(campaign.champions)] if campaign.champions else []
-            lines += [*self._next(view, summary), *known_lines(view, summary.record.id)]
+            before += [champion_line(campaign.champions)] if campaign.champions else []
+            before += [*self._next(view, summary), *known_lines(view, summary.record.id)]
+        lines: list[tuple[str | None, Line]] = [(None, each) for each in before]
         for each in reversed(campaign.rounds):
-            lines.append(
-                (
-                    (f"{each.label:>{ROUND_INDENT - 2}}  ", Role.DIM),
-                    *sentence_line(each, campaign),
-                    (f"  {each.hypothesis}" if each.hypothesis else "", Role.DIM),
-                )
+            said: Line = (
+                (f"{each.label:>{ROUND_INDENT - 2}}  ", Role.DIM),
+                *sentence_line(each, campaign),
+                (f"  {each.hypothesis}" if each.hypothesis else "", Role.DIM),
             )
-        paper.set_lines(lines or [line("No round yet.", Role.DIM)])
+            lines.append((each.id, said))
+        paper.set_choices(lines or [(None, line("No round yet.", Role.DIM))])
         paper.set_note(((plural(len(campaign.rounds), "round"), Role.DIM),))
 
     # --- events and actions ---
@@ -359,7 +403,16 @@ class QueueScreen(SteeringActions, FilteredScreen):
     def _opened(self) -> None:
         self.action_open()
 
+    @on(LinesView.Opened, "#queue-rounds")
+    def _round_opened(self) -> None:
+        self.action_open()
+
     def action_open(self) -> None:
+        chosen = self.chosen_round
+        if chosen is not None:
+            self.cockpit.choose_round(chosen)
+            self.cockpit.open_mode("gate" if chosen.is_waiting else "replay")
+            return
         found = self.table.current_id
         if found is None:
             return

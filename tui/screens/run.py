@@ -15,7 +15,7 @@ from rsi.agent.store.state import ENDED_STATES
 from rsi.tui.draw.phrases import (
     EFFECT_CELLS,
     ENDED_CELLS,
-    campaign_state,
+    device,
     duration,
     ended,
     interval,
@@ -26,6 +26,7 @@ from rsi.tui.draw.phrases import (
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
 from rsi.tui.lines.next_steps import is_policys
+from rsi.tui.lines.queue import state_shown
 from rsi.tui.lines.rounds import idea, sentence_line
 from rsi.tui.lines.run import (
     agent_lines,
@@ -58,7 +59,7 @@ COLUMNS = (
     Column(title="effect", width=EFFECT_CELLS, priority=1),
     Column(title="predicted", width=9, align="right", priority=4),
     Column(title="cost", width=7, align="right", priority=3),
-    Column(title="time", width=8, align="right", priority=2),
+    Column(title="took", width=8, align="right", priority=2),
     Column(title="idea", min_width=12),
 )
 NO_ROUND: tuple[Line, ...] = (
@@ -242,6 +243,10 @@ class RunScreen(SteeringActions, FilteredScreen):
         else:
             self._log.show_runs(detail.measurements, log)
 
+    def _waits_for_a_person(self, summary: CampaignSummary) -> bool:
+        items = [i for i in self.cockpit.view.gate if i.campaign.record.id == summary.record.id]
+        return any(not is_policys(each, self.cockpit.age_s(each.since)) for each in items)
+
     def _headline(self, campaign: CampaignView | None) -> tuple[list[Span], list[Span]]:
         if campaign is None:
             return [(" no campaign chosen", Role.DIM)], []
@@ -258,7 +263,7 @@ class RunScreen(SteeringActions, FilteredScreen):
         left: list[Span] = [
             (f" {record.id} ", Role.TITLE),
             (f"{'·'.join(names)}  ", Role.TEXT),
-            campaign_state(summary.state),
+            state_shown(summary, is_waiting=self._waits_for_a_person(summary)),
             (f"  {summary.rounds}/{rounds or DASH} rounds  ", Role.TEXT),
             (f"✔ {summary.promoted} ", Role.GOOD if summary.promoted else Role.DIM),
         ]
@@ -272,14 +277,20 @@ class RunScreen(SteeringActions, FilteredScreen):
         spent = paid(summary.spend_usd, summary.reserved_usd) + (
             f" of {usd(budget)}" if budget else ""
         )
-        right: list[Span] = [(f"{self._elapsed(campaign)}  ", Role.DIM), (f"{spent} ", Role.TEXT)]
+        device_s = sum(each.device_s for each in campaign.spend.values())
+        right: list[Span] = [
+            (f"{device(device_s)}  ", Role.DIM),
+            (f"{self._elapsed(campaign)}  ", Role.DIM),
+            (f"{spent} ", Role.TEXT),
+        ]
         return left, right
 
     def _elapsed(self, campaign: CampaignView) -> str:
         summary = campaign.summary
         if summary.state in ENDED_STATES:
-            return duration((summary.changed_at - summary.record.created_at).total_seconds())
-        return self.cockpit.age(summary.record.created_at)
+            took = duration((summary.changed_at - summary.record.created_at).total_seconds())
+            return f"took {took}"
+        return f"for {self.cockpit.age(summary.record.created_at)}"
 
     def _row(self, index: int) -> Row:
         each = self._rounds[index]

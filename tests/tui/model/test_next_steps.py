@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from tests.tui.ledgers import Idea, Sample
 
+from rsi.agent.policy.controls import LOCKED
 from rsi.agent.store.records import CampaignEventKind, CampaignState
-from rsi.tui.lines.controls_brief import autonomy_brief, time_brief
+from rsi.tui.lines.controls_brief import autonomy_brief, how_it_holds, time_brief
 from rsi.tui.lines.next_steps import POLICY_S, coming_lines, gate_next, is_policys, next_text
+from rsi.tui.lines.queue import state_shown
 from rsi.tui.model.code import Code
 from rsi.tui.reading.reader import Interest, Reader
 
@@ -105,3 +107,42 @@ def test_the_brief_names_what_the_lowest_level_lacks():
     assert "every level is earned" in autonomy_brief({2: (), 3: ()}, 2)[1][0][0]
     assert len(autonomy_brief(None, 1)) == 1
     assert time_brief(()) != []
+
+
+@pytest.mark.parametrize(
+    ("level", "case", "said"),
+    [
+        (1, {"held_by": ("numerics",)}, ""),
+        (2, {"held_by": ("numerics",)}, "at level 2 a person decides about what is held"),
+        (2, {"drawn": "drawn for a person's look"}, "drawn for a person's look"),
+        (3, {"unearned": ("3 null patches were tried (so far 0)",)}, "lacks that 3 null patches"),
+        (3, {"held_by": (f"{LOCKED}an audit failed",)}, "an audit failed"),
+        (3, {}, "its worker is gone, or the level was taken back"),
+    ],
+)
+def test_where_policy_may_promote_it_is_said_why_a_person_is_waited_for(sample, level, case, said):
+    view, summary, campaign = look(sample)
+    item = with_level(view.gate[0], level, **case)
+    waited_s = POLICY_S + 1
+    assert said in gate_next(item, waited_s)
+    assert ("because" in gate_next(item, waited_s)) is bool(said)
+    of_queue = next_text(replace(view, gate=(item,)), summary, campaign, waited_s)
+    assert said in of_queue
+    assert of_queue.endswith(", then round 6 of 8 begins")
+
+
+def test_only_one_of_three_ways_to_a_level_is_named():
+    ways = {"is_granted": False, "is_claim_free": False, "is_earned": False}
+    assert how_it_holds(2, **ways | {"is_granted": True}).startswith("granted")
+    assert how_it_holds(2, **ways | {"is_claim_free": True}).startswith("free")
+    assert how_it_holds(2, **ways | {"is_earned": True}).startswith("earned")
+    assert "not earned yet" in how_it_holds(2, **ways)
+    assert "neither" in how_it_holds(1, **ways | {"is_earned": True})
+
+
+def test_a_campaign_that_waits_for_a_person_is_not_said_to_run(sample):
+    _, summary, _ = look(sample)
+    assert state_shown(summary, is_waiting=True)[0] == "▲ waits"
+    assert state_shown(summary, is_waiting=False)[0] == "● running"
+    several = replace(summary.record, config=replace(summary.record.config, parallel=2))
+    assert state_shown(replace(summary, record=several), is_waiting=True)[0] == "● running"

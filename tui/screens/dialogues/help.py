@@ -13,6 +13,10 @@ from rsi.tui.widgets.logview import LogView
 
 _KEY_CELLS = 14
 _TITLE_CELLS = 15
+DEVICE_SECOND = (
+    "A device second is one second in which a timed run, the agent's own among them, held the machine that it is "
+    "measured on: its processor or its GPU. Waiting and thinking cost none."
+)
 HELP_INDENT = _KEY_CELLS + _TITLE_CELLS
 """Where the sentences begin."""
 
@@ -30,7 +34,7 @@ def help_lines(cockpit: Cockpit, screen: CockpitScreen) -> list[Line]:
             for each in in_scope(scope)
         ]
         lines.append(EMPTY_LINE)
-    return lines[:-1]
+    return [*lines, line(DEVICE_SECOND, Role.DIM)]
 
 
 def pane_scopes(focused: Widget | None) -> tuple[tuple[Scope, ...], tuple[Scope, ...]]:
