@@ -80,7 +80,7 @@ def queue(home, ledger, backend_name, tmp_path):
         lineage=None,
         **settings,
     ):
-        script = tmp_path / f"script{next(numbers) or str()}.toml"
+        script = tmp_path / f"script{next(numbers) or ''}.toml"
         script.write_text("\n".join(entries), encoding="utf-8")
         loaded = load_task(task)
         config = CampaignConfig(

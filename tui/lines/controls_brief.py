@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from rsi.agent.store.config import Autonomy
-from rsi.agent.store.stages import StageTime, bottleneck
+from rsi.agent.store.stages import Stage, StageTime, bottleneck
 from rsi.tui.draw.phrases import duration
 from rsi.tui.draw.styled import Line, Role, Span, line
 from rsi.tui.lines.queue import autonomy_words
@@ -48,6 +48,9 @@ def how_it_holds(level: int, *, is_granted: bool, is_claim_free: bool, is_earned
     )
 
 
+BAR_CELLS = 10
+LEAST_SHOWN_S = 0.5
+"""Stages that took less in all are left out of the bars."""
 REVIEW_CONTAINS = "review contains the confirming runs"
 
 
@@ -63,3 +66,23 @@ def time_brief(stages: Sequence[StageTime]) -> list[Line]:
             role = Role.WARN if each is worst else Role.TEXT
             spans.append((f"{each.stage.value} {each.share:.0%}{mark}  ", role))
     return [tuple(spans)]
+
+
+def time_lines(stages: Sequence[StageTime]) -> list[Line]:
+    """A bar a stage; the longest that has a name is the bottleneck."""
+    if not stages:
+        return [line("No step has finished yet.", Role.DIM)]
+    total, worst = sum(each.wall_s for each in stages), bottleneck(stages)
+    lines: list[Line] = [(("where the time goes  ", Role.DIM), (duration(total), Role.TEXT))]
+    for each in stages:
+        if each.wall_s < LEAST_SHOWN_S:
+            continue
+        cells = round(each.wall_s / stages[0].wall_s * BAR_CELLS)
+        is_worst = each is worst
+        lines.append(
+            ((f"{each.stage.value:<20}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
+             (f" {duration(each.wall_s)} {each.share:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))
+        )  # fmt: skip
+    if any(each.stage is Stage.REVIEW and each.wall_s >= LEAST_SHOWN_S for each in stages):
+        lines.append(line(REVIEW_CONTAINS, Role.DIM))
+    return lines

@@ -1,12 +1,12 @@
 """Controls: what null patches and planted cheats say about the pipeline, and where the time goes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
 from textual.binding import BindingType
-from textual.containers import Container
+from textual.containers import Container, Vertical
 from textual.widget import Widget
 
 from rsi.agent.policy.controls import ControlStanding, standing_of, task_standing
@@ -15,15 +15,14 @@ from rsi.agent.store.config import Autonomy
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import ChainReport
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.stages import Stage, StageTime, bottleneck
 from rsi.evals.planted.controls import Rate
-from rsi.tui.draw.phrases import ENDED_CELLS, duration, ended, plural, ratio
+from rsi.tui.draw.phrases import ENDED_CELLS, ended, plural, ratio
 from rsi.tui.draw.styled import EMPTY_LINE, Line, Role, line
 from rsi.tui.lines.controls_brief import (
-    REVIEW_CONTAINS,
     autonomy_brief,
     how_it_holds,
     time_brief,
+    time_lines,
 )
 from rsi.tui.lines.queue import autonomy_words
 from rsi.tui.model.commands import Command, Scope, bindings
@@ -45,9 +44,6 @@ COLUMNS = (
     Column(title="", width=10),
     Column(title="what was planted", min_width=10),
 )
-BAR_CELLS = 10
-LEAST_SHOWN_S = 0.5
-"""Stages that took less in all are left out of the bars."""
 NO_CONTROL: tuple[Line, ...] = (
     EMPTY_LINE,
     line("No control was run on this lineage.", Role.STRONG),
@@ -62,9 +58,12 @@ class ControlsScreen(FilteredScreen):
     ControlsScreen #controls-body { height: 1fr; layout: vertical; }
     ControlsScreen.-wide #controls-body, ControlsScreen.-broad #controls-body { layout: horizontal; }
     ControlsScreen #rates { width: 100%; height: 2fr; }
+    ControlsScreen #controls-right { width: 100%; height: auto; }
     ControlsScreen #planted { width: 100%; height: 1fr; }
+    ControlsScreen #where { display: none; height: 1fr; }
+    ControlsScreen.-wide #where, ControlsScreen.-broad #where { display: block; }
     ControlsScreen.-wide #rates, ControlsScreen.-broad #rates { width: 1fr; height: 100%; }
-    ControlsScreen.-wide #planted, ControlsScreen.-broad #planted { width: 1fr; height: 100%; padding: 0 0 0 1; }
+    ControlsScreen.-wide #controls-right, ControlsScreen.-broad #controls-right { width: 1fr; height: 100%; padding: 0 0 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONTROLS)
     scope = Scope.CONTROLS
@@ -89,7 +88,9 @@ class ControlsScreen(FilteredScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Container(id="controls-body"):
             yield Paper(heading="Trust", indent=2, dom_id="rates")
-            yield VTable(COLUMNS, heading="Controls, one by one", dom_id="planted")
+            with Vertical(id="controls-right"):
+                yield VTable(COLUMNS, heading="Controls, one by one", dom_id="planted")
+                yield Paper(heading="Time and predictions", dom_id="where")
         yield from self.compose_filter()
 
     def on_mount(self) -> None:
@@ -191,20 +192,20 @@ class ControlsScreen(FilteredScreen):
             self.table.styles.height = min(planted + 2, max(5, self.size.height // 3))
             self.query_one("#rates", Paper).styles.height = "1fr"
         else:
-            self.table.styles.height = self.query_one("#rates", Paper).styles.height = "100%"
+            self.query_one("#rates", Paper).styles.height = "100%"
+            planted = self.table.line_count() or len(NO_CONTROL) + 1
+            self.table.styles.height = min(planted + 3, self.size.height // 2)
         lines.append(EMPTY_LINE)
-        lines += [
-            *autonomy_lines(
-                self._standing,
-                level,
-                is_granted=summary is not None and summary.record.config.is_autonomy_granted,
-                is_claim_free=view.campaign is not None and view.campaign.is_claim_free,
-            ),
-            EMPTY_LINE,
-            *time_lines(view.lineage_time),
-            EMPTY_LINE,
-        ]
-        lines += prediction_lines(found)
+        lines += autonomy_lines(
+            self._standing,
+            level,
+            is_granted=summary is not None and summary.record.config.is_autonomy_granted,
+            is_claim_free=view.campaign is not None and view.campaign.is_claim_free,
+        )
+        where = [*time_lines(view.lineage_time), EMPTY_LINE, *prediction_lines(found)]
+        if self.has_class("-narrow"):
+            lines += [EMPTY_LINE, *where]
+        self.query_one("#where", Paper).set_lines(where)
         self.query_one("#rates", Paper).set_lines(lines)
 
     def _autonomy_brief(self, level: int) -> list[Line]:
@@ -361,26 +362,6 @@ def autonomy_lines(
             sign, role = ("✔ ", Role.GOOD) if condition.holds else ("○ ", Role.WARN)
             lines.append(((sign, role), (condition.text, Role.TEXT)))
             shown.add(condition.text)
-    return lines
-
-
-def time_lines(stages: Sequence[StageTime]) -> list[Line]:
-    """A bar a stage; the longest that has a name is the bottleneck."""
-    if not stages:
-        return [line("No step has finished yet.", Role.DIM)]
-    total, worst = sum(each.wall_s for each in stages), bottleneck(stages)
-    lines: list[Line] = [(("where the time goes  ", Role.DIM), (duration(total), Role.TEXT))]
-    for each in stages:
-        if each.wall_s < LEAST_SHOWN_S:
-            continue
-        cells = round(each.wall_s / stages[0].wall_s * BAR_CELLS)
-        is_worst = each is worst
-        lines.append(
-            ((f"{each.stage.value:<20}", Role.STRONG if is_worst else Role.TEXT), ("█" * cells, Role.WARN if is_worst else Role.ACCENT),
-             (f" {duration(each.wall_s)} {each.share:.0%}", Role.DIM), (" ← bottleneck" if is_worst else "", Role.WARN))
-        )  # fmt: skip
-    if any(each.stage is Stage.REVIEW and each.wall_s >= LEAST_SHOWN_S for each in stages):
-        lines.append(line(REVIEW_CONTAINS, Role.DIM))
     return lines
 
 

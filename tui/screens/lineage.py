@@ -29,6 +29,8 @@ from rsi.tui.draw.phrases import (
     short_commit,
 )
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, TIMES, Line, Role, Span, line
+from rsi.tui.lines.evidence import case_lines
+from rsi.tui.lines.rounds import sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
 from rsi.tui.model.diffs import Diff, diff_to_show
 from rsi.tui.model.lineages import Place, leaderboard, rolled_back
@@ -43,6 +45,7 @@ from rsi.tui.waiting import when_done
 from rsi.tui.widgets.bars import Bar
 from rsi.tui.widgets.championview import ChampionView
 from rsi.tui.widgets.lines import LinesView
+from rsi.tui.widgets.paper import Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
 
 TREE_COLUMNS = (
@@ -58,6 +61,10 @@ BOARD_COLUMNS = (
     Column(title="idea", min_width=10, priority=1),
 )
 LINE_ID = "line"
+BAR_LINES = 4
+"""Tabs, the lineage's own line, state and keys."""
+LEAST_CASE_ROWS = 6
+"""Below this the case of a candidate is left to Replay."""
 CHAMPION_LINES, TALL_CHAMPION_LINES, TALL_LINES = 6, 12, 36
 """Most lines of the champion's curve, and on a screen of so many lines or more; it scrolls beyond."""
 NO_CANDIDATE: tuple[Line, ...] = (
@@ -96,6 +103,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
     LineageScreen.-broad #lineage-body { layout: horizontal; }
     LineageScreen #tree { width: 100%; height: 1fr; }
     LineageScreen #board { width: 100%; height: 1fr; }
+    LineageScreen #candidate { height: 0; display: none; }
     LineageScreen #champions { display: none; }
     LineageScreen.-climbing #champions { display: block; }
     LineageScreen.-broad #tree { width: 1fr; height: 100%; }
@@ -120,6 +128,7 @@ class LineageScreen(SteeringActions, FilteredScreen):
         with Container(id="lineage-body"):
             yield VTable(TREE_COLUMNS, heading="Tree", dom_id="tree")
             yield VTable(BOARD_COLUMNS, heading="Leaderboard", dom_id="board")
+        yield Paper(heading="Candidate", indent=12, says_rest=True, dom_id="candidate")
         yield ChampionView(dom_id="champions")
         yield from self.compose_filter()
 
@@ -207,7 +216,33 @@ class LineageScreen(SteeringActions, FilteredScreen):
         if view.campaign is not None and view.campaign.metric:
             champions.set_note(((f"{view.campaign.metric}: before → after", Role.DIM),))
         most = TALL_CHAMPION_LINES if self.size.height >= TALL_LINES else CHAMPION_LINES
-        champions.styles.height = min(champions.height_for(self.size.width), most)
+        curve_rows = min(champions.height_for(self.size.width), most) if points else 0
+        champions.styles.height = curve_rows
+        self._show_candidate(view, self.size.height - BAR_LINES - curve_rows)
+
+    def _show_candidate(self, view: View, rows: int) -> None:
+        """The case of the candidate under the cursor, in the rows that tree and leaderboard do not need."""
+        paper, chosen = self.query_one("#candidate", Paper), self.chosen
+        if chosen is None:
+            # The baseline has no case of its own; the champion is what it has become.
+            chosen = next((each.view for each in self._tree if each.is_champion), None)
+        tables = [each.line_count() + 2 for each in (self.tree_table, self.board_table)]
+        needed = max(tables) if self.has_class("-broad") else sum(tables)
+        rest = rows - max(needed, rows // 3)
+        is_stacked = not self.has_class("-broad")
+        self.tree_table.styles.height = tables[0] if is_stacked and rest > 0 else None
+        paper.display = rest >= LEAST_CASE_ROWS and bool(self._tree)
+        if not paper.display:
+            return
+        campaign = view.campaign
+        paper.heading = "Candidate" if self.chosen is not None else "Champion"
+        if chosen is None:
+            lines = [line("The baseline: what the task starts from.", Role.DIM)]
+        else:
+            own = campaign if campaign and campaign.id == chosen.record.campaign_id else None
+            lines = [sentence_line(chosen, own), *case_lines(chosen, None, own)]
+        paper.set_lines(lines)
+        paper.styles.height = rest
 
     def _arrange(self, view: View) -> None:
         campaign = view.campaign
@@ -333,9 +368,11 @@ class LineageScreen(SteeringActions, FilteredScreen):
     def _moved(self) -> None:
         if self.chosen is not None:
             self.cockpit.choose_round(self.chosen)
+        self._show_champions(self.cockpit.view)
         self.draw_bars()
 
     def on_descendant_focus(self) -> None:
+        self._show_champions(self.cockpit.view)
         self.draw_bars()
 
     @on(LinesView.Opened)

@@ -11,12 +11,13 @@ from textual.widget import Widget
 from rsi.agent.report.filters import round_text
 from rsi.agent.report.reasons import reason_line
 from rsi.agent.store.rounds import RoundView
+from rsi.agent.store.steps.facts import Reviewed
 from rsi.tui.draw.phrases import EFFECT_CELLS, ENDED_CELLS, ended, interval, ratio
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, line
-from rsi.tui.lines.evidence import finding_lines
+from rsi.tui.lines.evidence import finding_lines, score_lines, similar_lines, vote_lines
 from rsi.tui.lines.rounds import idea, sentence_line
 from rsi.tui.model.commands import Command, Scope, bindings
-from rsi.tui.model.view import View
+from rsi.tui.model.view import CampaignView, View
 from rsi.tui.reading.reader import Interest
 from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.widgets.lines import LinesView
@@ -31,6 +32,8 @@ COLUMNS = (
     Column(title="predicted", width=9, align="right", priority=2),
     Column(title="idea", min_width=10),
 )
+BAR_LINES = 3
+"""Tabs, state and keys."""
 NOTHING_TRIED: tuple[Line, ...] = (
     EMPTY_LINE,
     line("Nothing was tried yet.", Role.STRONG),
@@ -44,7 +47,7 @@ class NotebookScreen(FilteredScreen):
     DEFAULT_CSS = """
     NotebookScreen #notes-body { height: 1fr; layout: vertical; }
     NotebookScreen #ideas { height: 3fr; }
-    NotebookScreen #lesson { height: 2fr; }
+    NotebookScreen #lesson { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.NOTEBOOK)
     scope = Scope.NOTEBOOK
@@ -60,7 +63,7 @@ class NotebookScreen(FilteredScreen):
         with Container(id="notes-body"):
             yield VTable(COLUMNS, heading="Ideas", dom_id="ideas")
             yield Sentence(dom_id="said")
-            yield Paper(heading="Lesson", indent=12, dom_id="lesson")
+            yield Paper(heading="Lesson", indent=12, says_rest=True, dom_id="lesson")
         yield from self.compose_filter()
 
     def on_mount(self) -> None:
@@ -100,6 +103,9 @@ class NotebookScreen(FilteredScreen):
         self.table.set_rows([each.id for each in self._shown], self._row)
         found = f"{len(self._shown)} of {len(view.lineage)}"
         self.table.set_note((*self.filter_note(), (found, Role.DIM)))
+        # As many rows as there are ideas, up to three fifths; what is left is the lesson's and its proof.
+        most = (self.size.height - BAR_LINES) * 3 // 5
+        self.table.styles.height = max(5, min(len(self._shown) + 2, most))
         self._show_lesson()
 
     def _row(self, index: int) -> Row:
@@ -116,7 +122,9 @@ class NotebookScreen(FilteredScreen):
         each, campaign = self.chosen, self.cockpit.view.campaign
         said = () if each is None else (sentence_line(each, campaign),)
         self.query_one("#said", Sentence).set_sentence(*said)
-        self.query_one("#lesson", Paper).set_lines([] if each is None else lesson_lines(each))
+        self.query_one("#lesson", Paper).set_lines(
+            [] if each is None else [*lesson_lines(each), *proof_lines(each, campaign)]
+        )
 
     # --- actions ---
 
@@ -168,3 +176,10 @@ def lesson_lines(view: RoundView) -> list[Line]:
     if view.findings:
         lines += finding_lines(view.findings)
     return lines
+
+
+def proof_lines(view: RoundView, campaign: CampaignView | None) -> list[Line]:
+    """What the lesson rests on: how the number was measured, who looked at it, and what resembles it."""
+    best = view.confirm or view.score
+    scored = [] if best is None else score_lines(best, campaign)
+    return [*scored, *vote_lines(view.left(Reviewed)), *similar_lines(view, campaign)]

@@ -1,6 +1,6 @@
 """The queue: every campaign with its state, and what the one under the cursor is about."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar
 
@@ -11,10 +11,12 @@ from textual.widget import Widget
 
 from rsi.agent.store.records import Asked, CampaignState, CampaignSummary, RequestKind
 from rsi.agent.store.rounds import RoundView
-from rsi.agent.store.state import ENDED_STATES
+from rsi.agent.store.stages import stage_times
 from rsi.tui.draw.phrases import paid_briefly, plural, ratio, round_word
 from rsi.tui.draw.styled import DASH, EMPTY_LINE, Line, Role, Span, line
+from rsi.tui.lines.controls_brief import time_lines
 from rsi.tui.lines.next_steps import is_policys, next_line
+from rsi.tui.lines.orders import OPEN_STATES, SORTED_BY, SORTINGS
 from rsi.tui.lines.queue import (
     about_lines,
     known_lines,
@@ -31,7 +33,7 @@ from rsi.tui.screens.dialogues.filtering import FilteredScreen
 from rsi.tui.screens.dialogues.new_campaign import NewCampaign
 from rsi.tui.screens.dialogues.steering import SteeringActions
 from rsi.tui.screens.outlook.agenda import AgendaPage
-from rsi.tui.widgets.championview import champion_line, sparkline
+from rsi.tui.widgets.championview import ChampionView, champion_line, sparkline
 from rsi.tui.widgets.lines import LinesView
 from rsi.tui.widgets.paper import Choices, Paper
 from rsi.tui.widgets.vtable import Column, Row, VTable
@@ -59,29 +61,12 @@ TABLE_SHARE = 0.4
 LEAST_ROWS = 6
 """Rows of the table, its two lines of heading among them, however low the screen is."""
 ROUND_INDENT = 5
-_OPEN = frozenset(CampaignState) - ENDED_STATES
-
-SORTINGS: tuple[tuple[str, Callable[[CampaignSummary, View], tuple[float | str, float]]], ...] = (
-    ("newest first", lambda each, _: (-each.record.created_at.timestamp(), 0.0)),
-    ("open first", lambda each, _: (float(each.state not in _OPEN), -each.changed_at.timestamp())),
-    ("most promoted", lambda each, _: (-float(each.promoted), -each.changed_at.timestamp())),
-    ("largest gain first", lambda each, view: (-_total(each, view), -each.changed_at.timestamp())),
-    ("dearest first", lambda each, _: (-each.spend_usd, 0.0)),
-    ("by task", lambda each, _: (each.record.task, -each.changed_at.timestamp())),
-    ("most rounds", lambda each, _: (-float(each.rounds), -each.changed_at.timestamp())),
-)
-SORTED_BY: Mapping[str, str] = {
-    "state": "open first", "now": "open first", "prom": "most promoted", "gain": "largest gain first",
-    "rise": "largest gain first", "cost": "dearest first", "task": "by task", "round": "most rounds",
-    "campaign": "newest first", "age": "newest first",
-}  # fmt: skip
-"""What a click on a column's head sorts by."""
-
-
-def _total(each: CampaignSummary, view: View) -> float:
-    """Gain over the baseline for sorting; campaigns without one come last."""
-    found = view.speedups.get(each.record.id)
-    return 0.0 if found is None else found.estimate
+BAR_LINES = 3
+"""Tabs, state and keys."""
+MORE_ROWS = 7
+"""Least rows in which the champion's curve and the time say something."""
+TALL = 44
+"""From this height on they are there however many rounds there are."""
 
 
 class QueueScreen(SteeringActions, FilteredScreen):
@@ -92,6 +77,10 @@ class QueueScreen(SteeringActions, FilteredScreen):
     QueueScreen #queue-left { width: 5fr; }
     QueueScreen #campaigns { height: 1fr; }
     QueueScreen #queue-rounds { height: 1fr; }
+    QueueScreen #queue-more { height: 0; display: none; }
+    QueueScreen #queue-champions { width: 3fr; }
+    QueueScreen #queue-time { width: 1fr; }
+    QueueScreen.-broad #queue-time { width: 58; padding: 0 0 0 1; }
     QueueScreen #about { width: 3fr; display: none; padding: 0 0 0 1; }
     QueueScreen.-about #about { display: block; }
     """
@@ -110,6 +99,8 @@ class QueueScreen(SteeringActions, FilteredScreen):
         self._shown: tuple[CampaignSummary, ...] = ()
         self._sorting = 0
         self._arranged: tuple[object, ...] | None = None
+        self._timed: CampaignView | None = None
+        """The campaign whose curve and time are drawn."""
         self._wanted: str | None = None
         """A campaign that was chosen elsewhere and is not highlighted here yet."""
 
@@ -118,6 +109,9 @@ class QueueScreen(SteeringActions, FilteredScreen):
             with Vertical(id="queue-left"):
                 yield VTable(COLUMNS, heading="Campaigns", dom_id="campaigns")
                 yield Choices(heading="Rounds", indent=ROUND_INDENT, dom_id="queue-rounds")
+                with Horizontal(id="queue-more"):
+                    yield ChampionView(dom_id="queue-champions")
+                    yield Paper(heading="Time", dom_id="queue-time")
             yield Paper(heading="About", indent=10, dom_id="about")
         yield from self.compose_filter()
 
@@ -194,6 +188,24 @@ class QueueScreen(SteeringActions, FilteredScreen):
         most = max(LEAST_ROWS, round(self.size.height * TABLE_SHARE))
         wanted = min(len(self._shown) + 2, most)
         self.table.styles.height = wanted if self._shown else "1fr"
+        self._share_rest(wanted)
+
+    def _share_rest(self, table_rows: int) -> None:
+        """What the rounds do not need goes to the champion's curve and to where the time went."""
+        more, rounds = self.query_one("#queue-more"), self.rounds_pane
+        champions = self.query_one("#queue-champions", ChampionView)
+        left = self.size.height - BAR_LINES - table_rows
+        needed = min(
+            rounds.line_count() + 1, left - MORE_ROWS if self.size.height >= TALL else left
+        )
+        rest = left - needed
+        has_more = self.campaign is not None and bool(self.campaign.rounds)
+        more.display = rest >= MORE_ROWS and has_more
+        # Where there is less room, the pane at the right says it in a line.
+        champions.display = bool(champions.points) and self.has_class("-broad")
+        time_rows = self.query_one("#queue-time", Paper).line_count() + 1
+        curve_rows = champions.height_for(champions.size.width) if champions.display else 0
+        more.styles.height = min(rest, max(time_rows, curve_rows))
 
     def show(self, view: View) -> None:
         arranged = (
@@ -209,13 +221,16 @@ class QueueScreen(SteeringActions, FilteredScreen):
             self._wanted = None
         self._choose_highlighted()
         shown = self._shown
-        parts: list[Span] = [(SORTINGS[self._sorting][0], Role.DIM)]
         if self.pattern:
             self.table.empty = self.nothing_kept()
         elif view.read_at is not None:
             self._say_none()
         self.table.set_note(
-            (*self.filter_note(), *parts, (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM))
+            (
+                *self.filter_note(),
+                (SORTINGS[self._sorting][0], Role.DIM),
+                (f"  {len(shown)} of {len(view.campaigns)}", Role.DIM),
+            )
         )
         self._show_about(view)
 
@@ -240,7 +255,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
             case "queue.new" | "queue.filter" | "queue.sort" | "queue.agenda":
                 return True
             case "queue.pause" | "queue.stop":
-                return state in _OPEN
+                return state in OPEN_STATES
             case "queue.sooner" | "queue.later":
                 return state is CampaignState.QUEUED
             case "queue.retry":
@@ -317,7 +332,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
         if is_silent(each, self.cockpit.view, self.cockpit.age_s):
             heard = last_heard(each, self.cockpit.view)
             return f"▲ silent {self.cockpit.age(heard)}", Role.WARN
-        is_open = each.state in _OPEN
+        is_open = each.state in OPEN_STATES
         if each.latest_step is None or each.latest_outcome is None or not is_open:
             return DASH, Role.DIM
         under_way = step_after(each.latest_step, each.latest_outcome)
@@ -354,6 +369,7 @@ class QueueScreen(SteeringActions, FilteredScreen):
             return
         campaign = self.campaign
         self._show_rounds(rounds, view, summary, campaign)
+        self._show_more(campaign)
         limit = summary.record.config.budget_usd if campaign is None else campaign.budget_usd
         device_s = None if campaign is None else sum(s.device_s for s in campaign.spend.values())
         lines = about_lines(
@@ -367,6 +383,16 @@ class QueueScreen(SteeringActions, FilteredScreen):
         if campaign is not None and campaign.champions:
             lines.insert(1, champion_line(campaign.champions))
         paper.set_lines(lines)
+
+    def _show_more(self, campaign: CampaignView | None) -> None:
+        if campaign is not None and campaign is not self._timed:
+            self._timed = campaign
+            unit = campaign.metric.rpartition(", ")[2]
+            champions = self.query_one("#queue-champions", ChampionView)
+            champions.set_points(campaign.champions, unit=unit)
+            times = stage_times([each.steps for each in campaign.rounds], campaign.events)
+            self.query_one("#queue-time", Paper).set_lines(time_lines(times))
+        self._share_height()
 
     def _show_rounds(
         self, paper: Choices, view: View, summary: CampaignSummary, campaign: CampaignView | None

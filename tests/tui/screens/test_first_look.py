@@ -150,3 +150,37 @@ def test_a_terminal_says_that_the_cockpit_opens_before_it_is_painted(sample: Sam
     said, painted = terminal.raw.find(b"opening the cockpit"), terminal.raw.find(b"\x1b[?1049h")
     assert 0 <= said < painted
     assert b"\r\x1b[K" in terminal.raw[said:painted], "the line is taken back"
+
+
+async def test_the_rows_that_the_rounds_do_not_need_say_where_the_time_went(sample):
+    app = cockpit(sample, "queue")
+    async with app.run_test(size=(200, 50)) as pilot:
+        await ready(pilot, "queue")
+        await until(pilot, lambda: "where the time goes" in screen_text(app))
+        assert "Champion over rounds" in screen_text(app)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "where the time goes" not in screen_text(app))
+        await until(pilot, lambda: "Refused because it is slower" in flat(app))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (200, 50)])
+async def test_the_rows_that_the_tree_does_not_need_hold_the_case_under_the_cursor(sample, size):
+    app = cockpit(sample, "lineage")
+    async with app.run_test(size=size) as pilot:
+        screen = await ready(pilot, "lineage")
+        await until(pilot, lambda: "─ Champion ─" in screen_text(app))
+        await until(pilot, lambda: "Promoted by ada" in flat(app))
+        await pilot.press("G")
+        await until(pilot, lambda: "Waits for a decision: 1.84 times as fast" in flat(app))
+        assert "─ Candidate ─" in screen_text(app)
+        rows = screen.tree_table.size.height
+        assert rows >= screen.tree_table.line_count() + 2, "the tree is whole"
+        blank = sum(not each.strip() for each in screen_text(app).splitlines())
+        assert blank <= size[1] // 2, "no screen is half empty"
+
+
+async def test_the_notebook_shows_what_a_lesson_rests_on(sample):
+    app = cockpit(sample, "notebook")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot, "notebook")
+        await until(pilot, lambda: "4 pairs, 0 not counted" in flat(app))

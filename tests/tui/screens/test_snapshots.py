@@ -19,7 +19,7 @@ from rsi.tui.model.commands import SCREENS
 from rsi.tui.model.settings import SECRET_VARIABLES
 
 FOLDER = Path(__file__).parent / "snapshots"
-SIZES = ((80, 24), (120, 36), (170, 48))
+SIZES = ((80, 24), (120, 36), (200, 50))
 READY = {
     "queue": lambda app: app.view.campaign is not None,
     "run": lambda app: "step=300" in screen_text(app),

@@ -34,6 +34,7 @@ from rsi.evals.types import Arm, Measurement, Purpose, Verdict
 from rsi.tui.app import CockpitApp
 from rsi.tui.draw.phrases import paid_briefly
 from rsi.tui.draw.styled import DASH, TIMES
+from rsi.tui.lines.orders import SORTINGS
 from rsi.tui.lines.queue import known_lines, unmet_wishes
 from rsi.tui.lines.run import machine_line
 from rsi.tui.log_follower import LogFollower
@@ -42,7 +43,6 @@ from rsi.tui.model.view import View
 from rsi.tui.reading.queueing import goes_before
 from rsi.tui.screens.dialogues.asking import AskText
 from rsi.tui.screens.lineage import SORTINGS as BOARD_SORTINGS
-from rsi.tui.screens.queue import SORTINGS
 from rsi.tui.widgets.logview import LogView
 
 pytestmark = pytest.mark.slow
