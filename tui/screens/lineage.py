@@ -368,12 +368,15 @@ class LineageScreen(SteeringActions, FilteredScreen):
     def _moved(self) -> None:
         if self.chosen is not None:
             self.cockpit.choose_round(self.chosen)
-        self._show_champions(self.cockpit.view)
+        self._cursor_changed()
+
+    def _cursor_changed(self) -> None:
+        if self.is_mounted and self.cockpit.screen_behind_dialogues is self:
+            self._show_champions(self.cockpit.view)
         self.draw_bars()
 
     def on_descendant_focus(self) -> None:
-        self._show_champions(self.cockpit.view)
-        self.draw_bars()
+        self._cursor_changed()
 
     @on(LinesView.Opened)
     def _opened(self) -> None:

@@ -78,15 +78,20 @@ async def test_a_footer_without_rights_offers_nothing_that_needs_them(sample):
         assert not {"approve", "reject", "send"} & set(footer(app).split())
 
 
+def at(app) -> str:
+    """The screen in front; "" for the moment in which screens change."""
+    return getattr(app.screen_behind_dialogues, "mode", "")
+
+
 async def test_escape_at_the_gate_goes_back_to_where_one_came_from(sample):
     app = cockpit(sample, "lineage")
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(pilot, "lineage")
         await pilot.press("3")
-        await until(pilot, lambda: app.screen.mode == "gate")
+        await until(pilot, lambda: at(app) == "gate")
         await pilot.press("3")
         await pilot.press("escape")
-        await until(pilot, lambda: app.screen.mode == "lineage")
+        await until(pilot, lambda: at(app) == "lineage")
 
 
 async def test_a_round_on_queue_is_opened_by_enter_and_by_a_second_click(sample):
