@@ -1,8 +1,8 @@
 """Sizes and step sizes of the search."""
 
 CLOCK_HZ = 2.0
-UPDATES_PER_CPU_S = 2.5
-"""Updates for each second of the budget; about half of it is used, so that a slower machine keeps within it."""
+UPDATES_PER_CPU_S = 1.25
+"""Updates for each second of the budget; a quarter to a half of it is used, so that a slower machine keeps within it."""
 DIRECTIONS = 4
 """Tried in each update, each both ways."""
 EPISODE_S = 2.0
