@@ -17,6 +17,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from rsi.tui.app import CockpitApp
+from rsi.tui.demo import animation
 from rsi.tui.demo.player import demo_home
 from rsi.tui.errors import CockpitError
 from rsi.tui.model.commands import SCREENS, Scope
@@ -125,7 +126,7 @@ async def _wait(pilot: Pilot[None], holds: Callable[[], bool], shot: Shot) -> No
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make all pictures, or those that are named, into docs/screenshots."""
+    """Make all pictures, or those that are named, into docs/screenshots, and the animation of them."""
     # Times of day are drawn in this zone on every machine.
     os.environ["TZ"] = "UTC"
     time.tzset()
@@ -133,7 +134,9 @@ def main(argv: Sequence[str]) -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for shot in chosen:
         sys.stdout.write(f"{asyncio.run(take(shot, FOLDER))}\n")
-    return 0 if chosen else 2
+    if not argv or animation.NAME in argv:
+        sys.stdout.write(f"{animation.animate(FOLDER)}\n")
+    return 0 if chosen or animation.NAME in argv else 2
 
 
 if __name__ == "__main__":

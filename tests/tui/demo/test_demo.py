@@ -1,6 +1,9 @@
 """A recording is made from a ledger, is the same when it comes back, and plays so that every screen is alive."""
 
+import shutil
 import time
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tests.tui.conftest import screen_text, until
@@ -10,12 +13,13 @@ from rsi.agent.store.home import Home
 from rsi.agent.store.ledger import Ledger
 from rsi.agent.store.records import Step, utc_now
 from rsi.tui.app import CockpitApp
+from rsi.tui.demo import animation
 from rsi.tui.demo import player as demo
 from rsi.tui.demo.campaign_file import load, record, save, unpack_code, write_row
 from rsi.tui.demo.player import RECORDING, Player, demo_home, first_part
-from rsi.tui.draw.captions import Captions
+from rsi.tui.draw.captions import TEXTS, Captions
 from rsi.tui.draw.styled import plain
-from rsi.tui.errors import CampaignFileError
+from rsi.tui.errors import CampaignFileError, CockpitError
 
 
 @pytest.mark.slow
@@ -180,3 +184,29 @@ async def test_captions_stand_on_every_screen_until_they_are_switched_off(size):
                 assert "1/12" not in screen_text(app)
             await pilot.press("C")
             await until(pilot, lambda: "1/12 open" in screen_text(app))
+
+
+def test_the_animation_shows_each_picture_in_its_turn_and_fetches_nothing(tmp_path):
+    pictures = Path(__file__).parents[3] / "docs" / "screenshots"
+    for name, _ in animation.FRAMES:
+        shutil.copy(pictures / f"{name}.svg", tmp_path)
+    path = animation.animate(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    frames = [each for each in root if each.get("class") == "frame"]
+    assert len(frames) == len(animation.FRAMES)
+    starts = [each.get("style") for each in frames]
+    assert starts == [f"animation-delay:{n * animation.SECONDS:g}s" for n in range(len(frames))]
+    for frame, (_, step) in zip(frames, animation.FRAMES, strict=True):
+        assert TEXTS[step] in "".join(frame[-1].itertext())
+    assert "<script" not in text
+    assert "url(http" not in text
+    assert path.stat().st_size < 1_500_000
+    assert text == (pictures / f"{animation.NAME}.svg").read_text(encoding="utf-8"), (
+        "it is up to date"
+    )
+
+
+def test_an_animation_of_a_picture_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(CockpitError, match=r"queue\.svg is no picture of the cockpit"):
+        animation.animate(tmp_path)
