@@ -19,6 +19,7 @@ from rsi.agent.trial.kept import Asked, Kept, Record, save, tasks_folder
 from rsi.agent.trial.looking import Look, looked_at, variables_of
 from rsi.agent.trial.measuring import SelfCompared, compare_with_itself
 from rsi.agent.trust.task_trust import smallest_detectable
+from rsi.sandboxes.types import FileTree
 from rsi.tasks.choices import Clock, Device, Honesty
 from rsi.tasks.errors import HarnessError, HarnessTimeoutError, NewTaskError
 from rsi.tasks.format.loader import load_task, profile_of
@@ -34,6 +35,8 @@ from rsi.tasks.types import GradeOutcome, Task
 Say = Callable[[str], None]
 _DATED = re.compile(r"\d{4}-\d\d-\d\d|\d{8,}")
 """In a path: a date or a time, so that no other run writes there."""
+DATA_BYTES = 2048
+"""A smaller file is a version or a list of names, not data of which a tenth says something."""
 _LEFT = (".npz", ".npy", ".safetensors", ".pt", ".pth", ".ckpt", ".json", ".csv")
 """What an evaluation of the person's can be given: weights or predictions, at a place that each run fills."""
 
@@ -299,6 +302,18 @@ def _line(
     )
 
 
+def data_file(there: FileTree, opened: Sequence[str]) -> str:
+    """The largest file of rows that a run read; empty where it read none that is worth a part."""
+    sizes = {each.path: len(each.content) for each in there}
+    rows = [
+        path
+        for path in opened
+        if path.endswith((".txt", ".csv", ".tsv", ".jsonl", ".bin", ".npy"))
+        and sizes.get(path, 0) >= DATA_BYTES
+    ]
+    return max(rows, key=lambda path: sizes[path], default="")
+
+
 def _advice(look: Look, seen: Observed, task: Task) -> list[str]:
     """What to do for the next level, and then."""
     told = []
@@ -309,12 +324,8 @@ def _advice(look: Look, seen: Observed, task: Task) -> list[str]:
             f'L1: add --eval "python eval.py {left}": a script of the repo that loads what the run left and prints the quality'
         )
     if task.honesty is not Honesty.L2:
-        paths = [
-            path
-            for path in seen.opened
-            if path.endswith((".txt", ".csv", ".tsv", ".jsonl", ".bin", ".npy"))
-        ]
-        path = paths[0] if paths else "FILE"
+        there = (*look.repo.copy.tree, *look.repo.copy.data, *look.repo.data)
+        path = data_file(there, seen.opened) or "FILE"
         told.append(
             f"L2: add --hold-out '10% of {path}' besides: rows that no run is given, on which --eval then looks"
         )

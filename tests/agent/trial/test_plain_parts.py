@@ -4,7 +4,8 @@ import pytest
 
 from rsi.agent.trial import planning
 from rsi.agent.trial.diagnosis import lacks_project, missing_words, why_failed
-from rsi.sandboxes.types import ExecOutcome, ExecResult
+from rsi.agent.trial.first import data_file
+from rsi.sandboxes.types import ExecOutcome, ExecResult, FileEntry
 from rsi.tasks.making.own.observing import Observed
 from rsi.tasks.making.repo_copy import LFS_POINTER
 
@@ -150,3 +151,17 @@ def test_only_a_well_known_package_is_added_unasked(tmp_path):
         "oddlib": None,
         "tqdm": None,
     }
+
+
+def test_what_could_be_held_out_is_the_largest_file_of_rows_that_was_read():
+    sizes = {
+        "VERSION.txt": 6,
+        "small.csv": 4000,
+        "names.txt": 9000,
+        "other.txt": 99_000,
+        "model.py": 9000,
+    }
+    there = tuple(FileEntry(path=path, content=bytes(size)) for path, size in sizes.items())
+    read = ("VERSION.txt", "small.csv", "names.txt", "model.py", "gone.txt")
+    assert data_file(there, read) == "names.txt"
+    assert data_file(there, ("VERSION.txt", "model.py")) == ""
