@@ -16,6 +16,8 @@ from rsi.agent.store.stages import StageTime, bottleneck
 from rsi.agent.store.state import RoundVerdict
 from rsi.evals.types import Interval
 
+LEAST_SHOWN_S = 0.05
+"""A stage that would be said to take 0.0 s is left out."""
 TICK_GAP = 9.0
 """Least percent of the width between ticks, so that their labels do not touch."""
 WIDEST_RATIO = 1000.0
@@ -90,7 +92,7 @@ def _span_row(share: str, span: Span, low: float, high: float, grid: str) -> str
 
 
 def time_bars(times: tuple[StageTime, ...]) -> str:
-    """One bar per stage."""
+    """One bar per stage that took time."""
     if not times:
         return "<p>No step has finished yet.</p>"
     worst = bottleneck(times)
@@ -99,6 +101,7 @@ def time_bars(times: tuple[StageTime, ...]) -> str:
         f'<span class="strip"><i class="bar" style="width:{100 * each.share:.1f}%"></i></span>'
         f'<span class="value">{escape(duration_text(each.wall_s))}, {each.share:.0%}</span></div>'
         for each in times
+        if each.wall_s >= LEAST_SHOWN_S
     )
     return f'<div class="plot" role="group" aria-label="Time by stage">{rows}</div>'
 

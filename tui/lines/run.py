@@ -23,6 +23,9 @@ def asked_spans(campaign: CampaignView) -> list[Span]:
     is_over = campaign.summary.state in ENDED_STATES
     # One that has ended hears nothing any more, except that it may go on.
     waiting = [r.kind for r in campaign.requests if not is_over or r.kind is RequestKind.RETRY]
+    if RequestKind.RESUME in waiting and not campaign.is_pause_asked:
+        # A pause that was taken back before anybody heard it is nothing that is waited for.
+        waiting = [each for each in waiting if each not in (RequestKind.PAUSE, RequestKind.RESUME)]
     if waiting:
         return [(f" ⧖ asked: {', '.join(each.value for each in waiting[-3:])}", Role.WARN)]
     if campaign.is_pause_asked and campaign.summary.state is CampaignState.RUNNING:

@@ -16,6 +16,7 @@ from rsi.agent.report.campaign_report import Against, build_report
 from rsi.agent.report.files import write_report
 from rsi.agent.report.html_page import html_page
 from rsi.agent.report.markdown_page import markdown_page
+from rsi.agent.report.plots import time_bars
 from rsi.agent.store.config import CampaignConfig
 from rsi.agent.store.events import Audit, CampaignEvent
 from rsi.agent.store.git.lineage import Lineage
@@ -538,3 +539,15 @@ def test_stage_times_sum_to_the_time_under_way_with_audits_and_without_pauses():
     assert sum(found.values()) == worked_s(events, at(999)) == 100.0
     under_way = stage_times([steps], events[:-1], now=at(120))
     assert sum(each.wall_s for each in under_way) == 90.0
+
+
+def test_a_stage_that_took_no_time_has_no_bar():
+    bars = time_bars(
+        tuple(
+            StageTime(stage=stage, wall_s=wall_s, share=wall_s / 60)
+            for stage, wall_s in ((Stage.REVIEW, 60.0), (Stage.AUDIT, 0.0))
+        )
+    )
+    assert "review" in bars
+    assert "audit" not in bars
+    assert "No step" in time_bars(())
