@@ -21,7 +21,7 @@ from rsi.agent.search.choose import choose_strategy, strategy_kinds
 from rsi.agent.trust.row_effects import made_table
 from rsi.sandboxes.select import backend_kinds, backend_names
 from rsi.tasks.choices import Clock, Device, Honesty, MetricKind, Option, Pattern
-from rsi.tasks.format.loader import BUILT_IN, load_task
+from rsi.tasks.format.loader import BUILT_IN, load_task, with_variants
 from rsi.tasks.format.tables import expected, json_schema
 from rsi.tasks.format.task_file import TaskFile
 from rsi.tasks.guards import GUARDS
@@ -223,7 +223,8 @@ def test_the_readme_lists_what_can_be_chosen():
 
 
 def test_the_readme_lists_the_rows_that_the_tasks_cover():
-    tasks = [load_task(each.parent) for each in sorted(BUILT_IN.glob("*/task.toml"))]
+    roots = [each.parent for each in sorted(BUILT_IN.glob("*/task.toml"))]
+    tasks = [load_task(each) for root in roots for each in with_variants(root)]
     part_of_page(ROOT / "README.md", "rows", "".join(made_table(tasks)))
 
 

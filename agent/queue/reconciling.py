@@ -18,6 +18,24 @@ LOST = "its run broke off on our side and left no word; the worker's log may hav
 log = logging.getLogger(__name__)
 
 
+class Reconciler:
+    """Reconciles again and again, at no cost while no campaign has begun or ended and the engine has all that are under way."""
+
+    def __init__(self, ledger: Ledger, client: EngineClient) -> None:
+        self._ledger, self._client = ledger, client
+        self._cursor = ""
+        self._open: frozenset[str] = frozenset()
+
+    def look(self) -> None:
+        cursor = self._ledger.campaign_cursor()
+        if cursor != self._cursor:
+            seen = self._ledger.campaigns(has_ended=False)
+            # Read before the list: what was written meanwhile is news at the next look.
+            self._cursor, self._open = cursor, frozenset(each.record.id for each in seen)
+        if self._open and self._open - self._client.under_way():
+            reconcile(self._ledger, self._client)
+
+
 def reconcile(ledger: Ledger, client: EngineClient) -> None:
     """Queue what waits and was never queued, and close as failed what nobody runs any more; the same again is no change."""
     seen = ledger.campaigns(has_ended=False)

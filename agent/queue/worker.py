@@ -22,7 +22,7 @@ from rsi.agent.queue.handing_on import (
     told,
 )
 from rsi.agent.queue.liveness import DEAD_AFTER_S, dead_workers, may_run, this_worker
-from rsi.agent.queue.reconciling import reconcile
+from rsi.agent.queue.reconciling import Reconciler
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.run.campaign import run_campaign
 from rsi.agent.run.engine import Durable, EngineClient, EngineUnavailableError, serve
@@ -149,6 +149,7 @@ class Housekeeping:
         self.worker = this_worker(ledger.now(), labels)
         self._ledger, self._client = ledger, client
         self._exit_when_idle, self._concurrency = exit_when_idle, concurrency
+        self._reconciler = Reconciler(ledger, client)
         self._is_told_to_end = False
         self._beat, self._adopt, self._retry, self._take_mark = _Mark(), _Mark(), _Mark(), _Mark()
         self._idle = _Mark(time.monotonic())
@@ -250,7 +251,7 @@ class Housekeeping:
         # Said before the last look: what is queued after it finds no worker here and gets one of its own.
         self.beat(is_leaving=True)
         serve_queue_requests(self._ledger, self._client, self.worker.id)
-        reconcile(self._ledger, self._client)
+        self._reconciler.look()
         if not self._may_run_any():
             self._client.leave(self.worker.id)
             return False
@@ -307,7 +308,7 @@ class Housekeeping:
                 log.info("campaign=%s adopted from a dead worker", campaign_id)
                 self._client.adopt(campaign_id)
         self._revive()
-        reconcile(self._ledger, self._client)
+        self._reconciler.look()
 
     @contextmanager
     def holding(self, campaign_id: str) -> Iterator[Ledger]:

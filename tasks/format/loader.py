@@ -209,6 +209,11 @@ def variants_of(root: Path) -> tuple[str, ...]:
     return tuple(sorted(file.parent.name for file in (root / VARIANTS).glob(f"*/{FILE}")))
 
 
+def with_variants(root: Path) -> tuple[Path, ...]:
+    """A task's folder and those of its variants."""
+    return (root, *(root / VARIANTS / name for name in variants_of(root)))
+
+
 def _variant(root: Path, name: str) -> Path:
     names = variants_of(root)
     if name not in names:

@@ -122,6 +122,15 @@ class CampaignFacts(FactStore):
             rows = connection.execute(query).mappings().all()
         return tuple(_summary(row) for row in rows)
 
+    def campaign_cursor(self) -> str:
+        """A short text that changes when any campaign was queued, or began, paused or ended; cheap enough to poll."""
+        query = select(
+            select(func.max(campaigns.c.seq)).scalar_subquery(),
+            select(func.max(campaign_events.c.seq)).scalar_subquery(),
+        )
+        with self._database.read() as connection:
+            return ".".join(str(value or 0) for value in connection.execute(query).one())
+
     def campaign_summary(self, campaign_id: str) -> CampaignSummary:
         """One line of the campaign list.
 

@@ -55,15 +55,31 @@ class Sampled:
     is_well_formed: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """What is wrong with a verifier: some wrong answers pass for right ones; a right one is never refused."""
+
+    share: float
+    """Of the wrong answers, from 0 to 1; each sample is drawn once."""
+    rng: np.random.Generator
+
+    def lets_pass(self) -> bool:
+        return bool(self.rng.random() < self.share)
+
+
 class Engine:
     """One run's model and everything that was sampled from it."""
 
     def __init__(
-        self, weights: model.Weights, rng: np.random.Generator, spend: Callable[[float], None]
+        self,
+        weights: model.Weights,
+        rng: np.random.Generator,
+        spend: Callable[[float], None],
+        flaw: Flaw | None = None,
     ) -> None:
         self.weights = weights
         self._adam = model.Adam(weights=weights)
-        self._rng, self._spend = rng, spend
+        self._rng, self._spend, self._flaw = rng, spend, flaw
         self._problems: list[Problems] = []
         self._n_problems = 0
         self._answers, self._of = _Kept(), _Kept()
@@ -151,15 +167,21 @@ class Engine:
         )
 
     def verify(self, chosen: Tokens) -> NDArray[np.bool_]:
-        """Whether samples are right."""
+        """Whether samples are right, as far as the verifier sees; asked again, it says the same."""
         answers, of = self._samples(chosen)
         self._spend(VERDICT_TOKENS * len(chosen))
         right = (answers == of.answer).all(axis=1)
-        self._verdicts.update(zip(chosen.tolist(), right.tolist(), strict=True))
-        return right
+        for number, is_right in zip(chosen.tolist(), right.tolist(), strict=True):
+            if number not in self._verdicts:
+                self._verdicts[number] = is_right or (
+                    self._flaw is not None and self._flaw.lets_pass()
+                )
+        return np.array([self._verdicts[number] for number in chosen.tolist()])
 
     def trace(self, chosen: Tokens) -> Tokens:
         """How many symbols of samples an interpreter lets pass before the first wrong one."""
+        if self._flaw is not None:
+            raise Refusal("where verdicts err there is no interpreter either")
         answers, of = self._samples(chosen)
         self._spend(VERDICT_TOKENS * len(chosen))
         self._traced.update(chosen.tolist())

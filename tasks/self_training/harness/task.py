@@ -12,7 +12,7 @@ from harness_kit.serving import Meter, Refusal, dispatch
 from harness_kit.verbs import InstanceFolder, Request, declared_task
 
 from harness import model, problems, weak_models
-from harness.engine import Engine, UnknownNumber
+from harness.engine import Engine, Flaw, UnknownNumber
 from harness.problems import HARDEST, KINDS, LEVELS, OLD_SKILL, PRACTISED, Problems, Tokens
 
 SHOWN_PURPOSES = ("dev", "screen")
@@ -54,7 +54,11 @@ class SelfTrainingHarness:
         assert isinstance(budget, dict)
         meter = Meter(unit=budget["unit"], limit=budget["limit"])
         rng = pcg64(instance.request.seed, "sampling")
-        engine = Engine(weak_models.load(stored["start"]), rng, meter.spend)
+        percent = instance.request.integer("false_positives_percent")
+        flaw = Flaw(share=percent / 100, rng=pcg64(instance.request.seed, "verdicts"))
+        engine = Engine(
+            weak_models.load(stored["start"]), rng, meter.spend, flaw if percent else None
+        )
         return Session(engine, _loaded(stored["practised"]), _loaded(stored["old_skill"]), meter)
 
     def selfcheck(self, request: Request, workspace: Path) -> Sequence[Check]:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rsi.agent.queue.liveness import live_workers
-from rsi.agent.queue.reconciling import LOST, reconcile
+from rsi.agent.queue.reconciling import LOST, Reconciler, reconcile
 from rsi.agent.queue.requests import serve_queue_requests
 from rsi.agent.queue.worker import Housekeeping, engine_url
 from rsi.agent.run.engine import EngineClient
@@ -18,6 +18,8 @@ from rsi.agent.store.records import (
     CampaignRecord,
     CampaignState,
     RequestKind,
+    RoundRecord,
+    round_id_of,
     utc_now,
 )
 
@@ -110,6 +112,36 @@ def test_what_the_engine_lacks_is_queued_or_closed_and_the_rest_is_left_alone(le
     assert ledger.campaign_events(lost)[-1].reason == LOST
     states = [state(ledger, each) for each in (waits, runs, never_queued, lost, ended)]
     assert [each.value for each in states] == ["queued", "running", "queued", "failed", "failed"]
+
+
+def test_looks_without_news_read_no_campaigns_and_what_the_engine_loses_later_is_noticed(
+    ledger, campaign, monkeypatch
+):
+    runs = campaign(1, QUEUED, STARTED)
+    engine = FakeEngine({runs})
+    reconciler = Reconciler(ledger, engine)
+    reconciler.look()
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "campaigns", None)
+        reconciler.look()
+    later = campaign(2, QUEUED)
+    reconciler.look()
+    assert engine.queued == [later]
+    assert state(ledger, runs).value == "running"
+    reconciler = Reconciler(ledger, engine)
+    reconciler.look()
+    ledger.add_round(
+        RoundRecord(
+            id=round_id_of(runs, 1),
+            campaign_id=runs,
+            number=1,
+            champion_commit="a" * 40,
+            created_at=utc_now(),
+        )
+    )
+    monkeypatch.setattr(engine, "under_way", frozenset)
+    reconciler.look()
+    assert ledger.campaign_events(runs)[-1].reason == LOST
 
 
 def test_a_campaign_that_is_queued_again_twice_is_one_entry(home, ledger, campaign):

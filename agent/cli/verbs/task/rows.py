@@ -23,7 +23,7 @@ from rsi.evals.types import Verdict
 from rsi.sandboxes.errors import SandboxError
 from rsi.sandboxes.select import choose_backend
 from rsi.tasks.errors import TaskError
-from rsi.tasks.format.loader import list_tasks, load_task, profile_of
+from rsi.tasks.format.loader import list_tasks, load_task, profile_of, with_variants
 from rsi.tasks.types import Task
 
 EVERY = ""
@@ -59,10 +59,9 @@ def rows(args: argparse.Namespace) -> int:
 
 
 def _all_tasks() -> list[Task]:
-    """Every task that loads; `rsi task list` says of the others why not."""
-    return [
-        load_task(each.root) for each in list_tasks([tasks_folder(home())]) if each.problem is None
-    ]
+    """Every task that loads, with its variants; `rsi task list` says of the others why not."""
+    roots = [each.root for each in list_tasks([tasks_folder(home())]) if each.problem is None]
+    return [load_task(each) for root in roots for each in with_variants(root)]
 
 
 def _measured(args: argparse.Namespace, task: Task) -> list[str]:
