@@ -78,12 +78,11 @@ def decide_sessions(
             Verdict.REFUTED,
             f"the effect {interval.estimate:.3f} is surely below {threshold:.3f}",
         )
+    said = f"{reason}, over {len(means)} sessions at {interval.confidence:.0%}"
+    if not is_over:  # also what a person sees of an audit that was stopped
+        verdict, said = Verdict.INCONCLUSIVE, f"not at its end; so far {said}"
     return SequentialState(
-        stop=is_over,
-        verdict=verdict if is_over else Verdict.INCONCLUSIVE,
-        interval=interval,
-        size=interval,
-        reason=f"{reason}, over {len(means)} sessions at {interval.confidence:.0%}",
+        stop=is_over, verdict=verdict, interval=interval, size=interval, reason=said
     )
 
 

@@ -65,8 +65,11 @@ def test_it_runs_on_until_the_headline_is_narrow_and_no_further_than_twice_the_c
     assert decide_sessions(narrow, PLAN, 0.03).stop
 
 
-def test_it_does_not_stop_in_the_middle_of_a_session():
-    assert not decide_sessions(sessions(0.9, 0.9, 0.9)[:-1], PLAN, 0.03).stop
+def test_it_does_not_stop_in_the_middle_of_a_session_and_one_that_was_cut_off_says_so():
+    cut_off = decide_sessions(sessions(0.9, 0.9, 0.9)[:-1], PLAN, 0.03)
+    assert not cut_off.stop
+    assert cut_off.verdict is Verdict.INCONCLUSIVE
+    assert cut_off.reason.startswith("not at its end; so far the lower bound")
 
 
 def test_a_slower_champion_is_refuted_and_a_wide_one_is_neither():
