@@ -141,7 +141,7 @@ class CockpitScreen(Screen[None]):
         if command.writes and self.cockpit.is_read_only:
             return False
         is_always = command.scope is not self.scope or command.action in _OUTSIDE
-        return is_always or self.is_possible(command)
+        return is_always or (self.is_mounted and self.is_possible(command))
 
     def why_not(self, command: Command) -> str:
         """Why a command is not possible now, as the end of a sentence; "" where there is no more to say."""
@@ -210,8 +210,8 @@ class CockpitScreen(Screen[None]):
 
     def draw_bars(self) -> None:
         """Redraw tabs, state and keys; cheap when nothing changed."""
-        if not self.query(KeyBar):
-            # A timer may come when the screen is being made or taken down.
+        if not self.is_mounted or not self.query(KeyBar):
+            # A timer may come when the screen is being made or taken down: it has bars before the tables they speak of.
             return
         view = self.cockpit.view
         tabs = [

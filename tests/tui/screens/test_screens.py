@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from tests.tui.conftest import say_yes, screen_text, until
 from tests.tui.ledgers import START, Sample
+from textual.css.query import NoMatches
 from textual.widgets import Input
 
 from rsi.agent.memory.tree import tree_rows
@@ -67,6 +68,19 @@ async def test_every_screen_opens_by_its_digit_at_eighty_by_twenty_four(sample):
             assert all(each.label in rows[0] for each in SCREENS.values()), "all tabs fit"
             assert "worker ok" in rows[-2]
             assert "? help" in rows[-1]
+
+
+async def test_the_clock_may_come_while_a_screen_is_being_made(sample):
+    app = cockpit(sample, "controls")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await ready(pilot, "controls")
+        await screen.query_one("#planted").remove()
+        screen._is_mounted = False  # as while its tables are still to come
+        app._on_clock()
+        assert screen.check_action("show_round", ()) in {True, None}
+        screen._is_mounted = True
+        with pytest.raises(NoMatches):
+            app._on_clock()
 
 
 async def test_an_empty_ledger_says_on_every_screen_what_to_do_next(tmp_path):
